@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Sizes and maxima that both the BPF programs and user space rely on. May be included by anyone. */
+#ifndef SVR_LIMITS_H
+#define SVR_LIMITS_H
+
+enum svr_limits {
+	SVR_NAME_LEN = 64,	    /* names are <= 63 characters and a NUL (SSR name-id) */
+	SVR_MAX_ZONES = 64,	    /* network interfaces of one router */
+	SVR_MAX_TENANTS = 1024,
+	SVR_MAX_SERVICES = 1024,    /* array slots; see SVR_MAX_PREFIXES for the prefixes in them */
+	SVR_MAX_PREFIXES = 16384,   /* service prefixes in the longest-prefix tree */
+	SVR_MAX_TRANSPORTS = 8,	    /* protocol + port range rows of one service */
+	SVR_MAX_SVC_PER_PREFIX = 31,/* services that compete for one prefix */
+	SVR_MAX_POLICIES = 64,
+	SVR_MAX_PEERS = 1024,
+	SVR_MAX_PATHS = 4096,	    /* peer paths; next hops 0..SVR_MAX_PATHS-1 belong to them */
+	SVR_MAX_NEIGHBOURS = 4096,  /* LAN neighbours that sessions were sent to */
+	SVR_MAX_NEXTHOPS = SVR_MAX_PATHS + SVR_MAX_NEIGHBOURS,
+	SVR_MAX_ROUTE_PATHS = 8,    /* paths that one service route can choose from */
+	SVR_MAX_FLOWS = 262144,	    /* default size of svr_flows4; two per session */
+	SVR_MAX_SESSIONS = 65536,   /* default number of slots for sessions made by the worker */
+	SVR_MAX_QUEUES = 64,	    /* RX queues per interface that the worker can bind */
+	SVR_NONCE_SLOTS = 131072,   /* metadata nonces remembered, see docs/protocol.md "Nonce" */
+	SVR_NONCE_WAYS = 8,	    /* slots that one nonce may take */
+
+	SVR_META_MAX = 1024,	    /* longest metadata block that we accept, header included (bytes) */
+	SVR_META_FRAG_LEN = 208,    /* pre-rendered TLVs of one object (bytes) */
+	SVR_REPLAY_WINDOW = 2048,   /* packets, protocol.md asks for at least this */
+	SVR_KEY_SLOTS = 3,	    /* previous, current, next */
+	SVR_HMAC_KEY_LEN = 48,	    /* bytes, for every algorithm */
+	SVR_PEER_KEY_LEN = 48,	    /* bytes */
+	SVR_SESSION_KEY_LEN = 32,   /* bytes */
+	SVR_META_KEY_LEN = 32,	    /* bytes */
+
+	SVR_ABI_VERSION = 1,	    /* raised whenever the layout of a pinned map changes */
+};
+
+#endif

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What is on the wire: header, TLV numbers, algorithm numbers, fixed sizes and times. docs/protocol.md is the
+ * normative text; a number that stands here and not there is a bug. May be included by anyone, BPF included.
+ */
+#ifndef SVR_WIRE_H
+#define SVR_WIRE_H
+
+#include <linux/types.h>
+
+/* Cookie as the eight bytes are sent; compare with memcmp or as a __be64. */
+#define SVR_COOKIE_BYTES { 0x4c, 0x48, 0xdb, 0xc6, 0xdd, 0xf6, 0x67, 0x0c }
+#define SVR_COOKIE_HOST 0x4c48dbc6ddf6670cULL /* value of the big-endian u64 */
+
+enum svr_wire {
+	SVR_COOKIE_LEN = 8,
+	SVR_META_VERSION = 1,
+	SVR_META_HDR_LEN = 12,	/* base header, bytes */
+	SVR_TLV_HDR_LEN = 4,	/* type + length, bytes */
+	SVR_BFD_PORT = 1280,	/* UDP, source and destination */
+	SVR_BFD_LEN = 24,	/* BFD control packet without authentication section, bytes */
+	SVR_PORT_LO = 16384,	/* default waypoint port range, inclusive */
+	SVR_PORT_HI = 65534,
+	SVR_BLOCK_LEN = 16,	/* AES block and IV, bytes */
+	SVR_TAG_MAX = 64,	/* longest HMAC tag (sha512), bytes */
+	SVR_WINDOW_SEC = 2,	/* time-based HMAC: length of one window, seconds */
+	SVR_NONCE_LIFE_SEC = 10,/* a nonce older (or newer) than this is refused, seconds */
+	SVR_UUID_LEN = 16,
+};
+
+/* Base header, network byte order. ver_hlen = version (4 bits) | header length (12 bits, base header included). */
+struct svr_meta_hdr {
+	__u8 cookie[8];
+	__be16 ver_hlen;
+	__be16 payload_len;	/* bytes of payload TLVs as sent, that is after encryption */
+} __attribute__((packed));
+_Static_assert(sizeof(struct svr_meta_hdr) == SVR_META_HDR_LEN, "wire");
+
+/* Header of each TLV; length counts the value only. No padding, no alignment. */
+struct svr_tlv_hdr {
+	__be16 type;
+	__be16 length;
+} __attribute__((packed));
+_Static_assert(sizeof(struct svr_tlv_hdr) == SVR_TLV_HDR_LEN, "wire");
+
+/* TLV registry. Numbers below 0xF000 are SSR's, from 0xF000 up ours. H: header (always clear), P: payload. */
+enum svr_tlv {
+	SVR_TLV_FRAGMENT = 1,		/* H 10 */
+	SVR_TLV_FWD_CONTEXT4 = 2,	/* P 13: saddr, daddr, sport, dport, protocol */
+	SVR_TLV_FWD_CONTEXT6 = 3,	/* P 37 */
+	SVR_TLV_REV_CONTEXT4 = 4,	/* P 13: the same fields, server as source */
+	SVR_TLV_REV_CONTEXT6 = 5,	/* P 37 */
+	SVR_TLV_SESSION_UUID = 6,	/* P 16 */
+	SVR_TLV_TENANT = 7,		/* P string */
+	SVR_TLV_GIID = 8,
+	SVR_TLV_SERVICE = 10,		/* P string */
+	SVR_TLV_SESSION_ENCRYPTED = 11,	/* P 0: payload of the session is encrypted */
+	SVR_TLV_TCP_SYN = 12,
+	SVR_TLV_NUM_SESSIONS = 13,
+	SVR_TLV_SOURCE_ROUTER = 14,	/* P string: peering-common-name of the sender */
+	SVR_TLV_POLICY = 15,		/* P string: security policy of the session */
+	SVR_TLV_SECURITY_ID = 16,	/* H 4: index of the receiver's metadata key */
+	SVR_TLV_DEST_ROUTER = 17,
+	SVR_TLV_DISABLE_FWD = 18,
+	SVR_TLV_PATH_ID = 19,		/* P string: address of the sender's waypoint, as text */
+	SVR_TLV_ICMP4_LOCATION = 20,
+	SVR_TLV_ICMP6_LOCATION = 21,
+	SVR_TLV_CONTROL = 24,
+	SVR_TLV_PATH_METRICS = 26,
+	SVR_TLV_MODIFY = 28,
+	SVR_TLV_SESSION_KEY = 46,	/* P 32 (as a header TLV of length 1 it is the session health check) */
+
+	SVR_TLV_SECURITY_PARAMS = 0xF001,/* H 8: struct svr_tlv_security_params */
+	SVR_TLV_NONCE = 0xF002,		/* P 16: u64 time (ns since 1970, sender's clock), u64 random */
+	SVR_TLV_KEY_EPOCH = 0xF003,	/* P 2: epoch that TLV 46 starts */
+
+	SVR_TLV_BFD_HELLO = 0xF010,	/* P: who sends, see struct svr_tlv_bfd_hello */
+	SVR_TLV_BFD_TIME = 0xF011,	/* P 32: struct svr_tlv_bfd_time */
+	SVR_TLV_KEX_PIECE = 0xF020,	/* P: struct svr_tlv_kex_piece and bytes of a key-exchange message */
+	SVR_TLV_META_KEY = 0xF021,	/* P 36: u32 metadata key index, 32 key bytes */
+	SVR_TLV_META_KEY_ACK = 0xF022,	/* P 4: u32 metadata key index */
+};
+
+/* Context TLV value (2 and 4). */
+struct svr_context4 {
+	__be32 saddr;
+	__be32 daddr;
+	__be16 sport;
+	__be16 dport;
+	__u8 proto;
+} __attribute__((packed));
+_Static_assert(sizeof(struct svr_context4) == 13, "wire");
+
+/* Which key and algorithms protect this packet. Clear, but under the tag; checked against the policy afterwards. */
+struct svr_tlv_security_params {
+	__be32 peer_key_index;
+	__u8 cipher;		/* enum svr_cipher, of the payload */
+	__u8 hmac;		/* enum svr_hmac */
+	__u8 hmac_mode;		/* enum svr_hmac_mode */
+	__u8 reserved;		/* zero when sent, refused otherwise */
+} __attribute__((packed));
+_Static_assert(sizeof(struct svr_tlv_security_params) == 8, "wire");
+
+struct svr_tlv_nonce {
+	__be64 time_ns;
+	__be64 random;
+} __attribute__((packed));
+_Static_assert(sizeof(struct svr_tlv_nonce) == 16, "wire");
+
+/* Numbers are on the wire: never change one. Names are SSR's configuration words. */
+#define SVR_CIPHERS(X)                     \
+	X(NONE, 0, "none")                 \
+	X(AES_CBC_128, 1, "aes-cbc-128")   \
+	X(AES_CBC_256, 2, "aes-cbc-256")   \
+	X(AES_GCM_128, 3, "aes-gcm-128")   \
+	X(AES_GCM_256, 4, "aes-gcm-256")
+#define SVR_HMACS(X)                       \
+	X(NONE, 0, "none", 0)              \
+	X(SHA1, 1, "sha1", 20)             \
+	X(SHA256, 2, "sha256", 32)         \
+	X(SHA256_128, 3, "sha256-128", 16) \
+	X(SHA384, 4, "sha384", 48)         \
+	X(SHA512, 5, "sha512", 64)
+#define SVR_HMAC_MODES(X)                  \
+	X(DISABLED, 0, "disabled")         \
+	X(REGULAR, 1, "regular")           \
+	X(TIME_BASED, 2, "time-based")
+
+enum svr_cipher {
+#define X(id, n, s) SVR_CIPHER_##id = n,
+	SVR_CIPHERS(X)
+#undef X
+};
+enum svr_hmac {
+#define X(id, n, s, tag) SVR_HMAC_##id = n,
+	SVR_HMACS(X)
+#undef X
+};
+enum svr_hmac_mode {
+#define X(id, n, s) SVR_HMAC_MODE_##id = n,
+	SVR_HMAC_MODES(X)
+#undef X
+};
+
+/* Direction of a session packet, the last byte of the HMAC input. */
+enum svr_dir {
+	SVR_DIR_FWD = 0,	/* from the session's originator to the service */
+	SVR_DIR_REV = 1,
+};
+
+#endif
