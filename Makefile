@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# `make help` lists the targets. mk/version.mk holds the version, mk/toolchain.mk compilers and flags.
+
+SAN ?= 0
+BUILD ?= $(if $(filter 1,$(SAN)),build-san,build)
+PREFIX ?= /usr/local
+SBINDIR ?= $(PREFIX)/sbin
+MANDIR ?= $(PREFIX)/share/man
+DOCDIR ?= $(PREFIX)/share/doc/svr
+DATADIR ?= $(PREFIX)/share/svr
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+
+include mk/version.mk
+include mk/toolchain.mk
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SECONDARY:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+# ... unless the user chose
+jobs = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
+
+# ---- what is built ---------------------------------------------------------------------------
+# $(wildcard): a new file is picked up without a change here, and a directory may still be empty.
+objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c))
+
+bpf_srcs := $(wildcard bpf/*.bpf.c)
+bpf_objs := $(bpf_srcs:%.bpf.c=$(BUILD)/%.bpf.o)
+skels := $(bpf_srcs:bpf/%.bpf.c=$(BUILD)/skel/%.skel.h)
+
+lib_objs := $(call objs,lib)
+sys_objs := $(call objs,sys)
+loader_objs := $(call objs,loader)
+worker_objs := $(call objs,worker)
+keymgr_objs := $(call objs,keymgr)
+unit_objs := $(call objs,tests/unit)
+prog_objs := $(call objs,tests/prog)
+peers_objs := $(call objs,tests/peers)
+bench_objs := $(call objs,bench)
+all_objs := $(lib_objs) $(sys_objs) $(loader_objs) $(worker_objs) $(keymgr_objs) \
+	    $(unit_objs) $(prog_objs) $(peers_objs) $(bench_objs)
+
+libs := $(if $(sys_objs),$(BUILD)/libsvrsys.a) $(if $(lib_objs),$(BUILD)/libsvr.a)
+programs := $(if $(loader_objs),$(BUILD)/svr) $(if $(worker_objs),$(BUILD)/svr-worker) \
+	    $(if $(keymgr_objs),$(BUILD)/svr-keymgr)
+benches := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
+
+.PHONY: all help deps demo bench install clean format tests bpf
+.PHONY: check check-unit check-prog check-peers check-net check-san
+
+all: $(bpf_objs) $(skels) $(libs) $(programs) ## build the programs (SAN=1: with sanitizers, into build-san/)
+bpf: $(bpf_objs) $(skels) ## build the BPF programs only
+tests: $(addprefix $(BUILD)/tests/,unit prog peers) ## build the test programs only
+
+# A clear word instead of a hundred missing headers. Goals that install packages first, or that
+# compile nothing, must not stop here: they make again once the packages are there.
+no_compiler_goals := help deps demo clean format check check-%
+ifneq ($(filter-out $(no_compiler_goals),$(or $(MAKECMDGOALS),all)),)
+missing := $(shell $(PKG_CONFIG) --print-errors --exists $(PKGS) 2>&1 || echo missing)
+ifneq ($(missing),)
+$(error packages are missing, try: make deps)
+endif
+endif
+
+# ---- BPF -------------------------------------------------------------------------------------
+$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c
+	@mkdir -p $(@D)
+	$(call say,CLANG,$@)
+	$(Q)$(CLANG) $(BPF_CFLAGS_ALL) -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@.tmp
+	$(Q)$(LLVM_STRIP) -g $@.tmp && mv $@.tmp $@
+
+$(BUILD)/skel/%.skel.h: $(BUILD)/bpf/%.bpf.o
+	@mkdir -p $(@D)
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name $* >$@.tmp && mv $@.tmp $@
+
+# ---- user space ------------------------------------------------------------------------------
+# Order-only: the skeletons must exist before the first compilation; .d files know who uses them.
+$(BUILD)/obj/%.o: %.c | $(skels)
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(extra_cflags) -MMD -MP -c $< -o $@
+
+# Both libraries need no BPF programs
+$(lib_objs) $(sys_objs): $(BUILD)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+
+$(unit_objs) $(prog_objs) $(peers_objs): extra_cflags = $(test_cflags)
+
+$(BUILD)/libsvr.a: $(lib_objs)
+$(BUILD)/libsvrsys.a: $(sys_objs)
+# Removed first: "ar r" would keep the objects of deleted sources
+$(BUILD)/lib%.a:
+	@mkdir -p $(@D)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+link = $(CC) $(LDFLAGS_ALL) $(filter %.o,$^) $(filter %.a,$^) $(1) $(pkg_libs) -o $@
+
+$(BUILD)/svr: $(loader_objs) $(libs)
+$(BUILD)/svr-worker: $(worker_objs) $(libs)
+$(BUILD)/svr-keymgr: $(keymgr_objs) $(libs)
+$(programs):
+	$(call say,LD,$@)
+	$(Q)$(call link)
+
+$(BUILD)/tests/unit: $(unit_objs) $(libs)
+$(BUILD)/tests/prog: $(prog_objs) $(libs)
+$(BUILD)/tests/peers: $(peers_objs) $(libs)
+$(BUILD)/tests/%:
+	@mkdir -p $(@D)
+	$(if $(filter %.o,$^),,$(error tests/$*/ has no sources))
+	$(call say,LD,$@)
+	$(Q)$(call link,$(test_libs))
+
+$(BUILD)/bench/%: $(BUILD)/obj/bench/%.o $(libs)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(call link)
+
+# ---- using it --------------------------------------------------------------------------------
+deps: ## install the Debian packages of scripts/packages.list
+	@scripts/deps
+
+have_deps = scripts/deps --check || scripts/deps
+
+demo: ## two routers, two hosts, one secure session: build and watch it
+	@$(have_deps)
+	@$(MAKE) --no-print-directory $(jobs) all
+	@BUILD=$(BUILD) selftests/demo.sh
+
+check: ## every test layer; the last line is "N passed, N failed, N skipped"
+	@$(have_deps)
+	@BUILD=$(BUILD) MAKE="$(MAKE)" tests/run unit prog peers net san
+
+check-unit: ## unit tests (criterion) and source checks
+check-prog: ## BPF programs with BPF_PROG_TEST_RUN (root)
+check-peers: ## two peers in one process: lost, doubled and crossing messages
+check-net: ## veth end-to-end selftests (root)
+check-san: ## unit, peers and net again with address and undefined behaviour sanitizers
+check-unit check-prog check-peers check-net check-san:
+	@$(have_deps)
+	@BUILD=$(BUILD) MAKE="$(MAKE)" tests/run $(@:check-%=%)
+
+bench: all $(benches) ## measurements
+	@BUILD=$(BUILD) bench/run
+
+format: ## clang-format the C sources
+	$(CLANG_FORMAT) -i $(wildcard $(foreach d,bpf include/svr lib sys loader worker keymgr \
+		tests/unit tests/prog tests/peers bench,$(d)/*.[ch]))
+
+install_into = $(if $(2),install -d $(DESTDIR)$(3) && install -m $(1) $(2) $(DESTDIR)$(3)/)
+install: all ## install below $(DESTDIR)$(PREFIX)
+	$(Q)$(call install_into,755,$(programs),$(SBINDIR))
+	$(Q)$(call install_into,644,$(wildcard man/*.8),$(MANDIR)/man8)
+	$(Q)$(call install_into,644,$(wildcard man/*.5),$(MANDIR)/man5)
+	$(Q)$(call install_into,644,$(wildcard docs/*.md README.md LICENSE),$(DOCDIR))
+	$(Q)$(call install_into,644,$(wildcard etc/*.example.json etc/example*.json),$(DOCDIR)/examples)
+	$(Q)$(call install_into,644,$(wildcard etc/*.schema.json etc/schema*.json),$(DATADIR))
+	$(Q)$(call install_into,644,$(wildcard etc/*.service etc/*.target etc/*.socket),$(UNITDIR))
+
+clean: ## remove build/ and build-san/
+	rm -rf build build-san
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  %-12s %s\n", $$1, $$2}' Makefile
+	@echo
+	@echo '  V=1 shows commands, SAN=1 adds sanitizers, BUILD=dir builds elsewhere,'
+	@echo '  CC=, CLANG=, CFLAGS=, LDFLAGS=, BPF_CFLAGS=, PREFIX=, DESTDIR= as usual.'
+
+-include $(all_objs:.o=.d) $(bpf_objs:.o=.d)
