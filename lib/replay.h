@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Anti-replay window in the manner of RFC 6479, and the memory of metadata nonces. Part of libsvr. */
+#ifndef SVR_LIB_REPLAY_H
+#define SVR_LIB_REPLAY_H
+
+#include <stdint.h>
+#include <svr/maps.h>
+
+/* 0: @counter is new; -SVR_DROP_REPLAY: seen; -SVR_DROP_REPLAY_OLD: left of the window, or 0. Changes nothing. */
+int svr_replay_check(const struct svr_replay *r, uint64_t counter);
+/* Mark @counter as seen. Call only after the packet was authenticated and svr_replay_check() said 0. */
+void svr_replay_update(struct svr_replay *r, uint64_t counter);
+
+/**
+ * svr_nonce_accept() - check and remember a metadata nonce (docs/protocol.md "Nonce").
+ * @slots: SVR_NONCE_SLOTS entries
+ * @peer: index of the sender
+ * @time_ns: nonce time, already corrected to our clock
+ * @now_ns: our CLOCK_REALTIME
+ * Return: 0, -SVR_DROP_META_NONCE_OLD, -SVR_DROP_META_REPLAY, -SVR_DROP_META_NONCE_FULL.
+ */
+int svr_nonce_accept(struct svr_nonce_slot *slots, uint32_t peer, uint64_t time_ns, uint64_t random, uint64_t now_ns);
+
+#endif
