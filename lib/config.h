@@ -147,7 +147,7 @@ struct svr_cfg_policy {				/* authority/security/N */
 
 struct svr_cfg_tenant {				/* authority/tenant/N */
 	const char *name;
-	const char *security;			/* policy name; NULL = none */
+	const char *security;			/* policy name; NULL = none; checked, but of no effect yet (a warning says so) */
 	int security_index;			/* in svr_config.policies; -1 = none */
 };
 
@@ -169,6 +169,7 @@ struct svr_cfg_service {			/* authority/service/N */
 	unsigned int n_address;
 	struct svr_cfg_transport *transport;	/* never empty: an absent list is all of tcp, udp and icmp */
 	unsigned int n_transport;
+	bool any_transport;			/* the list is absent in the file */
 	struct svr_cfg_access_policy *access_policy;	/* may be empty: then nobody may use the service */
 	unsigned int n_access_policy;
 	const char *security;			/* policy name */
@@ -205,7 +206,8 @@ struct svr_cfg_link {
 	const char **vector;			/* names, highest preference first; may be empty */
 	unsigned int n_vector;
 	uint32_t cost;
-	struct svr_cfg_port_range port_range;	/* waypoint ports on this interface */
+	struct svr_cfg_port_range port_range;	/* waypoint ports on this interface; the default when !has_port_range */
+	bool has_port_range;
 	struct svr_cfg_bfd bfd;
 };
 
@@ -360,10 +362,11 @@ struct svr_view_path {				/* grouped by peer; within a peer: cost, then local zo
 	uint32_t cost;
 	struct svr_cfg_port_range local_ports;	/* waypoint ports that this router uses on this path */
 	struct svr_cfg_port_range remote_ports;	/* waypoint ports that the peer uses */
+	bool parity;				/* even local, odd remote ports; false when either side has a port-range of its own */
 	struct svr_cfg_bfd bfd;
 };
 
-struct svr_view_transport {			/* one protocol, one port range, one pair of time-outs */
+struct svr_view_transport {			/* one protocol, one port range; time-outs are the same in all rows of a protocol */
 	enum svr_cfg_protocol protocol;
 	struct svr_cfg_port_range ports;	/* icmp: 0..65535 */
 	uint32_t timeout_ms;
@@ -375,9 +378,9 @@ struct svr_view_service {
 	const struct svr_cfg_service *cfg;	/* name, addresses, access policies (tenant_index is an index in tenants) */
 	unsigned int policy;			/* index in policies */
 	struct svr_view_transport *transport;	/* owned by the view; sorted by protocol and port, never overlapping */
-	unsigned int n_transport;
-	const unsigned int *route;		/* indexes in routes, in the order of the file; owned by the view */
-	unsigned int n_route;			/* 0 = this router cannot reach the service */
+	unsigned int n_transport;		/* <= SVR_MAX_TRANSPORTS */
+	bool any_transport;			/* the file has no transport: every protocol; transport[] then says tcp, udp and icmp */
+	int route;				/* index in routes; -1 = this router cannot reach the service */
 };
 
 enum svr_view_route_kind { SVR_VIEW_ROUTE_PEER, SVR_VIEW_ROUTE_LOCAL };
@@ -388,7 +391,7 @@ struct svr_view_route {				/* one per service-route of this router, in the order
 	enum svr_view_route_kind kind;
 	unsigned int peer;			/* PEER: index in peers */
 	unsigned int *path;			/* PEER: indexes in paths, best first; owned by the view */
-	unsigned int n_path;			/* PEER: 0 = the peer has no path */
+	unsigned int n_path;			/* PEER: <= SVR_MAX_ROUTE_PATHS; 0 = the peer has no path */
 	unsigned int zone;			/* LOCAL: index in zones */
 	struct svr_cfg_addr gateway;		/* LOCAL: family 0 = destinations are on the link */
 };
