@@ -134,7 +134,7 @@ demo: ## two routers, two hosts, one secure session: build and watch it
 
 check: ## every test layer; the last line is "N passed, N failed, N skipped"
 	@$(have_deps)
-	@BUILD=$(BUILD) MAKE="$(MAKE)" tests/run unit prog peers net san
+	@SAN=$(SAN) BUILD=$(BUILD) MAKE="$(MAKE)" tests/run unit prog peers net san
 
 check-unit: ## unit tests (criterion) and source checks
 check-prog: ## BPF programs with BPF_PROG_TEST_RUN (root)
@@ -143,7 +143,7 @@ check-net: ## veth end-to-end selftests (root)
 check-san: ## unit, peers and net again with address and undefined behaviour sanitizers
 check-unit check-prog check-peers check-net check-san:
 	@$(have_deps)
-	@BUILD=$(BUILD) MAKE="$(MAKE)" tests/run $(@:check-%=%)
+	@SAN=$(SAN) BUILD=$(BUILD) MAKE="$(MAKE)" tests/run $(@:check-%=%)
 
 bench: all $(benches) ## measurements
 	@BUILD=$(BUILD) bench/run
