@@ -82,12 +82,12 @@ void svr_meta_set_payload_len(uint8_t *p, uint16_t payload_len);
 
 /* Generic TLV writer and walker, also for BFD metadata. put: bytes written or -ENOSPC. */
 int svr_tlv_put(uint8_t *p, size_t room, uint16_t type, const void *value, size_t len);
-struct svr_tlv {
+struct svr_tlv_view {
 	uint16_t type;
 	uint16_t len;
 	const uint8_t *value;
 };
 /* 1: @t is the next TLV, *@pos moved; 0: end exactly reached; -EBADMSG: does not fit. */
-int svr_tlv_next(const uint8_t *p, size_t len, size_t *pos, struct svr_tlv *t);
+int svr_tlv_next(const uint8_t *p, size_t len, size_t *pos, struct svr_tlv_view *t);
 
 #endif
