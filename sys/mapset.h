@@ -35,6 +35,11 @@
 	X(worker_drops, uint64_t, SVR_WRITER_WORKER)          \
 	X(worker_stats, uint64_t, SVR_WRITER_WORKER)
 
+/* The kernel's stride in mapped pages is the value size rounded up to 8; only then is element[i] of a C array the same. */
+#define X(name, type, writer) _Static_assert(sizeof(type) % 8 == 0, "element of mapped array " #name);
+SVR_MAPSET_ARRAYS(X)
+#undef X
+
 enum svr_writer {
 	SVR_WRITER_NONE,	/* opens everything read-only */
 	SVR_WRITER_SVR,

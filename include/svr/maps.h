@@ -39,6 +39,9 @@
  *   svr_stats         per-CPU array     XDP             svr               zone * SVR_STAT_MAX + counter
  *   svr_scratch       per-CPU array[1]  XDP             -                 work space, not pinned
  *
+ * The kernel rounds the element size of an array up to 8 bytes, and that is the stride of its mapped pages. So every
+ * mapped element type has a size that is a multiple of 8 (asserted in sys/mapset.h): typed pointers index it rightly.
+ *
  * Addresses are 16 bytes in network byte order, IPv4 as ::ffff:a.b.c.d, unless a name ends in 4.
  * Indexes (zone, tenant, service, policy, peer, path) are array slots that `svr` hands out by name and keeps
  * while the name exists. Index 0 is never handed out, so 0 means "none" everywhere.
@@ -84,8 +87,9 @@ struct svr_zone {
 	__be32 gateway[4];	/* zero: none */
 	char name[SVR_NAME_LEN];    /* network-interface */
 	char device[SVR_NAME_LEN];  /* device-interface, the Linux name */
+	__u32 _pad2;
 };
-_Static_assert(sizeof(struct svr_zone) == 180, "map ABI");
+_Static_assert(sizeof(struct svr_zone) == 184, "map ABI");
 
 struct svr_vlan_key {
 	__u32 ifindex;
@@ -154,8 +158,9 @@ struct svr_service {
 	__u32 initial_timeout_ms;   /* until both directions were seen */
 	struct svr_transport transport[SVR_MAX_TRANSPORTS];
 	struct svr_meta_frag frag;  /* TLV 10, TLV 15 */
+	__u32 _pad2;
 };
-_Static_assert(sizeof(struct svr_service) == 64 + 12 + 16 + 32 + 16 + 48 + 208, "map ABI");
+_Static_assert(sizeof(struct svr_service) == 64 + 12 + 16 + 32 + 16 + 48 + 208 + 4, "map ABI");
 
 struct svr_access_key {
 	__u32 service;
@@ -302,8 +307,9 @@ struct svr_nexthop {
 	__u8 dmac[6];
 	__u8 smac[6];
 	__be32 addr[4];		/* the neighbour */
+	__u32 _pad;
 };
-_Static_assert(sizeof(struct svr_nexthop) == 36, "map ABI");
+_Static_assert(sizeof(struct svr_nexthop) == 40, "map ABI");
 
 struct svr_flow4_key {
 	__be32 saddr, daddr;
