@@ -1,0 +1,457 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Decode svr packets from a capture.
+
+A second implementation of docs/protocol.md, written from that text and sharing no code with the router. With a key
+log (SVR_KEYLOG) it verifies HMAC tags and decrypts metadata, payload and BFD metadata; without, it shows what stands in clear.
+
+    svr_decode.py capture.pcap [--keylog FILE] [--summary] [--count N] [--payload]
+
+The capture is a classic pcap or pcapng of Ethernet frames. Exit status: 0, or 1 if a packet that should verify does not.
+"""
+import argparse
+import hashlib
+import hmac as hmaclib
+import json
+import socket
+import struct
+import sys
+import uuid as uuidlib
+from collections import Counter
+
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.hashes import SHA384
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+COOKIE = bytes.fromhex("4c48dbc6ddf6670c")
+BFD_PORT = 1280
+HMACS = {1: ("sha1", 20), 2: ("sha256", 32), 3: ("sha256", 16), 4: ("sha384", 48), 5: ("sha512", 64)}
+KEY_BYTES = {1: 16, 2: 32}
+TLVS = {
+    1: "fragment", 2: "forward-context", 3: "forward-context6", 4: "reverse-context", 5: "reverse-context6",
+    6: "session-uuid", 7: "tenant", 10: "service", 11: "session-encrypted", 14: "source-router", 15: "security-policy",
+    16: "security-id", 18: "disable-forward-metadata", 19: "peer-path", 24: "control", 46: "session-key",
+    0xF001: "security-params", 0xF002: "nonce", 0xF003: "key-epoch", 0xF010: "bfd-hello", 0xF011: "bfd-time",
+    0xF020: "kex-piece", 0xF021: "metadata-key", 0xF022: "metadata-key-ack",
+}
+SECRET_TLVS = {46, 0xF021}
+
+
+class Malformed(Exception):
+    pass
+
+
+def kdf(salt, secret, label, context, length):
+    info = b"svr1 " + label + b"\0" + context
+    return HKDF(algorithm=SHA384(), length=length, salt=salt or None, info=info).derive(secret)
+
+
+def aes_cbc_decrypt(key, iv, data):
+    if not data or len(data) % 16:
+        raise Malformed("ciphertext length")
+    dec = Cipher(algorithms.AES(key), modes.CBC(iv)).decryptor()
+    plain = dec.update(data) + dec.finalize()
+    pad = plain[-1]
+    if not 1 <= pad <= 16 or plain[-pad:] != bytes([pad]) * pad:
+        raise Malformed("padding")
+    return plain[:-pad]
+
+
+def tlv_walk(data):
+    out, pos = [], 0
+    while pos < len(data):
+        if pos + 4 > len(data):
+            raise Malformed("TLV header")
+        kind, length = struct.unpack_from("!HH", data, pos)
+        pos += 4
+        if pos + length > len(data):
+            raise Malformed("TLV value")
+        out.append((kind, data[pos:pos + length]))
+        pos += length
+    return out
+
+
+def tlv_text(kind, value):
+    name = TLVS.get(kind, "type-%#x" % kind)
+    if kind in SECRET_TLVS:
+        return "%s(%d bytes)" % (name, len(value))
+    if kind in (2, 4) and len(value) == 13:
+        s, d, sp, dp, pr = struct.unpack("!4s4sHHB", value)
+        return "%s %s:%d>%s:%d/%d" % (name, socket.inet_ntoa(s), sp, socket.inet_ntoa(d), dp, pr)
+    if kind == 6 and len(value) == 16:
+        return "%s %s" % (name, uuidlib.UUID(bytes=value))
+    if kind in (7, 10, 14, 15, 19):
+        return "%s %s" % (name, value.decode("ascii", "replace"))
+    if kind in (16, 0xF022) and len(value) == 4:
+        return "%s %d" % (name, struct.unpack("!I", value)[0])
+    if kind == 0xF001 and len(value) == 8:
+        return "%s peer-key=%d cipher=%d hmac=%d mode=%d" % ((name,) + struct.unpack("!IBBB", value[:7]))
+    if kind == 0xF003 and len(value) == 2:
+        return "%s %d" % (name, struct.unpack("!H", value)[0])
+    if kind == 0xF020 and len(value) >= 16:
+        mtype, _, piece, pieces, total, xid = struct.unpack("!BBHHHQ", value[:16])
+        return "%s message=%d piece=%d/%d total=%d exchange=%016x" % (name, mtype, piece, pieces, total, xid)
+    return "%s(%d bytes)" % (name, len(value))
+
+
+class Block:
+    """Metadata block, payload section as sent."""
+
+    def __init__(self, data):
+        if len(data) < 12 or data[:8] != COOKIE:
+            raise Malformed("cookie")
+        vh, self.payload_len = struct.unpack_from("!HH", data, 8)
+        if vh >> 12 != 1:
+            raise Malformed("version")
+        self.hlen = vh & 0xFFF
+        self.length = self.hlen + self.payload_len
+        if self.hlen < 12 or self.length > len(data) or self.length > 1024:
+            raise Malformed("length")
+        self.header = tlv_walk(data[12:self.hlen])
+        self.payload_raw = data[self.hlen:self.length]
+        self.encrypted = any(k in (16, ) for k, _ in self.header)
+        self.bare = self.hlen == 12 and self.payload_len == 0
+
+    def get(self, kind, tlvs=None):
+        for k, v in self.header if tlvs is None else tlvs:
+            if k == kind:
+                return v
+        return None
+
+
+class Keys:
+    def __init__(self, path):
+        self.peer, self.meta, self.session = {}, {}, {}
+        if not path:
+            return
+        with open(path) as f:
+            for line in f:
+                w = line.split()
+                if not w or w[0].startswith("#"):
+                    continue
+                if w[0] == "PEER_KEY":
+                    self.peer[int(w[3])] = self.peer.get(int(w[3]), []) + [(w[1], w[2], bytes.fromhex(w[4]))]
+                elif w[0] == "METADATA_KEY":
+                    self.meta.setdefault(int(w[2]), []).append((w[1], bytes.fromhex(w[3])))
+                elif w[0] == "SESSION_KEY":
+                    self.session[(w[1], int(w[2]))] = bytes.fromhex(w[3])
+
+
+class Session:
+    """What a decoder has to remember of a session: learned from its metadata."""
+
+    def __init__(self):
+        self.uuid = None
+        self.cipher = self.hmac = self.mode = 0
+        self.hmac_keys = []     # candidates: both direction numbers
+        self.payload_keys = {}
+        self.forward_key = None  # (saddr, sport, daddr, dport) of forward packets
+
+
+class Decoder:
+    def __init__(self, keys):
+        self.keys = keys
+        self.sessions = {}
+        self.stats = Counter()
+
+    def packet(self, ts, frame):
+        """One line of text and a dictionary, or None for what is not svr's."""
+        if len(frame) < 34:
+            return None
+        off, etype = 14, struct.unpack_from("!H", frame, 12)[0]
+        if etype == 0x8100:
+            off, etype = 18, struct.unpack_from("!H", frame, 16)[0]
+        if etype != 0x0800:
+            return None
+        ip = frame[off:]
+        ihl = (ip[0] & 15) * 4
+        total = struct.unpack_from("!H", ip, 2)[0]
+        ip = ip[:total]
+        proto = ip[9]
+        saddr, daddr = socket.inet_ntoa(ip[12:16]), socket.inet_ntoa(ip[16:20])
+        l4 = ip[ihl:]
+        if proto == 17 and len(l4) >= 8:
+            l4hdr = 8
+        elif proto == 6 and len(l4) >= 20:
+            l4hdr = (l4[12] >> 4) * 4
+        else:
+            return None
+        sport, dport = struct.unpack_from("!HH", l4)
+        payload = l4[l4hdr:]
+        out = {"time": ts, "src": "%s:%d" % (saddr, sport), "dst": "%s:%d" % (daddr, dport),
+               "proto": {6: "tcp", 17: "udp"}[proto], "ip_bytes": total, "notes": []}
+        self.stats["packets"] += 1
+        out["l4_checksum"] = self.checksum(ip, ihl, proto)
+        if out["l4_checksum"] == "wrong":
+            self.stats["wrong checksums"] += 1
+        try:
+            if proto == 17 and BFD_PORT in (sport, dport):
+                self.bfd(out, payload)
+            else:
+                self.data(out, (saddr, sport, daddr, dport, proto), l4[:l4hdr], payload, proto)
+        except Malformed as e:
+            out["notes"].append("MALFORMED: %s" % e)
+            self.stats["malformed"] += 1
+        return out
+
+    @staticmethod
+    def checksum(ip, ihl, proto):
+        l4 = ip[ihl:]
+        have = struct.unpack_from("!H", l4, 6 if proto == 17 else 16)[0]
+        if proto == 17 and have == 0:
+            return "none"
+        data = ip[12:20] + struct.pack("!HH", proto, len(l4)) + l4
+        if len(data) % 2:
+            data += b"\0"
+        s = sum(struct.unpack("!%dH" % (len(data) // 2), data))
+        while s >> 16:
+            s = (s & 0xFFFF) + (s >> 16)
+        return "right" if s == 0xFFFF else "wrong"
+
+    def peer_keys(self, index):
+        return self.keys.peer.get(index, [])
+
+    def bfd(self, out, payload):
+        self.stats["bfd"] += 1
+        if len(payload) < 24:
+            raise Malformed("BFD")
+        state = {0: "AdminDown", 1: "Down", 2: "Init", 3: "Up"}[payload[1] >> 6]
+        out["kind"] = "bfd"
+        out["notes"].append("BFD %s" % state)
+        rest = payload[payload[3]:]
+        if not rest:
+            return
+        block = Block(rest)
+        params = block.get(0xF001)
+        tlvs = None
+        if params is None:
+            tlvs = tlv_walk(block.payload_raw)
+        else:
+            tag = payload[-48:]
+            index = struct.unpack_from("!I", params)[0]
+            found = None
+            for a, b, key in self.peer_keys(index):
+                bk = kdf(b"", key, b"bfd", b"", 160)
+                for d in (0, 1):
+                    mac = bk[64 + 48 * d:112 + 48 * d]
+                    if hmaclib.compare_digest(hmaclib.new(mac, payload[:-48], "sha384").digest(), tag):
+                        found = bk[32 * d:32 * d + 32]
+            out["notes"].append("peer-key %d %s" % (index, "tag right" if found else "no key"))
+            self.stats["bfd tags right" if found else "bfd without key"] += 1
+            if found:
+                tlvs = tlv_walk(aes_cbc_decrypt(found, block.payload_raw[-16:], block.payload_raw[:-16]))
+        out["metadata"] = [tlv_text(k, v) for k, v in block.header + (tlvs or [])]
+
+    def data(self, out, tup, l4head, payload, proto):
+        sess = self.sessions.get(tup)
+        block = None
+        if payload[:8] == COOKIE and not (sess and sess.hmac and sess.cipher and len(payload) < 12):
+            try:
+                block = Block(payload)
+            except Malformed:
+                if not (sess and sess.cipher):
+                    raise
+        out["kind"] = "session"
+        if block and not block.bare:
+            self.metadata(out, tup, l4head, payload, proto, block)
+            return
+        if sess is None:
+            out["notes"].append("no session known (its metadata is not in the capture)")
+            self.stats["unknown session"] += 1
+            return
+        self.protected(out, sess, tup, l4head, payload, proto, 0, sess.uuid)
+
+    def metadata(self, out, tup, l4head, payload, proto, block):
+        self.stats["metadata"] += 1
+        sess = Session()
+        back = (tup[2], tup[3], tup[0], tup[1], proto)
+        known = self.sessions.get(tup)
+        if not block.encrypted:
+            tlvs = tlv_walk(block.payload_raw)
+            self.stats["metadata clear"] += 1
+        else:
+            params = block.get(0xF001)
+            if params is None:
+                raise Malformed("no security parameters")
+            index, sess.cipher, sess.hmac, sess.mode = struct.unpack("!IBBB", params[:7])
+            sess.hmac_keys = []
+            for _, _, key in self.peer_keys(index):
+                both = kdf(b"", key, b"session hmac", b"", 96)
+                sess.hmac_keys += [both[:48], both[48:]]
+            mid = struct.unpack("!I", block.get(16))[0]
+            tlvs = None
+            for _, mk in self.keys.meta.get(mid, []):
+                try:
+                    enc = kdf(b"", mk, b"metadata", b"", 32)
+                    tlvs = tlv_walk(aes_cbc_decrypt(enc, block.payload_raw[-16:], block.payload_raw[:-16]))
+                    break
+                except Malformed:
+                    tlvs = None
+            self.stats["metadata decrypted" if tlvs else "metadata without key"] += 1
+        out["metadata"] = [tlv_text(k, v) for k, v in block.header + (tlvs or [])]
+        if tlvs is None:
+            sess.forward_key = None
+            self.sessions.setdefault(tup, sess)
+            self.sessions.setdefault(back, sess)
+            return
+        raw = block.get(6, tlvs)
+        if raw is None:
+            raise Malformed("no UUID")
+        sess.uuid = raw
+        forward = block.get(2, tlvs) is not None
+        sess.forward_key = tup if forward else back
+        if known is not None and known.uuid == raw:
+            sess = known
+        else:
+            self.sessions[tup] = self.sessions[back] = sess
+            self.stats["sessions"] += 1
+        text = str(uuidlib.UUID(bytes=raw))
+        key = block.get(46, tlvs)
+        epoch = block.get(0xF003, tlvs)
+        if key and epoch:
+            e = struct.unpack("!H", epoch)[0]
+            logged = self.keys.session.get((text, e))
+            if logged is not None and logged != key:
+                out["notes"].append("SESSION KEY differs from the key log")
+                self.stats["bad keys"] += 1
+            sess.payload_keys[e] = kdf(b"", key, b"payload", raw + epoch, 128)
+        out["session"] = text
+        self.protected(out, sess, tup, l4head, payload, proto, block.length, bytes(16))
+
+    def protected(self, out, sess, tup, l4head, payload, proto, meta_len, uuid):
+        direction = 0 if tup == sess.forward_key else 1
+        out["direction"] = "forward" if direction == 0 else "reverse"
+        if sess.uuid:
+            out["session"] = str(uuidlib.UUID(bytes=sess.uuid))
+        body_end = len(payload)
+        if sess.hmac:
+            name, tlen = HMACS[sess.hmac]
+            body_end -= tlen
+            if body_end < meta_len:
+                raise Malformed("no room for the tag")
+            if sess.hmac_keys and uuid is not None:
+                l4part = b""
+                if proto == 6:
+                    l4part = l4head[4:16] + b"\0\0" + l4head[18:]
+                window = int(out["time"]) // 2 if sess.mode == 2 else 0
+                ok = None
+                for w in ((window, window - 1, window + 1) if sess.mode == 2 else (0,)):
+                    data = l4part + payload[:body_end] + struct.pack("!Q", w) + uuid + bytes([direction])
+                    for key in sess.hmac_keys:
+                        if hmaclib.new(key, data, name).digest()[:tlen] == payload[body_end:]:
+                            ok = w
+                if ok is None:
+                    out["notes"].append("HMAC WRONG")
+                    self.stats["hmac wrong"] += 1
+                else:
+                    out["notes"].append("hmac right")
+                    self.stats["hmac right"] += 1
+        text = payload[meta_len:body_end]
+        if sess.cipher:
+            if len(text) < 16:
+                raise Malformed("no IV")
+            text, iv = text[:-16], text[-16:]
+            plain = self.decrypt(out, sess, direction, iv, text)
+            if plain is None:
+                return
+            text = plain
+        if text[:12] == COOKIE + bytes.fromhex("100c0000") and meta_len == 0:
+            out["notes"].append("false-positive header")
+            self.stats["false positives"] += 1
+            text = text[12:]
+        out["payload"] = text
+
+    def decrypt(self, out, sess, direction, iv, text):
+        for epoch, keys in sess.payload_keys.items():
+            enc = keys[32 * direction:32 * direction + KEY_BYTES[sess.cipher]]
+            ivk = keys[64 + 32 * direction:96 + 32 * direction]
+            dec = Cipher(algorithms.AES(ivk), modes.ECB()).decryptor()
+            plain_iv = dec.update(iv) + dec.finalize()
+            zero, e, counter = struct.unpack("!6sHQ", plain_iv)
+            if zero != bytes(6) or e != epoch:
+                continue
+            out["counter"] = counter
+            self.stats["decrypted"] += 1
+            return aes_cbc_decrypt(enc, iv, text) if text else b""
+        out["notes"].append("IV not understood" if sess.payload_keys else "no session key")
+        self.stats["not decrypted"] += 1
+        return None
+
+
+def read_capture(path):
+    with open(path, "rb") as f:
+        data = f.read()
+    magic = data[:4]
+    if magic == b"\x0a\x0d\x0d\x0a":
+        yield from read_pcapng(data)
+        return
+    order = {b"\xd4\xc3\xb2\xa1": "<", b"\xa1\xb2\xc3\xd4": ">", b"\x4d\x3c\xb2\xa1": "<", b"\xa1\xb2\x3c\x4d": ">"}.get(magic)
+    if order is None:
+        sys.exit("%s: not a pcap file" % path)
+    unit = 1e9 if magic in (b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\x3c\x4d") else 1e6
+    pos = 24
+    while pos + 16 <= len(data):
+        sec, frac, caplen, _ = struct.unpack_from(order + "IIII", data, pos)
+        pos += 16
+        yield sec + frac / unit, data[pos:pos + caplen]
+        pos += caplen
+
+
+def read_pcapng(data):
+    pos, order = 0, "<"
+    while pos + 12 <= len(data):
+        kind, length = struct.unpack_from(order + "II", data, pos)
+        if kind == 0x0A0D0D0A:
+            order = "<" if data[pos + 8:pos + 12] == b"\x4d\x3c\x2b\x1a" else ">"
+            length = struct.unpack_from(order + "I", data, pos + 4)[0]
+        if length < 12:
+            return
+        if kind == 6:
+            _, hi, lo, caplen = struct.unpack_from(order + "IIII", data, pos + 8)
+            yield ((hi << 32) | lo) / 1e6, data[pos + 28:pos + 28 + caplen]
+        pos += length
+
+
+def main():
+    ap = argparse.ArgumentParser(description="Decode svr packets from a capture.")
+    ap.add_argument("capture")
+    ap.add_argument("--keylog", help="key log written by SVR_KEYLOG")
+    ap.add_argument("--summary", action="store_true", help="only the counts")
+    ap.add_argument("--json", action="store_true", help="counts as JSON")
+    ap.add_argument("--count", type=int, default=0, help="print at most N packets")
+    ap.add_argument("--metadata-only", action="store_true", help="print only packets with metadata")
+    ap.add_argument("--payload", action="store_true", help="print the first bytes of decoded payloads")
+    ap.add_argument("--extract", metavar="FILE", help="write all decoded payloads, in the order of the capture")
+    args = ap.parse_args()
+    dec = Decoder(Keys(args.keylog))
+    shown = 0
+    extract = open(args.extract, "wb") if args.extract else None
+    for ts, frame in read_capture(args.capture):
+        out = dec.packet(ts, frame)
+        if out is None:
+            continue
+        if extract and out.get("payload"):
+            extract.write(out["payload"])
+        if args.summary or (args.metadata_only and not out.get("metadata")) or (args.count and shown >= args.count):
+            continue
+        shown += 1
+        print("%.6f %s %s > %s %d bytes%s%s" % (
+            out["time"], out["proto"], out["src"], out["dst"], out["ip_bytes"],
+            " [%s]" % out["direction"] if "direction" in out else "",
+            " " + "; ".join(out["notes"]) if out["notes"] else ""))
+        for line in out.get("metadata", []):
+            print("      " + line)
+        if args.payload and out.get("payload"):
+            print("      payload %r" % out["payload"][:48])
+    if extract:
+        extract.close()
+    if args.json:
+        print(json.dumps(dec.stats, sort_keys=True))
+    else:
+        print(", ".join("%s %d" % (k, v) for k, v in sorted(dec.stats.items())))
+    bad = sum(dec.stats[k] for k in ("hmac wrong", "malformed", "bad keys", "wrong checksums"))
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
