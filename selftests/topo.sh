@@ -1,0 +1,252 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Two routers and two hosts; most selftests and the demo stand on this.
+#
+#        h1              west                          east              h2
+#     +------+      +-------------+              +-------------+      +------+
+#     | eth0 +------+ ge0     ge1 +==== wan =====+ ge1     ge0 +------+ eth0 |
+#     +------+      +-------------+              +-------------+      +------+
+#  172.16.1.10    172.16.1.1  192.0.2.1     192.0.2.2   172.16.2.1   172.16.2.10
+#
+# All prefixes are /24. Routers forward nothing by themselves (ip_forward=0): what passes, svr has
+# passed. Hosts keep their offloads, so that packets with partial checksums are part of the tests.
+#
+#	. "$(dirname "$0")/topo.sh"
+#	topo_up                        # $h1 $west $east $h2 hold the namespaces' names
+#	topo_svr_start                 # certificates, configuration, all three programs, peers up
+#	on "$h1" ping -c 1 172.16.2.10
+#
+# Started by itself, this file builds it all and opens a shell:
+#
+#	selftests/topo.sh              # with svr running
+#	selftests/topo.sh bare         # namespaces and links only
+
+# shellcheck source=selftests/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+# What a test may set before topo_up and topo_svr_start
+: "${TOPO_MTU:=1500}"              # of every link
+: "${TOPO_WAN_MTU:=$TOPO_MTU}"     # of the link between the routers
+: "${TOPO_SECURITY:=secure}"       # of both services: secure, hmac or clear
+: "${TOPO_BFD_MS:=200}"            # interval; three lost ones take a path down
+: "${TOPO_UP_SECONDS:=30}"         # how long peers may take to come up
+
+TOPO_CONFIG=$TMP/authority.json
+
+h1_ip=172.16.1.10 h2_ip=172.16.2.10
+west_lan_ip=172.16.1.1 west_wan_ip=192.0.2.1
+east_lan_ip=172.16.2.1 east_wan_ip=192.0.2.2
+
+# _topo_veth MTU NS DEV ADDRESS NS DEV ADDRESS
+_topo_veth() {
+	ip link add "$3" mtu "$1" netns "$2" type veth peer name "$6" mtu "$1" netns "$5" &&
+		ip -n "$2" addr add "$4/24" dev "$3" &&
+		ip -n "$5" addr add "$7/24" dev "$6" &&
+		ip -n "$2" link set dev "$3" up &&
+		ip -n "$5" link set dev "$6" up
+}
+
+# _topo_host NS ADDRESS GATEWAY ROUTER
+_topo_host() {
+	_topo_veth "$TOPO_MTU" "$1" eth0 "$2" "$4" ge0 "$3" &&
+		ip -n "$1" route add default via "$3" &&
+		# XDP_REDIRECT into a veth needs NAPI at its other end, which GRO switches on
+		on "$1" ethtool -K eth0 gro on
+}
+
+# topo_up: namespaces, links, addresses; taken down by itself
+topo_up() {
+	setup_ns h1 west east h2
+	_topo_host "$h1" "$h1_ip" "$west_lan_ip" "$west" &&
+		_topo_host "$h2" "$h2_ip" "$east_lan_ip" "$east" &&
+		_topo_veth "$TOPO_WAN_MTU" "$west" ge1 "$west_wan_ip" "$east" ge1 "$east_wan_ip" ||
+		die "cannot build the topology"
+	wait_for 5 _topo_links_up || die "links do not come up"
+}
+
+_topo_links_up() {
+	local ns
+
+	for ns in "$h1" "$west" "$east" "$h2"; do
+		ip -n "$ns" -o link show type veth | grep -v LOWER_UP && return 1
+	done
+	return 0
+}
+
+# ---- svr on the topology ---------------------------------------------------------------------
+# The name of a router is also the name of the variable that holds its namespace: "west", "east".
+
+# on_router ROUTER COMMAND...
+on_router() {
+	local router=$1
+	shift
+
+	SVR_PKI_DIR=$SVR_PKI_DIR/$router on "${!router}" "$@"
+}
+
+# svr_on ROUTER ARGUMENT...: the command line program of that router
+svr_on() {
+	local router=$1
+	shift
+
+	on_router "$router" svr --router "$router" "$@"
+}
+
+# topo_certificates: a self-signed one for each router; $west_fingerprint, $east_fingerprint
+topo_certificates() {
+	local router answer
+
+	for router in west east; do
+		mkdir -p "$SVR_PKI_DIR/$router"
+		answer=$(on_router "$router" svr -j certificate self-signed \
+			common-name "$router.svr.test" dir "$SVR_PKI_DIR/$router") ||
+			die "no certificate for $router"
+		printf -v "${router}_fingerprint" '%s' \
+			"$(sed -n 's/.*"fingerprint": *"\([^"]*\)".*/\1/p' <<<"$answer")"
+	done
+	[ -n "$west_fingerprint" ] && [ -n "$east_fingerprint" ] || die "no fingerprint: $answer"
+}
+
+# _topo_router NAME LAN_IP WAN_IP FINGERPRINT PEER: one entry of authority/router
+_topo_router() {
+	cat <<-EOF
+		{
+		  "name": "$1",
+		  "peering-common-name": "$1.svr.test",
+		  "certificate": { "fingerprint": "$4" },
+		  "bfd": {
+		    "desired-tx-interval": $TOPO_BFD_MS,
+		    "required-min-rx-interval": $TOPO_BFD_MS,
+		    "multiplier": 3,
+		    "link-test-interval": 5,
+		    "hold-down-time": 1
+		  },
+		  "node": [ {
+		    "name": "node1",
+		    "device-interface": [ {
+		      "name": "ge0",
+		      "network-interface": [ {
+		        "name": "lan",
+		        "tenant": "lab",
+		        "mtu": $TOPO_MTU,
+		        "address": [ { "ip-address": "$2", "prefix-length": 24 } ]
+		      } ]
+		    }, {
+		      "name": "ge1",
+		      "network-interface": [ {
+		        "name": "wan",
+		        "mtu": $TOPO_WAN_MTU,
+		        "address": [ { "ip-address": "$3", "prefix-length": 24 } ],
+		        "neighborhood": [ { "name": "wan" } ]
+		      } ]
+		    } ]
+		  } ],
+		  "service-route": [
+		    { "name": "to-$5", "service-name": "$5-lan", "peer": "$5" },
+		    { "name": "here", "service-name": "$1-lan", "next-hop": { "interface": "lan" } }
+		  ]
+		}
+	EOF
+}
+
+# _topo_service NAME PREFIX
+_topo_service() {
+	cat <<-EOF
+		{
+		  "name": "$1",
+		  "address": [ "$2" ],
+		  "access-policy": [ { "source": "lab" } ],
+		  "security": "$TOPO_SECURITY"
+		}
+	EOF
+}
+
+# topo_config: the configuration of both routers, on standard output
+topo_config() {
+	cat <<-EOF
+		{ "authority": {
+		"name": "selftest",
+		"enhanced-security-key-management": true,
+		"security": [
+		  { "name": "secure" },
+		  { "name": "hmac", "encrypt": false },
+		  { "name": "clear", "encrypt": false, "hmac-mode": "disabled" }
+		],
+		"tenant": [ { "name": "lab" } ],
+		"service": [
+		$(_topo_service west-lan 172.16.1.0/24),
+		$(_topo_service east-lan 172.16.2.0/24)
+		],
+		"router": [
+		$(_topo_router west "$west_lan_ip" "$west_wan_ip" "$west_fingerprint" east),
+		$(_topo_router east "$east_lan_ip" "$east_wan_ip" "$east_fingerprint" west)
+		]
+		} }
+	EOF
+}
+
+# topo_attach ROUTER: load the XDP programs and attach them to both interfaces
+topo_attach() {
+	local dev
+
+	for dev in ge0 ge1; do
+		svr_on "$1" --config "$TOPO_CONFIG" link set dev "$dev" up >>"$(proc_log "$1-svr")" 2>&1 ||
+			die "$1: cannot attach to $dev"
+	done
+}
+
+topo_keymgr_start() {
+	SVR_PKI_DIR=$SVR_PKI_DIR/$1 start_proc "$1-keymgr" on "${!1}" \
+		svr-keymgr --router "$1" --config "$TOPO_CONFIG"
+}
+
+topo_worker_start() {
+	SVR_PKI_DIR=$SVR_PKI_DIR/$1 start_proc "$1-worker" on "${!1}" svr-worker --router "$1"
+}
+
+# topo_peer_up ROUTER: its path to the other one is up; for wait_for
+topo_peer_up() {
+	svr_on "$1" -j show peers | tee /dev/stderr | grep -qE '"(status|state)": *"up"'
+}
+
+# topo_svr_start: from bare links to two routers that see each other
+topo_svr_start() {
+	local router program
+
+	for program in svr svr-keymgr svr-worker; do
+		[ -x "$BUILD/$program" ] || die "$BUILD/$program is missing, try: make"
+	done
+	topo_certificates
+	topo_config >"$TOPO_CONFIG"
+	for router in west east; do
+		topo_attach "$router"
+		topo_worker_start "$router"
+		topo_keymgr_start "$router"
+	done
+	for router in west east; do
+		wait_for "$TOPO_UP_SECONDS" topo_peer_up "$router" || die "$router: peer does not come up"
+	done
+}
+
+# topo_svr_stop: stop the programs and detach; without it the end of the test does the same
+topo_svr_stop() {
+	local router dev
+
+	for router in west east; do
+		stop_proc "$router-keymgr"
+		stop_proc "$router-worker"
+		for dev in ge0 ge1; do
+			svr_on "$router" --config "$TOPO_CONFIG" link set dev "$dev" down \
+				>>"$(proc_log "$router-svr")" 2>&1
+		done
+	done
+}
+
+# ---- by itself -------------------------------------------------------------------------------
+if [ "${BASH_SOURCE[0]}" = "$0" ]; then
+	topo_up
+	[ "${1-}" = bare ] || topo_svr_start
+	echo "on h1: nsenter --net=/run/netns/$h1; also $west $east $h2; logs in $TMP/log"
+	h1=$h1 west=$west east=$east h2=$h2 PS1='svr topology# ' bash --norc -i
+fi
