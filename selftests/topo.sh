@@ -34,6 +34,8 @@
 
 TOPO_CONFIG=$TMP/authority.json
 
+h1="" west="" east="" h2=""
+west_fingerprint="" east_fingerprint=""
 h1_ip=172.16.1.10 h2_ip=172.16.2.10
 west_lan_ip=172.16.1.1 west_wan_ip=192.0.2.1
 east_lan_ip=172.16.2.1 east_wan_ip=192.0.2.2
