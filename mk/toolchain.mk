@@ -31,6 +31,8 @@ ifeq ($(SAN),1)
 # -O1 keeps stack traces readable; _FORTIFY_SOURCE would hide calls from the sanitizer
 OPT ?= -O1 -g
 HARDEN := -fstack-protector-strong
+# gcc sees uninitialised variables in instrumented code that are none; the plain build still looks
+WARN += -Wno-maybe-uninitialized
 SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 else
 OPT ?= -O2 -g
