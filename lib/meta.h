@@ -60,11 +60,11 @@ bool svr_meta_is_cookie(const void *p, size_t len);
  * @p, @len: L4 payload without the HMAC tag
  * @m: zeroed and filled
  * Return: 0 or a negative drop reason (-SVR_DROP_META_MALFORMED, -SVR_DROP_META_VERSION). The payload section is
- * @m->payload_len bytes at @p + @m->header_len and lies inside @len.
+ * @m->payload_len bytes at @p + @m->header_len and lies inside @len. @m is all zero after an error.
  */
 int svr_meta_parse_header(const uint8_t *p, size_t len, struct svr_meta *m);
 
-/* Payload TLVs (decrypted); adds to @m. 0 or -SVR_DROP_META_MALFORMED. */
+/* Payload TLVs (decrypted); adds to @m. 0 or -SVR_DROP_META_MALFORMED; @m is all zero after an error. */
 int svr_meta_parse_payload(const uint8_t *p, size_t len, struct svr_meta *m);
 
 /* True for the bare header of user data that starts with the cookie. */
@@ -74,11 +74,22 @@ int svr_meta_put_false_positive(uint8_t *p, size_t room);	/* 12 or -ENOSPC */
 /**
  * svr_meta_build() - write the block that @m->have describes, payload section in clear, order as in docs/protocol.md.
  * @p, @room: where to; header_len and payload_len of @m are set
- * Return: bytes written, -ENOSPC, -EINVAL if a name is empty where its bit is set. To encrypt, the caller encrypts
+ * Return: bytes written, -ENOSPC, -EINVAL if @m->have holds an unknown bit or both contexts, or a name that is empty or not allowed. To encrypt, the caller encrypts
  * @m->payload_len bytes at @p + @m->header_len in place and calls svr_meta_set_payload_len().
  */
 int svr_meta_build(uint8_t *p, size_t room, struct svr_meta *m);
 void svr_meta_set_payload_len(uint8_t *p, uint16_t payload_len);
+
+/**
+ * svr_meta_describe() - every value of a block, as text.
+ * @visit: called with a name out of [a-z0-9-], a printable value that needs no escaping in JSON, and whether it is a number.
+ *	Secrets are "hidden".
+ */
+typedef void (*svr_meta_visit)(const char *name, const char *value, bool is_number, void *user);
+void svr_meta_describe(const struct svr_meta *m, svr_meta_visit visit, void *user);
+
+/* The same as one line "name=value name=value". Return: bytes it takes, as snprintf() does. */
+int svr_meta_print(const struct svr_meta *m, char *buf, size_t size);
 
 /* Generic TLV writer and walker, also for BFD metadata. put: bytes written or -ENOSPC. */
 int svr_tlv_put(uint8_t *p, size_t room, uint16_t type, const void *value, size_t len);

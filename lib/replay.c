@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Anti-replay window (RFC 6479) over packet counters, and the memory of metadata nonces. */
+#include <stddef.h>
+
+#include <svr/drops.h>
+
+#include "lib/replay.h"
+
+enum { WORD_BITS = 64 };
+
+_Static_assert(SVR_REPLAY_BITS % WORD_BITS == 0, "whole words");
+/* One word more than the window: the word of the newest counter may be cleared before it is full. */
+_Static_assert(SVR_REPLAY_BITS >= SVR_REPLAY_WINDOW + WORD_BITS, "RFC 6479 redundant bits");
+
+static uint64_t replay_bit(uint64_t counter)
+{
+	return 1ULL << (counter % WORD_BITS);
+}
+
+static unsigned int replay_word(uint64_t counter)
+{
+	return counter / WORD_BITS % SVR_REPLAY_WORDS;
+}
+
+int svr_replay_check(const struct svr_replay *r, uint64_t counter)
+{
+	if (counter == 0)
+		return -SVR_DROP_REPLAY_OLD;
+	if (counter > r->top)
+		return 0;
+	if (r->top - counter >= SVR_REPLAY_WINDOW)
+		return -SVR_DROP_REPLAY_OLD;
+	return r->bits[replay_word(counter)] & replay_bit(counter) ? -SVR_DROP_REPLAY : 0;
+}
+
+void svr_replay_update(struct svr_replay *r, uint64_t counter)
+{
+	uint64_t top = r->top, words, i;
+
+	if (counter > top) {
+		/*
+		 * The window lives in a map that outlives this process. Top moves first: whoever is killed between the
+		 * two steps leaves stale bits (a few packets refused), never a window in which old packets look new.
+		 */
+		r->top = counter;
+		__atomic_signal_fence(__ATOMIC_SEQ_CST);
+		words = counter / WORD_BITS - top / WORD_BITS;
+		if (words > SVR_REPLAY_WORDS)
+			words = SVR_REPLAY_WORDS;
+		for (i = 1; i <= words; i++)
+			r->bits[(top / WORD_BITS + i) % SVR_REPLAY_WORDS] = 0;
+	} else if (counter == 0 || top - counter >= SVR_REPLAY_WINDOW) {
+		return; /* its bit belongs to another counter */
+	}
+	r->bits[replay_word(counter)] |= replay_bit(counter);
+}
+
+/* ---- nonces -------------------------------------------------------------------------------------------- */
+
+#define NONCE_LIFE_NS (SVR_NONCE_LIFE_SEC * 1000000000ULL)
+
+_Static_assert(SVR_NONCE_SLOTS % SVR_NONCE_WAYS == 0, "whole buckets");
+
+/* Finalizer of MurmurHash3 (public domain): a bijection in which every input bit changes half of the output bits. */
+static uint64_t mix64(uint64_t x)
+{
+	x ^= x >> 33;
+	x *= 0xff51afd7ed558ccdULL;
+	x ^= x >> 33;
+	x *= 0xc4ceb9fe1a85ec53ULL;
+	x ^= x >> 33;
+	return x;
+}
+
+/*
+ * 64 bits over all three inputs. A nonce gets here only from an authenticated peer, and others' nonces travel encrypted: nobody can aim
+ * at them. Two honest nonces among 131072 collide with a chance of 2^-31 and cost one retransmission.
+ */
+static uint64_t nonce_hash(uint32_t peer, uint64_t time_ns, uint64_t random)
+{
+	const uint64_t odd = 0x9e3779b97f4a7c15ULL; /* 2^64 / golden ratio */
+
+	return mix64(mix64(mix64(peer + odd) ^ time_ns) + odd + random);
+}
+
+int svr_nonce_accept(struct svr_nonce_slot *slots, uint32_t peer, uint64_t time_ns, uint64_t random, uint64_t now_ns)
+{
+	uint64_t age_ns = now_ns > time_ns ? now_ns - time_ns : time_ns - now_ns;
+	struct svr_nonce_slot *bucket, *free_slot = NULL;
+	uint64_t hash;
+	int i;
+
+	if (age_ns > NONCE_LIFE_NS)
+		return -SVR_DROP_META_NONCE_OLD;
+
+	hash = nonce_hash(peer, time_ns, random);
+	bucket = &slots[hash % (SVR_NONCE_SLOTS / SVR_NONCE_WAYS) * SVR_NONCE_WAYS];
+	for (i = 0; i < SVR_NONCE_WAYS; i++) {
+		if (bucket[i].time_ns <= now_ns) {
+			if (!free_slot)
+				free_slot = &bucket[i];
+		} else if (bucket[i].hash == hash) {
+			return -SVR_DROP_META_REPLAY;
+		}
+	}
+	if (!free_slot)
+		return -SVR_DROP_META_NONCE_FULL;
+	/*
+	 * After time + life the nonce is too old anyway. It is kept for another life, so that a correction of the
+	 * clocks or of their offset by less than that cannot make it new again.
+	 */
+	free_slot->hash = hash;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	free_slot->time_ns = time_ns + 2 * NONCE_LIFE_NS;
+	return 0;
+}
