@@ -3,17 +3,22 @@
 #
 # Two routers and two hosts; most selftests and the demo stand on this.
 #
-#        h1              west                          east              h2
-#     +------+      +-------------+              +-------------+      +------+
-#     | eth0 +------+ ge0     ge1 +==== wan =====+ ge1     ge0 +------+ eth0 |
-#     +------+      +-------------+              +-------------+      +------+
-#  172.16.1.10    172.16.1.1  192.0.2.1     192.0.2.2   172.16.2.1   172.16.2.10
+#        h1              west               wan               east              h2
+#     +------+      +-------------+     +---------+     +-------------+      +------+
+#     | eth0 +------+ ge0     ge1 +=====+ w br0 e +=====+ ge1     ge0 +------+ eth0 |
+#     +------+      +-------------+     +---------+     +-------------+      +------+
+#  172.16.1.10    172.16.1.1  192.0.2.1               192.0.2.2   172.16.2.1   172.16.2.10
 #
 # All prefixes are /24. Routers forward nothing by themselves (ip_forward=0): what passes, svr has
 # passed. Hosts keep their offloads, so that packets with partial checksums are part of the tests.
+# The WAN is a bridge in a namespace of its own: what XDP sends is invisible to tcpdump on the
+# routers, on br0 it can be captured.
+#
+# Three services on each LAN, one for each kind of policy, told apart by port (TCP and UDP):
+#	LAN-clear 8100-8199, LAN-signed 8200-8299, LAN-secret 8300-8399, LAN-dns (secret) UDP 53
 #
 #	. "$(dirname "$0")/topo.sh"
-#	topo_up                        # $h1 $west $east $h2 hold the namespaces' names
+#	topo_up                        # $h1 $west $wan $east $h2 hold the namespaces' names
 #	topo_svr_start                 # certificates, configuration, all three programs, peers up
 #	on "$h1" ping -c 1 172.16.2.10
 #
@@ -28,13 +33,12 @@
 # What a test may set before topo_up and topo_svr_start
 : "${TOPO_MTU:=1500}"              # of every link
 : "${TOPO_WAN_MTU:=$TOPO_MTU}"     # of the link between the routers
-: "${TOPO_SECURITY:=secure}"       # of both services: secure, hmac or clear
 : "${TOPO_BFD_MS:=200}"            # interval; three lost ones take a path down
 : "${TOPO_UP_SECONDS:=30}"         # how long peers may take to come up
 
 TOPO_CONFIG=$TMP/authority.json
 
-h1="" west="" east="" h2=""
+h1="" west="" wan="" east="" h2=""
 west_fingerprint="" east_fingerprint=""
 h1_ip=172.16.1.10 h2_ip=172.16.2.10
 west_lan_ip=172.16.1.1 west_wan_ip=192.0.2.1
@@ -57,12 +61,26 @@ _topo_host() {
 		on "$1" ethtool -K eth0 gro on
 }
 
+# _topo_wan PORT ROUTER ADDRESS: join ge1 of a router to the bridge
+_topo_wan() {
+	ip link add "$1" mtu "$TOPO_WAN_MTU" netns "$wan" type veth \
+		peer name ge1 mtu "$TOPO_WAN_MTU" netns "$2" &&
+		ip -n "$wan" link set dev "$1" master br0 gro_max_size 1 up &&
+		# NAPI for what the router redirects; gro_max_size 1 keeps packets as they are
+		on "$wan" ethtool -K "$1" gro on &&
+		ip -n "$2" addr add "$3/24" dev ge1 &&
+		ip -n "$2" link set dev ge1 up
+}
+
 # topo_up: namespaces, links, addresses; taken down by itself
 topo_up() {
-	setup_ns h1 west east h2
-	_topo_host "$h1" "$h1_ip" "$west_lan_ip" "$west" &&
+	setup_ns h1 west wan east h2
+	ip -n "$wan" link add br0 type bridge mcast_snooping 0 &&
+		ip -n "$wan" link set dev br0 up &&
+		_topo_host "$h1" "$h1_ip" "$west_lan_ip" "$west" &&
 		_topo_host "$h2" "$h2_ip" "$east_lan_ip" "$east" &&
-		_topo_veth "$TOPO_WAN_MTU" "$west" ge1 "$west_wan_ip" "$east" ge1 "$east_wan_ip" ||
+		_topo_wan w "$west" "$west_wan_ip" &&
+		_topo_wan e "$east" "$east_wan_ip" ||
 		die "cannot build the topology"
 	wait_for 5 _topo_links_up || die "links do not come up"
 }
@@ -70,7 +88,7 @@ topo_up() {
 _topo_links_up() {
 	local ns
 
-	for ns in "$h1" "$west" "$east" "$h2"; do
+	for ns in "$h1" "$west" "$wan" "$east" "$h2"; do
 		ip -n "$ns" -o link show type veth | grep -v LOWER_UP && return 1
 	done
 	return 0
@@ -145,23 +163,55 @@ _topo_router() {
 		    } ]
 		  } ],
 		  "service-route": [
-		    { "name": "to-$5", "service-name": "$5-lan", "peer": "$5" },
-		    { "name": "here", "service-name": "$1-lan", "next-hop": { "interface": "lan" } }
+		    $(_topo_routes "$5" "peer" "\"$5\""),
+		    $(_topo_routes "$1" "next-hop" '{ "interface": "lan" }')
 		  ]
 		}
 	EOF
 }
 
-# _topo_service NAME PREFIX
+# _topo_routes LAN MEMBER VALUE: the service routes for all services of a LAN
+_topo_routes() {
+	local kind comma=""
+
+	for kind in clear signed secret dns; do
+		echo "$comma{ \"name\": \"$1-$kind-route\", \"service-name\": \"$1-$kind\", \"$2\": $3 }"
+		comma=,
+	done
+}
+
+# _topo_service NAME PREFIX SECURITY TRANSPORT...
 _topo_service() {
+	local name=$1 prefix=$2 security=$3
+
+	shift 3
 	cat <<-EOF
 		{
-		  "name": "$1",
-		  "address": [ "$2" ],
-		  "access-policy": [ { "source": "lab" } ],
-		  "security": "$TOPO_SECURITY"
+		  "name": "$name",
+		  "address": [ "$prefix" ],
+		  "transport": [ $* ],
+		  "access-policy": [ { "source": "lab", "permission": "allow" } ],
+		  "security": "$security"
 		}
 	EOF
+}
+
+# _topo_transport PROTOCOL FIRST LAST
+_topo_transport() {
+	echo "{ \"protocol\": \"$1\", \"port-range\": [ { \"start-port\": $2, \"end-port\": $3 } ] }"
+}
+
+# _topo_services LAN PREFIX: one for each kind of policy, and DNS
+_topo_services() {
+	local kind port=8100
+
+	for kind in clear signed secret; do
+		_topo_service "$1-$kind" "$2" "$kind" "$(_topo_transport tcp $port $((port + 99)))," \
+			"$(_topo_transport udp $port $((port + 99)))"
+		echo ,
+		port=$((port + 100))
+	done
+	_topo_service "$1-dns" "$2" secret "$(_topo_transport udp 53 53)"
 }
 
 # topo_config: the configuration of both routers, on standard output
@@ -171,14 +221,15 @@ topo_config() {
 		"name": "selftest",
 		"enhanced-security-key-management": true,
 		"security": [
-		  { "name": "secure" },
-		  { "name": "hmac", "encrypt": false },
-		  { "name": "clear", "encrypt": false, "hmac-mode": "disabled" }
+		  { "name": "clear", "encrypt": false, "hmac-mode": "disabled" },
+		  { "name": "signed", "encrypt": false, "hmac-mode": "time-based", "hmac-cipher": "sha256-128" },
+		  { "name": "secret", "encrypt": true, "encryption-cipher": "aes-cbc-256",
+		    "hmac-mode": "time-based", "hmac-cipher": "sha384" }
 		],
 		"tenant": [ { "name": "lab" } ],
 		"service": [
-		$(_topo_service west-lan 172.16.1.0/24),
-		$(_topo_service east-lan 172.16.2.0/24)
+		$(_topo_services west 172.16.1.0/24),
+		$(_topo_services east 172.16.2.0/24)
 		],
 		"router": [
 		$(_topo_router west "$west_lan_ip" "$west_wan_ip" "$west_fingerprint" east),
@@ -249,6 +300,6 @@ topo_svr_stop() {
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then
 	topo_up
 	[ "${1-}" = bare ] || topo_svr_start
-	echo "on h1: nsenter --net=/run/netns/$h1; also $west $east $h2; logs in $TMP/log"
+	echo "on h1: nsenter --net=/run/netns/$h1; also $west $wan $east $h2; logs in $TMP/log"
 	h1=$h1 west=$west east=$east h2=$h2 PS1='svr topology# ' bash --norc -i
 fi
