@@ -1,0 +1,167 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""What hosts do in the tests.
+
+    host.py serve PORT... [--file FILE]      TCP: send FILE and close; with no FILE echo. UDP on the same ports: echo
+    host.py fetch ADDRESS PORT [--connections N] [--timeout S]
+                                             print the SHA-256 of each copy, one a line
+    host.py talk ADDRESS PORT TEXT [--udp] [--times N] [--hold FILE]
+                                             send TEXT, expect it back, N times over one socket; keep it open while FILE exists
+    host.py ping ADDRESS PORT [--size N] [--count N] [--interval S] [--df]
+                                             UDP echo: print JSON {"sent", "received", "wrong"}
+"""
+import argparse
+import hashlib
+import json
+import os
+import selectors
+import socket
+import struct
+import sys
+import threading
+import time
+
+
+def send_file(conn, path):
+    with conn, open(path, "rb") as f:
+        try:
+            conn.sendfile(f)
+            conn.shutdown(socket.SHUT_WR)
+            while conn.recv(65536):
+                pass
+        except OSError:
+            pass
+
+
+def echo(conn):
+    with conn:
+        try:
+            while data := conn.recv(65536):
+                conn.sendall(data)
+        except OSError:
+            pass
+
+
+def serve(args):
+    sel = selectors.DefaultSelector()
+    for port in args.port:
+        t = socket.create_server(("0.0.0.0", port), backlog=1024)
+        u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        u.bind(("0.0.0.0", port))
+        sel.register(t, selectors.EVENT_READ, "tcp")
+        sel.register(u, selectors.EVENT_READ, "udp")
+    print("serving", flush=True)
+    while True:
+        for key, _ in sel.select():
+            if key.data == "udp":
+                data, addr = key.fileobj.recvfrom(65536)
+                key.fileobj.sendto(data, addr)
+            else:
+                conn, _ = key.fileobj.accept()
+                work = (send_file, (conn, args.file)) if args.file else (echo, (conn,))
+                threading.Thread(target=work[0], args=work[1], daemon=True).start()
+
+
+def fetch_one(args, results, i):
+    digest = hashlib.sha256()
+    try:
+        with socket.create_connection((args.address, args.port), timeout=args.timeout) as s:
+            while data := s.recv(1 << 18):
+                digest.update(data)
+        results[i] = digest.hexdigest()
+    except OSError as e:
+        results[i] = "failed: %s" % e
+
+
+def fetch(args):
+    results = [None] * args.connections
+    threads = [threading.Thread(target=fetch_one, args=(args, results, i)) for i in range(args.connections)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    print("\n".join(results))
+
+
+def talk(args):
+    kind = socket.SOCK_DGRAM if args.udp else socket.SOCK_STREAM
+    text = args.text.encode()
+    with socket.socket(socket.AF_INET, kind) as s:
+        s.settimeout(args.timeout)
+        s.connect((args.address, args.port))
+        for _ in range(args.times):
+            s.sendall(text)
+            got = b""
+            while len(got) < len(text):
+                data = s.recv(65536)
+                if not data:
+                    sys.exit("connection closed")
+                got += data
+            if got != text:
+                sys.exit("echo differs: %r" % got[:80])
+        print("talked", flush=True)
+        while args.hold and os.path.exists(args.hold):
+            time.sleep(0.05)
+
+
+def ping(args):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.connect((args.address, args.port))
+    if args.df:
+        s.setsockopt(socket.IPPROTO_IP, 10, 2)  # IP_MTU_DISCOVER, IP_PMTUDISC_DO
+    s.settimeout(args.timeout)
+    sent = received = wrong = 0
+    errors = []
+    for i in range(args.count):
+        body = struct.pack("!I", i) + os.urandom(max(0, args.size - 4))
+        try:
+            s.send(body)
+            sent += 1
+            while True:
+                got = s.recv(65536)
+                if got == body:
+                    received += 1
+                    break
+                if got[:4] == body[:4]:
+                    wrong += 1
+                    break
+        except socket.timeout:
+            pass
+        except OSError as e:
+            errors.append(e.errno)
+        time.sleep(args.interval)
+    print(json.dumps({"sent": sent, "received": received, "wrong": wrong, "errors": errors}))
+
+
+def main():
+    ap = argparse.ArgumentParser()
+    sub = ap.add_subparsers(required=True)
+    p = sub.add_parser("serve")
+    p.add_argument("port", type=int, nargs="+")
+    p.add_argument("--file")
+    p.set_defaults(run=serve)
+    p = sub.add_parser("fetch")
+    p.add_argument("--connections", type=int, default=1)
+    p.set_defaults(run=fetch)
+    p2 = sub.add_parser("talk")
+    p2.add_argument("--udp", action="store_true")
+    p2.add_argument("--times", type=int, default=1)
+    p2.add_argument("--hold")
+    p2.set_defaults(run=talk)
+    p3 = sub.add_parser("ping")
+    p3.add_argument("--size", type=int, default=64)
+    p3.add_argument("--count", type=int, default=5)
+    p3.add_argument("--interval", type=float, default=0.01)
+    p3.add_argument("--df", action="store_true")
+    p3.set_defaults(run=ping)
+    for q, t in ((p, 60), (p2, 10), (p3, 1)):
+        q.add_argument("address")
+        q.add_argument("port", type=int)
+        q.add_argument("--timeout", type=float, default=t)
+    p2.add_argument("text")
+    args = ap.parse_args()
+    args.run(args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+#
+# Helpers of the tests that move traffic over topo.sh: servers, captures, counters. Source after topo.sh.
+
+# traffic_servers [FILE]: host.py on both hosts, on the first port of each service (and DNS)
+traffic_servers() {
+	local host
+
+	for host in h1 h2; do
+		start_proc "$host-server" on "${!host}" \
+			"$SELFTESTS/host.py" serve 8100 8200 8300 53 ${1:+--file "$1"}
+	done
+	for host in h1 h2; do
+		wait_for 5 logged "$host-server" serving || die "no server on $host"
+	done
+}
+
+# The first port of a service of that policy
+traffic_port() {
+	case $1 in
+	clear) echo 8100 ;;
+	signed) echo 8200 ;;
+	secret) echo 8300 ;;
+	esac
+}
+
+# host NAMESPACE ARGUMENT...: host.py there
+host() {
+	on "$1" "$SELFTESTS/host.py" "${@:2}"
+}
+
+# capture_start NAMESPACE DEV FILE [FILTER...]: whole packets, until capture_stop
+capture_start() {
+	local ns=$1 dev=$2 file=$3
+	shift 3
+
+	start_proc "capture-$dev" on "$ns" tcpdump -i "$dev" -U -n -s 0 -B 16384 -Z root -w "$file" "$@"
+	wait_for 5 logged "capture-$dev" "listening on" || die "tcpdump does not start"
+}
+
+# capture_stop DEV
+capture_stop() {
+	# packets are handed over in blocks; nothing tells when the last one is written
+	sleep 0.3
+	stop_proc "capture-$1" INT
+	: >"$(proc_log "capture-$1")"
+}
+
+# drops ROUTER [REASON]: packets dropped there, of that reason or of all
+drops() {
+	svr_on "$1" -j show drops | /usr/bin/python3 -c '
+import json, sys
+want = sys.argv[1:]
+print(sum(d["packets"] for d in json.load(sys.stdin) if not want or d["name"] in want))' "${@:2}"
+}
+
+# stat_of ROUTER COUNTER: over all interfaces, XDP and worker
+stat_of() {
+	svr_on "$1" -j show stats | /usr/bin/python3 -c '
+import json, sys
+print(sum(d["value"] for d in json.load(sys.stdin) if d["name"] == sys.argv[1]))' "$2"
+}
+
+# rx_packets NAMESPACE DEV
+rx_packets() {
+	on "$1" cat "/sys/class/net/$2/statistics/rx_packets"
+}
+
+# sessions ROUTER [SERVICE]: number of sessions there
+sessions() {
+	svr_on "$1" -j show sessions ${2:+service-name "$2"} | /usr/bin/python3 -c '
+import json, sys
+print(len({s["session_id"] for s in json.load(sys.stdin)}))'
+}
