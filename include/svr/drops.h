@@ -22,6 +22,7 @@
 	X(ETHERTYPE, 10, "ethertype", "neither IP nor ARP")                                                     \
 	X(TOO_BIG, 11, "too-big", "does not fit the path MTU; ICMP too-big was sent")                           \
 	X(BAD_CSUM, 12, "bad-checksum", "wrong IP, TCP or UDP checksum")                                        \
+	X(HEADROOM, 13, "headroom", "driver leaves no room in front of the packet for metadata")                \
 	/* classification */                                                                                    \
 	X(NO_TENANT, 16, "no-tenant", "source address belongs to no tenant of this interface")                  \
 	X(NO_SERVICE, 17, "no-service", "no service has this destination, protocol and port")                   \
