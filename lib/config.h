@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The authority-wide JSON configuration: model, strict parser, and the resolved view of one router.
- * User space only; no sockets, no threads, no global state. docs/config.md describes every member.
+/* The authority-wide JSON configuration: model, strict parser, and the resolved view of one
+ * router. User space only; no sockets, no threads, no global state. docs/config.md describes every
+ * member.
  *
- *	text --svr_config_parse()--> struct svr_config --svr_config_resolve("west")--> struct svr_router_view
+ * 	text --svr_config_parse()--> svr_config --svr_config_resolve("west")--> svr_router_view
  *
- * The model (struct svr_cfg_*) mirrors the file: same names, same nesting, defaults filled in, every reference checked.
- * The view (struct svr_view_*) is what one router needs: flat arrays that name each other by index.
+ * The model (struct svr_cfg_*) mirrors the file: same names, same nesting, defaults filled in,
+ * every reference checked. The view (struct svr_view_*) is what one router needs: flat arrays that
+ * name each other by index.
  *
- * Ownership: a struct svr_config owns all that hangs below it. A struct svr_router_view owns its arrays and its path names; every
- * other string and every `cfg` pointer in it points into the svr_config, which must outlive the view.
- * Strings are NUL-terminated, never NULL unless a comment says so. Numbers are in host byte order. Addresses are in network order.
- * Units are in the names (_ms, _s, _h).
+ * Ownership: a struct svr_config owns all that hangs below it. A struct svr_router_view owns its
+ * arrays and its path names; every other string and every `cfg` pointer in it points into the
+ * svr_config, which must outlive the view.
+ * Strings are NUL-terminated, never NULL unless a comment says so. Numbers are in host byte order.
+ * Addresses are in network order. Units are in the names (_ms, _s, _h). /
  */
 #ifndef SVR_LIB_CONFIG_H
 #define SVR_LIB_CONFIG_H
@@ -19,6 +22,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Structs read better in columns. */
+// clang-format off
 enum svr_config_limits {
 	SVR_CFG_FILE_MAX = 16 * 1024 * 1024,	/* bytes; a larger file is refused unread */
 	SVR_CFG_DEPTH_MAX = 32,			/* nested objects and arrays */
@@ -30,15 +35,13 @@ enum svr_config_limits {
 	SVR_CFG_ADDR_STRLEN = 46,		/* room for a printed address, with the NUL */
 	SVR_CFG_PREFIX_STRLEN = 50,		/* room for a printed prefix, with the NUL */
 	SVR_CFG_FINGERPRINT_LEN = 32,		/* SHA-256 of a certificate in DER */
-	SVR_CFG_WAYPOINT_PORT_FIRST = 16384,	/* default waypoint port range */
-	SVR_CFG_WAYPOINT_PORT_LAST = 65534,
 	SVR_CFG_TIMEOUT_TCP_MS = 1900000,	/* session time-outs where no session type says otherwise */
 	SVR_CFG_TIMEOUT_UDP_MS = 180000,
 	SVR_CFG_TIMEOUT_ICMP_MS = 10000,
 	SVR_CFG_TIMEOUT_INITIAL_MS = 10000,
 };
 
-/* ---- errors ---------------------------------------------------------------------------------------------------------- */
+/* ---- errors ---------------------------------------------------------------------------------- */
 
 enum svr_config_severity {
 	SVR_CONFIG_ERROR,	/* the configuration is refused */
@@ -50,12 +53,13 @@ struct svr_config_error {
 	unsigned int line;			/* from 1; 0 = not tied to a line */
 	unsigned int column;			/* from 1, in bytes; 0 = not tied to a column */
 	char pointer[SVR_CFG_POINTER_LEN];	/* RFC 6901; "" = the whole document */
-	char found[SVR_CFG_FOUND_LEN];		/* the value found as it stands in the file, cut with "..."; "" = nothing there */
+	char found[SVR_CFG_FOUND_LEN];		/* the value in the file, cut with "..."; "" = none */
 	char reason[SVR_CFG_REASON_LEN];	/* what is wrong and what is allowed */
 };
 
-/* A list that the caller owns, for example on its stack. Zero it or call svr_config_errors_init() before the first use; it owns no memory.
- * Errors come first, in the order of the file where that is known.
+/* A list that the caller owns, for example on its stack. Zero it or call svr_config_errors_init()
+ * before the first use; it owns no memory. Errors come first, in the order of the file where that
+ * is known. /
  */
 struct svr_config_errors {
 	unsigned int n;				/* filled in list[], errors and warnings */
@@ -64,15 +68,19 @@ struct svr_config_errors {
 	struct svr_config_error list[SVR_CFG_ERRORS_MAX];
 };
 
-/* ---- small types ----------------------------------------------------------------------------------------------------- */
+/* ---- small types ----------------------------------------------------------------------------- */
 
-/* An address: always 16 bytes in network order, IPv4 as v4-mapped (::ffff:a.b.c.d). family 0 = not set. */
+/* An address: always 16 bytes in network order, IPv4 as v4-mapped (::ffff:a.b.c.d). family 0 = not
+ * set.
+ */
 struct svr_cfg_addr {
 	uint8_t bytes[16];
 	uint8_t family;		/* 0, 4 or 6 */
 };
 
-/* A prefix. len counts bits of its own family: 0..32 for IPv4, 0..128 for IPv6. Host bits are zero. */
+/* A prefix. len counts bits of its own family: 0..32 for IPv4, 0..128 for IPv6. Host bits are
+ * zero.
+ */
 struct svr_cfg_prefix {
 	struct svr_cfg_addr addr;
 	uint8_t len;
@@ -115,9 +123,11 @@ enum svr_cfg_permission { SVR_CFG_ALLOW, SVR_CFG_DENY };
 
 enum svr_cfg_mss_mode { SVR_CFG_MSS_AUTOMATIC, SVR_CFG_MSS_DISABLED, SVR_CFG_MSS_FIXED };
 
+enum svr_cfg_device_type { SVR_CFG_DEVICE_ETHERNET };
+
 enum svr_cfg_bfd_auth { SVR_CFG_BFD_AUTH_SHA256 };
 
-/* ---- the model: mirrors the file --------------------------------------------------------------------------------------- */
+/* ---- the model: mirrors the file ------------------------------------------------------------- */
 
 struct svr_cfg_key_management {			/* authority/security-key-management */
 	enum svr_cfg_key_exchange key_exchange_algorithm;
@@ -139,21 +149,21 @@ struct svr_cfg_trusted_ca {			/* authority/trusted-ca-certificate/N */
 struct svr_cfg_policy {				/* authority/security/N */
 	const char *name;
 	bool encrypt;
-	enum svr_cfg_encryption_cipher encryption_cipher;	/* of no meaning when !encrypt */
+	enum svr_cfg_encryption_cipher encryption_cipher; /* of no meaning when !encrypt */
 	enum svr_cfg_hmac_mode hmac_mode;	/* never DISABLED when encrypt */
 	enum svr_cfg_hmac_cipher hmac_cipher;	/* of no meaning when hmac_mode is DISABLED */
-	bool adaptive_encryption;
+	bool adaptive_encryption;		/* not implemented: always false */
 };
 
 struct svr_cfg_tenant {				/* authority/tenant/N */
 	const char *name;
-	const char *security;			/* policy name; NULL = none; checked, but of no effect yet (a warning says so) */
+	const char *security;			/* policy name; NULL = none; of no effect yet */
 	int security_index;			/* in svr_config.policies; -1 = none */
 };
 
 struct svr_cfg_transport {			/* .../transport/N of a service or a session type */
 	enum svr_cfg_protocol protocol;
-	struct svr_cfg_port_range *port_range;	/* never empty: an absent list is 0..65535; icmp is 0..65535 too and means nothing */
+	struct svr_cfg_port_range *port_range;	/* never empty: absent, and icmp, is 0..65535 */
 	unsigned int n_port_range;
 };
 
@@ -167,10 +177,10 @@ struct svr_cfg_service {			/* authority/service/N */
 	const char *name;
 	struct svr_cfg_prefix *address;		/* at least one */
 	unsigned int n_address;
-	struct svr_cfg_transport *transport;	/* never empty: an absent list is all of tcp, udp and icmp */
+	struct svr_cfg_transport *transport;	/* never empty: absent is icmp, tcp, udp */
 	unsigned int n_transport;
 	bool any_transport;			/* the list is absent in the file */
-	struct svr_cfg_access_policy *access_policy;	/* may be empty: then nobody may use the service */
+	struct svr_cfg_access_policy *access_policy; /* empty: nobody may use the service */
 	unsigned int n_access_policy;
 	const char *security;			/* policy name */
 	unsigned int security_index;		/* in svr_config.policies */
@@ -186,7 +196,7 @@ struct svr_cfg_session_type {			/* authority/session-type/N */
 	uint32_t initial_timeout_ms;		/* before a TCP session is established */
 };
 
-struct svr_cfg_bfd {				/* .../bfd; defaults filled in, then router, then neighborhood or adjacency */
+struct svr_cfg_bfd {				/* .../bfd; absent members inherited or default */
 	bool enabled;				/* "state" */
 	uint32_t desired_tx_interval_ms;
 	uint32_t required_min_rx_interval_ms;
@@ -206,7 +216,7 @@ struct svr_cfg_link {
 	const char **vector;			/* names, highest preference first; may be empty */
 	unsigned int n_vector;
 	uint32_t cost;
-	struct svr_cfg_port_range port_range;	/* waypoint ports on this interface; the default when !has_port_range */
+	struct svr_cfg_port_range port_range;	/* waypoint ports here; default when !has_port_range */
 	bool has_port_range;
 	struct svr_cfg_bfd bfd;
 };
@@ -248,7 +258,7 @@ struct svr_cfg_network_interface {
 	uint16_t mtu;
 	enum svr_cfg_mss_mode enforced_mss_mode;
 	uint16_t enforced_mss;			/* bytes; only with SVR_CFG_MSS_FIXED, otherwise 0 */
-	struct svr_cfg_neighborhood *neighborhood;	/* WAN */
+	struct svr_cfg_neighborhood *neighborhood; /* WAN */
 	unsigned int n_neighborhood;
 	struct svr_cfg_adjacency *adjacency;	/* WAN */
 	unsigned int n_adjacency;
@@ -256,6 +266,7 @@ struct svr_cfg_network_interface {
 
 struct svr_cfg_device_interface {
 	const char *name;			/* the Linux device name */
+	enum svr_cfg_device_type type;
 	struct svr_cfg_network_interface *network_interface;
 	unsigned int n_network_interface;
 };
@@ -266,7 +277,7 @@ struct svr_cfg_node {
 	unsigned int n_device_interface;
 };
 
-struct svr_cfg_peer {				/* authority/router/N/peer/N; only what the file holds, not the generated ones */
+struct svr_cfg_peer {				/* authority/router/N/peer/N; not the generated ones */
 	const char *name;
 	const char *router_name;
 	unsigned int router_index;		/* in svr_config.routers */
@@ -316,7 +327,7 @@ struct svr_config {				/* authority */
 	void *priv;				/* memory of all of the above; not for users */
 };
 
-/* ---- the view: what one router needs ------------------------------------------------------------------------------------ */
+/* ---- the view: what one router needs --------------------------------------------------------- */
 
 struct svr_view_zone {				/* one per network-interface, in the order of the file */
 	const char *node;
@@ -332,7 +343,7 @@ struct svr_view_zone {				/* one per network-interface, in the order of the file
 	uint16_t mtu;
 	enum svr_cfg_mss_mode enforced_mss_mode;
 	uint16_t enforced_mss;
-	struct svr_cfg_port_range port_range;	/* WAN: smallest range that holds the waypoint ports of all its paths; LAN: 0..0 */
+	struct svr_cfg_port_range port_range;	/* WAN: holds the local ports of all paths; LAN: 0..0 */
 	const struct svr_cfg_network_interface *cfg;
 };
 
@@ -349,7 +360,7 @@ struct svr_view_peer {
 	unsigned int n_paths;			/* 0 = in the peer list, but nothing leads there */
 };
 
-struct svr_view_path {				/* grouped by peer; within a peer: cost, then local zone, then remote interface */
+struct svr_view_path {				/* sorted by peer, cost, zone, remote interface */
 	char *name;				/* peerName/remoteAddress/nodeName/interfaceName/vlan; owned by the view */
 	unsigned int peer;			/* index in peers */
 	unsigned int zone;			/* index in zones: the local WAN interface */
@@ -362,11 +373,11 @@ struct svr_view_path {				/* grouped by peer; within a peer: cost, then local zo
 	uint32_t cost;
 	struct svr_cfg_port_range local_ports;	/* waypoint ports that this router uses on this path */
 	struct svr_cfg_port_range remote_ports;	/* waypoint ports that the peer uses */
-	bool parity;				/* even local, odd remote ports; false when either side has a port-range of its own */
+	bool parity;				/* even local, odd remote ports; off with any port-range */
 	struct svr_cfg_bfd bfd;
 };
 
-struct svr_view_transport {			/* one protocol, one port range; time-outs are the same in all rows of a protocol */
+struct svr_view_transport {			/* time-outs are the same in all rows of a protocol */
 	enum svr_cfg_protocol protocol;
 	struct svr_cfg_port_range ports;	/* icmp: 0..65535 */
 	uint32_t timeout_ms;
@@ -379,7 +390,7 @@ struct svr_view_service {
 	unsigned int policy;			/* index in policies */
 	struct svr_view_transport *transport;	/* owned by the view; sorted by protocol and port, never overlapping */
 	unsigned int n_transport;		/* <= SVR_MAX_TRANSPORTS */
-	bool any_transport;			/* the file has no transport: every protocol; transport[] then says tcp, udp and icmp */
+	bool any_transport;			/* absent in the file; transport[] is then icmp, tcp, udp */
 	int route;				/* index in routes; -1 = this router cannot reach the service */
 };
 
@@ -401,7 +412,7 @@ struct svr_router_view {
 	const struct svr_cfg_router *router;	/* own name, common name, pinned fingerprint, description, location */
 	const struct svr_cfg_key_management *key_management;
 	bool enhanced_security_key_management;
-	const struct svr_cfg_tenant *tenants;	/* of the authority, in the order of the file: every router has the same indexes */
+	const struct svr_cfg_tenant *tenants;	/* of the authority: same indexes in every router */
 	unsigned int n_tenants;
 	const struct svr_cfg_policy *policies;	/* idem */
 	unsigned int n_policies;
@@ -409,7 +420,7 @@ struct svr_router_view {
 	unsigned int n_services;
 	struct svr_view_zone *zones;
 	unsigned int n_zones;
-	struct svr_view_peer *peers;		/* the peer list in the order of the file, then the generated ones in router order */
+	struct svr_view_peer *peers;		/* the peer list, then the generated ones in router order */
 	unsigned int n_peers;
 	struct svr_view_path *paths;
 	unsigned int n_paths;
@@ -418,21 +429,26 @@ struct svr_router_view {
 	void *priv;				/* memory of all that the view owns; not for users */
 };
 
-/* ---- functions --------------------------------------------------------------------------------------------------------- */
+// clang-format on
+
+/* ---- functions ------------------------------------------------------------------------------- */
 
 /* Empties @errs. */
 void svr_config_errors_init(struct svr_config_errors *errs);
 
 /* Reads and checks the file @path.
- * @out: the configuration, for svr_config_free(); NULL on every error, so that nothing is ever applied from a bad file.
+ * @out: the configuration, for svr_config_free(); NULL on every error, so that nothing is ever
+ * applied from a bad file.
  * @errs: initialised here; never NULL. Also filled on success, with warnings.
- * Returns 0; -EINVAL when the content is refused (see @errs); -EFBIG above SVR_CFG_FILE_MAX; -ENOMEM; or the negative errno of
- * open/read. @errs holds at least one error whenever the result is not 0.
+ * Returns 0; -EINVAL when the content is refused (see @errs); -EFBIG above SVR_CFG_FILE_MAX;
+ * -ENOMEM; or the negative errno of open/read. @errs holds at least one error whenever the result
+ * is not 0. /
  */
 int svr_config_load(const char *path, struct svr_config **out, struct svr_config_errors *errs);
 
 /* The same for @len bytes at @text, which need no NUL at the end and are not kept. */
-int svr_config_parse(const char *text, size_t len, struct svr_config **out, struct svr_config_errors *errs);
+int svr_config_parse(const char *text, size_t len, struct svr_config **out,
+		     struct svr_config_errors *errs);
 
 /* Frees @cfg and all below it. NULL is fine. Views of @cfg must be freed before. */
 void svr_config_free(struct svr_config *cfg);
@@ -442,17 +458,20 @@ const struct svr_cfg_router *svr_config_router(const struct svr_config *cfg, con
 
 /* What the router @name needs, as flat arrays.
  * @out: for svr_config_view_free(); NULL on error. It borrows from @cfg.
- * @errs: initialised here; never NULL.
- * The same file gives the same view, index by index, on every machine.
- * Returns 0; -ENOENT when there is no such router; -ENOMEM. What svr_config_parse() took, this does not refuse.
+ * @errs: initialised here; never NULL. The same file gives the same view, index by index, on every
+ * machine.
+ * Returns 0; -ENOENT when there is no such router; -ENOMEM. What svr_config_parse() took, this
+ * does not refuse. /
  */
-int svr_config_resolve(const struct svr_config *cfg, const char *name, struct svr_router_view **out, struct svr_config_errors *errs);
+int svr_config_resolve(const struct svr_config *cfg, const char *name, struct svr_router_view **out,
+		       struct svr_config_errors *errs);
 
 /* Frees @view, not the configuration below it. NULL is fine. */
 void svr_config_view_free(struct svr_router_view *view);
 
-/* Prints one error as "LINE:COLUMN: error: POINTER: REASON (found VALUE)", leaving out what is not known.
- * Returns the length that the text has, like snprintf(); @len 0 is fine.
+/* Prints one error as "LINE:COLUMN: error: POINTER: REASON (found VALUE)", leaving out what is not
+ * known.
+ * Returns the length that the text has, like snprintf(); @len 0 is fine. /
  */
 int svr_config_error_print(const struct svr_config_error *err, char *buf, size_t len);
 
@@ -460,13 +479,17 @@ int svr_config_error_print(const struct svr_config_error *err, char *buf, size_t
 int svr_config_addr_parse(const char *text, struct svr_cfg_addr *addr);
 
 /* Prints @addr as "192.0.2.1" or "2001:db8::1", "" when it is not set. Returns @buf. */
-const char *svr_config_addr_print(const struct svr_cfg_addr *addr, char buf[static SVR_CFG_ADDR_STRLEN]);
+const char *svr_config_addr_print(const struct svr_cfg_addr *addr,
+				  char buf[static SVR_CFG_ADDR_STRLEN]);
 
-/* Parses "192.0.2.0/24". Returns 0; -EINVAL when it is no prefix; -ERANGE when host bits are set; @prefix is untouched on error. */
+/* Parses "192.0.2.0/24". Returns 0; -EINVAL when it is no prefix; -ERANGE when host bits are set;
+ * @prefix is untouched on error.
+ */
 int svr_config_prefix_parse(const char *text, struct svr_cfg_prefix *prefix);
 
 /* Prints @prefix as "192.0.2.0/24". Returns @buf. */
-const char *svr_config_prefix_print(const struct svr_cfg_prefix *prefix, char buf[static SVR_CFG_PREFIX_STRLEN]);
+const char *svr_config_prefix_print(const struct svr_cfg_prefix *prefix,
+				    char buf[static SVR_CFG_PREFIX_STRLEN]);
 
 /* True when @addr is of the prefix's family and inside it. */
 bool svr_config_prefix_has(const struct svr_cfg_prefix *prefix, const struct svr_cfg_addr *addr);
@@ -474,7 +497,9 @@ bool svr_config_prefix_has(const struct svr_cfg_prefix *prefix, const struct svr
 /* True when the two addresses are equal, family included. */
 bool svr_config_addr_equal(const struct svr_cfg_addr *a, const struct svr_cfg_addr *b);
 
-/* The words of the configuration file for enum values, for printing: "aes-cbc-256", "time-based", ... "?" for a value that is none. */
+/* The words of the configuration file for enum values, for printing: "aes-cbc-256", "time-based",
+ * ... "?" for a value that is none.
+ */
 const char *svr_config_encryption_cipher_name(enum svr_cfg_encryption_cipher cipher);
 const char *svr_config_hmac_mode_name(enum svr_cfg_hmac_mode mode);
 const char *svr_config_hmac_cipher_name(enum svr_cfg_hmac_cipher cipher);
