@@ -13,7 +13,7 @@
  * arrays and its path names; every other string and every `cfg` pointer in it points into the
  * svr_config, which must outlive the view.
  * Strings are NUL-terminated, never NULL unless a comment says so. Numbers are in host byte order.
- * Addresses are in network order. Units are in the names (_ms, _s, _h). /
+ * Addresses are in network order. Units are in the names (_ms, _s, _h).
  */
 #ifndef SVR_LIB_CONFIG_H
 #define SVR_LIB_CONFIG_H
@@ -59,7 +59,7 @@ struct svr_config_error {
 
 /* A list that the caller owns, for example on its stack. Zero it or call svr_config_errors_init()
  * before the first use; it owns no memory. Errors come first, in the order of the file where that
- * is known. /
+ * is known.
  */
 struct svr_config_errors {
 	unsigned int n;				/* filled in list[], errors and warnings */
@@ -442,7 +442,7 @@ void svr_config_errors_init(struct svr_config_errors *errs);
  * @errs: initialised here; never NULL. Also filled on success, with warnings.
  * Returns 0; -EINVAL when the content is refused (see @errs); -EFBIG above SVR_CFG_FILE_MAX;
  * -ENOMEM; or the negative errno of open/read. @errs holds at least one error whenever the result
- * is not 0. /
+ * is not 0.
  */
 int svr_config_load(const char *path, struct svr_config **out, struct svr_config_errors *errs);
 
@@ -461,7 +461,7 @@ const struct svr_cfg_router *svr_config_router(const struct svr_config *cfg, con
  * @errs: initialised here; never NULL. The same file gives the same view, index by index, on every
  * machine.
  * Returns 0; -ENOENT when there is no such router; -ENOMEM. What svr_config_parse() took, this
- * does not refuse. /
+ * does not refuse.
  */
 int svr_config_resolve(const struct svr_config *cfg, const char *name, struct svr_router_view **out,
 		       struct svr_config_errors *errs);
@@ -471,7 +471,7 @@ void svr_config_view_free(struct svr_router_view *view);
 
 /* Prints one error as "LINE:COLUMN: error: POINTER: REASON (found VALUE)", leaving out what is not
  * known.
- * Returns the length that the text has, like snprintf(); @len 0 is fine. /
+ * Returns the length that the text has, like snprintf(); @len 0 is fine.
  */
 int svr_config_error_print(const struct svr_config_error *err, char *buf, size_t len);
 
