@@ -13,6 +13,8 @@ struct event_base;
 struct json_object;
 struct svr_ctl_server;
 
+enum { SVR_CTL_FILE_LEN = 68 }; /* "<process>.sock", with the NUL */
+
 /* Path of a socket or PID file: "<run dir>/<router>/<file>". Makes the directory (0700) if @create. 0 or negative errno. */
 int svr_ctl_path(const char *router, const char *file, int create, char *buf, size_t len);
 
