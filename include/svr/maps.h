@@ -244,7 +244,11 @@ struct svr_path_state {
 	__u32 detect_us;
 	__u32 remote_min_rx_us;
 	__u64 down_count;
-	__u64 _reserved[4];
+	__u64 rx_seq_prev;	/* highest accepted under the previous peer key */
+	__u32 rx_key;		/* index of the peer key that rx_seq counts, 0: none */
+	__u32 rx_key_prev;	/* and rx_seq_prev */
+	__u64 owner;		/* hash of peer and addresses: what a former owner of this slot left is not taken back */
+	__u64 _reserved;
 };
 _Static_assert(sizeof(struct svr_path_state) == 112, "map ABI");
 
@@ -285,7 +289,7 @@ struct svr_peer_keys {
 	struct svr_meta_key meta[SVR_KEY_SLOTS];    /* the peer's metadata keys */
 	__u64 rekey_count;
 	__u8 cert_fingerprint[32];  /* SHA-256 of the peer's certificate that was verified */
-	__u64 _reserved[4];
+	__u8 owner[32];		    /* SHA-256 of both names and of what is trusted: other keys are not taken back */
 };
 _Static_assert(sizeof(struct svr_peer_keys) == 24 + 480 + 240 + 40 + 32, "map ABI");
 

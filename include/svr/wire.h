@@ -76,6 +76,7 @@ enum svr_tlv {
 
 	SVR_TLV_BFD_HELLO = 0xF010,	/* P: who sends, see struct svr_tlv_bfd_hello */
 	SVR_TLV_BFD_TIME = 0xF011,	/* P 32: struct svr_tlv_bfd_time */
+	SVR_TLV_BFD_PATH = 0xF012,	/* P 32: waypoint addresses of the sender and of the receiver */
 	SVR_TLV_KEX_PIECE = 0xF020,	/* P: struct svr_tlv_kex_piece and bytes of a key-exchange message */
 	SVR_TLV_META_KEY = 0xF021,	/* P 36: u32 metadata key index, 32 key bytes */
 	SVR_TLV_META_KEY_ACK = 0xF022,	/* P 4: u32 metadata key index */
@@ -106,6 +107,39 @@ struct svr_tlv_nonce {
 	__be64 random;
 } __attribute__((packed));
 _Static_assert(sizeof(struct svr_tlv_nonce) == 16, "wire");
+
+/* In BFD packets, see docs/protocol.md section 8. The common name of the sender follows the hello. */
+struct svr_tlv_bfd_hello {
+	__be32 instance;	/* random, another one after each start */
+	__be16 version;
+	__be16 flags;		/* zero when sent, ignored */
+} __attribute__((packed));
+_Static_assert(sizeof(struct svr_tlv_bfd_hello) == 8, "wire");
+
+struct svr_tlv_bfd_time {
+	__be64 seq;
+	__be64 tx_ns;		/* sender's CLOCK_REALTIME */
+	__be64 echo_ns;		/* tx_ns of the last packet from the receiver, 0: none */
+	__be64 echo_rx_ns;	/* sender's CLOCK_REALTIME when that came */
+} __attribute__((packed));
+_Static_assert(sizeof(struct svr_tlv_bfd_time) == 32, "wire");
+
+struct svr_tlv_bfd_path {
+	__u8 sender[16];	/* IPv4 as ::ffff:a.b.c.d */
+	__u8 receiver[16];
+} __attribute__((packed));
+_Static_assert(sizeof(struct svr_tlv_bfd_path) == 32, "wire");
+
+/* Bytes of the message follow. */
+struct svr_tlv_kex_piece {
+	__u8 message;		/* kind of the message, docs/protocol.md section 9 */
+	__u8 reserved;		/* zero when sent, refused otherwise */
+	__be16 piece;		/* from 0 */
+	__be16 pieces;
+	__be16 total;		/* bytes of the whole message */
+	__be64 exchange;
+} __attribute__((packed));
+_Static_assert(sizeof(struct svr_tlv_kex_piece) == 16, "wire");
 
 /* Numbers are on the wire: never change one. Names are SSR's configuration words. */
 #define SVR_CIPHERS(X)                     \
