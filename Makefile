@@ -160,7 +160,7 @@ install: all ## install below $(DESTDIR)$(PREFIX)
 	$(Q)$(call install_into,644,$(wildcard docs/*.md README.md LICENSE),$(DOCDIR))
 	$(Q)$(call install_into,644,$(wildcard etc/*.example.json etc/example*.json),$(DOCDIR)/examples)
 	$(Q)$(call install_into,644,$(wildcard etc/*.schema.json etc/schema*.json),$(DATADIR))
-	$(Q)$(call install_into,644,$(wildcard etc/*.service etc/*.target etc/*.socket),$(UNITDIR))
+	$(Q)$(call install_into,644,$(wildcard etc/systemd/*.service),$(UNITDIR))
 
 clean: ## remove build/ and build-san/
 	rm -rf build build-san
