@@ -228,6 +228,10 @@ enum svr_path_status {
 	SVR_PATH_UP = 3,	/* in service */
 };
 
+enum svr_path_flags {
+	SVR_PATH_AUTHENTIC = 1 << 0,	/* the last packet was authenticated by a peer key */
+};
+
 struct svr_path_state {
 	__u32 status;		/* enum svr_path_status; XDP and worker look at nothing else */
 	__u32 mtu;		/* path MTU in bytes (IP packet), 0: not known, use the zone's */
@@ -248,7 +252,8 @@ struct svr_path_state {
 	__u32 rx_key;		/* index of the peer key that rx_seq counts, 0: none */
 	__u32 rx_key_prev;	/* and rx_seq_prev */
 	__u64 owner;		/* hash of peer and addresses: what a former owner of this slot left is not taken back */
-	__u64 _reserved;
+	__u32 flags;		/* enum svr_path_flags */
+	__u32 _pad;
 };
 _Static_assert(sizeof(struct svr_path_state) == 112, "map ABI");
 
