@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * BPF side only: what the configuration says about a packet. Every answer but an explicit yes is a drop reason. Indexes
+ * are checked by the maps themselves: a number without a slot finds nothing.
+ */
+#ifndef SVR_BPF_CLASSIFY_H
+#define SVR_BPF_CLASSIFY_H
+
+#include "exit.h"
+
+enum svr_local {
+	SVR_LOCAL_NO = 0,
+	SVR_LOCAL_OWN = 1,   /* the zone's own address */
+	SVR_LOCAL_GROUP = 2, /* multicast, broadcast, broadcast of the zone's subnet */
+};
+
+enum {
+	SVR_V4_IN_MAPPED = 96,	/* bits in front of an IPv4 address in its 128-bit form */
+	SVR_PREFIX_P2P = 127,	/* from /31 up a subnet has no broadcast address; RFC 3021 */
+};
+
+/* Netmask of the zone's IPv4 subnet */
+static __always_inline __be32 svr_zone_mask4(const struct svr_zone *zone)
+{
+	__u32 bits = zone->prefix_len < SVR_V4_IN_MAPPED ? 0 : zone->prefix_len - SVR_V4_IN_MAPPED;
+
+	return bits == 0 ? 0 : bpf_htonl(0xffffffffu << (32 - (bits & 31 ? bits & 31 : 32)));
+}
+
+/* Is @daddr, seen in @zone_id, for the router itself? */
+SVR_HELPER enum svr_local svr_local_check(__u32 zone_id, __be32 daddr)
+{
+	const struct svr_zone *zone = svr_zone_get(zone_id);
+
+	if ((daddr & bpf_htonl(0xf0000000)) == bpf_htonl(0xe0000000) || daddr == 0xffffffff)
+		return SVR_LOCAL_GROUP;
+	if (!zone)
+		return SVR_LOCAL_NO;
+	if (zone->addr[3] && daddr == zone->addr[3])
+		return SVR_LOCAL_OWN;
+	if (zone->addr[3] && zone->prefix_len < SVR_PREFIX_P2P &&
+	    daddr == (zone->addr[3] | ~svr_zone_mask4(zone)))
+		return SVR_LOCAL_GROUP;
+	return SVR_LOCAL_NO;
+}
+
+/*
+ * Addresses that no router forwards: 0/8, 127/8, multicast, reserved and broadcast. RFC 1812 5.3.7
+ */
+static __always_inline bool svr_addr4_forwardable(__be32 addr)
+{
+	__u8 first = bpf_ntohl(addr) >> 24;
+
+	return first != 0 && first != 127 && first < 224;
+}
+
+/* Tenant of a source address on a zone, 0: none */
+SVR_HELPER __u32 svr_tenant_find(__u32 zone, __be32 saddr)
+{
+	struct svr_tenant_key key = {
+		.prefixlen = 32 + 128,
+		.zone = bpf_htonl(zone),
+	};
+	__u32 *tenant;
+
+	svr_addr_map4(key.addr, saddr);
+	tenant = bpf_map_lookup_elem(&svr_tenant_lpm, &key);
+	return tenant ? *tenant : 0;
+}
+
+SVR_HELPER const struct svr_service_set *svr_service_set_find(__be32 daddr)
+{
+	struct svr_service_key key = { .prefixlen = 128 };
+
+	svr_addr_map4(key.addr, daddr);
+	return bpf_map_lookup_elem(&svr_service_lpm, &key);
+}
+
+/* 1 if service @id is configured and has protocol @proto with port @port (host byte order). */
+SVR_STEP int svr_service_carries(__u32 id, __u32 proto, __u32 port)
+{
+	const struct svr_service *service = bpf_map_lookup_elem(&svr_services, &id);
+	__u32 i;
+
+	if (!service || !id || !service->name[0])
+		return 0;
+	if (!service->transports)
+		return 1;
+	for (i = 0; i < SVR_MAX_TRANSPORTS; i++) {
+		const struct svr_transport *t = &service->transport[i];
+
+		if (i >= service->transports)
+			return 0;
+		if ((!t->proto || t->proto == proto) && port >= t->port_lo && port <= t->port_hi)
+			return 1;
+	}
+	return 0;
+}
+
+/*
+ * The service of a destination: the first candidate of the longest prefix that carries protocol and port. With @only (0:
+ * any) no other service is an answer. 0: none.
+ */
+SVR_STEP int svr_service_find(__be32 daddr, __u32 proto, __u32 port, __u32 only)
+{
+	const struct svr_service_set *set = svr_service_set_find(daddr);
+	__u32 i, id;
+
+	if (!set)
+		return 0;
+	for (i = 0; i < SVR_MAX_SVC_PER_PREFIX; i++) {
+		if (i >= set->count)
+			return 0;
+		id = set->id[i];
+		if ((!only || id == only) && svr_service_carries(id, proto, port))
+			return id;
+	}
+	return 0;
+}
+
+SVR_HELPER bool svr_access_allowed(__u32 service, __u32 tenant)
+{
+	struct svr_access_key key = { .service = service, .tenant = tenant };
+	__u32 *allow = bpf_map_lookup_elem(&svr_access, &key);
+
+	return allow && *allow == 1;
+}
+
+/* 1 if sessions of the policy are made and carried by XDP alone. A missing policy is not clear: fail closed. */
+static __always_inline bool svr_policy_is_clear(__u32 id)
+{
+	const struct svr_policy *policy = bpf_map_lookup_elem(&svr_policies, &id);
+
+	return policy && id && policy->name[0] && policy->clear;
+}
+
+static __always_inline bool svr_path_in_service(__u32 path)
+{
+	const struct svr_path_state *state = bpf_map_lookup_elem(&svr_path_state, &path);
+
+	return state && state->status == SVR_PATH_UP;
+}
+
+/* Best path of a service that is in service and whose next hop is known (slot of the same number). 0: none */
+SVR_STEP int svr_path_choose(__u32 service_id)
+{
+	const struct svr_service *service = bpf_map_lookup_elem(&svr_services, &service_id);
+	const struct svr_nexthop *nexthop;
+	__u32 i, path;
+
+	if (!service)
+		return 0;
+	for (i = 0; i < SVR_MAX_ROUTE_PATHS; i++) {
+		if (i >= service->paths)
+			return 0;
+		path = service->path[i];
+		if (!path || path >= SVR_MAX_PATHS || !svr_path_in_service(path))
+			continue;
+		nexthop = bpf_map_lookup_elem(&svr_nexthops, &path);
+		if (nexthop && nexthop->valid)
+			return path;
+	}
+	return 0;
+}
+
+/* Path of a peer's waypoint address, 0: none */
+SVR_HELPER __u32 svr_path_find(__u32 zone, __be32 saddr)
+{
+	struct svr_addr_key key = { .zone = zone };
+	__u32 *path;
+
+	svr_addr_map4(key.addr, saddr);
+	path = bpf_map_lookup_elem(&svr_path_by_addr, &key);
+	return path ? *path : 0;
+}
+
+/*
+ * Who has to get a packet for @addr on the zone: the host itself on the zone's subnet, the zone's gateway otherwise.
+ * 0: nobody.
+ */
+SVR_HELPER __be32 svr_gateway_for(__u32 zone_id, __be32 addr)
+{
+	const struct svr_zone *zone = svr_zone_get(zone_id);
+
+	if (!zone)
+		return 0;
+	return (addr ^ zone->addr[3]) & svr_zone_mask4(zone) ? zone->gateway[3] : addr;
+}
+
+/* Next hop of a LAN neighbour, 0: it has to be resolved first */
+SVR_HELPER __u32 svr_neighbour_find(__u32 zone, __be32 addr)
+{
+	struct svr_addr_key key = { .zone = zone };
+	const struct svr_nexthop *nexthop;
+	__u32 *slot;
+
+	svr_addr_map4(key.addr, addr);
+	slot = bpf_map_lookup_elem(&svr_neighbours, &key);
+	if (!slot)
+		return 0;
+	nexthop = bpf_map_lookup_elem(&svr_nexthops, slot);
+	return nexthop && nexthop->valid ? *slot : 0;
+}
+
+#endif

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * BPF side only: ones' complement sums (RFC 1071, RFC 1624). Sums are made of 16-bit words as they lie in memory, so no byte
+ * order is ever converted. A folded sum is 16 bits.
+ *
+ * Checksums are only changed by what was changed in the packet, never computed anew: a wrong one stays wrong, and whoever
+ * receives the packet notices. The one exception is the partial checksum of a local host, see svr_csum_complete().
+ */
+#ifndef SVR_BPF_CSUM_H
+#define SVR_BPF_CSUM_H
+
+#include "exit.h"
+
+static __always_inline __u16 svr_csum_fold(__u64 sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return sum;
+}
+
+/* The checksum field after @delta was added to what it covers */
+static __always_inline __u16 svr_csum_apply(__u16 check, __u32 delta)
+{
+	__u32 sum = (__u16)~check + delta;
+
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return ~sum;
+}
+
+/* What replacing one word by another adds to a sum */
+static __always_inline __u32 svr_csum_change(__u16 from, __u16 to)
+{
+	return (__u32)(__u16)~from + to;
+}
+
+/* The sum of bytes that move from an even to an odd place or back; RFC 1071 2 (B) */
+static __always_inline __u16 svr_csum_swap(__u16 sum)
+{
+	return sum << 8 | sum >> 8;
+}
+
+static __always_inline __u16 svr_csum_pseudo(const struct svr_flow4_key *key, __u32 l4_len)
+{
+	return svr_csum_fold((__u64)key->saddr + key->daddr + bpf_htons(key->proto) + bpf_htons(l4_len));
+}
+
+enum svr_csum_chunk {
+	SVR_CSUM_CHUNK = 512, /* most that bpf_csum_diff() takes on old kernels, bytes */
+	SVR_CSUM_CHUNKS = SVR_FRAME_LEN_MAX / SVR_CSUM_CHUNK + 1,
+};
+
+/* Continue @sum over a piece of constant @size; leaves the calling function when the piece is not in the packet. */
+#define SVR_CSUM_PIECE(ctx, off, sum, size)                                              \
+	do {                                                                             \
+		void *piece_ = (void *)(long)(ctx)->data + (off);                        \
+                                                                                         \
+		barrier_var(piece_); /* the pointer that is checked is the one that is used */   \
+		if (piece_ + (size) > (void *)(long)(ctx)->data_end)                     \
+			return -SVR_DROP_INTERNAL;                                       \
+		(sum) = bpf_csum_diff(NULL, 0, piece_, (size), (sum));                   \
+		(off) += (size);                                                         \
+	} while (0)
+
+/**
+ * svr_csum_packet() - folded sum of @len bytes at @off, as if a zero byte followed an odd end.
+ * Return: 0 to 0xffff, or a negative drop reason if they are not in the packet.
+ */
+SVR_STEP int svr_csum_packet(struct xdp_md *ctx, __u32 off, __u32 len)
+{
+	__u32 sum = 0, i, tail = 0;
+
+	if (off > SVR_FRAME_LEN_MAX || len > SVR_FRAME_LEN_MAX)
+		return -SVR_DROP_INTERNAL;
+	for (i = 0; i < SVR_CSUM_CHUNKS && len >= SVR_CSUM_CHUNK; i++) {
+		if (off > SVR_FRAME_LEN_MAX)
+			return -SVR_DROP_INTERNAL;
+		SVR_CSUM_PIECE(ctx, off, sum, SVR_CSUM_CHUNK);
+		len -= SVR_CSUM_CHUNK;
+	}
+	if (off > SVR_FRAME_LEN_MAX)
+		return -SVR_DROP_INTERNAL;
+	/* The rest is below one chunk: its binary digits are pieces of constant size, as the verifier wants them */
+	if (len & 256)
+		SVR_CSUM_PIECE(ctx, off, sum, 256);
+	if (len & 128)
+		SVR_CSUM_PIECE(ctx, off, sum, 128);
+	if (len & 64)
+		SVR_CSUM_PIECE(ctx, off, sum, 64);
+	if (len & 32)
+		SVR_CSUM_PIECE(ctx, off, sum, 32);
+	if (len & 16)
+		SVR_CSUM_PIECE(ctx, off, sum, 16);
+	if (len & 8)
+		SVR_CSUM_PIECE(ctx, off, sum, 8);
+	if (len & 4)
+		SVR_CSUM_PIECE(ctx, off, sum, 4);
+	len &= 3;
+	if (len) {
+		if (bpf_xdp_load_bytes(ctx, off, &tail, len))
+			return -SVR_DROP_INTERNAL;
+		sum = bpf_csum_diff(NULL, 0, &tail, sizeof(tail), sum);
+	}
+	return svr_csum_fold(sum);
+}
+
+/* Where the L4 checksum stands in the frame */
+static __always_inline __u32 svr_l4_check_offset(const struct svr_pkt *pkt)
+{
+	return pkt->l4 + (pkt->key.proto == IPPROTO_TCP ? __builtin_offsetof(struct tcphdr, check) :
+							  __builtin_offsetof(struct udphdr, check));
+}
+
+/* The L4 checksum field, or a negative drop reason. */
+static __always_inline int svr_l4_check_load(struct xdp_md *ctx, const struct svr_pkt *pkt)
+{
+	__u16 check;
+
+	if (bpf_xdp_load_bytes(ctx, svr_l4_check_offset(pkt), &check, sizeof(check)))
+		return -SVR_DROP_INTERNAL;
+	return check;
+}
+
+static __always_inline int svr_l4_check_store(struct xdp_md *ctx, const struct svr_pkt *pkt, __u16 check)
+{
+	/* RFC 768: zero means that there is none, a computed zero is sent as its other form */
+	if (!check && pkt->key.proto == IPPROTO_UDP)
+		check = 0xffff;
+	if (bpf_xdp_store_bytes(ctx, svr_l4_check_offset(pkt), &check, sizeof(check)))
+		return -SVR_DROP_INTERNAL;
+	return SVR_NEXT;
+}
+
+/* A UDP host that computes none: then nobody does */
+static __always_inline bool svr_l4_check_absent(const struct svr_pkt *pkt, __u16 check)
+{
+	return !check && pkt->key.proto == IPPROTO_UDP;
+}
+
+/*
+ * A host on this machine (veth) leaves the L4 checksum to a device that there is not, and the field holds only the folded
+ * sum of the pseudo header (Linux: CHECKSUM_PARTIAL). Frames for the worker are not completed here: it changes the payload
+ * and computes the whole checksum anyway. Only frames from a LAN are: what arrives from a peer was on a wire, and there the
+ * same value is nothing but a wrong checksum.
+ */
+static __always_inline bool svr_csum_is_partial(const struct svr_pkt *pkt, __u16 check)
+{
+	return check == svr_csum_pseudo(&pkt->key, pkt->ip_len - SVR_IP_HLEN);
+}
+
+/* Checksum over the whole packet. The field holds the pseudo header's sum, which is where the sum starts. */
+SVR_STEP int svr_csum_complete(struct xdp_md *ctx, struct svr_pkt *pkt)
+{
+	int sum;
+
+	if (!pkt)
+		return -SVR_DROP_INTERNAL;
+	sum = svr_csum_packet(ctx, pkt->l4, pkt->ip_len - SVR_IP_HLEN);
+	if (sum < 0)
+		return sum;
+	svr_stat_add(pkt->zone, SVR_STAT_CSUM_COMPLETED, 1);
+	return svr_l4_check_store(ctx, pkt, ~sum);
+}
+
+/*
+ * Metadata in front of the payload changes lengths, and moves the payload by a number of bytes that may be odd. So the sum
+ * of the payload alone is taken out of the checksum before the move, and put in again after it. (It comes from the
+ * checksum and not from the payload: an error in it is preserved.)
+ */
+
+/* Sum of the L4 header without its checksum, the pseudo header, and @meta_len bytes of metadata; or a drop reason. */
+SVR_HELPER int svr_csum_front(struct xdp_md *ctx, const struct svr_pkt *pkt, __u32 meta_len, __u16 check)
+{
+	/* The header's length is even, so metadata starts at an even place */
+	int sum = svr_csum_packet(ctx, pkt->l4, pkt->payload - pkt->l4 + meta_len);
+
+	if (sum < 0)
+		return sum;
+	return svr_csum_fold((__u64)sum + (__u16)~check + svr_csum_pseudo(&pkt->key, pkt->ip_len - SVR_IP_HLEN));
+}
+
+/**
+ * svr_csum_take_payload() - folded sum of the payload behind @meta_len bytes of metadata, as if it stood at an even place.
+ * Return: sum; SVR_CSUM_NONE if the packet has no checksum; negative drop reason.
+ */
+enum { SVR_CSUM_NONE = 0x10000 };
+SVR_HELPER int svr_csum_take_payload(struct xdp_md *ctx, const struct svr_pkt *pkt, __u32 meta_len)
+{
+	int check = svr_l4_check_load(ctx, pkt), front;
+	__u16 sum;
+
+	if (check < 0)
+		return check;
+	if (svr_l4_check_absent(pkt, check))
+		return SVR_CSUM_NONE;
+	front = svr_csum_front(ctx, pkt, meta_len, check);
+	if (front < 0)
+		return front;
+	sum = svr_csum_fold((__u64)(__u16)~check + (__u16)~front);
+	return meta_len & 1 ? svr_csum_swap(sum) : sum;
+}
+
+/* The reverse: set the checksum of a packet that now has @meta_len bytes of metadata. @sum as from above. */
+SVR_HELPER int svr_csum_put_payload(struct xdp_md *ctx, const struct svr_pkt *pkt, __u32 meta_len, int sum)
+{
+	int check = svr_l4_check_load(ctx, pkt), front;
+
+	if (check < 0)
+		return check;
+	if (sum == SVR_CSUM_NONE)
+		return SVR_NEXT;
+	front = svr_csum_front(ctx, pkt, meta_len, check);
+	if (front < 0)
+		return front;
+	return svr_l4_check_store(ctx, pkt, ~svr_csum_fold((__u64)front + (meta_len & 1 ? svr_csum_swap(sum) : sum)));
+}
+
+#endif

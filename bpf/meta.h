@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * BPF side only: clear metadata (docs/protocol.md 3 and 5): add it, read it, take it away. Names are rendered as TLVs by
+ * `svr`, so adding is copying; reading turns each name into its index at once, so no name is kept.
+ */
+#ifndef SVR_BPF_META_H
+#define SVR_BPF_META_H
+
+#include "flow.h"
+
+/* Bits of svr_meta_in.have, one per TLV that is understood */
+enum svr_meta_have {
+	SVR_HAVE_SECURITY_ID = 1 << 0,
+	SVR_HAVE_SECURITY_PARAMS = 1 << 1,
+	SVR_HAVE_FWD_CONTEXT = 1 << 2,
+	SVR_HAVE_REV_CONTEXT = 1 << 3,
+	SVR_HAVE_UUID = 1 << 4,
+	SVR_HAVE_TENANT = 1 << 5,
+	SVR_HAVE_SERVICE = 1 << 6,
+	SVR_HAVE_ENCRYPTED = 1 << 7,
+	SVR_HAVE_SENDER = 1 << 8,
+	SVR_HAVE_POLICY = 1 << 9,
+	SVR_HAVE_PATH_ID = 1 << 10,
+	SVR_HAVE_SESSION_KEY = 1 << 11,
+	SVR_HAVE_NONCE = 1 << 12,
+	SVR_HAVE_KEY_EPOCH = 1 << 13,
+
+	/* what a clear block has to hold to make a session */
+	SVR_HAVE_ALL_FWD = SVR_HAVE_FWD_CONTEXT | SVR_HAVE_UUID | SVR_HAVE_TENANT | SVR_HAVE_SERVICE |
+			   SVR_HAVE_SENDER | SVR_HAVE_POLICY,
+	/* and what has no place in one */
+	SVR_HAVE_PROTECTION = SVR_HAVE_SECURITY_PARAMS | SVR_HAVE_ENCRYPTED | SVR_HAVE_SESSION_KEY |
+			      SVR_HAVE_KEY_EPOCH,
+};
+
+enum svr_meta_section { SVR_META_HEADER, SVR_META_PAYLOAD };
+
+enum svr_meta_lens {
+	SVR_META_HLEN_MASK = 0x0fff,
+	SVR_META_VERSION_SHIFT = 12,
+	SVR_META_TLVS_MAX = SVR_META_MAX / SVR_TLV_HDR_LEN, /* more do not fit */
+	SVR_META_PATH_ID_MIN = sizeof("0.0.0.0") - 1,
+	SVR_META_PATH_ID_MAX = sizeof("255.255.255.255") - 1,
+};
+
+/* The part of a clear block that is the same length in every block */
+struct svr_meta_fixed {
+	struct svr_meta_hdr hdr;
+	struct svr_tlv_hdr context_hdr;
+	struct svr_context4 context;
+	struct svr_tlv_hdr uuid_hdr;
+	__u8 uuid[SVR_UUID_LEN];
+} __attribute__((packed));
+_Static_assert(sizeof(struct svr_meta_fixed) == 12 + 4 + 13 + 4 + 16, "wire");
+_Static_assert(sizeof(struct svr_meta_fixed) <= sizeof(((struct svr_scratch *)0)->fixed), "room");
+
+/* ---- room in front of the payload ---------------------------------------------------------------------- */
+
+/**
+ * svr_payload_shift() - make room of @grow bytes between L4 header and payload, or take away -@grow bytes there.
+ * All headers move; lengths and the IP checksum follow, the L4 checksum does not (csum.h).
+ */
+SVR_HELPER int svr_payload_shift(struct xdp_md *ctx, struct svr_pkt *pkt, int grow)
+{
+	struct svr_scratch *s = svr_scratch_get();
+	struct svr_cursor nh;
+	struct iphdr *ip;
+	struct udphdr *udp;
+	__be16 len;
+	__u32 hlen = pkt->payload;
+
+	if (!s || hlen < ETH_HLEN || hlen > SVR_HDR_MAX)
+		return -SVR_DROP_INTERNAL;
+	if (bpf_xdp_load_bytes(ctx, 0, s->hdr, hlen))
+		return -SVR_DROP_INTERNAL;
+	if (bpf_xdp_adjust_head(ctx, -grow))
+		return -SVR_DROP_HEADROOM;
+	if (bpf_xdp_store_bytes(ctx, 0, s->hdr, hlen))
+		return -SVR_DROP_INTERNAL;
+	pkt->ip_len += grow;
+	pkt->payload_len += grow;
+
+	nh = svr_cursor_at(ctx, pkt->l3);
+	ip = nh.pos;
+	if ((void *)(ip + 1) > nh.end)
+		return -SVR_DROP_INTERNAL;
+	len = bpf_htons(pkt->ip_len);
+	ip->check = svr_csum_apply(ip->check, svr_csum_change(ip->tot_len, len));
+	ip->tot_len = len;
+	if (pkt->key.proto == IPPROTO_TCP)
+		return SVR_NEXT;
+	nh = svr_cursor_at(ctx, pkt->l4);
+	udp = nh.pos;
+	if ((void *)(udp + 1) > nh.end)
+		return -SVR_DROP_INTERNAL;
+	udp->len = bpf_htons(pkt->ip_len - SVR_IP_HLEN);
+	return SVR_NEXT;
+}
+
+/* Take @len bytes of metadata away. */
+SVR_STEP int svr_meta_strip(struct xdp_md *ctx, struct svr_pkt *pkt, __u32 len)
+{
+	int sum, res;
+
+	if (!pkt || len > SVR_META_MAX)
+		return -SVR_DROP_INTERNAL;
+	sum = svr_csum_take_payload(ctx, pkt, len);
+	if (sum < 0)
+		return sum;
+	res = svr_payload_shift(ctx, pkt, -(int)len);
+	if (res)
+		return res;
+	return svr_csum_put_payload(ctx, pkt, 0, sum);
+}
+
+/* ---- adding ---------------------------------------------------------------------------------------------- */
+
+static __always_inline __u32 svr_meta_frag_len(const struct svr_meta_frag *frag)
+{
+	__u32 len = *(const volatile __u16 *)&frag->len;
+
+	return len <= sizeof(frag->tlv) ? len : 0;
+}
+
+/*
+ * Length of the block that packets of @flow get. The lengths of its fragments are kept in the scratch area: `svr` may
+ * change a name at any time, and what is announced must be what is written.
+ */
+SVR_STEP int svr_meta_plan(const struct svr_flow *flow)
+{
+	struct svr_scratch *s = svr_scratch_get();
+	const struct svr_tenant *tenant;
+	const struct svr_service *service;
+	const struct svr_path *path;
+	__u32 slot;
+
+	if (!flow || !s)
+		return -SVR_DROP_INTERNAL;
+	slot = flow->tenant;
+	tenant = bpf_map_lookup_elem(&svr_tenants, &slot);
+	slot = flow->service;
+	service = bpf_map_lookup_elem(&svr_services, &slot);
+	slot = flow->path;
+	path = bpf_map_lookup_elem(&svr_paths, &slot);
+	if (!tenant || !service || !path)
+		return -SVR_DROP_INTERNAL;
+	s->frag_len[0] = flow->flags & SVR_FLOW_REV ? 0 : svr_meta_frag_len(&tenant->frag);
+	s->frag_len[1] = flow->flags & SVR_FLOW_REV ? 0 : svr_meta_frag_len(&service->frag);
+	s->frag_len[2] = svr_meta_frag_len(&path->frag);
+	return sizeof(struct svr_meta_fixed) + s->frag_len[0] + s->frag_len[1] + s->frag_len[2];
+}
+
+/* Copy @len bytes of a fragment to @off. The next free offset, or a negative drop reason. */
+SVR_HELPER int svr_meta_put_frag(struct xdp_md *ctx, __u32 off, const struct svr_meta_frag *frag, __u32 len)
+{
+	if (!len)
+		return off;
+	if (len > sizeof(frag->tlv) || bpf_xdp_store_bytes(ctx, off, (void *)frag->tlv, len))
+		return -SVR_DROP_INTERNAL;
+	return off + len;
+}
+
+/* Base header, context and UUID */
+static __always_inline void svr_meta_render_fixed(struct svr_meta_fixed *m, const struct svr_pkt *pkt,
+						  const struct svr_flow *flow, __u32 len)
+{
+	*m = (struct svr_meta_fixed){
+		.hdr.cookie = SVR_COOKIE_BYTES,
+		.hdr.ver_hlen = bpf_htons(SVR_META_VERSION << SVR_META_VERSION_SHIFT | SVR_META_HDR_LEN),
+		.hdr.payload_len = bpf_htons(len - SVR_META_HDR_LEN),
+		.context_hdr.type = flow->flags & SVR_FLOW_REV ? bpf_htons(SVR_TLV_REV_CONTEXT4) :
+								 bpf_htons(SVR_TLV_FWD_CONTEXT4),
+		.context_hdr.length = bpf_htons(sizeof(m->context)),
+		/* As the host on this side sends it, in both directions: that is the flow's key */
+		.context.saddr = pkt->key.saddr,
+		.context.daddr = pkt->key.daddr,
+		.context.sport = pkt->key.sport,
+		.context.dport = pkt->key.dport,
+		.context.proto = pkt->key.proto,
+		.uuid_hdr.type = bpf_htons(SVR_TLV_SESSION_UUID),
+		.uuid_hdr.length = bpf_htons(SVR_UUID_LEN),
+	};
+	__builtin_memcpy(m->uuid, flow->uuid, SVR_UUID_LEN);
+}
+
+/* Write the block of svr_meta_plan() into the room for it, in the order of docs/protocol.md "Clear metadata". */
+SVR_HELPER int svr_meta_write(struct xdp_md *ctx, const struct svr_pkt *pkt, const struct svr_flow *flow,
+				     __u32 len)
+{
+	struct svr_scratch *s = svr_scratch_get();
+	const struct svr_tenant *tenant;
+	const struct svr_service *service;
+	const struct svr_path *path;
+	__u32 slot;
+	int off;
+
+	if (!s)
+		return -SVR_DROP_INTERNAL;
+	slot = flow->tenant;
+	tenant = bpf_map_lookup_elem(&svr_tenants, &slot);
+	slot = flow->service;
+	service = bpf_map_lookup_elem(&svr_services, &slot);
+	slot = flow->path;
+	path = bpf_map_lookup_elem(&svr_paths, &slot);
+	if (!tenant || !service || !path)
+		return -SVR_DROP_INTERNAL;
+	svr_meta_render_fixed((struct svr_meta_fixed *)s->fixed, pkt, flow, len);
+	off = pkt->payload;
+	if (bpf_xdp_store_bytes(ctx, off, s->fixed, sizeof(struct svr_meta_fixed)))
+		return -SVR_DROP_INTERNAL;
+	off = svr_meta_put_frag(ctx, off + sizeof(struct svr_meta_fixed), &tenant->frag, s->frag_len[0]);
+	if (off >= 0)
+		off = svr_meta_put_frag(ctx, off, &service->frag, s->frag_len[1]);
+	if (off >= 0)
+		off = svr_meta_put_frag(ctx, off, &path->frag, s->frag_len[2]);
+	return off < 0 ? off : SVR_NEXT;
+}
+
+/* Put the block of @len = svr_meta_plan() bytes in front of the payload. */
+SVR_STEP int svr_meta_add(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr_flow *flow, __u32 len)
+{
+	int sum, res;
+
+	if (!pkt || !flow || len > SVR_META_MAX)
+		return -SVR_DROP_INTERNAL;
+	sum = svr_csum_take_payload(ctx, pkt, 0);
+	if (sum < 0)
+		return sum;
+	res = svr_payload_shift(ctx, pkt, len);
+	if (res)
+		return res;
+	res = svr_meta_write(ctx, pkt, flow, len);
+	if (res)
+		return res;
+	res = svr_csum_put_payload(ctx, pkt, len, sum);
+	if (res)
+		return res;
+	flow->meta_packets++;
+	svr_stat_add(pkt->zone, SVR_STAT_META_ADDED, 1);
+	return SVR_NEXT;
+}
+
+/* User data that starts with the cookie gets a bare header, so that nobody takes it for metadata. */
+SVR_STEP int svr_meta_add_bare(struct xdp_md *ctx, struct svr_pkt *pkt)
+{
+	struct svr_meta_hdr bare = {
+		.cookie = SVR_COOKIE_BYTES,
+		.ver_hlen = bpf_htons(SVR_META_VERSION << SVR_META_VERSION_SHIFT | SVR_META_HDR_LEN),
+	};
+	int sum, res;
+
+	if (!pkt)
+		return -SVR_DROP_INTERNAL;
+	sum = svr_csum_take_payload(ctx, pkt, 0);
+	if (sum < 0)
+		return sum;
+	res = svr_payload_shift(ctx, pkt, sizeof(bare));
+	if (res)
+		return res;
+	if (bpf_xdp_store_bytes(ctx, pkt->payload, &bare, sizeof(bare)))
+		return -SVR_DROP_INTERNAL;
+	res = svr_csum_put_payload(ctx, pkt, sizeof(bare), sum);
+	if (res)
+		return res;
+	svr_stat_add(pkt->zone, SVR_STAT_FALSE_POSITIVE_ADDED, 1);
+	return SVR_NEXT;
+}
+
+/* ---- reading --------------------------------------------------------------------------------------------- */
+
+/* The index of the name of @len bytes at @off; 0 if nothing is configured by that name, -1 if it is no name. */
+SVR_HELPER int svr_meta_name(struct xdp_md *ctx, __u32 off, __u32 len, enum svr_name_kind kind)
+{
+	struct svr_scratch *s = svr_scratch_get();
+	__u32 *index;
+
+	if (!s || len < 1 || len > SVR_NAME_LEN - 1)
+		return -1;
+	__builtin_memset(&s->name, 0, sizeof(s->name));
+	s->name.kind = kind;
+	if (bpf_xdp_load_bytes(ctx, off, s->name.name, len))
+		return -1;
+	/* Names are filled up with zeros in the map: "a" and "a\0" must not be the same name */
+	if (!s->name.name[(len - 1) & (SVR_NAME_LEN - 1)])
+		return -1;
+	index = bpf_map_lookup_elem(&svr_names, &s->name);
+	return index ? *index & 0x7fffffff : 0;
+}
+
+/* What a TLV means for svr_meta_in.have, and where it may stand */
+struct svr_meta_rule {
+	__u32 have;
+	__u32 excludes; /* sets the same thing */
+	__u16 len_min, len_max;
+	__u8 section;
+};
+
+static __always_inline bool svr_meta_rule_of(__u16 type, struct svr_meta_rule *r)
+{
+#define RULE(bit, min, max, sec) \
+	(*r = (struct svr_meta_rule){ .have = bit, .excludes = bit, .len_min = min, .len_max = max, .section = sec })
+	switch (type) {
+	case SVR_TLV_SECURITY_ID:
+		RULE(SVR_HAVE_SECURITY_ID, 4, 4, SVR_META_HEADER);
+		return true;
+	case SVR_TLV_SECURITY_PARAMS:
+		RULE(SVR_HAVE_SECURITY_PARAMS, 8, 8, SVR_META_HEADER);
+		return true;
+	case SVR_TLV_FWD_CONTEXT4:
+		RULE(SVR_HAVE_FWD_CONTEXT, 13, 13, SVR_META_PAYLOAD);
+		r->excludes |= SVR_HAVE_REV_CONTEXT;
+		return true;
+	case SVR_TLV_REV_CONTEXT4:
+		RULE(SVR_HAVE_REV_CONTEXT, 13, 13, SVR_META_PAYLOAD);
+		r->excludes |= SVR_HAVE_FWD_CONTEXT;
+		return true;
+	case SVR_TLV_SESSION_UUID:
+		RULE(SVR_HAVE_UUID, SVR_UUID_LEN, SVR_UUID_LEN, SVR_META_PAYLOAD);
+		return true;
+	case SVR_TLV_TENANT:
+		RULE(SVR_HAVE_TENANT, 1, SVR_NAME_LEN - 1, SVR_META_PAYLOAD);
+		return true;
+	case SVR_TLV_SERVICE:
+		RULE(SVR_HAVE_SERVICE, 1, SVR_NAME_LEN - 1, SVR_META_PAYLOAD);
+		return true;
+	case SVR_TLV_SOURCE_ROUTER:
+		RULE(SVR_HAVE_SENDER, 1, SVR_NAME_LEN - 1, SVR_META_PAYLOAD);
+		return true;
+	case SVR_TLV_POLICY:
+		RULE(SVR_HAVE_POLICY, 1, SVR_NAME_LEN - 1, SVR_META_PAYLOAD);
+		return true;
+	case SVR_TLV_PATH_ID:
+		RULE(SVR_HAVE_PATH_ID, SVR_META_PATH_ID_MIN, SVR_META_PATH_ID_MAX, SVR_META_PAYLOAD);
+		return true;
+	case SVR_TLV_SESSION_ENCRYPTED:
+		RULE(SVR_HAVE_ENCRYPTED, 0, 0, SVR_META_PAYLOAD);
+		return true;
+	case SVR_TLV_SESSION_KEY:
+		RULE(SVR_HAVE_SESSION_KEY, SVR_SESSION_KEY_LEN, SVR_SESSION_KEY_LEN, SVR_META_PAYLOAD);
+		return true;
+	case SVR_TLV_NONCE:
+		RULE(SVR_HAVE_NONCE, 16, 16, SVR_META_PAYLOAD);
+		return true;
+	case SVR_TLV_KEY_EPOCH:
+		RULE(SVR_HAVE_KEY_EPOCH, 2, 2, SVR_META_PAYLOAD);
+		return true;
+	}
+#undef RULE
+	return false;
+}
+
+/* Value of a known TLV into the scratch area; false if it is not allowed. */
+static __always_inline bool svr_meta_value(struct xdp_md *ctx, struct svr_meta_in *m, __u16 type, __u32 off, __u32 len)
+{
+	enum svr_name_kind kind;
+	int index;
+
+	switch (type) {
+	case SVR_TLV_FWD_CONTEXT4:
+	case SVR_TLV_REV_CONTEXT4:
+		return !bpf_xdp_load_bytes(ctx, off, &m->context, sizeof(m->context));
+	case SVR_TLV_SESSION_UUID:
+		return !bpf_xdp_load_bytes(ctx, off, m->uuid, sizeof(m->uuid));
+	case SVR_TLV_TENANT:
+		kind = SVR_KIND_TENANT;
+		break;
+	case SVR_TLV_SERVICE:
+		kind = SVR_KIND_SERVICE;
+		break;
+	case SVR_TLV_SOURCE_ROUTER:
+		kind = SVR_KIND_PEER;
+		break;
+	case SVR_TLV_POLICY:
+		kind = SVR_KIND_POLICY;
+		break;
+	default:
+		return true;
+	}
+	index = svr_meta_name(ctx, off, len, kind);
+	if (index < 0)
+		return false;
+	if (kind == SVR_KIND_TENANT)
+		m->tenant = index;
+	else if (kind == SVR_KIND_SERVICE)
+		m->service = index;
+	else if (kind == SVR_KIND_PEER)
+		m->sender = index;
+	else
+		m->policy = index;
+	return true;
+}
+
+/* One TLV at @off of a section that ends at @end: offset of the next one, or a negative drop reason. */
+SVR_STEP int svr_meta_tlv(struct xdp_md *ctx, __u32 off, __u32 end, __u32 section)
+{
+	struct svr_scratch *s = svr_scratch_get();
+	struct svr_tlv_hdr tlv;
+	struct svr_meta_rule rule;
+	__u32 len;
+
+	if (!s || off > end || end - off < SVR_TLV_HDR_LEN || bpf_xdp_load_bytes(ctx, off, &tlv, sizeof(tlv)))
+		return -SVR_DROP_META_MALFORMED;
+	off += SVR_TLV_HDR_LEN;
+	len = bpf_ntohs(tlv.length);
+	if (end - off < len)
+		return -SVR_DROP_META_MALFORMED;
+	if (!svr_meta_rule_of(bpf_ntohs(tlv.type), &rule)) {
+		s->meta.unknown++;
+		return off + len;
+	}
+	if (rule.section != section || len < rule.len_min || len > rule.len_max || s->meta.have & rule.excludes ||
+	    !svr_meta_value(ctx, &s->meta, bpf_ntohs(tlv.type), off, len))
+		return -SVR_DROP_META_MALFORMED;
+	s->meta.have |= rule.have;
+	return off + len;
+}
+
+/* All TLVs of a section; they have to fill it exactly. */
+SVR_STEP int svr_meta_section_read(struct xdp_md *ctx, __u32 off, __u32 end, __u32 section)
+{
+	__u32 i;
+
+	for (i = 0; i <= SVR_META_TLVS_MAX; i++) {
+		int next;
+
+		if (off == end)
+			return SVR_NEXT;
+		next = svr_meta_tlv(ctx, off, end, section);
+		if (next < 0)
+			return next;
+		off = next;
+	}
+	return -SVR_DROP_META_MALFORMED;
+}
+
+/**
+ * svr_meta_read() - read the block at the start of the payload, which starts with the cookie, into svr_scratch.meta.
+ * The payload TLVs are read only if they are clear, that is without SVR_HAVE_SECURITY_ID.
+ * Return: SVR_NEXT or a negative drop reason; then nothing in the scratch area may be used.
+ */
+SVR_STEP int svr_meta_read(struct xdp_md *ctx, struct svr_pkt *pkt)
+{
+	struct svr_scratch *s = svr_scratch_get();
+	__u32 ver_hlen, hlen, plen, start;
+	struct svr_meta_hdr hdr;
+	int res;
+
+	if (!s || !pkt)
+		return -SVR_DROP_INTERNAL;
+	start = pkt->payload;
+	if (pkt->payload_len < sizeof(hdr) || bpf_xdp_load_bytes(ctx, start, &hdr, sizeof(hdr)))
+		return -SVR_DROP_META_MALFORMED;
+	ver_hlen = bpf_ntohs(hdr.ver_hlen);
+	hlen = ver_hlen & SVR_META_HLEN_MASK;
+	plen = bpf_ntohs(hdr.payload_len);
+	if (ver_hlen >> SVR_META_VERSION_SHIFT != SVR_META_VERSION)
+		return -SVR_DROP_META_VERSION;
+	if (hlen < sizeof(hdr) || hlen + plen > pkt->payload_len || hlen + plen > SVR_META_MAX)
+		return -SVR_DROP_META_MALFORMED;
+
+	__builtin_memset(&s->meta, 0, sizeof(s->meta));
+	s->meta.len = hlen + plen;
+	res = svr_meta_section_read(ctx, start + sizeof(hdr), start + hlen, SVR_META_HEADER);
+	if (!res && !(s->meta.have & SVR_HAVE_SECURITY_ID))
+		res = svr_meta_section_read(ctx, start + hlen, start + hlen + plen, SVR_META_PAYLOAD);
+	if (s->meta.unknown)
+		svr_stat_add(pkt->zone, SVR_STAT_UNKNOWN_TLV, s->meta.unknown);
+	return res;
+}
+
+/* User data that starts with the cookie: the header alone (docs/protocol.md 3) */
+static __always_inline bool svr_meta_is_bare(const struct svr_meta_in *m)
+{
+	return m->len == SVR_META_HDR_LEN;
+}
+
+#endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* BPF side only: enforced-mss. A SYN tells its receiver how long segments may be; a router in between may lower that. */
+#ifndef SVR_BPF_MSS_H
+#define SVR_BPF_MSS_H
+
+#include "csum.h"
+
+enum svr_mss {
+	SVR_MSS_DISABLED = 0, /* values of svr_zone.enforced_mss */
+	SVR_MSS_AUTOMATIC = 1,
+	SVR_MSS_FIXED = 2,
+	SVR_MSS_HEADERS = 40, /* IPv4 and TCP without options; RFC 9293 3.7.1 */
+	SVR_MSS_FLOOR = 536,  /* every host takes that much; RFC 9293 3.7.1 */
+
+	SVR_TCPOPT_END = 0,
+	SVR_TCPOPT_NOP = 1,
+	SVR_TCPOPT_MSS = 2,
+	SVR_TCPOPT_MSS_LEN = 4,
+	SVR_TCPOPT_MAX = 40, /* bytes of options */
+};
+
+/* Largest MSS for what leaves to @zone in IP packets of up to @limit bytes; 0: do not touch it. */
+static __always_inline __u32 svr_mss_of(const struct svr_zone *zone, __u32 limit)
+{
+	__u32 mss = limit - SVR_MSS_HEADERS;
+
+	if (zone->enforced_mss == SVR_MSS_DISABLED || limit < SVR_MSS_HEADERS + SVR_MSS_FLOOR)
+		return 0;
+	if (zone->enforced_mss == SVR_MSS_FIXED && zone->mss && zone->mss < mss)
+		mss = zone->mss;
+	return mss;
+}
+
+/*
+ * Lower the MSS option to @max. A smaller one stays, a missing one is not added. A broken list of options is the
+ * receiver's business.
+ */
+SVR_STEP int svr_mss_clamp(struct xdp_md *ctx, struct svr_pkt *pkt, __u32 max)
+{
+	struct svr_scratch *s = svr_scratch_get();
+	__u32 hlen, off = sizeof(struct tcphdr), i, kind, len, at;
+	__be16 from, to = bpf_htons(max);
+	__u16 delta;
+	int check;
+
+	if (!s || !pkt)
+		return -SVR_DROP_INTERNAL;
+	hlen = pkt->payload - pkt->l4;
+	if (hlen < sizeof(struct tcphdr) || hlen > sizeof(struct tcphdr) + SVR_TCPOPT_MAX)
+		return -SVR_DROP_INTERNAL;
+	if (bpf_xdp_load_bytes(ctx, pkt->l4, s->hdr, hlen))
+		return -SVR_DROP_INTERNAL;
+	for (i = 0; i < SVR_TCPOPT_MAX; i++) {
+		if (off + SVR_TCPOPT_MSS_LEN > hlen)
+			return SVR_NEXT;
+		kind = s->hdr[off & 0x3f];
+		if (kind == SVR_TCPOPT_END)
+			return SVR_NEXT;
+		if (kind == SVR_TCPOPT_NOP) {
+			off++;
+			continue;
+		}
+		len = s->hdr[(off + 1) & 0x3f];
+		if (kind == SVR_TCPOPT_MSS && len == SVR_TCPOPT_MSS_LEN)
+			break;
+		if (len < 2)
+			return SVR_NEXT;
+		off += len;
+	}
+	if (i == SVR_TCPOPT_MAX)
+		return SVR_NEXT;
+
+	at = off + 2;
+	from = bpf_htons(s->hdr[at & 0x3f] << 8 | s->hdr[(at + 1) & 0x3f]);
+	if (bpf_ntohs(from) <= max)
+		return SVR_NEXT;
+	check = svr_l4_check_load(ctx, pkt);
+	if (check < 0)
+		return check;
+	delta = svr_csum_fold(svr_csum_change(from, to));
+	if (at & 1)
+		delta = svr_csum_swap(delta);
+	if (bpf_xdp_store_bytes(ctx, pkt->l4 + at, &to, sizeof(to)))
+		return -SVR_DROP_INTERNAL;
+	svr_stat_add(pkt->zone, SVR_STAT_MSS_CLAMPED, 1);
+	return svr_l4_check_store(ctx, pkt, svr_csum_apply(check, delta));
+}
+
+#endif

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * XDP program of a LAN interface: packets of hosts, on their way to a peer router.
+ *
+ *   parse -> flow? -> next hop and path -> (metadata, checksum, MSS) -> rewrite -> redirect to the WAN
+ *              \-> classify -> worker, or make a clear session and go on as if it had been there
+ *
+ * Whatever may end in SVR_PASS is decided before the first changed byte. Every packet leaves through svr_exit().
+ */
+#include "classify.h"
+#include "icmp.h"
+#include "meta.h"
+#include "mss.h"
+#include "ports.h"
+#include "rewrite.h"
+#include "worker.h"
+
+/* Traffic of the router itself is the kernel's; everything else that was not understood is dropped with @reason. */
+SVR_HELPER int svr_lan_refused(const struct svr_pkt *pkt, int reason)
+{
+	if (pkt->rx_len && svr_local_check(pkt->zone, pkt->key.daddr) != SVR_LOCAL_NO)
+		return SVR_PASS;
+	return reason;
+}
+
+/* Tenant, service and access: who wants what, and may he? Fills @desc. */
+SVR_HELPER int svr_lan_classify(const struct svr_pkt *pkt, struct svr_frame_desc *desc)
+{
+	if (!svr_addr4_forwardable(pkt->key.saddr))
+		return -SVR_DROP_NO_TENANT;
+	desc->tenant = svr_tenant_find(pkt->zone, pkt->key.saddr);
+	if (!desc->tenant)
+		return -SVR_DROP_NO_TENANT;
+	if (!svr_addr4_forwardable(pkt->key.daddr))
+		return -SVR_DROP_NO_SERVICE;
+	desc->service = svr_service_find(pkt->key.daddr, pkt->key.proto, bpf_ntohs(pkt->key.dport), 0);
+	if (!desc->service)
+		return -SVR_DROP_NO_SERVICE;
+	if (!svr_access_allowed(desc->service, desc->tenant))
+		return -SVR_DROP_NO_ACCESS;
+	return SVR_NEXT;
+}
+
+/*
+ * Make the session of an allowed packet of a clear service. The flow of the WAN side comes first: it holds the ports, and the
+ * peer's answer must find it. Then the LAN flow; if another CPU was faster with a packet of the same connection, its
+ * session is the one.
+ */
+SVR_HELPER int svr_lan_make_session(struct svr_pkt *pkt, const struct svr_session_terms *terms)
+{
+	struct svr_scratch *s = svr_scratch_get();
+	struct svr_flow4_key wan, wan_key;
+	__u32 try, path_id = terms->path;
+	const struct svr_path *path = bpf_map_lookup_elem(&svr_paths, &path_id);
+	__u8 uuid[SVR_UUID_LEN];
+	int res = SVR_FLOW_EXISTS;
+
+	if (!s || !path)
+		return -SVR_DROP_INTERNAL;
+	svr_uuid_make(uuid);
+	wan = (struct svr_flow4_key){
+		.saddr = path->local[3],
+		.daddr = path->remote[3],
+		.zone = path->zone,
+		.proto = pkt->key.proto,
+	};
+	for (try = 0; try < SVR_PORT_TRIES && res == SVR_FLOW_EXISTS; try++) {
+		if (!svr_ports_choose(path, &wan))
+			continue;
+		svr_flow_fill_pair(s, &pkt->key, &wan, terms, uuid);
+		svr_key_mirror(&wan, &wan_key);
+		res = svr_flow_insert(&wan_key, &s->wan);
+	}
+	if (res == SVR_FLOW_EXISTS)
+		return -SVR_DROP_NO_PORT;
+	if (res)
+		return res;
+	res = svr_flow_insert(&pkt->key, &s->lan);
+	if (res) {
+		bpf_map_delete_elem(&svr_flows4, &wan_key);
+		return res == SVR_FLOW_EXISTS ? SVR_NEXT : res;
+	}
+	svr_stat_add(pkt->zone, SVR_STAT_SESSIONS_FWD, 1);
+	return SVR_NEXT;
+}
+
+/*
+ * No flow: the router's own traffic, or the first packet of a session. SVR_NEXT if its flow can be looked up now.
+ */
+SVR_STEP int svr_lan_miss(struct xdp_md *ctx, struct svr_pkt *pkt)
+{
+	struct svr_frame_desc desc = {};
+	const struct svr_service *service;
+	__be32 neighbour;
+	__u32 id;
+	int res;
+
+	if (!pkt)
+		return -SVR_DROP_INTERNAL;
+	if (svr_local_check(pkt->zone, pkt->key.daddr) != SVR_LOCAL_NO)
+		return SVR_PASS;
+	if (pkt->key.proto == IPPROTO_TCP && !svr_tcp_opens(pkt))
+		return -SVR_DROP_NOT_SYN;
+	res = svr_lan_classify(pkt, &desc);
+	if (res)
+		return res;
+
+	id = desc.service;
+	service = bpf_map_lookup_elem(&svr_services, &id);
+	if (!service)
+		return -SVR_DROP_INTERNAL;
+	if (service->route_kind != SVR_ROUTE_PEER)
+		return -SVR_DROP_NO_ROUTE;
+	desc.path = svr_path_choose(id);
+	if (!desc.path)
+		return -SVR_DROP_NO_PATH;
+
+	if (!svr_policy_is_clear(service->policy)) {
+		desc.why = SVR_FRAME_SETUP;
+		return svr_to_worker(ctx, pkt, &desc);
+	}
+
+	struct svr_session_terms terms = {
+		.lan_flags = SVR_FLOW_META_ADD | SVR_FLOW_ORIGINATOR,
+		.wan_flags = SVR_FLOW_REV,
+		.lan_nexthop = desc.path,
+		.path = desc.path,
+		.service = desc.service,
+		.tenant = desc.tenant,
+		.policy = service->policy,
+	};
+	neighbour = svr_gateway_for(pkt->zone, pkt->key.saddr);
+	if (!neighbour)
+		return -SVR_DROP_NO_NEIGHBOUR;
+	terms.wan_nexthop = svr_neighbour_find(pkt->zone, neighbour);
+	if (!terms.wan_nexthop) {
+		desc.why = SVR_FRAME_NEIGHBOUR;
+		desc.out_zone = pkt->zone;
+		desc.addr4 = neighbour;
+		return svr_to_worker(ctx, pkt, &desc);
+	}
+	return svr_lan_make_session(pkt, &terms);
+}
+
+/* Everything about a packet of a clear flow but looking up and rewriting; most packets need nothing of it. */
+SVR_STEP int svr_lan_special(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr_flow *flow, __u32 limit, __u32 mss)
+{
+	bool add, bare;
+	int check, meta_len = 0, res;
+
+	if (!pkt || !flow)
+		return -SVR_DROP_INTERNAL;
+	if (pkt->padded && svr_trim(ctx, pkt))
+		return -SVR_DROP_INTERNAL;
+
+	add = flow->flags & SVR_FLOW_META_ADD;
+	bare = !add && svr_has_cookie(ctx, pkt);
+	if (add)
+		meta_len = svr_meta_plan(flow);
+	else if (bare)
+		meta_len = SVR_META_HDR_LEN;
+	if (meta_len < 0)
+		return meta_len;
+	if (pkt->ip_len + meta_len > limit)
+		return svr_icmp_too_big(ctx, pkt, limit - meta_len);
+
+	check = svr_l4_check_load(ctx, pkt);
+	if (check < 0)
+		return check;
+	if (svr_csum_is_partial(pkt, check)) {
+		res = svr_csum_complete(ctx, pkt);
+		if (res)
+			return res;
+	}
+	if (pkt->tcp_flags & SVR_TH_SYN && mss) {
+		res = svr_mss_clamp(ctx, pkt, mss);
+		if (res)
+			return res;
+	}
+	if (pkt->tcp_flags & (SVR_TH_FIN | SVR_TH_RST))
+		svr_flow_end_tcp(flow);
+	if (add)
+		return svr_meta_add(ctx, pkt, flow, meta_len);
+	return bare ? svr_meta_add_bare(ctx, pkt) : SVR_NEXT;
+}
+
+static __always_inline bool svr_lan_is_special(struct xdp_md *ctx, const struct svr_pkt *pkt, const struct svr_flow *flow,
+					       __u32 limit)
+{
+	struct svr_cursor nh = svr_cursor_at(ctx, pkt->l4);
+	struct tcphdr *tcp = nh.pos;
+	struct udphdr *udp = nh.pos;
+	__u16 check;
+
+	if (pkt->ip_len > limit || pkt->padded || flow->flags & SVR_FLOW_META_ADD ||
+	    pkt->tcp_flags & (SVR_TH_SYN | SVR_TH_FIN | SVR_TH_RST))
+		return true;
+	if (pkt->key.proto == IPPROTO_TCP) {
+		if ((void *)(tcp + 1) > nh.end)
+			return true;
+		check = tcp->check;
+	} else {
+		if ((void *)(udp + 1) > nh.end)
+			return true;
+		check = udp->check;
+	}
+	return svr_csum_is_partial(pkt, check) || svr_has_cookie(ctx, pkt);
+}
+
+/* A packet of a clear flow, established or made a moment ago. */
+static __always_inline int svr_lan_forward(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr_flow *flow)
+{
+	struct svr_way way;
+	int res;
+
+	res = svr_way_find_path(flow, &way);
+	if (res)
+		return res;
+	svr_flow_see_tcp(flow, pkt);
+	if (unlikely(svr_lan_is_special(ctx, pkt, flow, way.limit))) {
+		res = svr_lan_special(ctx, pkt, flow, way.limit, svr_mss_of(way.zone, way.limit));
+		if (res)
+			return res;
+	}
+	return svr_send(ctx, pkt, flow, &way);
+}
+
+SEC("xdp")
+int svr_lan(struct xdp_md *ctx)
+{
+	struct svr_pkt pkt = {};
+	struct svr_flow *flow;
+	int res;
+
+	res = svr_parse(ctx, &pkt);
+	if (unlikely(res)) {
+		if (res < 0)
+			res = svr_lan_refused(&pkt, res);
+		goto out;
+	}
+	flow = svr_flow_get(&pkt.key);
+	if (flow && unlikely(flow->flags & SVR_FLOW_WORKER)) {
+		res = svr_to_worker_session(ctx, &pkt, flow);
+		goto out;
+	}
+	/* A new connection with the ports of one that is over */
+	if (flow && unlikely(flow->flags & SVR_FLOW_CLOSING) && svr_tcp_opens(&pkt)) {
+		svr_flow_remove_pair(&pkt.key, flow);
+		flow = NULL;
+	}
+	if (unlikely(!flow)) {
+		res = svr_lan_miss(ctx, &pkt);
+		if (res)
+			goto out;
+		flow = svr_flow_get(&pkt.key);
+		if (!flow) {
+			res = -SVR_DROP_INTERNAL;
+			goto out;
+		}
+	}
+	res = svr_lan_forward(ctx, &pkt, flow);
+out:
+	return svr_exit(&pkt, res);
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";

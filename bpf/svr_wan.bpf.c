@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * XDP program of a WAN interface: packets of peer routers, on their way to hosts.
+ *
+ *   parse -> flow? -> (metadata: is it this session's? strip) -> next hop -> rewrite -> redirect to the LAN
+ *              \-> router's own traffic -> kernel
+ *              \-> peer's metadata -> worker, or make a clear session and go on as if it had been there
+ *
+ * Whatever may end in SVR_PASS is decided before the first changed byte. Every packet leaves through svr_exit().
+ */
+#include "classify.h"
+#include "meta.h"
+#include "mss.h"
+#include "rewrite.h"
+#include "worker.h"
+
+/* Not a part of enum svr_result: metadata opens another session in place of the flow's */
+enum { SVR_WAN_REPLACE = 16 };
+
+static __always_inline bool svr_is_bfd(const struct svr_pkt *pkt)
+{
+	return pkt->key.proto == IPPROTO_UDP &&
+	       (pkt->key.sport == bpf_htons(SVR_BFD_PORT) || pkt->key.dport == bpf_htons(SVR_BFD_PORT));
+}
+
+/*
+ * An IPv4 packet that cannot be of a session. To the router itself it is the kernel's, except what a peer could have sent
+ * as part of one. Everything else is dropped with @reason.
+ */
+SVR_HELPER int svr_wan_refused(const struct svr_pkt *pkt, int reason)
+{
+	enum svr_local local;
+
+	if (!pkt->rx_len)
+		return reason;
+	local = svr_local_check(pkt->zone, pkt->key.daddr);
+	if (local == SVR_LOCAL_GROUP)
+		return SVR_PASS;
+	if (local == SVR_LOCAL_NO)
+		return -SVR_DROP_NOT_LOCAL;
+	if (reason == -SVR_DROP_PROTOCOL || !svr_path_find(pkt->zone, pkt->key.saddr))
+		return SVR_PASS;
+	return reason;
+}
+
+/* Clear metadata that wants a session: everything that can be said without looking at tables of flows. */
+SVR_HELPER int svr_wan_check_terms(const struct svr_pkt *pkt, const struct svr_meta_in *m, __u32 path_id)
+{
+	const struct svr_path *path = bpf_map_lookup_elem(&svr_paths, &path_id);
+	const struct svr_service *service;
+	__u32 id;
+
+	if (!path || !svr_path_in_service(path_id))
+		return -SVR_DROP_PATH_DOWN;
+	if (m->have & SVR_HAVE_REV_CONTEXT)
+		return -SVR_DROP_META_UNEXPECTED;
+	if ((m->have & SVR_HAVE_ALL_FWD) != SVR_HAVE_ALL_FWD)
+		return -SVR_DROP_META_INCOMPLETE;
+	if (!m->sender || m->sender != path->peer)
+		return -SVR_DROP_META_SENDER;
+	id = m->service;
+	service = bpf_map_lookup_elem(&svr_services, &id);
+	if (!id || !service)
+		return -SVR_DROP_META_SERVICE;
+	if (!m->tenant)
+		return -SVR_DROP_META_TENANT;
+	/* By our own configuration: clear metadata never opens a session of a service that wants protection */
+	if (m->have & SVR_HAVE_PROTECTION || !m->policy || m->policy != service->policy ||
+	    !svr_policy_is_clear(service->policy))
+		return -SVR_DROP_META_POLICY;
+	if (m->context.proto != pkt->key.proto || !svr_addr4_forwardable(m->context.saddr) ||
+	    !svr_addr4_forwardable(m->context.daddr) ||
+	    svr_service_find(m->context.daddr, m->context.proto, bpf_ntohs(m->context.dport), id) != id)
+		return -SVR_DROP_META_CONTEXT;
+	if (!svr_access_allowed(id, m->tenant))
+		return -SVR_DROP_NO_ACCESS;
+	if (pkt->key.proto == IPPROTO_TCP && !svr_tcp_opens(pkt))
+		return -SVR_DROP_NOT_SYN;
+	if (service->route_kind != SVR_ROUTE_LOCAL)
+		return -SVR_DROP_NO_ROUTE;
+	return SVR_NEXT;
+}
+
+/*
+ * Insert a flow; one of another clear session in its place is removed with all of that session. SVR_FLOW_EXISTS if it
+ * is there already, made by another CPU for the same session.
+ */
+SVR_HELPER int svr_wan_insert(const struct svr_flow4_key *key, const struct svr_flow *flow)
+{
+	struct svr_flow *old;
+	int res = svr_flow_insert(key, flow);
+
+	if (res != SVR_FLOW_EXISTS)
+		return res;
+	old = svr_flow_get(key);
+	if (old) {
+		if (old->flags & SVR_FLOW_WORKER)
+			return -SVR_DROP_META_UUID;
+		/* The same session on the same waypoint ports */
+		if (svr_uuid_equal(old->uuid, flow->uuid) && old->sport == flow->sport && old->dport == flow->dport &&
+		    old->out_zone == flow->out_zone && old->saddr[3] == flow->saddr[3] && old->daddr[3] == flow->daddr[3])
+			return SVR_FLOW_EXISTS;
+		svr_flow_remove_pair(key, old);
+	}
+	res = svr_flow_insert(key, flow);
+	return res == SVR_FLOW_EXISTS ? -SVR_DROP_META_UUID : res;
+}
+
+/*
+ * Make the session that the metadata in the scratch area asks for, as the terminating router. SVR_NEXT if the flow of this
+ * packet can be looked up now.
+ */
+SVR_STEP int svr_wan_terminate(struct xdp_md *ctx, struct svr_pkt *pkt, __u32 path_id)
+{
+	struct svr_scratch *s = svr_scratch_get();
+	const struct svr_service *service;
+	struct svr_session_terms terms = {};
+	struct svr_flow4_key lan = {}, wan;
+	__be32 neighbour;
+	__u32 id;
+	int res;
+
+	if (!s || !pkt)
+		return -SVR_DROP_INTERNAL;
+	res = svr_wan_check_terms(pkt, &s->meta, path_id);
+	if (res)
+		return res;
+	id = s->meta.service;
+	service = bpf_map_lookup_elem(&svr_services, &id);
+	if (!service)
+		return -SVR_DROP_INTERNAL;
+	neighbour = service->gateway[3] ? service->gateway[3] : s->meta.context.daddr;
+	terms.wan_nexthop = svr_neighbour_find(service->zone, neighbour);
+	if (!terms.wan_nexthop) {
+		struct svr_frame_desc desc = {
+			.why = SVR_FRAME_NEIGHBOUR,
+			.service = id,
+			.tenant = s->meta.tenant,
+			.path = path_id,
+			.out_zone = service->zone,
+			.addr4 = neighbour,
+		};
+		return svr_to_worker(ctx, pkt, &desc);
+	}
+	terms.lan_flags = SVR_FLOW_REV | SVR_FLOW_META_ADD;
+	terms.wan_flags = SVR_FLOW_META_WATCH;
+	terms.lan_nexthop = path_id;
+	terms.path = path_id;
+	terms.service = id;
+	terms.tenant = s->meta.tenant;
+	terms.policy = service->policy;
+
+	/* lan: a packet of the service's host as it will arrive; wan: as it leaves to the peer (flow.h) */
+	lan.saddr = s->meta.context.daddr;
+	lan.daddr = s->meta.context.saddr;
+	lan.sport = s->meta.context.dport;
+	lan.dport = s->meta.context.sport;
+	lan.zone = service->zone;
+	lan.proto = pkt->key.proto;
+	svr_key_mirror(&pkt->key, &wan);
+	svr_flow_fill_pair(s, &lan, &wan, &terms, s->meta.uuid);
+
+	res = svr_wan_insert(&pkt->key, &s->wan);
+	if (res)
+		return res == SVR_FLOW_EXISTS ? SVR_NEXT : res;
+	res = svr_wan_insert(&lan, &s->lan);
+	if (res < 0) {
+		bpf_map_delete_elem(&svr_flows4, &pkt->key);
+		return res;
+	}
+	svr_stat_add(pkt->zone, SVR_STAT_SESSIONS_REV, 1);
+	return SVR_NEXT;
+}
+
+/*
+ * No flow, or metadata that wants another one in its place: the router's own traffic, or the first packet of a session.
+ * SVR_NEXT if its flow can be looked up now.
+ */
+SVR_STEP int svr_wan_miss(struct xdp_md *ctx, struct svr_pkt *pkt)
+{
+	struct svr_scratch *s = svr_scratch_get();
+	struct svr_frame_desc desc = { .why = SVR_FRAME_METADATA };
+	const struct svr_path *path;
+	enum svr_local local;
+	__u32 path_id, port;
+	int res;
+
+	if (!s || !pkt)
+		return -SVR_DROP_INTERNAL;
+	local = svr_local_check(pkt->zone, pkt->key.daddr);
+	if (local != SVR_LOCAL_OWN)
+		return local == SVR_LOCAL_GROUP ? SVR_PASS : -SVR_DROP_NOT_LOCAL;
+	if (svr_is_bfd(pkt))
+		return SVR_PASS;
+	path_id = svr_path_find(pkt->zone, pkt->key.saddr);
+	if (!path_id)
+		return svr_has_cookie(ctx, pkt) ? -SVR_DROP_UNKNOWN_PEER : SVR_PASS;
+
+	path = bpf_map_lookup_elem(&svr_paths, &path_id);
+	if (!path)
+		return -SVR_DROP_INTERNAL;
+	port = bpf_ntohs(pkt->key.dport);
+	if (port < SVR_PORT_MIN)
+		return SVR_PASS;
+	if (!svr_has_cookie(ctx, pkt))
+		return port >= path->local_lo && port <= path->local_hi ? -SVR_DROP_NO_FLOW : SVR_PASS;
+	if (!pkt->meta_known) {
+		res = svr_meta_read(ctx, pkt);
+		if (res)
+			return res;
+		pkt->meta_known = 1;
+	}
+	if (svr_meta_is_bare(&s->meta))
+		return -SVR_DROP_NO_FLOW; /* user data */
+	if (!(s->meta.have & SVR_HAVE_SECURITY_ID))
+		return svr_wan_terminate(ctx, pkt, path_id);
+	desc.path = path_id;
+	return svr_to_worker(ctx, pkt, &desc);
+}
+
+/*
+ * Metadata on a clear flow: is it this session's? Changes nothing. SVR_NEXT if it is, or if it is a bare header;
+ * SVR_WAN_REPLACE if it wants another session in place of this one.
+ */
+SVR_STEP int svr_wan_judge(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr_flow *flow)
+{
+	struct svr_scratch *s = svr_scratch_get();
+	__u32 wanted;
+	int res;
+
+	if (!s || !pkt || !flow)
+		return -SVR_DROP_INTERNAL;
+	res = svr_meta_read(ctx, pkt);
+	if (res)
+		return res;
+	pkt->meta_known = 1;
+	if (svr_meta_is_bare(&s->meta))
+		return SVR_NEXT;
+	if (s->meta.have & SVR_HAVE_SECURITY_ID)
+		return SVR_WAN_REPLACE;
+	if (!(s->meta.have & SVR_HAVE_UUID))
+		return -SVR_DROP_META_INCOMPLETE;
+	if (!svr_uuid_equal(s->meta.uuid, flow->uuid))
+		return s->meta.have & SVR_HAVE_FWD_CONTEXT ? SVR_WAN_REPLACE : -SVR_DROP_META_UUID;
+	wanted = flow->flags & SVR_FLOW_REV ? SVR_HAVE_REV_CONTEXT : SVR_HAVE_FWD_CONTEXT;
+	return s->meta.have & wanted ? SVR_NEXT : -SVR_DROP_META_UNEXPECTED;
+}
+
+/*
+ * The two implicit acknowledgements of docs/protocol.md 5. What was stopped is not started again: a forward block that
+ * arrives late is stripped like any other.
+ */
+SVR_HELPER void svr_wan_handshake(struct svr_flow *flow, bool with_metadata)
+{
+	bool reverse = flow->flags & SVR_FLOW_REV;
+	struct svr_flow *opposite;
+
+	/* Reverse metadata: the peer has ours. No forward metadata any more: the originator has ours. */
+	if (reverse != with_metadata)
+		return;
+	opposite = svr_flow_opposite(flow);
+	if (opposite && opposite->flags & SVR_FLOW_META_ADD)
+		svr_flow_clear_flag(opposite, SVR_FLOW_META_ADD);
+	if (flow->flags & SVR_FLOW_META_WATCH)
+		svr_flow_clear_flag(flow, SVR_FLOW_META_WATCH);
+}
+
+/* Everything about a packet of a clear flow but looking up and rewriting; most packets need nothing of it. */
+SVR_STEP int svr_wan_special(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr_flow *flow, __u32 mss)
+{
+	struct svr_scratch *s = svr_scratch_get();
+	bool with_metadata = false;
+	int res;
+
+	if (!s || !pkt || !flow)
+		return -SVR_DROP_INTERNAL;
+	if (pkt->padded && svr_trim(ctx, pkt))
+		return -SVR_DROP_INTERNAL;
+	if (pkt->meta_known) {
+		with_metadata = !svr_meta_is_bare(&s->meta);
+		res = svr_meta_strip(ctx, pkt, s->meta.len);
+		if (res)
+			return res;
+		svr_stat_add(pkt->zone, with_metadata ? SVR_STAT_META_REMOVED : SVR_STAT_FALSE_POSITIVE_REMOVED, 1);
+	}
+	if (with_metadata || flow->flags & SVR_FLOW_META_WATCH)
+		svr_wan_handshake(flow, with_metadata);
+	if (pkt->tcp_flags & SVR_TH_SYN && mss) {
+		res = svr_mss_clamp(ctx, pkt, mss);
+		if (res)
+			return res;
+	}
+	if (pkt->tcp_flags & (SVR_TH_FIN | SVR_TH_RST))
+		svr_flow_end_tcp(flow);
+	return SVR_NEXT;
+}
+
+/* A packet of a clear flow, established or made a moment ago. */
+static __always_inline int svr_wan_forward(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr_flow *flow)
+{
+	struct svr_way way;
+	int res;
+
+	res = svr_way_find(flow, &way);
+	if (res)
+		return res;
+	svr_flow_see_tcp(flow, pkt);
+	if (unlikely(pkt->padded || pkt->meta_known || flow->flags & SVR_FLOW_META_WATCH ||
+		     pkt->tcp_flags & (SVR_TH_SYN | SVR_TH_FIN | SVR_TH_RST))) {
+		res = svr_wan_special(ctx, pkt, flow, svr_mss_of(way.zone, way.limit));
+		if (res)
+			return res;
+	}
+	/* Nobody to tell: to the peer's kernel the packet that an ICMP message would quote means nothing */
+	if (unlikely(pkt->ip_len > way.limit))
+		return -SVR_DROP_TOO_BIG;
+	return svr_send(ctx, pkt, flow, &way);
+}
+
+SEC("xdp")
+int svr_wan(struct xdp_md *ctx)
+{
+	struct svr_pkt pkt = {};
+	struct svr_flow *flow;
+	int res;
+
+	res = svr_parse(ctx, &pkt);
+	if (unlikely(res)) {
+		if (res < 0)
+			res = svr_wan_refused(&pkt, res);
+		goto out;
+	}
+	flow = svr_flow_get(&pkt.key);
+	if (flow && unlikely(flow->flags & SVR_FLOW_WORKER)) {
+		res = svr_to_worker_session(ctx, &pkt, flow);
+		goto out;
+	}
+	if (flow && unlikely(svr_has_cookie(ctx, &pkt))) {
+		res = svr_wan_judge(ctx, &pkt, flow);
+		if (res == SVR_WAN_REPLACE)
+			flow = NULL;
+		else if (res)
+			goto out;
+	}
+	if (unlikely(!flow)) {
+		res = svr_wan_miss(ctx, &pkt);
+		if (res)
+			goto out;
+		flow = svr_flow_get(&pkt.key);
+		if (!flow) {
+			res = -SVR_DROP_INTERNAL;
+			goto out;
+		}
+	}
+	res = svr_wan_forward(ctx, &pkt, flow);
+out:
+	return svr_exit(&pkt, res);
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* BPF side only: hand a frame to the worker, with the description of include/svr/maps.h in front of it. */
+#ifndef SVR_BPF_WORKER_H
+#define SVR_BPF_WORKER_H
+
+#include "exit.h"
+
+/**
+ * svr_to_worker() - describe and redirect.
+ * @desc: magic, zone and l3_off are filled in here
+ * The socket is looked up first, so that a missing worker is counted as what it is.
+ */
+SVR_STEP int svr_to_worker(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr_frame_desc *desc)
+{
+	struct svr_frame_desc *place;
+	__u32 socket;
+
+	if (!pkt || !desc)
+		return -SVR_DROP_INTERNAL;
+	socket = pkt->zone * SVR_MAX_QUEUES + ctx->rx_queue_index;
+	if (ctx->rx_queue_index >= SVR_MAX_QUEUES || !bpf_map_lookup_elem(&svr_xsks, &socket))
+		return -SVR_DROP_NO_WORKER;
+	if (pkt->padded && svr_trim(ctx, pkt))
+		return -SVR_DROP_INTERNAL;
+	desc->magic = SVR_FRAME_MAGIC;
+	desc->zone = pkt->zone;
+	desc->l3_off = pkt->l3;
+	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(*desc)))
+		return -SVR_DROP_BAD_META_AREA;
+	place = (void *)(long)ctx->data_meta;
+	if ((void *)(place + 1) > (void *)(long)ctx->data)
+		return -SVR_DROP_BAD_META_AREA;
+	__builtin_memcpy(place, desc, sizeof(*desc));
+	if (bpf_redirect_map(&svr_xsks, socket, XDP_DROP) != XDP_REDIRECT)
+		return -SVR_DROP_NO_WORKER;
+	return SVR_TO_WORKER;
+}
+
+/* A packet of a session that the worker made */
+static __always_inline int svr_to_worker_session(struct xdp_md *ctx, struct svr_pkt *pkt, const struct svr_flow *flow)
+{
+	struct svr_frame_desc desc = {
+		.why = SVR_FRAME_SESSION,
+		.slot = flow->slot,
+		.slot_generation = flow->slot_generation,
+		.service = flow->service,
+		.tenant = flow->tenant,
+		.path = flow->path,
+	};
+	return svr_to_worker(ctx, pkt, &desc);
+}
+
+#endif
