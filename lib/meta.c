@@ -10,6 +10,7 @@
 
 #include <svr/drops.h>
 
+#include "lib/bytes.h"
 #include "lib/meta.h"
 #include "lib/name.h"
 #include "lib/uuid.h"
@@ -74,47 +75,14 @@ static const struct tlv_def tlvs[] = {
 };
 enum { TLV_COUNT = sizeof(tlvs) / sizeof(tlvs[0]) };
 
-static uint16_t get16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] << 8 | p[1]);
-}
-
-static uint32_t get32(const uint8_t *p)
-{
-	return (uint32_t)get16(p) << 16 | get16(p + 2);
-}
-
-static uint64_t get64(const uint8_t *p)
-{
-	return (uint64_t)get32(p) << 32 | get32(p + 4);
-}
-
-static void put16(uint8_t *p, uint16_t v)
-{
-	p[0] = v >> 8;
-	p[1] = v & 0xff;
-}
-
-static void put32(uint8_t *p, uint32_t v)
-{
-	put16(p, v >> 16);
-	put16(p + 2, v & 0xffff);
-}
-
-static void put64(uint8_t *p, uint64_t v)
-{
-	put32(p, v >> 32);
-	put32(p + 4, v & 0xffffffff);
-}
-
 /* ---- generic TLVs -------------------------------------------------------------------------------------- */
 
 int svr_tlv_put(uint8_t *p, size_t room, uint16_t type, const void *value, size_t len)
 {
 	if (len > UINT16_MAX || room < SVR_TLV_HDR_LEN || room - SVR_TLV_HDR_LEN < len)
 		return -ENOSPC;
-	put16(p, type);
-	put16(p + 2, (uint16_t)len);
+	svr_put16(p, type);
+	svr_put16(p + 2, (uint16_t)len);
 	if (len > 0)
 		memcpy(p + SVR_TLV_HDR_LEN, value, len);
 	return (int)(SVR_TLV_HDR_LEN + len);
@@ -131,8 +99,8 @@ int svr_tlv_next(const uint8_t *p, size_t len, size_t *pos, struct svr_tlv_view 
 	left = len - *pos;
 	if (left < SVR_TLV_HDR_LEN)
 		return -EBADMSG;
-	t->type = get16(p + *pos);
-	t->len = get16(p + *pos + 2);
+	t->type = svr_get16(p + *pos);
+	t->len = svr_get16(p + *pos + 2);
 	if (left - SVR_TLV_HDR_LEN < t->len)
 		return -EBADMSG;
 	t->value = p + *pos + SVR_TLV_HDR_LEN;
@@ -163,11 +131,11 @@ static int tlv_read(const struct tlv_def *d, const struct svr_tlv_view *t, struc
 	case KIND_FLAG:
 		return 0;
 	case KIND_U16:
-		v16 = get16(t->value);
+		v16 = svr_get16(t->value);
 		memcpy(field, &v16, sizeof(v16));
 		return 0;
 	case KIND_U32:
-		v32 = get32(t->value);
+		v32 = svr_get32(t->value);
 		memcpy(field, &v32, sizeof(v32));
 		return 0;
 	case KIND_NAME:
@@ -184,14 +152,14 @@ static int tlv_read(const struct tlv_def *d, const struct svr_tlv_view *t, struc
 	case KIND_PARAMS:
 		if (t->value[offsetof(struct svr_tlv_security_params, reserved)] != 0)
 			return -EBADMSG;
-		m->peer_key_index = get32(t->value);
+		m->peer_key_index = svr_get32(t->value);
 		m->cipher = t->value[offsetof(struct svr_tlv_security_params, cipher)];
 		m->hmac = t->value[offsetof(struct svr_tlv_security_params, hmac)];
 		m->hmac_mode = t->value[offsetof(struct svr_tlv_security_params, hmac_mode)];
 		return 0;
 	case KIND_NONCE:
-		m->nonce_time_ns = get64(t->value + offsetof(struct svr_tlv_nonce, time_ns));
-		m->nonce_random = get64(t->value + offsetof(struct svr_tlv_nonce, random));
+		m->nonce_time_ns = svr_get64(t->value + offsetof(struct svr_tlv_nonce, time_ns));
+		m->nonce_random = svr_get64(t->value + offsetof(struct svr_tlv_nonce, random));
 		return 0;
 	}
 	return -EBADMSG;
@@ -234,8 +202,8 @@ int svr_meta_parse_header(const uint8_t *p, size_t len, struct svr_meta *m)
 	memset(m, 0, sizeof(*m));
 	if (len < SVR_META_HDR_LEN || !svr_meta_is_cookie(p, len))
 		goto out;
-	ver_hlen = get16(p + offsetof(struct svr_meta_hdr, ver_hlen));
-	payload_len = get16(p + offsetof(struct svr_meta_hdr, payload_len));
+	ver_hlen = svr_get16(p + offsetof(struct svr_meta_hdr, ver_hlen));
+	payload_len = svr_get16(p + offsetof(struct svr_meta_hdr, payload_len));
 	hlen = ver_hlen & hlen_mask;
 	if (ver_hlen >> version_shift != SVR_META_VERSION) {
 		err = -SVR_DROP_META_VERSION;
@@ -273,13 +241,13 @@ static void base_header_put(uint8_t *p, uint16_t hlen, uint16_t payload_len)
 	static const uint8_t cookie[SVR_COOKIE_LEN] = SVR_COOKIE_BYTES;
 
 	memcpy(p, cookie, sizeof(cookie));
-	put16(p + offsetof(struct svr_meta_hdr, ver_hlen), (uint16_t)(SVR_META_VERSION << 12 | hlen));
+	svr_put16(p + offsetof(struct svr_meta_hdr, ver_hlen), (uint16_t)(SVR_META_VERSION << 12 | hlen));
 	svr_meta_set_payload_len(p, payload_len);
 }
 
 void svr_meta_set_payload_len(uint8_t *p, uint16_t payload_len)
 {
-	put16(p + offsetof(struct svr_meta_hdr, payload_len), payload_len);
+	svr_put16(p + offsetof(struct svr_meta_hdr, payload_len), payload_len);
 }
 
 int svr_meta_put_false_positive(uint8_t *p, size_t room)
@@ -305,11 +273,11 @@ static int tlv_write(const struct tlv_def *d, const struct svr_meta *m, uint8_t 
 		break;
 	case KIND_U16:
 		memcpy(&v16, field, sizeof(v16));
-		put16(value, v16);
+		svr_put16(value, v16);
 		break;
 	case KIND_U32:
 		memcpy(&v32, field, sizeof(v32));
-		put32(value, v32);
+		svr_put32(value, v32);
 		break;
 	case KIND_NAME:
 		len = strnlen((const char *)field, SVR_NAME_LEN);
@@ -323,14 +291,14 @@ static int tlv_write(const struct tlv_def *d, const struct svr_meta *m, uint8_t 
 		from = field;
 		break;
 	case KIND_PARAMS:
-		put32(value, m->peer_key_index);
+		svr_put32(value, m->peer_key_index);
 		value[offsetof(struct svr_tlv_security_params, cipher)] = m->cipher;
 		value[offsetof(struct svr_tlv_security_params, hmac)] = m->hmac;
 		value[offsetof(struct svr_tlv_security_params, hmac_mode)] = m->hmac_mode;
 		break;
 	case KIND_NONCE:
-		put64(value + offsetof(struct svr_tlv_nonce, time_ns), m->nonce_time_ns);
-		put64(value + offsetof(struct svr_tlv_nonce, random), m->nonce_random);
+		svr_put64(value + offsetof(struct svr_tlv_nonce, time_ns), m->nonce_time_ns);
+		svr_put64(value + offsetof(struct svr_tlv_nonce, random), m->nonce_random);
 		break;
 	}
 	return svr_tlv_put(p, room, d->type, from, len);

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Key derivations against the vectors of docs/protocol.md section 11. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <criterion/criterion.h>
+
+#include "lib/kdf.h"
+#include "tests/unit/vector.h"
+
+static void expect_vector(const char *name, const void *got, size_t len)
+{
+	struct hex want = vec(name);
+
+	cr_expect_eq(len, want.len, "%s: %zu bytes, vector has %zu", name, len, want.len);
+	cr_expect(memcmp(got, want.bytes, want.len) == 0, "%s: other bytes than the vector", name);
+}
+
+Test(kdf, peer_key_with_salt_and_transcript_is_the_vector)
+{
+	struct hex secret = vec("kdf.peer-key.secret"), salt = vec("kdf.peer-key.salt"), t = vec("kdf.peer-key.context");
+	uint8_t out[SVR_PEER_KEY_LEN];
+
+	cr_assert_eq(svr_kdf(salt.bytes, salt.len, secret.bytes, secret.len, "peer key", t.bytes, t.len, out, sizeof(out)), 0);
+	expect_vector("kdf.peer-key.out", out, sizeof(out));
+}
+
+Test(kdf, keys_of_a_peer_key_are_the_vectors)
+{
+	struct hex peer_key = vec("peer-key");
+	uint8_t session[2][SVR_HMAC_KEY_LEN];
+	struct svr_bfd_keys bfd;
+
+	cr_assert_eq(svr_kdf_bfd(peer_key.bytes, &bfd), 0);
+	expect_vector("kdf.bfd.out", &bfd, sizeof(bfd));
+	cr_expect(memcmp(bfd.mac[1], vec("kdf.bfd.out").bytes + 112, 48) == 0, "mac1 is the last part");
+	cr_assert_eq(svr_kdf_session_hmac(peer_key.bytes, session), 0);
+	expect_vector("kdf.session-hmac.out", session, sizeof(session));
+}
+
+Test(kdf, metadata_key_is_the_vector)
+{
+	uint8_t out[32];
+
+	cr_assert_eq(svr_kdf_metadata(vec("metadata-key").bytes, out), 0);
+	expect_vector("kdf.metadata.out", out, sizeof(out));
+}
+
+Test(kdf, payload_keys_of_each_epoch_are_the_vectors)
+{
+	struct hex key = vec("session-key"), uuid = vec("uuid");
+	struct svr_payload_keys out;
+
+	cr_assert_eq(svr_kdf_payload(key.bytes, uuid.bytes, 1, &out), 0);
+	expect_vector("kdf.payload-1.out", &out, sizeof(out));
+	cr_expect(memcmp(out.iv[SVR_DIR_REV], vec("kdf.payload-1.out").bytes + 96, 32) == 0, "iv_rev is the last part");
+	cr_assert_eq(svr_kdf_payload(key.bytes, uuid.bytes, 2, &out), 0);
+	expect_vector("kdf.payload-2.out", &out, sizeof(out));
+}
+
+Test(kdf, every_input_changes_the_output)
+{
+	static const uint8_t salt[1] = { 1 }, secret[2] = { 1, 2 }, context[1] = { 3 };
+	const struct {
+		const char *name;
+		size_t salt_len, secret_len, context_len;
+		const char *label;
+	} rows[] = {
+		{ "the base", 0, 1, 0, "x" },
+		{ "a salt", 1, 1, 0, "x" },
+		{ "a longer secret", 0, 2, 0, "x" },
+		{ "a context", 0, 1, 1, "x" },
+		{ "another label", 0, 1, 0, "y" },
+		{ "an empty label", 0, 1, 0, "" },
+	};
+	enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
+	uint8_t out[ROWS][32];
+	int i, j;
+
+	for (i = 0; i < ROWS; i++) {
+		cr_assert_eq(svr_kdf(salt, rows[i].salt_len, secret, rows[i].secret_len, rows[i].label, context,
+				     rows[i].context_len, out[i], sizeof(out[i])), 0, "%s", rows[i].name);
+		for (j = 0; j < i; j++)
+			cr_expect(memcmp(out[i], out[j], sizeof(out[i])) != 0, "%s gives other bytes than %s", rows[i].name,
+				  rows[j].name);
+	}
+}
+
+Test(kdf, what_is_refused_leaves_no_key_behind)
+{
+	static const uint8_t zeros[32];
+	uint8_t secret[16] = { 1 }, context[129] = { 0 }, out[32];
+	char label[130];
+	const struct {
+		const char *name;
+		size_t secret_len, label_len, context_len;
+		int err;
+	} rows[] = {
+		{ "the longest label and context are taken", 16, 128, 128, 0 },
+		{ "a label of 129 bytes is refused", 16, 129, 0, -EINVAL },
+		{ "a context of 129 bytes is refused", 16, 1, 129, -EINVAL },
+		{ "an empty secret is refused", 0, 1, 0, -EINVAL },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		memset(label, 'l', sizeof(label));
+		label[rows[i].label_len] = '\0';
+		memset(out, 0xaa, sizeof(out));
+		cr_expect_eq(svr_kdf(NULL, 0, secret, rows[i].secret_len, label, context, rows[i].context_len, out, sizeof(out)),
+			     rows[i].err, "%s", rows[i].name);
+		if (rows[i].err)
+			cr_expect(memcmp(out, zeros, sizeof(out)) == 0, "%s: output is wiped", rows[i].name);
+	}
+}
+
+Test(kdf, direction_number_follows_the_bytes_of_the_names)
+{
+	const struct {
+		const char *sender, *receiver;
+		int number;
+	} rows[] = {
+		{ "east", "west", 0 },
+		{ "west", "east", 1 },
+		{ "site", "site2", 0 },	/* a prefix is smaller */
+		{ "site2", "site", 1 },
+		{ "Z", "a", 0 },	/* bytes, not letters of a locale */
+		{ "a\xc3", "az", 1 },	/* unsigned bytes */
+		{ "same", "same", -EINVAL },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		cr_expect_eq(svr_direction_number(rows[i].sender, rows[i].receiver), rows[i].number, "%s to %s", rows[i].sender,
+			     rows[i].receiver);
+}
+
+Test(kdf, the_vectors_are_what_the_script_computes)
+{
+	if (system("command -v python3 >/dev/null && command -v openssl >/dev/null && test -f tests/vectors/make_vectors.py"))
+		cr_skip_test("needs python3, openssl and to run in the source directory");
+	cr_expect_eq(system("python3 tests/vectors/make_vectors.py --check >&2"), 0, "run tests/vectors/make_vectors.py");
+}
