@@ -770,7 +770,7 @@ Test(config, more_errors_than_room)
 }
 
 /* Whatever is cut off or changed: no crash, nothing taken that is cut, an error whenever refused. */
-Test(config, cut_and_bent_text, .timeout = 120)
+Test(config, cut_and_bent_text)
 {
 	char *text = read_file(EXAMPLE), *copy;
 	size_t len = strlen(text), end = strlen(text), i;
@@ -1430,7 +1430,7 @@ static char *describe(const struct svr_router_view *v)
 }
 
 /* A mesh of routers: everybody sees everybody, in the order of the file, each time in the same way. */
-Test(config, mesh_is_complete_and_deterministic, .timeout = 60)
+Test(config, mesh_is_complete_and_deterministic)
 {
 	enum { ROUTERS = 40 };
 	struct json_object *doc = json_tokener_parse(base), *routers = NULL;
@@ -1690,7 +1690,7 @@ Test(config, schema_and_document_follow_the_reader)
 }
 
 /* A validator that is not ours. Its exit code 77 says that it is not installed. */
-Test(config, example_against_schema, .timeout = 60)
+Test(config, example_against_schema)
 {
 	int rc = system("python3 tests/unit/config_schema.py " SCHEMA " " EXAMPLE);
 
