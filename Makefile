@@ -27,6 +27,8 @@ objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c))
 
 bpf_srcs := $(wildcard bpf/*.bpf.c)
 bpf_objs := $(bpf_srcs:%.bpf.c=$(BUILD)/%.bpf.o)
+bench_bpf := $(patsubst %.bpf.c,$(BUILD)/%.bpf.o,$(wildcard bench/*.bpf.c))
+bench_skels := $(bench_bpf:$(BUILD)/bench/%.bpf.o=$(BUILD)/skel/%.skel.h)
 skels := $(bpf_srcs:bpf/%.bpf.c=$(BUILD)/skel/%.skel.h)
 
 lib_objs := $(call objs,lib)
@@ -37,14 +39,14 @@ keymgr_objs := $(call objs,keymgr)
 unit_objs := $(call objs,tests/unit)
 prog_objs := $(call objs,tests/prog)
 peers_objs := $(call objs,tests/peers)
-bench_objs := $(call objs,bench)
+bench_objs := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %.bpf.c,$(wildcard bench/*.c)))
 all_objs := $(lib_objs) $(sys_objs) $(loader_objs) $(worker_objs) $(keymgr_objs) \
 	    $(unit_objs) $(prog_objs) $(peers_objs) $(bench_objs)
 
 libs := $(if $(sys_objs),$(BUILD)/libsvrsys.a) $(if $(lib_objs),$(BUILD)/libsvr.a)
 programs := $(if $(loader_objs),$(BUILD)/svr) $(if $(worker_objs),$(BUILD)/svr-worker) \
 	    $(if $(keymgr_objs),$(BUILD)/svr-keymgr)
-benches := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
+benches := $(bench_objs:$(BUILD)/obj/%.o=$(BUILD)/%)
 
 .PHONY: all help deps demo bench install clean format tests bpf
 .PHONY: check check-unit check-prog check-peers check-net check-san
@@ -64,16 +66,18 @@ endif
 endif
 
 # ---- BPF -------------------------------------------------------------------------------------
-$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c
+$(bpf_objs) $(bench_bpf): $(BUILD)/%.bpf.o: %.bpf.c
 	@mkdir -p $(@D)
 	$(call say,CLANG,$@)
 	$(Q)$(CLANG) $(BPF_CFLAGS_ALL) -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@.tmp
 	$(Q)$(LLVM_STRIP) -g $@.tmp && mv $@.tmp $@
 
-$(BUILD)/skel/%.skel.h: $(BUILD)/bpf/%.bpf.o
+$(skels): $(BUILD)/skel/%.skel.h: $(BUILD)/bpf/%.bpf.o
+$(bench_skels): $(BUILD)/skel/%.skel.h: $(BUILD)/bench/%.bpf.o
+$(skels) $(bench_skels):
 	@mkdir -p $(@D)
 	$(call say,SKEL,$@)
-	$(Q)$(BPFTOOL) gen skeleton $< name $* >$@.tmp && mv $@.tmp $@
+	$(Q)$(BPFTOOL) gen skeleton $< name $(basename $(basename $(@F))) >$@.tmp && mv $@.tmp $@
 
 # ---- user space ------------------------------------------------------------------------------
 # Order-only: the skeletons must exist before the first compilation; .d files know who uses them.
@@ -89,6 +93,7 @@ $(lib_objs) $(sys_objs): $(BUILD)/obj/%.o: %.c
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
 
 $(unit_objs) $(prog_objs) $(peers_objs): extra_cflags = $(test_cflags)
+$(bench_objs): | $(bench_skels)
 
 $(BUILD)/libsvr.a: $(lib_objs)
 $(BUILD)/libsvrsys.a: $(sys_objs)
@@ -145,8 +150,9 @@ check-unit check-prog check-peers check-net check-san:
 	@$(have_deps)
 	@SAN=$(SAN) BUILD=$(BUILD) MAKE="$(MAKE)" tests/run $(@:check-%=%)
 
-bench: all $(benches) ## measurements
-	@BUILD=$(BUILD) bench/run
+bench: all $(benches) ## measurements, beside what they have to be compared with (root)
+	@$(BUILD)/bench/fastpath
+	@BUILD=$(BUILD) bench/end_to_end.sh
 
 format: ## clang-format the C sources
 	$(CLANG_FORMAT) -i $(wildcard $(foreach d,bpf include/svr lib sys loader worker keymgr \
@@ -171,4 +177,4 @@ help: ## print this list
 	@echo '  V=1 shows commands, SAN=1 adds sanitizers, BUILD=dir builds elsewhere,'
 	@echo '  CC=, CLANG=, CFLAGS=, LDFLAGS=, BPF_CFLAGS=, PREFIX=, DESTDIR= as usual.'
 
--include $(all_objs:.o=.d) $(bpf_objs:.o=.d)
+-include $(all_objs:.o=.d) $(bpf_objs:.o=.d) $(bench_bpf:.o=.d)
