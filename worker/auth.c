@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Verification of tags and checksums of packets from peers. */
+#include <svr/drops.h>
+
+#include "lib/window.h"
+#include "worker/auth.h"
+#include "worker/seal.h"
+#include "worker/thread.h"
+
+enum {
+	SKEW_WINDOWS = 30,	/* how far a wrong clock is looked for, on either side */
+	SKEW_PER_SEC = 20,	/* searches; each costs up to 60 tags */
+};
+
+static bool tag_fits(struct svr_thread *t, const struct svr_pkt *p, const struct svr_auth *a, uint64_t window)
+{
+	const struct svr_seal_input in = { .window = window, .uuid = a->uuid, .dir = a->dir };
+
+	return svr_seal_verify(t->crypt, a->key, svr_hmac_tag_len(a->hmac), &in, p);
+}
+
+/* Only to name the reason: a clock that is off looks like an attack otherwise. */
+static int skew_or_forged(struct svr_thread *t, const struct svr_pkt *p, const struct svr_auth *a, uint64_t expected)
+{
+	unsigned int i;
+
+	if (a->hmac_mode != SVR_HMAC_MODE_TIME_BASED || !svr_tokens_take(&t->skew_tokens, t->now_ns, SKEW_PER_SEC))
+		return -SVR_DROP_HMAC;
+	for (i = 2; i <= SKEW_WINDOWS; i++)
+		if (tag_fits(t, p, a, expected + i) || (expected >= i && tag_fits(t, p, a, expected - i)))
+			return -SVR_DROP_HMAC_SKEW;
+	return -SVR_DROP_HMAC;
+}
+
+static int tag_check(struct svr_thread *t, const struct svr_pkt *p, const struct svr_auth *a)
+{
+	int64_t offset_ns = svr_keys_clock_offset(t->maps, a->peer);
+	struct svr_window_rx rx;
+	unsigned int i;
+
+	svr_window_rx(a->hmac_mode, t->real_ns, offset_ns, a->hint ? *a->hint : 0, &rx);
+	for (i = 0; i < rx.count; i++) {
+		if (tag_fits(t, p, a, rx.window[i])) {
+			if (a->hint)
+				*a->hint = rx.shift[i];
+			return 0;
+		}
+	}
+	return skew_or_forged(t, p, a, svr_window_number(svr_clock_shift(t->real_ns, offset_ns)));
+}
+
+int svr_auth_check(struct svr_thread *t, const struct svr_pkt *p, const struct svr_auth *a)
+{
+	int err = tag_check(t, p, a);
+
+	if (err)
+		return err;
+	switch (svr_packet_csum_state(p)) {
+	case SVR_CSUM_NONE:
+	case SVR_CSUM_FULL:
+		return 0;
+	case SVR_CSUM_PARTIAL:	/* nothing between two routers may complete it */
+	case SVR_CSUM_WRONG:
+		break;
+	}
+	return -SVR_DROP_BAD_CSUM;
+}

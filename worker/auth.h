@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Is a packet from the peer what the peer sent? Tag with its time windows, L4 checksum. */
+#ifndef SVR_WORKER_AUTH_H
+#define SVR_WORKER_AUTH_H
+
+#include <stdint.h>
+
+#include "lib/crypt.h"
+
+struct svr_pkt;
+struct svr_thread;
+
+struct svr_auth {
+	struct svr_hmac_key *key;
+	uint8_t hmac;		/* enum svr_hmac */
+	uint8_t hmac_mode;
+	uint8_t dir;		/* enum svr_dir */
+	uint32_t peer;		/* whose clock counts */
+	const uint8_t *uuid;	/* NULL: packet with session metadata */
+	int8_t *hint;		/* window that fitted last, updated; NULL: none */
+};
+
+/*
+ * 0 or a negative drop reason: hmac, hmac-skew, bad-checksum. The caller has checked that the payload is not shorter than the tag.
+ * The checksum comes second: it is outside of the tag, and a wrong tag says more about a changed packet.
+ */
+int svr_auth_check(struct svr_thread *t, const struct svr_pkt *p, const struct svr_auth *a);
+
+#endif

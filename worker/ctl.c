@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Control socket "worker":
+ *
+ *	{"command": "show stats"}
+ *	{"command": "delete sessions"}                               all of them
+ *	{"command": "delete sessions", "session-id": "<uuid>"}
+ *	{"command": "delete sessions", "service-name": "<name>"}
+ *
+ * The answer to a deletion is {"deleted": <number>}; the packets of deleted sessions that are still under way are dropped.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <json-c/json.h>
+
+#include <svr/stats.h>
+
+#include "lib/uuid.h"
+#include "sys/ctl.h"
+#include "sys/flows.h"
+#include "sys/log.h"
+#include "worker/flowtable.h"
+#include "worker/worker.h"
+
+#define NS_PER_SEC 1000000000ULL
+
+/* ---- show stats ---------------------------------------------------------------------------------------- */
+
+static struct json_object *stats_show(struct svr_worker *w)
+{
+	struct json_object *answer = json_object_new_object(), *o = json_object_new_object();
+	const struct svr_thread *t = w->thread;
+
+	json_object_object_add(o, "pid", json_object_new_int64(getpid()));
+	json_object_object_add(o, "uptime-seconds",
+			       json_object_new_uint64((svr_worker_now_ns() - w->started_ns) / NS_PER_SEC));
+	json_object_object_add(o, "zero-copy", json_object_new_boolean(t->umem.n_ports && t->umem.zerocopy));
+	json_object_object_add(o, "sessions",
+			       json_object_new_uint64(__atomic_load_n(&t->sessions.n_live, __ATOMIC_RELAXED)));
+	json_object_object_add(o, "session-slots", json_object_new_uint64(t->sessions.count - 1));
+	json_object_object_add(o, "held-packets", json_object_new_uint64(svr_hold_count(w)));
+	json_object_object_add(o, "sockets", svr_zones_json(w));
+	json_object_object_add(answer, "result", o);
+	return answer;
+}
+
+/* ---- delete sessions ----------------------------------------------------------------------------------- */
+
+struct selection {
+	struct svr_worker *w;
+	bool by_uuid, by_service;
+	uint8_t uuid[SVR_UUID_LEN];
+	uint16_t service;
+	unsigned int deleted;
+};
+
+static bool selected(const struct selection *sel, const uint8_t *uuid, uint16_t service)
+{
+	if (sel->by_uuid && memcmp(sel->uuid, uuid, sizeof(sel->uuid)) != 0)
+		return false;
+	return !sel->by_service || sel->service == service;
+}
+
+/* In the data thread. */
+static void worker_sessions_delete(struct svr_thread *t, void *arg)
+{
+	struct selection *sel = arg;
+	uint32_t i = 0, slot;
+
+	while (i < t->sessions.n_live) {
+		slot = t->sessions.live[i];
+		if (selected(sel, t->maps->sessions[slot].uuid, t->maps->sessions[slot].service)) {
+			svr_session_close(t, slot, "deleted"); /* the last one takes its place */
+			sel->deleted++;
+		} else {
+			i++;
+		}
+	}
+}
+
+static int clear_flow_visit(const struct svr_flow4_key *key, const struct svr_flow *flow, void *user)
+{
+	struct selection *sel = user;
+
+	if (!(flow->flags & SVR_FLOW_WORKER) && selected(sel, flow->uuid, flow->service) &&
+	    svr_flowtable_remove_pair(&sel->w->maps, key, flow)) {
+		sel->deleted++;
+		svr_worker_count(sel->w, key->zone, SVR_STAT_SESSIONS_CLOSED, 1);
+	}
+	return 0;
+}
+
+static const char *argument(struct json_object *request, const char *name)
+{
+	struct json_object *o;
+
+	return json_object_object_get_ex(request, name, &o) && json_object_is_type(o, json_type_string)
+		       ? json_object_get_string(o)
+		       : NULL;
+}
+
+static struct json_object *sessions_delete(struct svr_worker *w, struct json_object *request)
+{
+	const char *uuid = argument(request, "session-id"), *service = argument(request, "service-name");
+	struct json_object *answer, *o;
+	struct selection sel = { .w = w };
+	int err;
+
+	if (uuid) {
+		sel.by_uuid = true;
+		if (svr_uuid_parse(uuid, sel.uuid))
+			return svr_ctl_error("session-id %s is no UUID, for example 6ba7b810-9dad-41d1-80b4-00c04fd430c8", uuid);
+	}
+	if (service) {
+		sel.by_service = true;
+		for (sel.service = 1; sel.service < w->maps.count.services; sel.service++)
+			if (strncmp(w->maps.services[sel.service].name, service, SVR_NAME_LEN) == 0)
+				break;
+		if (sel.service == w->maps.count.services)
+			return svr_ctl_error("there is no service %s; see: svr show service", service);
+	}
+	svr_thread_call(w->thread, worker_sessions_delete, &sel);
+	err = svr_flow_walk_all(w->maps.fd.flows4, clear_flow_visit, &sel);
+	if (err)
+		return svr_ctl_error("walk over the flow table failed after %u sessions: %s", sel.deleted, strerror(-err));
+	if (uuid && sel.deleted == 0)
+		return svr_ctl_error("there is no session %s; see: svr show sessions", uuid);
+	pr_info("%u session%s deleted", sel.deleted, sel.deleted == 1 ? "" : "s");
+	answer = json_object_new_object();
+	o = json_object_new_object();
+	json_object_object_add(o, "deleted", json_object_new_int64(sel.deleted));
+	json_object_object_add(answer, "result", o);
+	return answer;
+}
+
+static struct json_object *handle(const char *command, struct json_object *request, void *user)
+{
+	if (strcmp(command, "show stats") == 0)
+		return stats_show(user);
+	if (strcmp(command, "delete sessions") == 0)
+		return sessions_delete(user, request);
+	return svr_ctl_error("svr-worker does not know the command \"%s\"; it knows: show stats, delete sessions", command);
+}
+
+int svr_worker_ctl_start(struct svr_worker *w)
+{
+	int err = svr_ctl_serve(w->base, w->router, "worker", handle, w, &w->ctl);
+
+	if (err == -EADDRINUSE)
+		pr_err("another svr-worker of router %s runs already; stop that one first", w->router);
+	else if (err)
+		pr_err("control socket: %s; is the run directory writable?", strerror(-err));
+	return err;
+}
+
+void svr_worker_ctl_stop(struct svr_worker *w)
+{
+	if (w->ctl)
+		svr_ctl_server_free(w->ctl);
+	w->ctl = NULL;
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Expiry. Sessions of the worker are looked at inside the data thread, a part of them per tick. Clear sessions, which XDP made and stamps, are
+ * found by walking over the flow table, a portion per tick; on the way it is noted which next hops are still named by flows.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+#include <event2/event.h>
+
+#include <svr/stats.h>
+
+#include "sys/flows.h"
+#include "sys/log.h"
+#include "worker/timeout.h"
+#include "worker/flowtable.h"
+#include "worker/worker.h"
+
+enum {
+	TICK_MS = 100,
+	EXPIRE_MIN = 256,	/* live sessions per tick */
+	EXPIRE_PARTS = 10,	/* or this part of them, so that each is looked at once a second */
+	PORTION = 4096,		/* flows per tick */
+	WALK_PAUSE_TICKS = 10,	/* between two walks over the flow table */
+	ORPHAN_MS = 5000,	/* a flow without its opposite, or of a session that is no more */
+};
+#define NS_PER_MS 1000000ULL
+
+struct svr_gc {
+	struct event *tick;
+	struct svr_flow_walk *walk;
+	unsigned int pause;
+	uint64_t now_ns;
+	bool used[SVR_MAX_NEXTHOPS];
+};
+
+/* ---- sessions of the worker ---------------------------------------------------------------------------- */
+
+static void expire_call(struct svr_thread *t, void *arg)
+{
+	uint32_t part = t->sessions.n_live / EXPIRE_PARTS;
+
+	(void)arg;
+	svr_sessions_expire(t, part > EXPIRE_MIN ? part : EXPIRE_MIN);
+}
+
+/* ---- clear sessions ------------------------------------------------------------------------------------ */
+
+static bool older_than(uint64_t now_ns, uint64_t then_ns, uint64_t ns)
+{
+	return now_ns > then_ns && now_ns - then_ns > ns; /* XDP may have stamped it after we read the clock */
+}
+
+static bool worker_flow_orphaned(const struct svr_worker *w, const struct svr_flow *flow)
+{
+	const struct svr_session *s;
+
+	if (flow->slot == 0 || flow->slot >= w->maps.count.sessions)
+		return true;
+	s = &w->maps.sessions[flow->slot];
+	return __atomic_load_n(&s->state, __ATOMIC_ACQUIRE) == SVR_SESSION_FREE ||
+	       __atomic_load_n(&s->generation, __ATOMIC_RELAXED) != flow->slot_generation;
+}
+
+static void clear_flow_visit(struct svr_worker *w, const struct svr_flow4_key *key, const struct svr_flow *flow)
+{
+	const struct svr_service *service = &w->maps.services[flow->service < w->maps.count.services ? flow->service : 0];
+	struct svr_flow4_key opposite_key;
+	struct svr_flow opposite;
+	uint64_t last_ns;
+
+	/* Most flows are busy: no look-up for those */
+	if (!older_than(w->gc->now_ns, flow->last_seen_ns, svr_clear_timeout_min_ns(flow, service)))
+		return;
+	svr_flow_opposite_key(key, flow, &opposite_key);
+	if (bpf_map_lookup_elem(w->maps.fd.flows4, &opposite_key, &opposite) ||
+	    memcmp(opposite.uuid, flow->uuid, sizeof(flow->uuid)) != 0) {
+		if (older_than(w->gc->now_ns, flow->last_seen_ns, ORPHAN_MS * NS_PER_MS))
+			svr_flowtable_remove_pair(&w->maps, key, flow);
+		return;
+	}
+	last_ns = opposite.last_seen_ns > flow->last_seen_ns ? opposite.last_seen_ns : flow->last_seen_ns;
+	if (older_than(w->gc->now_ns, last_ns, svr_clear_timeout_ns(flow, &opposite, service)) &&
+	    svr_flowtable_remove_pair(&w->maps, key, flow))
+		svr_worker_count(w, flow->flags & SVR_FLOW_FROM_WAN ? opposite_key.zone : key->zone, SVR_STAT_SESSIONS_CLOSED, 1);
+}
+
+static int flow_visit(const struct svr_flow4_key *key, const struct svr_flow *flow, void *user)
+{
+	struct svr_worker *w = user;
+
+	if (flow->nexthop < SVR_MAX_NEXTHOPS)
+		w->gc->used[flow->nexthop] = true;
+	if (!(flow->flags & SVR_FLOW_WORKER))
+		clear_flow_visit(w, key, flow);
+	else if (worker_flow_orphaned(w, flow) && older_than(w->gc->now_ns, flow->created_ns, ORPHAN_MS * NS_PER_MS))
+		bpf_map_delete_elem(w->maps.fd.flows4, key);
+	return 0;
+}
+
+static void walk_step(struct svr_worker *w)
+{
+	struct svr_gc *gc = w->gc;
+	int ret;
+
+	if (gc->pause > 0) {
+		gc->pause--;
+		return;
+	}
+	gc->now_ns = svr_worker_now_ns();
+	ret = svr_flow_walk_step(gc->walk, flow_visit, w);
+	if (ret == 1)
+		return;
+	if (ret < 0)
+		pr_warn("walk over svr_flows4: %s", strerror(-ret));
+	else
+		svr_neigh_used(w, gc->used);
+	memset(gc->used, 0, sizeof(gc->used));
+	gc->pause = WALK_PAUSE_TICKS;
+}
+
+static void tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct svr_worker *w = arg;
+
+	(void)fd;
+	(void)what;
+	if (__atomic_load_n(&w->thread->sessions.n_live, __ATOMIC_RELAXED))
+		svr_thread_call(w->thread, expire_call, NULL);
+	walk_step(w);
+}
+
+int svr_gc_new(struct svr_worker *w)
+{
+	const struct timeval every = { .tv_usec = TICK_MS * 1000 };
+	struct svr_gc *gc = calloc(1, sizeof(*gc));
+	int err;
+
+	if (!gc)
+		return -ENOMEM;
+	w->gc = gc;
+	err = svr_flow_walk_new(w->maps.fd.flows4, PORTION, &gc->walk);
+	if (err)
+		return err;
+	gc->tick = event_new(w->base, -1, EV_PERSIST, tick, w);
+	return gc->tick && event_add(gc->tick, &every) == 0 ? 0 : -ENOMEM;
+}
+
+void svr_gc_free(struct svr_worker *w)
+{
+	if (!w->gc)
+		return;
+	if (w->gc->tick)
+		event_free(w->gc->tick);
+	svr_flow_walk_free(w->gc->walk);
+	free(w->gc);
+	w->gc = NULL;
+}

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Packets that wait for a next hop. What the worker finished is sent as soon as the link-layer address is there; what XDP
+ * handed over (clear sessions) goes through the XDP program of its interface again, so that only XDP makes clear sessions.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <event2/event.h>
+
+#include <svr/drops.h>
+
+#include "sys/log.h"
+#include "worker/nexthop.h"
+#include "worker/worker.h"
+
+enum {
+	TICK_MS = 100,
+	TIMEOUT_MS = 3000,	/* the kernel asks three times, once a second */
+	AGAIN_PER_SEC = 500,	/* frames whose neighbour is known already: XDP should have found it */
+};
+#define NS_PER_MS 1000000ULL
+
+struct svr_hold {
+	struct event *mail, *tick;
+	struct svr_letters waiting;
+	unsigned int count;
+	struct svr_tokens again;
+};
+
+/* ---- sending on ---------------------------------------------------------------------------------------- */
+
+static int program_open(int ifindex)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, q);
+	uint32_t id;
+	int err;
+
+	err = bpf_xdp_query(ifindex, 0, &q);
+	if (err)
+		return err;
+	id = q.drv_prog_id ? q.drv_prog_id : q.prog_id ? q.prog_id : q.skb_prog_id;
+	return id ? bpf_prog_get_fd_by_id(id) : -ENOENT;
+}
+
+/* As if the frame arrived now. 0 or a negative drop reason. */
+static int xdp_run(const struct svr_letter *l)
+{
+	struct xdp_md md = { .data_end = l->len, .ingress_ifindex = (uint32_t)l->ifindex, .rx_queue_index = l->queue };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = l->data, .data_size_in = l->len, .ctx_in = &md,
+		    .ctx_size_in = sizeof(md), .repeat = 1, .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
+	int fd = program_open(l->ifindex), err;
+
+	if (fd < 0) {
+		pr_debug("held packet: interface %d has no XDP program: %s", l->ifindex, strerror(-fd));
+		return -SVR_DROP_NOT_CONFIGURED;
+	}
+	err = bpf_prog_test_run_opts(fd, &opts);
+	close(fd);
+	if (!err)
+		return 0;
+	pr_debug("held packet: XDP program of interface %d did not run: %s", l->ifindex, strerror(-err));
+	return -SVR_DROP_INTERNAL;
+}
+
+struct sending {
+	const struct svr_letter *letter;
+	int err;
+};
+
+/* In the data thread. */
+static void letter_send(struct svr_thread *t, void *arg)
+{
+	struct sending *s = arg;
+	const struct svr_letter *l = s->letter;
+	uint8_t frame[SVR_FRAME_SIZE];
+	struct svr_pkt p = { .room = frame, .room_end = frame + sizeof(frame), .ip = frame + SVR_ETH_LEN + SVR_VLAN_LEN };
+	const struct svr_nexthop *nh = svr_nexthop_any(t->maps, l->zone, l->addr);
+
+	s->err = -SVR_DROP_NO_NEIGHBOUR;
+	if (!nh)
+		return;
+	s->err = -SVR_DROP_INTERNAL;
+	if (l->len > sizeof(frame) - SVR_ETH_LEN - SVR_VLAN_LEN)
+		return;
+	memcpy(p.ip, l->data, l->len);
+	s->err = svr_packet_set_eth(&p, nh->dmac, nh->smac, t->zone_tx[l->zone].vlan);
+	if (!s->err)
+		s->err = svr_thread_send_copy(t, l->zone, (uint16_t)l->queue, p.eth, (size_t)(p.ip - p.eth) + l->len);
+}
+
+static void letter_deliver(struct svr_worker *w, struct svr_letter *l)
+{
+	struct sending s = { .letter = l };
+
+	if (l->kind == SVR_LETTER_XDP)
+		s.err = xdp_run(l);
+	else
+		svr_thread_call(w->thread, letter_send, &s);
+	if (s.err)
+		svr_worker_count_drop(w, l->in_zone, (unsigned int)-s.err);
+	svr_letter_free(&w->mailbox, l);
+}
+
+/* ---- waiting ------------------------------------------------------------------------------------------- */
+
+static void letter_drop(struct svr_worker *w, struct svr_letter *l, enum svr_drop reason)
+{
+	svr_worker_count_drop(w, l->in_zone, reason);
+	svr_letter_free(&w->mailbox, l);
+}
+
+static void letter_keep(struct svr_worker *w, struct svr_letter *l)
+{
+	const struct timeval every = { .tv_usec = TICK_MS * 1000 };
+	struct svr_hold *h = w->hold;
+	const struct svr_letter *other;
+	unsigned int same = 0;
+
+	TAILQ_FOREACH(other, &h->waiting, entry)
+		same += other->zone == l->zone && other->addr == l->addr;
+	if (same >= SVR_HOLD_PER_NEIGHBOUR) {
+		letter_drop(w, l, SVR_DROP_HOLD_FULL);
+		return;
+	}
+	TAILQ_INSERT_TAIL(&h->waiting, l, entry);
+	if (h->count++ == 0)
+		event_add(h->tick, &every);
+}
+
+static void letter_unlink(struct svr_hold *h, struct svr_letter *l)
+{
+	TAILQ_REMOVE(&h->waiting, l, entry);
+	if (--h->count == 0)
+		event_del(h->tick);
+}
+
+static void letter_take(struct svr_worker *w, struct svr_letter *l)
+{
+	if (l->zone == 0) { /* nothing to wait for */
+		letter_deliver(w, l);
+	} else if (!svr_neigh_resolve(w, l->zone, l->addr)) {
+		letter_keep(w, l);
+	} else if (svr_tokens_take(&w->hold->again, svr_worker_now_ns(), AGAIN_PER_SEC)) {
+		letter_deliver(w, l);
+	} else {
+		letter_drop(w, l, SVR_DROP_NO_NEIGHBOUR);
+	}
+}
+
+void svr_hold_release(struct svr_worker *w, uint32_t zone, __be32 addr)
+{
+	struct svr_letters ready = TAILQ_HEAD_INITIALIZER(ready);
+	struct svr_letter *l, *next;
+
+	if (!w->hold)
+		return;
+	for (l = TAILQ_FIRST(&w->hold->waiting); l; l = next) {
+		next = TAILQ_NEXT(l, entry);
+		if (l->zone != zone || l->addr != addr)
+			continue;
+		letter_unlink(w->hold, l);
+		TAILQ_INSERT_TAIL(&ready, l, entry);
+	}
+	while ((l = TAILQ_FIRST(&ready))) {
+		TAILQ_REMOVE(&ready, l, entry);
+		letter_deliver(w, l);
+	}
+}
+
+static void mail_ready(evutil_socket_t fd, short what, void *arg)
+{
+	struct svr_letters letters = TAILQ_HEAD_INITIALIZER(letters);
+	struct svr_worker *w = arg;
+	struct svr_letter *l;
+
+	(void)fd;
+	(void)what;
+	svr_mailbox_take(&w->mailbox, &letters);
+	while ((l = TAILQ_FIRST(&letters))) {
+		TAILQ_REMOVE(&letters, l, entry);
+		letter_take(w, l);
+	}
+}
+
+static void tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct svr_worker *w = arg;
+	uint64_t now_ns = svr_worker_now_ns();
+	struct svr_letter *l, *next;
+
+	(void)fd;
+	(void)what;
+	for (l = TAILQ_FIRST(&w->hold->waiting); l; l = next) {
+		next = TAILQ_NEXT(l, entry);
+		if (now_ns - l->since_ns < TIMEOUT_MS * NS_PER_MS)
+			continue;
+		letter_unlink(w->hold, l);
+		letter_drop(w, l, SVR_DROP_HOLD_TIMEOUT);
+	}
+}
+
+unsigned int svr_hold_count(const struct svr_worker *w)
+{
+	return w->hold->count;
+}
+
+int svr_hold_new(struct svr_worker *w)
+{
+	struct svr_hold *h = calloc(1, sizeof(*h));
+
+	if (!h)
+		return -ENOMEM;
+	w->hold = h;
+	TAILQ_INIT(&h->waiting);
+	h->mail = event_new(w->base, w->mailbox.event_fd, EV_READ | EV_PERSIST, mail_ready, w);
+	h->tick = event_new(w->base, -1, EV_PERSIST, tick, w);
+	return h->mail && h->tick && event_add(h->mail, NULL) == 0 ? 0 : -ENOMEM;
+}
+
+void svr_hold_free(struct svr_worker *w)
+{
+	struct svr_hold *h = w->hold;
+	struct svr_letter *l;
+
+	if (!h)
+		return;
+	while ((l = TAILQ_FIRST(&h->waiting))) {
+		TAILQ_REMOVE(&h->waiting, l, entry);
+		svr_letter_free(&w->mailbox, l);
+	}
+	if (h->mail)
+		event_free(h->mail);
+	if (h->tick)
+		event_free(h->tick);
+	free(h);
+	w->hold = NULL;
+}

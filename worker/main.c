@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* svr-worker: arguments, order of start and end, signals. */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include <event2/event.h>
+
+#include "sys/keylog.h"
+#include "sys/log.h"
+#include "worker/netlink.h"
+#include "worker/worker.h"
+
+enum { REASON_LEN = 512 };
+
+uint64_t svr_worker_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ULL + (uint64_t)ts.tv_nsec;
+}
+
+void svr_worker_count(struct svr_worker *w, uint32_t zone, unsigned int stat, uint64_t by)
+{
+	if (zone >= SVR_MAX_ZONES)
+		zone = 0;
+	__atomic_fetch_add(&w->maps.worker_stats[zone * SVR_STAT_MAX + stat], by, __ATOMIC_RELAXED);
+}
+
+void svr_worker_count_drop(struct svr_worker *w, uint32_t zone, unsigned int reason)
+{
+	if (zone >= SVR_MAX_ZONES)
+		zone = 0;
+	__atomic_fetch_add(&w->maps.worker_drops[zone * SVR_DROP_MAX + reason], 1, __ATOMIC_RELAXED);
+	svr_worker_count(w, zone, SVR_STAT_DROPPED, 1);
+}
+
+static void usage(FILE *to)
+{
+	fputs("usage: svr-worker --router NAME [--verbose]\n"
+	      "\n"
+	      "Carries the sessions whose policy signs or encrypts, resolves next hops and ends idle sessions\n"
+	      "of one router. The interfaces have to be attached first: svr link set dev ... up\n"
+	      "\n"
+	      "  --router NAME   name of the router, or the environment variable SVR_ROUTER\n"
+	      "  --verbose       tell more\n"
+	      "  --version       print the version\n"
+	      "  --help          print this\n"
+	      "\n"
+	      "SVR_RUN_DIR (default /run/svr) is where the control socket goes. SVR_KEYLOG names a file for session keys.\n",
+	      to);
+}
+
+/* 0: go on; otherwise the exit code is in *code. */
+static int arguments_parse(int argc, char **argv, struct svr_worker *w, enum svr_log_level *level, int *code)
+{
+	static const struct option options[] = {
+		{ "router", required_argument, NULL, 'r' },
+		{ "verbose", no_argument, NULL, 'v' },
+		{ "version", no_argument, NULL, 'V' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	int c;
+
+	w->router = getenv("SVR_ROUTER");
+	*code = EXIT_SUCCESS;
+	while ((c = getopt_long(argc, argv, "r:vVh", options, NULL)) != -1) {
+		switch (c) {
+		case 'r':
+			w->router = optarg;
+			break;
+		case 'v':
+			*level = SVR_LOG_DEBUG;
+			break;
+		case 'V':
+			printf("svr-worker %s\n", SVR_VERSION);
+			return 1;
+		case 'h':
+			usage(stdout);
+			return 1;
+		default:
+			usage(stderr);
+			*code = EXIT_FAILURE;
+			return 1;
+		}
+	}
+	if (optind < argc || !w->router || !*w->router) {
+		if (optind < argc)
+			fprintf(stderr, "svr-worker: unexpected argument \"%s\"\n", argv[optind]);
+		else
+			fprintf(stderr, "svr-worker: which router? give --router NAME or set SVR_ROUTER\n");
+		usage(stderr);
+		*code = EXIT_FAILURE;
+		return 1;
+	}
+	return 0;
+}
+
+static void on_link(const struct svr_nl_link *link, void *user)
+{
+	svr_zones_link(user, link);
+}
+
+static void on_neighbour(const struct svr_nl_neighbour *n, void *user)
+{
+	svr_neigh_event(user, n);
+}
+
+static void on_signal(evutil_socket_t sig, short what, void *arg)
+{
+	struct svr_worker *w = arg;
+
+	(void)what;
+	pr_info("%s: ending", strsignal((int)sig));
+	event_base_loopbreak(w->base);
+}
+
+/* What an earlier process left behind is only touched once it is sure that no other one runs. */
+static int sessions_start(struct svr_worker *w)
+{
+	struct svr_adopted adopted;
+	int err;
+
+	err = svr_thread_init(w->thread, &w->maps, &w->mailbox, w->keylog);
+	if (err) {
+		pr_err("cannot set up the data thread: %s", strerror(-err));
+		return err;
+	}
+	err = svr_sessions_adopt(w->thread, &adopted);
+	if (err) {
+		pr_err("cannot read the flow table: %s", strerror(-err));
+		return err;
+	}
+	pr_info("%u session%s adopted, %u incomplete removed, %u stray flow%s removed", adopted.live, adopted.live == 1 ? "" : "s",
+		adopted.freed, adopted.flows_removed, adopted.flows_removed == 1 ? "" : "s");
+	return 0;
+}
+
+static int start(struct svr_worker *w)
+{
+	const struct svr_nl_handlers handlers = { .link = on_link, .neighbour = on_neighbour, .user = w };
+	const struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
+	char reason[REASON_LEN];
+	int err;
+
+	(void)setrlimit(RLIMIT_MEMLOCK, &unlimited); /* kernels before 5.11 count maps and UMEM against it */
+	err = svr_keylog_open(&w->keylog, reason, sizeof(reason));
+	if (err) {
+		pr_err("%s", reason);
+		return err;
+	}
+	err = svr_mapset_open(w->router, SVR_WRITER_WORKER, &w->maps, reason, sizeof(reason));
+	if (err) {
+		pr_err("%s", reason);
+		return err;
+	}
+	err = svr_worker_ctl_start(w);
+	if (!err)
+		err = sessions_start(w);
+	if (err)
+		return err;
+
+	err = svr_zones_new(w);
+	if (!err)
+		err = svr_netlink_open(w->base, &handlers, &w->netlink);
+	if (!err)
+		err = svr_neigh_new(w);
+	if (!err)
+		err = svr_hold_new(w);
+	if (!err)
+		err = svr_gc_new(w);
+	if (!err)
+		err = svr_netlink_dump(w->netlink);
+	if (err) {
+		pr_err("cannot start: %s", strerror(-err));
+		return err;
+	}
+	svr_zones_scan(w);
+	err = svr_thread_start(w->thread);
+	if (err)
+		pr_err("cannot start the data thread: %s", strerror(-err));
+	return err;
+}
+
+static void finish(struct svr_worker *w)
+{
+	svr_thread_stop(w->thread);
+	svr_gc_free(w);
+	svr_hold_free(w);
+	svr_neigh_free(w);
+	svr_netlink_close(w->netlink);
+	svr_zones_free(w);
+	svr_thread_free(w->thread);
+	svr_worker_ctl_stop(w);
+	svr_mailbox_free(&w->mailbox);
+	if (w->maps.router)
+		svr_mapset_close(&w->maps);
+	if (w->keylog)
+		fclose(w->keylog);
+}
+
+static int run(struct svr_worker *w)
+{
+	struct event *term = evsignal_new(w->base, SIGTERM, on_signal, w);
+	struct event *intr = evsignal_new(w->base, SIGINT, on_signal, w);
+	int err = -ENOMEM;
+
+	if (!term || !intr || event_add(term, NULL) || event_add(intr, NULL))
+		goto out;
+	err = start(w);
+	if (!err) {
+		pr_info("router %s: started, %u socket%s", w->router, w->thread->umem.n_ports, w->thread->umem.n_ports == 1 ? "" : "s");
+		event_base_dispatch(w->base);
+	}
+	finish(w);
+out:
+	if (term)
+		event_free(term);
+	if (intr)
+		event_free(intr);
+	return err;
+}
+
+int main(int argc, char **argv)
+{
+	enum svr_log_level level = SVR_LOG_INFO;
+	struct svr_worker *w = calloc(1, sizeof(*w));
+	int code = EXIT_FAILURE;
+
+	if (!w)
+		return code;
+	if (arguments_parse(argc, argv, w, &level, &code))
+		goto out;
+	svr_log_init("svr-worker", level);
+	w->started_ns = svr_worker_now_ns();
+	code = EXIT_FAILURE;
+	w->thread = calloc(1, sizeof(*w->thread));
+	w->base = event_base_new();
+	if (w->thread)
+		w->thread->event_fd = -1;
+	if (w->thread && w->base && svr_mailbox_init(&w->mailbox) == 0)
+		code = run(w) ? EXIT_FAILURE : EXIT_SUCCESS;
+	else
+		pr_err("cannot start: %s", strerror(ENOMEM));
+	if (w->base)
+		event_base_free(w->base);
+	free(w->thread);
+out:
+	free(w);
+	return code;
+}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Building, authenticating and decrypting metadata of protected sessions (docs/protocol.md sections 3 and 5). */
+#include <arpa/inet.h>
+#include <string.h>
+#include <openssl/crypto.h>
+
+#include <svr/drops.h>
+
+#include "lib/replay.h"
+#include "lib/window.h"
+#include "worker/addr.h"
+#include "worker/auth.h"
+#include "worker/metadata.h"
+#include "worker/seal.h"
+#include "worker/thread.h"
+
+/* ---- build --------------------------------------------------------------------------------------------- */
+
+static void name_copy(char to[static SVR_NAME_LEN], const char *from)
+{
+	size_t len = strnlen(from, SVR_NAME_LEN - 1);
+
+	memset(to, 0, SVR_NAME_LEN);
+	memcpy(to, from, len);
+}
+
+static void meta_fill(const struct svr_thread *t, const struct svr_session *s, struct svr_meta *m)
+{
+	const struct in_addr local = { .s_addr = svr_addr_get4(t->maps->paths[s->path].local) };
+
+	m->have = SVR_HAVE_SECURITY_ID | SVR_HAVE_SECURITY_PARAMS | SVR_HAVE_UUID | SVR_HAVE_SOURCE_ROUTER | SVR_HAVE_PATH_ID |
+		  SVR_HAVE_NONCE;
+	m->peer_key_index = s->peer_key_index;
+	m->cipher = s->cipher;
+	m->hmac = s->hmac;
+	m->hmac_mode = s->hmac_mode;
+	m->context = (struct svr_context4){ /* as the host on our side sends it, in either direction */
+		.saddr = s->lan.saddr,
+		.daddr = s->lan.daddr,
+		.sport = s->lan.sport,
+		.dport = s->lan.dport,
+		.proto = s->lan.proto,
+	};
+	memcpy(m->uuid, s->uuid, sizeof(m->uuid));
+	name_copy(m->source_router, t->maps->router->common_name);
+	inet_ntop(AF_INET, &local, m->path_id, sizeof(m->path_id));
+	if (!s->originator) {
+		m->have |= SVR_HAVE_REV_CONTEXT4;
+		return;
+	}
+	m->have |= SVR_HAVE_FWD_CONTEXT4 | SVR_HAVE_TENANT | SVR_HAVE_SERVICE | SVR_HAVE_POLICY;
+	name_copy(m->tenant, t->maps->tenants[s->tenant].name);
+	name_copy(m->service, t->maps->services[s->service].name);
+	name_copy(m->policy, t->maps->policies[s->policy].name);
+	if (s->cipher != SVR_CIPHER_NONE) {
+		m->have |= SVR_HAVE_ENCRYPTED | SVR_HAVE_SESSION_KEY | SVR_HAVE_KEY_EPOCH;
+		memcpy(m->session_key, s->session_key, sizeof(m->session_key));
+		m->key_epoch = s->epoch;
+	}
+}
+
+/* Payload section becomes ciphertext || IV. Length of the block or a negative drop reason. */
+static int meta_encrypt(struct svr_thread *t, const struct svr_meta *m, struct svr_cipher_key *key, uint8_t *block)
+{
+	uint8_t *section = block + m->header_len;
+	uint8_t iv[SVR_BLOCK_LEN];
+	int len;
+
+	if (m->header_len + svr_cbc_len(m->payload_len) + sizeof(iv) > SVR_META_MAX)
+		return -SVR_DROP_INTERNAL;
+	if (svr_crypt_random(t->crypt, iv, sizeof(iv)))
+		return -SVR_DROP_INTERNAL;
+	len = svr_cbc_encrypt(t->crypt, key, iv, section, m->payload_len);
+	if (len < 0)
+		return -SVR_DROP_INTERNAL;
+	memcpy(section + len, iv, sizeof(iv));
+	len += (int)sizeof(iv);
+	svr_meta_set_payload_len(block, (uint16_t)len);
+	return m->header_len + len;
+}
+
+int svr_metadata_build(struct svr_thread *t, const struct svr_session *s, uint8_t out[static SVR_META_MAX])
+{
+	struct svr_cipher_key *cipher;
+	struct svr_meta_key key = { 0 };
+	struct svr_meta m = { 0 };
+	int len;
+
+	len = svr_keys_meta_tx(t->maps, s->peer, &key);
+	if (len)
+		goto out;
+	len = -SVR_DROP_INTERNAL;
+	cipher = svr_keycache_meta(&t->keycache, t->crypt, &key);
+	if (!cipher)
+		goto out;
+	meta_fill(t, s, &m);
+	m.security_id = key.index;
+	m.nonce_time_ns = t->real_ns;
+	if (svr_crypt_random(t->crypt, &m.nonce_random, sizeof(m.nonce_random)))
+		goto out;
+	if (svr_meta_build(out, SVR_META_MAX, &m) < 0)
+		goto out;
+	len = meta_encrypt(t, &m, cipher, out);
+	if (len < 0)
+		OPENSSL_cleanse(out, SVR_META_MAX);
+out:
+	OPENSSL_cleanse(&key, sizeof(key));
+	OPENSSL_cleanse(&m, sizeof(m));
+	return len;
+}
+
+/* ---- open ---------------------------------------------------------------------------------------------- */
+
+static int algorithms_check(const struct svr_meta *m)
+{
+	bool known_mode = m->hmac_mode == SVR_HMAC_MODE_REGULAR || m->hmac_mode == SVR_HMAC_MODE_TIME_BASED;
+	bool known_cipher = m->cipher == SVR_CIPHER_NONE || m->cipher == SVR_CIPHER_AES_CBC_128 ||
+			    m->cipher == SVR_CIPHER_AES_CBC_256;
+
+	return known_mode && known_cipher && svr_hmac_tag_len(m->hmac) != 0 ? 0 : -SVR_DROP_ALGORITHM;
+}
+
+static int meta_authenticate(struct svr_thread *t, const struct svr_pkt *p, uint32_t peer, uint8_t dir, const struct svr_meta *m,
+			     const struct svr_peer_key *key)
+{
+	const struct svr_auth auth = {
+		.key = svr_keycache_hmac(&t->keycache, t->crypt, peer, m->hmac, key->hmac_rx),
+		.hmac = m->hmac,
+		.hmac_mode = m->hmac_mode,
+		.dir = dir,
+		.peer = peer,
+	};
+
+	return auth.key ? svr_auth_check(t, p, &auth) : -SVR_DROP_INTERNAL;
+}
+
+static int meta_decrypt(struct svr_thread *t, struct svr_pkt *p, struct svr_meta *m)
+{
+	uint8_t *section = p->payload + m->header_len;
+	struct svr_cipher_key *cipher = NULL;
+	struct svr_meta_key key;
+	size_t len;
+	int n;
+
+	if (m->payload_len < 2 * SVR_BLOCK_LEN || m->payload_len % SVR_BLOCK_LEN != 0)
+		return -SVR_DROP_META_DECRYPT;
+	n = svr_keys_meta_rx(t->maps, m->security_id, &key);
+	if (n)
+		return n;
+	cipher = svr_keycache_meta(&t->keycache, t->crypt, &key);
+	OPENSSL_cleanse(&key, sizeof(key));
+	if (!cipher)
+		return -SVR_DROP_INTERNAL;
+	len = m->payload_len - (size_t)SVR_BLOCK_LEN;
+	n = svr_cbc_decrypt(t->crypt, cipher, section + len, section, len);
+	if (n < 0)
+		return -SVR_DROP_META_DECRYPT;
+	n = svr_meta_parse_payload(section, (size_t)n, m);
+	OPENSSL_cleanse(section, len); /* the session key must not stay in a frame that is used again */
+	return n;
+}
+
+int svr_metadata_complete(const struct svr_meta *m, uint8_t dir)
+{
+	const uint32_t both = SVR_HAVE_UUID | SVR_HAVE_SOURCE_ROUTER | SVR_HAVE_PATH_ID | SVR_HAVE_NONCE;
+	const uint32_t forward = SVR_HAVE_FWD_CONTEXT4 | SVR_HAVE_TENANT | SVR_HAVE_SERVICE | SVR_HAVE_POLICY;
+	uint32_t need = both | (dir == SVR_DIR_FWD ? forward : SVR_HAVE_REV_CONTEXT4);
+	uint32_t other = dir == SVR_DIR_FWD ? SVR_HAVE_REV_CONTEXT4 : SVR_HAVE_FWD_CONTEXT4;
+
+	if (m->have & other)
+		return -SVR_DROP_META_UNEXPECTED;
+	return (m->have & need) == need ? 0 : -SVR_DROP_META_INCOMPLETE;
+}
+
+static int sender_check(struct svr_thread *t, uint32_t peer, const struct svr_meta *m)
+{
+	uint64_t nonce_ns;
+
+	if (strncmp(m->source_router, t->maps->peers[peer].common_name, SVR_NAME_LEN) != 0)
+		return -SVR_DROP_META_SENDER;
+	nonce_ns = svr_clock_shift(m->nonce_time_ns, -svr_keys_clock_offset(t->maps, peer));
+	return svr_nonce_accept(t->maps->nonces, peer, nonce_ns, m->nonce_random, t->real_ns);
+}
+
+int svr_metadata_open(struct svr_thread *t, struct svr_pkt *p, uint32_t path, uint8_t dir, struct svr_meta *m,
+		      struct svr_peer_key *key)
+{
+	const uint32_t both = SVR_HAVE_SECURITY_ID | SVR_HAVE_SECURITY_PARAMS;
+	uint32_t peer;
+	int err;
+
+	if ((m->have & both) != both)
+		return -SVR_DROP_META_INCOMPLETE;
+	err = algorithms_check(m);
+	if (err)
+		return err;
+	if (path == 0 || path >= t->maps->count.paths || t->maps->paths[path].peer == 0 ||
+	    t->maps->paths[path].peer >= t->maps->count.peers)
+		return -SVR_DROP_UNKNOWN_PEER;
+	peer = t->maps->paths[path].peer;
+	if (p->payload_len < m->header_len + m->payload_len + svr_seal_trailer_len(m->cipher, m->hmac))
+		return -SVR_DROP_HMAC_MISSING;
+	err = svr_keys_peer_rx(t->maps, peer, m->peer_key_index, key);
+	if (!err)
+		err = meta_authenticate(t, p, peer, dir, m, key);
+	if (!err)
+		err = meta_decrypt(t, p, m);
+	if (!err)
+		err = svr_metadata_complete(m, dir);
+	if (!err)
+		err = sender_check(t, peer, m);
+	return err;
+}

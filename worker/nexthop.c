@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Finding next hops by address. */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <bpf/bpf.h>
+
+#include "sys/mapset.h"
+#include "worker/addr.h"
+#include "worker/nexthop.h"
+
+/* Slots are used again for other neighbours: the address decides. */
+static bool nexthop_is(const struct svr_nexthop *nh, uint16_t zone, __be32 addr)
+{
+	return __atomic_load_n(&nh->valid, __ATOMIC_ACQUIRE) && nh->zone == zone && svr_addr_get4(nh->addr) == addr;
+}
+
+const struct svr_nexthop *svr_nexthop_of_neighbour(const struct svr_mapset *maps, uint16_t zone, __be32 addr, uint32_t *cached)
+{
+	struct svr_addr_key key = { .zone = zone };
+	uint32_t slot = *cached;
+
+	if (slot && slot < maps->count.nexthops && nexthop_is(&maps->nexthops[slot], zone, addr))
+		return &maps->nexthops[slot];
+	svr_addr_map4(addr, key.addr);
+	if (bpf_map_lookup_elem(maps->fd.neighbours, &key, &slot) || slot >= maps->count.nexthops ||
+	    !nexthop_is(&maps->nexthops[slot], zone, addr))
+		return NULL;
+	*cached = slot;
+	return &maps->nexthops[slot];
+}
+
+const struct svr_nexthop *svr_nexthop_any(const struct svr_mapset *maps, uint16_t zone, __be32 addr)
+{
+	uint32_t slot = 0;
+	const struct svr_nexthop *nh = svr_nexthop_of_neighbour(maps, zone, addr, &slot);
+
+	for (slot = 1; !nh && slot < SVR_MAX_PATHS && slot < maps->count.nexthops; slot++)
+		if (nexthop_is(&maps->nexthops[slot], zone, addr))
+			nh = &maps->nexthops[slot];
+	return nh;
+}

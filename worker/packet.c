@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Frames: parsing, room, checksums, MSS, ICMP fragmentation-needed. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include <svr/drops.h>
+
+#include "worker/addr.h"
+#include "worker/packet.h"
+
+enum {
+	ETH_P_IP4 = 0x0800,
+	ETH_P_VLAN = 0x8100,
+	IP4_VER_IHL = 0x45,	/* version 4, five words */
+	IP4_FRAGMENT = 0x3fff,	/* more fragments, offset */
+	IP4_DEFAULT_TTL = 64,
+	TCP_OPT_END = 0,
+	TCP_OPT_NOP = 1,
+	TCP_OPT_MSS = 2,
+	TCP_OPT_MSS_LEN = 4,
+	ICMP_UNREACHABLE = 3,
+	ICMP_FRAG_NEEDED = 4,
+};
+
+_Static_assert(sizeof(struct svr_eth) == SVR_ETH_LEN && sizeof(struct svr_vlan_tag) == SVR_VLAN_LEN &&
+	       sizeof(struct svr_ip4) == SVR_IP4_LEN && sizeof(struct svr_tcp) == SVR_TCP_LEN &&
+	       sizeof(struct svr_udp) == SVR_UDP_LEN && sizeof(struct svr_icmp) == SVR_ICMP_LEN, "wire");
+
+/* ---- checksums ----------------------------------------------------------------------------------------- */
+
+uint64_t svr_csum_add(uint64_t sum, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+	uint64_t a = 0, b = 0, c = 0, d = 0;
+	uint32_t w[4];
+	uint16_t h = 0;
+
+	/* Sums of 32-bit words in 64 bits cannot overflow for any frame; four of them, so that additions overlap. */
+	for (; len >= sizeof(w); p += sizeof(w), len -= sizeof(w)) {
+		memcpy(w, p, sizeof(w));
+		a += w[0];
+		b += w[1];
+		c += w[2];
+		d += w[3];
+	}
+	sum += a + b + c + d;
+	for (; len >= sizeof(h); p += sizeof(h), len -= sizeof(h)) {
+		memcpy(&h, p, sizeof(h));
+		sum += h;
+	}
+	if (len) {
+		h = 0;
+		memcpy(&h, p, 1); /* RFC 1071: padded with a zero byte */
+		sum += h;
+	}
+	return sum;
+}
+
+uint16_t svr_csum_fold(uint64_t sum)
+{
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)sum;
+}
+
+static uint16_t ip4_sum(const struct svr_pkt *p)
+{
+	return svr_csum_fold(svr_csum_add(0, p->ip, SVR_IP4_LEN));
+}
+
+static uint64_t pseudo_sum(const struct svr_pkt *p)
+{
+	const struct svr_ip4 *ip = svr_packet_ip(p);
+	const struct {
+		__be32 saddr, daddr;
+		uint8_t zero, proto;
+		__be16 len;
+	} pseudo = { ip->saddr, ip->daddr, 0, p->proto, htons((uint16_t)(p->l4_len + p->payload_len)) };
+
+	return svr_csum_add(0, &pseudo, sizeof(pseudo));
+}
+
+static size_t csum_offset(const struct svr_pkt *p)
+{
+	return p->proto == IPPROTO_TCP ? offsetof(struct svr_tcp, csum) : offsetof(struct svr_udp, csum);
+}
+
+enum svr_csum_state svr_packet_csum_state(const struct svr_pkt *p)
+{
+	const uint16_t ones = 0xffff;
+	uint64_t pseudo = pseudo_sum(p);
+	uint16_t field;
+
+	memcpy(&field, p->l4 + csum_offset(p), sizeof(field));
+	if (field == 0 && p->proto == IPPROTO_UDP)
+		return SVR_CSUM_NONE;
+	if (svr_csum_fold(svr_csum_add(pseudo, p->l4, (size_t)p->l4_len + p->payload_len)) == ones)
+		return SVR_CSUM_FULL;
+	return field == svr_csum_fold(pseudo) ? SVR_CSUM_PARTIAL : SVR_CSUM_WRONG;
+}
+
+void svr_packet_finish(struct svr_pkt *p, bool no_csum)
+{
+	struct svr_ip4 *ip = svr_packet_ip(p);
+	size_t l4_total = (size_t)p->l4_len + p->payload_len;
+	uint16_t csum = 0;
+
+	ip->total_len = htons((uint16_t)(SVR_IP4_LEN + l4_total));
+	ip->csum = 0;
+	ip->csum = (uint16_t)~ip4_sum(p);
+	if (p->proto == IPPROTO_UDP)
+		svr_packet_udp(p)->len = htons((uint16_t)l4_total);
+	memcpy(p->l4 + csum_offset(p), &csum, sizeof(csum));
+	if (no_csum && p->proto == IPPROTO_UDP)
+		return;
+	csum = (uint16_t)~svr_csum_fold(svr_csum_add(pseudo_sum(p), p->l4, l4_total));
+	if (csum == 0 && p->proto == IPPROTO_UDP)
+		csum = 0xffff; /* RFC 768: zero means that there is none */
+	memcpy(p->l4 + csum_offset(p), &csum, sizeof(csum));
+}
+
+/* ---- structure ----------------------------------------------------------------------------------------- */
+
+static int tcp_parse(struct svr_pkt *p, size_t l4_total)
+{
+	const struct svr_tcp *tcp = svr_packet_tcp(p);
+	const unsigned int doff_shift = 4, word = 4;
+
+	if (l4_total < SVR_TCP_LEN)
+		return -SVR_DROP_SHORT;
+	p->l4_len = (uint16_t)((tcp->doff >> doff_shift) * word);
+	if (p->l4_len < SVR_TCP_LEN || p->l4_len > l4_total)
+		return -SVR_DROP_BAD_L4;
+	p->tcp_flags = tcp->flags;
+	return 0;
+}
+
+static int udp_parse(struct svr_pkt *p, size_t l4_total)
+{
+	if (l4_total < SVR_UDP_LEN)
+		return -SVR_DROP_SHORT;
+	p->l4_len = SVR_UDP_LEN;
+	p->tcp_flags = 0;
+	return ntohs(svr_packet_udp(p)->len) == l4_total ? 0 : -SVR_DROP_BAD_L4;
+}
+
+int svr_packet_parse(struct svr_pkt *p, uint8_t *frame, size_t len, size_t l3_off)
+{
+	const uint16_t ones = 0xffff;
+	const struct svr_ip4 *ip;
+	size_t total;
+	int err;
+
+	if (l3_off < SVR_ETH_LEN || len < l3_off + SVR_IP4_LEN)
+		return -SVR_DROP_SHORT;
+	p->eth = frame;
+	p->ip = frame + l3_off;
+	ip = svr_packet_ip(p);
+	if (ip->ver_ihl >> 4 != 4 || (ip->ver_ihl & 0xf) < SVR_IP4_LEN / 4)
+		return -SVR_DROP_BAD_IP;
+	if (ip->ver_ihl != IP4_VER_IHL)
+		return -SVR_DROP_IP_OPTIONS;
+	total = ntohs(ip->total_len);
+	if (total < SVR_IP4_LEN)
+		return -SVR_DROP_BAD_IP;
+	if (total > len - l3_off)
+		return -SVR_DROP_SHORT;
+	if (ip4_sum(p) != ones)
+		return -SVR_DROP_BAD_CSUM;
+	if (ip->frag & htons(IP4_FRAGMENT))
+		return -SVR_DROP_FRAGMENT;
+	p->proto = ip->proto;
+	p->l4 = p->ip + SVR_IP4_LEN;
+	if (p->proto == IPPROTO_TCP)
+		err = tcp_parse(p, total - SVR_IP4_LEN);
+	else if (p->proto == IPPROTO_UDP)
+		err = udp_parse(p, total - SVR_IP4_LEN);
+	else
+		err = -SVR_DROP_PROTOCOL;
+	if (err)
+		return err;
+	p->payload = p->l4 + p->l4_len;
+	p->payload_len = (uint16_t)(total - SVR_IP4_LEN - p->l4_len);
+	return 0;
+}
+
+void svr_packet_key(const struct svr_pkt *p, uint16_t zone, struct svr_flow4_key *key)
+{
+	const struct svr_ip4 *ip = svr_packet_ip(p);
+	const struct svr_udp *ports = svr_packet_udp(p); /* at the same place in TCP */
+
+	*key = (struct svr_flow4_key){
+		.saddr = ip->saddr,
+		.daddr = ip->daddr,
+		.sport = ports->sport,
+		.dport = ports->dport,
+		.zone = zone,
+		.proto = p->proto,
+	};
+}
+
+void svr_key_reverse(const struct svr_flow4_key *key, uint16_t zone, struct svr_flow4_key *out)
+{
+	*out = (struct svr_flow4_key){
+		.saddr = key->daddr,
+		.daddr = key->saddr,
+		.sport = key->dport,
+		.dport = key->sport,
+		.zone = zone,
+		.proto = key->proto,
+	};
+}
+
+/* ---- changes ------------------------------------------------------------------------------------------- */
+
+/* Move the IP and L4 headers by @by bytes; the Ethernet header is written anew before the frame is sent. */
+static void headers_move(struct svr_pkt *p, ptrdiff_t by)
+{
+	memmove(p->ip + by, p->ip, (size_t)(p->l4 - p->ip) + p->l4_len);
+	p->ip += by;
+	p->l4 += by;
+	p->payload += by;
+	p->eth += by;
+	p->payload_len = (uint16_t)(p->payload_len - by);
+}
+
+uint8_t *svr_packet_push(struct svr_pkt *p, size_t len)
+{
+	if ((size_t)(p->ip - p->room) < len + SVR_ETH_LEN + SVR_VLAN_LEN || p->payload_len + len > UINT16_MAX)
+		return NULL;
+	headers_move(p, -(ptrdiff_t)len);
+	return p->payload;
+}
+
+void svr_packet_pull(struct svr_pkt *p, size_t len)
+{
+	headers_move(p, (ptrdiff_t)len);
+}
+
+void svr_packet_readdress(struct svr_pkt *p, const struct svr_flow4_key *opposite)
+{
+	struct svr_ip4 *ip = svr_packet_ip(p);
+	struct svr_udp *ports = svr_packet_udp(p);
+
+	ip->saddr = opposite->daddr;
+	ip->daddr = opposite->saddr;
+	ip->ttl--;
+	ports->sport = opposite->dport;
+	ports->dport = opposite->sport;
+}
+
+bool svr_packet_clamp_mss(struct svr_pkt *p, uint16_t mss)
+{
+	uint8_t *opt = p->l4 + SVR_TCP_LEN, *end = p->l4 + p->l4_len;
+	__be16 value;
+
+	if (!(p->tcp_flags & SVR_TCPF_SYN))
+		return false;
+	while (opt < end && *opt != TCP_OPT_END) {
+		if (*opt == TCP_OPT_NOP) {
+			opt++;
+			continue;
+		}
+		if (end - opt < 2 || opt[1] < 2 || opt[1] > end - opt)
+			return false; /* malformed options are the hosts' business */
+		if (opt[0] == TCP_OPT_MSS && opt[1] == TCP_OPT_MSS_LEN) {
+			memcpy(&value, opt + 2, sizeof(value));
+			if (ntohs(value) <= mss)
+				return false;
+			value = htons(mss);
+			memcpy(opt + 2, &value, sizeof(value));
+			return true;
+		}
+		opt += opt[1];
+	}
+	return false;
+}
+
+int svr_packet_set_eth(struct svr_pkt *p, const uint8_t dst[6], const uint8_t src[6], uint16_t vlan)
+{
+	const size_t len = SVR_ETH_LEN + (vlan ? SVR_VLAN_LEN : 0);
+	struct svr_vlan_tag *tag;
+	struct svr_eth *eth;
+
+	if ((size_t)(p->ip - p->room) < len)
+		return -SVR_DROP_INTERNAL;
+	p->eth = p->ip - len;
+	eth = (struct svr_eth *)p->eth;
+	memcpy(eth->dst, dst, sizeof(eth->dst));
+	memcpy(eth->src, src, sizeof(eth->src));
+	eth->proto = htons(ETH_P_IP4);
+	if (vlan) {
+		eth->proto = htons(ETH_P_VLAN);
+		tag = (struct svr_vlan_tag *)(p->eth + SVR_ETH_LEN);
+		tag->tci = htons(vlan);
+		tag->proto = htons(ETH_P_IP4);
+	}
+	return 0;
+}
+
+/* ---- ICMP ---------------------------------------------------------------------------------------------- */
+
+size_t svr_packet_icmp_too_big(const struct svr_pkt *p, __be32 router, uint16_t mtu, uint8_t *out)
+{
+	const struct svr_ip4 *orig = svr_packet_ip(p);
+	const struct svr_eth *orig_eth = (const struct svr_eth *)p->eth;
+	size_t l2_len = (size_t)(p->ip - p->eth), quoted = svr_packet_header_len(p) + p->payload_len;
+	struct svr_eth *eth = (struct svr_eth *)out;
+	struct svr_ip4 *ip = (struct svr_ip4 *)(out + l2_len);
+	struct svr_icmp *icmp = (struct svr_icmp *)(out + l2_len + SVR_IP4_LEN);
+
+	/* RFC 1122 3.2.2 */
+	if (router == 0 || !svr_addr_one_host4(orig->saddr) || !svr_addr_one_host4(orig->daddr) || (orig_eth->dst[0] & 1) ||
+	    l2_len > SVR_ETH_LEN + SVR_VLAN_LEN)
+		return 0;
+	if (quoted > SVR_ICMP_MAX_LEN - SVR_IP4_LEN - SVR_ICMP_LEN)
+		quoted = SVR_ICMP_MAX_LEN - SVR_IP4_LEN - SVR_ICMP_LEN;
+
+	memcpy(out, p->eth, l2_len); /* VLAN tag and type stay */
+	memcpy(eth->dst, orig_eth->src, sizeof(eth->dst));
+	memcpy(eth->src, orig_eth->dst, sizeof(eth->src));
+	*icmp = (struct svr_icmp){
+		.type = ICMP_UNREACHABLE,
+		.code = ICMP_FRAG_NEEDED,
+		.mtu = htons(mtu),
+	};
+	memcpy(icmp + 1, p->ip, quoted);
+	icmp->csum = (uint16_t)~svr_csum_fold(svr_csum_add(0, icmp, SVR_ICMP_LEN + quoted));
+	*ip = (struct svr_ip4){
+		.ver_ihl = IP4_VER_IHL,
+		.tos = orig->tos,
+		.total_len = htons((uint16_t)(SVR_IP4_LEN + SVR_ICMP_LEN + quoted)),
+		.ttl = IP4_DEFAULT_TTL,
+		.proto = IPPROTO_ICMP,
+		.saddr = router,
+		.daddr = orig->saddr,
+	};
+	ip->csum = (uint16_t)~svr_csum_fold(svr_csum_add(0, ip, SVR_IP4_LEN));
+	return l2_len + SVR_IP4_LEN + SVR_ICMP_LEN + quoted;
+}
+
+/* ---- TCP ----------------------------------------------------------------------------------------------- */
+
+uint8_t svr_tcp_track(uint8_t tcp_flags)
+{
+	uint8_t seen = 0;
+
+	if (tcp_flags & SVR_TCPF_SYN)
+		seen |= SVR_TCP_SYN;
+	else if (tcp_flags & SVR_TCPF_ACK)
+		seen |= SVR_TCP_DATA;
+	if (tcp_flags & SVR_TCPF_FIN)
+		seen |= SVR_TCP_FIN;
+	if (tcp_flags & SVR_TCPF_RST)
+		seen |= SVR_TCP_RST;
+	return seen;
+}

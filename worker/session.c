@@ -1,0 +1,789 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Sessions: set-up, look-up, adoption after a restart, expiry. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+#include <openssl/crypto.h>
+
+#include <svr/drops.h>
+
+#include "lib/kdf.h"
+#include "lib/uuid.h"
+#include "sys/keylog.h"
+#include "sys/log.h"
+#include "worker/addr.h"
+#include "worker/flowtable.h"
+#include "worker/nexthop.h"
+#include "worker/session.h"
+#include "worker/thread.h"
+#include "worker/timeout.h"
+
+enum {
+	PORT_TRIES = 32,
+	FIRST_EPOCH = 1,
+};
+
+/* ---- slots --------------------------------------------------------------------------------------------- */
+
+static uint32_t slot_take(struct svr_sessions *ss)
+{
+	uint32_t slot;
+
+	if (ss->n_free == 0)
+		return 0;
+	slot = ss->free[ss->free_head];
+	ss->free_head = (ss->free_head + 1) % ss->count;
+	ss->n_free--;
+	return slot;
+}
+
+static void slot_give(struct svr_sessions *ss, uint32_t slot)
+{
+	ss->free[(ss->free_head + ss->n_free) % ss->count] = slot;
+	ss->n_free++;
+}
+
+static void live_add(struct svr_sessions *ss, uint32_t slot)
+{
+	ss->local[slot].live_pos = ss->n_live;
+	ss->live[ss->n_live] = slot;
+	__atomic_store_n(&ss->n_live, ss->n_live + 1, __ATOMIC_RELAXED); /* the main thread looks if it is 0 */
+}
+
+static void live_remove(struct svr_sessions *ss, uint32_t slot)
+{
+	uint32_t pos = ss->local[slot].live_pos, last = ss->live[ss->n_live - 1];
+
+	ss->live[pos] = last;
+	ss->local[last].live_pos = pos;
+	__atomic_store_n(&ss->n_live, ss->n_live - 1, __ATOMIC_RELAXED);
+}
+
+static void local_clear(struct svr_local *l)
+{
+	svr_hmac_key_free(l->hmac_tx);
+	svr_hmac_key_free(l->hmac_rx);
+	svr_cipher_key_free(l->enc_tx);
+	svr_cipher_key_free(l->enc_rx);
+	*l = (struct svr_local){ .live_pos = l->live_pos };
+}
+
+/* ---- tombstones ---------------------------------------------------------------------------------------- */
+
+/* UUIDs are random: any of their bytes are a hash. */
+static struct svr_tombstone *tomb_of(const struct svr_sessions *ss, const uint8_t uuid[static SVR_UUID_LEN])
+{
+	uint32_t h;
+
+	memcpy(&h, uuid, sizeof(h));
+	return &ss->tombs[h % SVR_TOMBSTONES];
+}
+
+/* From the slot itself, which keeps these three also while it is free: a restarted worker reads them again. */
+static void tomb_set(struct svr_sessions *ss, const struct svr_session *s)
+{
+	struct svr_tombstone *tomb = tomb_of(ss, s->uuid);
+
+	if (s->cipher == SVR_CIPHER_NONE || s->originator)
+		return; /* our own sessions get a new UUID and a new key each time */
+	memcpy(tomb->uuid, s->uuid, sizeof(tomb->uuid));
+	tomb->tx_counter = s->tx_counter;
+	tomb->rx_top = s->replay.top;
+}
+
+static void tomb_apply(const struct svr_sessions *ss, struct svr_session *s)
+{
+	const struct svr_tombstone *tomb = tomb_of(ss, s->uuid);
+
+	if (memcmp(tomb->uuid, s->uuid, sizeof(tomb->uuid)) != 0)
+		return;
+	s->tx_counter = tomb->tx_counter;
+	s->replay.top = tomb->rx_top;
+	memset(s->replay.bits, 0xff, sizeof(s->replay.bits)); /* all that came before counts as seen */
+}
+
+/* ---- start and end ------------------------------------------------------------------------------------- */
+
+int svr_sessions_init(struct svr_thread *t)
+{
+	struct svr_sessions *ss = &t->sessions;
+
+	ss->count = t->maps->count.sessions;
+	ss->free = calloc(ss->count, sizeof(*ss->free));
+	ss->live = calloc(ss->count, sizeof(*ss->live));
+	ss->local = calloc(ss->count, sizeof(*ss->local));
+	ss->tombs = calloc(SVR_TOMBSTONES, sizeof(*ss->tombs));
+	return ss->free && ss->live && ss->local && ss->tombs ? 0 : -ENOMEM;
+}
+
+void svr_sessions_free(struct svr_thread *t)
+{
+	struct svr_sessions *ss = &t->sessions;
+	uint32_t i;
+
+	for (i = 0; ss->local && i < ss->count; i++)
+		local_clear(&ss->local[i]);
+	free(ss->free);
+	free(ss->live);
+	free(ss->local);
+	free(ss->tombs);
+	*ss = (struct svr_sessions){ 0 };
+}
+
+/* ---- flows --------------------------------------------------------------------------------------------- */
+
+/* The flow that arrives from the LAN leaves as the reverse of what arrives from the peer, and the other way round. */
+static void flow_fill(const struct svr_session *s, uint32_t slot, bool from_wan, uint32_t nexthop, struct svr_flow *f)
+{
+	const struct svr_flow4_key *out = from_wan ? &s->lan : &s->wan; /* its reverse is what leaves */
+	bool rev = from_wan == (s->originator != 0);
+
+	*f = (struct svr_flow){
+		.flags = SVR_FLOW_VALID | SVR_FLOW_WORKER | (rev ? SVR_FLOW_REV : 0) |
+			 (from_wan ? SVR_FLOW_FROM_WAN : 0) | (s->originator ? SVR_FLOW_ORIGINATOR : 0) |
+			 (s->closing ? SVR_FLOW_CLOSING : 0),
+		.nexthop = nexthop,
+		.path = s->path,
+		.out_zone = out->zone,
+		.sport = out->dport,
+		.dport = out->sport,
+		.slot = slot,
+		.slot_generation = s->generation,
+		.last_seen_ns = s->created_ns,
+		.created_ns = s->created_ns,
+		.service = s->service,
+		.tenant = s->tenant,
+		.policy = s->policy,
+		.proto = s->lan.proto,
+	};
+	svr_addr_map4(out->daddr, f->saddr);
+	svr_addr_map4(out->saddr, f->daddr);
+	memcpy(f->uuid, s->uuid, sizeof(f->uuid));
+}
+
+/* Whom packets to the LAN are sent to. */
+static __be32 lan_target(const struct svr_thread *t, const struct svr_session *s)
+{
+	const struct svr_service *svc;
+
+	if (s->originator) /* back to the host that opened the session */
+		return svr_addr_next_hop(&t->maps->zones[s->lan.zone], s->lan.saddr);
+	svc = &t->maps->services[s->service];
+	if (svc->route_kind == SVR_ROUTE_LOCAL && svr_addr_is4(svc->gateway))
+		return svr_addr_get4(svc->gateway);
+	return s->lan.saddr;
+}
+
+/* The next hop to the LAN is named too, so that it is kept known as long as the session is there; 0 if it is not known yet. */
+static void flow_make(const struct svr_thread *t, const struct svr_session *s, uint32_t slot, bool from_wan, struct svr_flow *f)
+{
+	uint32_t nexthop = s->path;
+
+	if (from_wan) {
+		nexthop = 0;
+		svr_nexthop_of_neighbour(t->maps, s->lan.zone, lan_target(t, s), &nexthop);
+	}
+	flow_fill(s, slot, from_wan, nexthop, f);
+}
+
+static bool flow_is_ours(const struct svr_flow *f, uint32_t slot, uint32_t generation)
+{
+	return (f->flags & SVR_FLOW_WORKER) && f->slot == slot && f->slot_generation == generation;
+}
+
+static bool flow_present(const struct svr_thread *t, const struct svr_flow4_key *key, uint32_t slot, uint32_t generation)
+{
+	struct svr_flow f;
+
+	return bpf_map_lookup_elem(t->maps->fd.flows4, key, &f) == 0 && flow_is_ours(&f, slot, generation);
+}
+
+/* XDP may have replaced a flow of a closing session: take away only what is ours. */
+static void flow_remove(const struct svr_thread *t, const struct svr_flow4_key *key, uint32_t slot, uint32_t generation)
+{
+	if (flow_present(t, key, slot, generation))
+		bpf_map_delete_elem(t->maps->fd.flows4, key);
+}
+
+enum svr_flow_owner svr_session_of_flow(struct svr_thread *t, const struct svr_flow4_key *key, uint32_t *slot,
+					struct svr_flow *flow)
+{
+	*slot = 0;
+	if (bpf_map_lookup_elem(t->maps->fd.flows4, key, flow))
+		return SVR_OWNER_NONE;
+	if (!(flow->flags & SVR_FLOW_WORKER))
+		return SVR_OWNER_CLEAR;
+	if (svr_session_get(t, flow->slot, flow->slot_generation)) {
+		*slot = flow->slot;
+		return SVR_OWNER_WORKER;
+	}
+	bpf_map_delete_elem(t->maps->fd.flows4, key);
+	return SVR_OWNER_NONE;
+}
+
+void svr_session_remove_clear(struct svr_thread *t, const struct svr_flow4_key *key, const struct svr_flow *flow)
+{
+	if (svr_flowtable_remove_pair(t->maps, key, flow))
+		svr_count(&t->counters, key->zone, SVR_STAT_SESSIONS_CLOSED, 1);
+}
+
+/* Errors of bpf_map_update_elem(BPF_NOEXIST) on a hash. */
+static int flow_insert(const struct svr_thread *t, const struct svr_flow4_key *key, const struct svr_flow *f)
+{
+	if (bpf_map_update_elem(t->maps->fd.flows4, key, f, BPF_NOEXIST) == 0)
+		return 0;
+	return errno == EEXIST ? -EEXIST : -SVR_DROP_TABLE_FULL;
+}
+
+/* ---- look-up ------------------------------------------------------------------------------------------- */
+
+struct svr_session *svr_session_get(struct svr_thread *t, uint32_t slot, uint32_t generation)
+{
+	struct svr_session *s;
+
+	if (slot == 0 || slot >= t->sessions.count)
+		return NULL;
+	s = &t->maps->sessions[slot];
+	return s->state == SVR_SESSION_LIVE && s->generation == generation ? s : NULL;
+}
+
+static int local_keys(struct svr_thread *t, const struct svr_session *s, struct svr_local *l)
+{
+	const int tx = s->originator ? SVR_DIR_FWD : SVR_DIR_REV;
+	struct svr_payload_keys keys;
+	int err;
+
+	err = svr_hmac_key_new(t->crypt, s->hmac, s->hmac_tx, sizeof(s->hmac_tx), &l->hmac_tx);
+	if (!err)
+		err = svr_hmac_key_new(t->crypt, s->hmac, s->hmac_rx, sizeof(s->hmac_rx), &l->hmac_rx);
+	if (err || s->cipher == SVR_CIPHER_NONE)
+		return err;
+	err = svr_kdf_payload(s->session_key, s->uuid, s->epoch, &keys);
+	if (!err)
+		err = svr_cipher_key_new(t->crypt, s->cipher, keys.enc[tx], keys.iv[tx], &l->enc_tx);
+	if (!err)
+		err = svr_cipher_key_new(t->crypt, s->cipher, keys.enc[!tx], keys.iv[!tx], &l->enc_rx);
+	OPENSSL_cleanse(&keys, sizeof(keys));
+	return err;
+}
+
+struct svr_local *svr_session_local(struct svr_thread *t, uint32_t slot)
+{
+	const struct svr_session *s = &t->maps->sessions[slot];
+	struct svr_local *l = &t->sessions.local[slot];
+
+	if (l->generation == s->generation)
+		return l;
+	local_clear(l);
+	if (local_keys(t, s, l)) {
+		local_clear(l);
+		return NULL;
+	}
+	l->lan_target = lan_target(t, s);
+	l->generation = s->generation;
+	return l;
+}
+
+bool svr_session_path_up(const struct svr_thread *t, uint32_t path, uint32_t peer)
+{
+	return path != 0 && path < t->maps->count.paths && peer != 0 && t->maps->paths[path].peer == peer &&
+	       __atomic_load_n(&t->maps->path_state[path].status, __ATOMIC_RELAXED) == SVR_PATH_UP;
+}
+
+/* ---- set-up -------------------------------------------------------------------------------------------- */
+
+static struct svr_session *slot_begin(struct svr_thread *t, uint32_t *slot)
+{
+	struct svr_session *s;
+	uint32_t generation;
+
+	*slot = slot_take(&t->sessions);
+	if (*slot == 0)
+		return NULL;
+	s = &t->maps->sessions[*slot];
+	generation = s->generation + 1;
+	memset(s, 0, sizeof(*s));
+	s->generation = generation ? generation : 1; /* 0 would look like no session in svr_local */
+	s->state = SVR_SESSION_SETUP;
+	s->created_ns = t->now_ns;
+	s->created_real_ns = t->real_ns;
+	s->epoch = FIRST_EPOCH;
+	return s;
+}
+
+static void slot_end(struct svr_thread *t, uint32_t slot)
+{
+	struct svr_session *s = &t->maps->sessions[slot];
+
+	local_clear(&t->sessions.local[slot]);
+	tomb_set(&t->sessions, s);
+	OPENSSL_cleanse(s->session_key, sizeof(s->session_key));
+	OPENSSL_cleanse(s->hmac_tx, sizeof(s->hmac_tx));
+	OPENSSL_cleanse(s->hmac_rx, sizeof(s->hmac_rx));
+	__atomic_store_n(&s->state, SVR_SESSION_FREE, __ATOMIC_RELEASE);
+	slot_give(&t->sessions, slot);
+}
+
+static void slot_live(struct svr_thread *t, uint32_t slot)
+{
+	struct svr_session *s = &t->maps->sessions[slot];
+
+	__atomic_store_n(&s->state, SVR_SESSION_LIVE, __ATOMIC_RELEASE);
+	live_add(&t->sessions, slot);
+	if (s->cipher != SVR_CIPHER_NONE)
+		svr_keylog_session_key(t->keylog, s->uuid, s->epoch, s->session_key, sizeof(s->session_key));
+}
+
+void svr_session_close(struct svr_thread *t, uint32_t slot, const char *why)
+{
+	struct svr_session *s = &t->maps->sessions[slot];
+	char uuid[SVR_UUID_STRLEN];
+
+	flow_remove(t, &s->lan, slot, s->generation);
+	flow_remove(t, &s->wan, slot, s->generation);
+	svr_count(&t->counters, s->lan.zone, SVR_STAT_SESSIONS_CLOSED, 1);
+	svr_uuid_print(s->uuid, uuid);
+	pr_debug("session %s: closed (%s)", uuid, why);
+	live_remove(&t->sessions, slot);
+	slot_end(t, slot);
+}
+
+static bool algorithms_ok(const struct svr_policy *p)
+{
+	bool known_mode = p->hmac_mode == SVR_HMAC_MODE_REGULAR || p->hmac_mode == SVR_HMAC_MODE_TIME_BASED;
+	bool known_cipher = p->encrypt ? p->cipher == SVR_CIPHER_AES_CBC_128 || p->cipher == SVR_CIPHER_AES_CBC_256
+				       : p->cipher == SVR_CIPHER_NONE;
+
+	return known_mode && known_cipher && svr_hmac_tag_len(p->hmac) != 0;
+}
+
+/* The configuration of a service's policy. NULL while the row is being changed. */
+static const struct svr_policy *service_policy(const struct svr_thread *t, const struct svr_service *svc)
+{
+	const struct svr_policy *p;
+
+	if (svc->policy == 0 || svc->policy >= t->maps->count.policies)
+		return NULL;
+	p = &t->maps->policies[svc->policy];
+	return p->name[0] ? p : NULL;
+}
+
+static const struct svr_service *service_row(const struct svr_thread *t, uint32_t service)
+{
+	const struct svr_service *svc;
+
+	if (service == 0 || service >= t->maps->count.services)
+		return NULL;
+	svc = &t->maps->services[service];
+	return svc->name[0] ? svc : NULL;
+}
+
+/* The first path in service, best first; XDP's own choice, if it is one of them, goes before. */
+static int path_choose(const struct svr_thread *t, const struct svr_service *svc, uint32_t wanted, uint32_t *path)
+{
+	unsigned int i, n = svc->paths < SVR_MAX_ROUTE_PATHS ? svc->paths : SVR_MAX_ROUTE_PATHS;
+
+	*path = 0;
+	for (i = 0; i < n; i++) {
+		uint32_t p = svc->path[i];
+
+		if (p >= t->maps->count.paths || !svr_session_path_up(t, p, t->maps->paths[p].peer))
+			continue;
+		if (*path == 0 || p == wanted)
+			*path = p;
+	}
+	return *path ? 0 : -SVR_DROP_NO_PATH;
+}
+
+static uint16_t port_random(struct svr_thread *t, uint16_t lo, uint16_t hi)
+{
+	uint32_t r = 0;
+
+	if (lo > hi || svr_crypt_random(t->crypt, &r, sizeof(r)))
+		return 0;
+	return (uint16_t)(lo + r % (hi - lo + 1u));
+}
+
+/* The port in [lo, hi] next to @port with the wanted lowest bit; 0 if there is none. */
+static uint16_t port_parity(uint16_t port, uint16_t lo, uint16_t hi, unsigned int bit)
+{
+	if ((port & 1u) == bit)
+		return port;
+	if (port < hi)
+		return (uint16_t)(port + 1);
+	return port > lo ? (uint16_t)(port - 1) : 0;
+}
+
+/* docs/protocol.md section 2: even on our own waypoint, odd on the peer's. */
+static int ports_choose(struct svr_thread *t, const struct svr_path *path, uint16_t *local, uint16_t *remote)
+{
+	*local = port_random(t, path->local_lo, path->local_hi);
+	*remote = port_random(t, path->remote_lo, path->remote_hi);
+	if (path->parity) {
+		*local = *local ? port_parity(*local, path->local_lo, path->local_hi, 0) : 0;
+		*remote = *remote ? port_parity(*remote, path->remote_lo, path->remote_hi, 1) : 0;
+	}
+	return *local && *remote ? 0 : -SVR_DROP_NO_PORT;
+}
+
+static int wan_flow_originate(struct svr_thread *t, struct svr_session *s, uint32_t slot)
+{
+	const struct svr_path *path = &t->maps->paths[s->path];
+	uint16_t local, remote;
+	struct svr_flow f;
+	int i, err;
+
+	for (i = 0; i < PORT_TRIES; i++) {
+		err = ports_choose(t, path, &local, &remote);
+		if (err)
+			return err;
+		if (s->lan.proto == IPPROTO_UDP && (local == SVR_BFD_PORT || remote == SVR_BFD_PORT))
+			continue;
+		s->wan = (struct svr_flow4_key){
+			.saddr = svr_addr_get4(path->remote),
+			.daddr = svr_addr_get4(path->local),
+			.sport = htons(remote),
+			.dport = htons(local),
+			.zone = (uint16_t)path->zone,
+			.proto = s->lan.proto,
+		};
+		flow_make(t, s, slot, true, &f);
+		err = flow_insert(t, &s->wan, &f);
+		if (err != -EEXIST)
+			return err;
+	}
+	return -SVR_DROP_NO_PORT;
+}
+
+static void session_take_keys(struct svr_session *s, const struct svr_peer_key *key, const struct svr_policy *policy)
+{
+	s->peer_key_index = key->index;
+	memcpy(s->hmac_tx, key->hmac_tx, sizeof(s->hmac_tx));
+	memcpy(s->hmac_rx, key->hmac_rx, sizeof(s->hmac_rx));
+	s->cipher = policy->cipher;
+	s->hmac = policy->hmac;
+	s->hmac_mode = policy->hmac_mode;
+}
+
+static int session_fill_originated(struct svr_thread *t, const struct svr_work *w, struct svr_session *s,
+				   const struct svr_service *svc, const struct svr_policy *policy)
+{
+	struct svr_peer_key key;
+	uint32_t path;
+	int err;
+
+	err = path_choose(t, svc, w->desc.path, &path);
+	if (err)
+		return err;
+	s->path = (uint16_t)path;
+	s->peer = t->maps->paths[path].peer;
+	s->service = w->desc.service;
+	s->tenant = w->desc.tenant;
+	s->policy = (uint16_t)svc->policy;
+	s->originator = 1;
+	s->meta_add = 1;
+	err = svr_keys_peer_tx(t->maps, s->peer, &key);
+	if (err)
+		return err;
+	session_take_keys(s, &key, policy);
+	OPENSSL_cleanse(&key, sizeof(key));
+	if (svr_crypt_random(t->crypt, s->uuid, sizeof(s->uuid)))
+		return -SVR_DROP_INTERNAL;
+	svr_uuid_from_random(s->uuid);
+	if (s->cipher != SVR_CIPHER_NONE && svr_crypt_random(t->crypt, s->session_key, sizeof(s->session_key)))
+		return -SVR_DROP_INTERNAL;
+	return 0;
+}
+
+int svr_session_originate(struct svr_thread *t, const struct svr_work *w, const struct svr_flow4_key *lan, uint32_t *slot)
+{
+	const struct svr_service *svc = service_row(t, w->desc.service);
+	const struct svr_policy *policy;
+	struct svr_session *s;
+	struct svr_flow f;
+	int err;
+
+	if (w->pkt.proto == IPPROTO_TCP &&
+	    (w->pkt.tcp_flags & (SVR_TCPF_SYN | SVR_TCPF_ACK | SVR_TCPF_RST | SVR_TCPF_FIN)) != SVR_TCPF_SYN)
+		return -SVR_DROP_NOT_SYN;
+	if (!svc)
+		return -SVR_DROP_NO_SERVICE;
+	policy = service_policy(t, svc);
+	if (!policy || policy->clear || !algorithms_ok(policy))
+		return -SVR_DROP_ALGORITHM;
+	if (svc->route_kind != SVR_ROUTE_PEER)
+		return -SVR_DROP_NO_ROUTE;
+	s = slot_begin(t, slot);
+	if (!s)
+		return -SVR_DROP_TABLE_FULL;
+	s->lan = *lan;
+	err = session_fill_originated(t, w, s, svc, policy);
+	if (err)
+		goto out;
+	err = wan_flow_originate(t, s, *slot);
+	if (err)
+		goto out;
+	flow_make(t, s, *slot, false, &f);
+	err = flow_insert(t, &s->lan, &f);
+	if (err) {
+		flow_remove(t, &s->wan, *slot, s->generation);
+		if (err == -EEXIST)
+			err = -SVR_DROP_NOT_WAN_SESSION;
+		goto out;
+	}
+	slot_live(t, *slot);
+	svr_count(&t->counters, lan->zone, SVR_STAT_SESSIONS_FWD, 1);
+out:
+	if (err)
+		slot_end(t, *slot);
+	return err;
+}
+
+/* ---- set-up from metadata ------------------------------------------------------------------------------ */
+
+static uint32_t name_index(const struct svr_thread *t, enum svr_name_kind kind, const char *name)
+{
+	struct svr_name_key key = { .kind = kind };
+	uint32_t index;
+
+	memcpy(key.name, name, strnlen(name, sizeof(key.name) - 1));
+	return bpf_map_lookup_elem(t->maps->fd.names, &key, &index) ? 0 : index;
+}
+
+static bool access_allowed(const struct svr_thread *t, uint32_t service, uint32_t tenant)
+{
+	const struct svr_access_key key = { .service = service, .tenant = tenant };
+	uint32_t allow;
+
+	return bpf_map_lookup_elem(t->maps->fd.access, &key, &allow) == 0 && allow == 1;
+}
+
+/* Is this service one of those that cover the address? */
+static bool service_covers(const struct svr_thread *t, uint32_t service, __be32 addr)
+{
+	struct svr_service_key key = { .prefixlen = 128 };
+	struct svr_service_set set;
+	unsigned int i;
+
+	svr_addr_map4(addr, key.addr);
+	if (bpf_map_lookup_elem(t->maps->fd.service_lpm, &key, &set))
+		return false;
+	for (i = 0; i < set.count && i < SVR_MAX_SVC_PER_PREFIX; i++)
+		if (set.id[i] == service)
+			return true;
+	return false;
+}
+
+static bool service_transports(const struct svr_service *svc, uint8_t proto, uint16_t port)
+{
+	unsigned int i;
+
+	for (i = 0; i < svc->transports && i < SVR_MAX_TRANSPORTS; i++) {
+		const struct svr_transport *tr = &svc->transport[i];
+
+		if ((tr->proto == 0 || tr->proto == proto) && port >= tr->port_lo && port <= tr->port_hi)
+			return true;
+	}
+	return svc->transports == 0;
+}
+
+static bool policy_agrees(const struct svr_policy *p, const struct svr_meta *m)
+{
+	bool encrypted = p->cipher != SVR_CIPHER_NONE;
+	const uint32_t payload = SVR_HAVE_ENCRYPTED | SVR_HAVE_SESSION_KEY | SVR_HAVE_KEY_EPOCH;
+
+	return !p->clear && algorithms_ok(p) && strncmp(p->name, m->policy, sizeof(p->name)) == 0 && p->cipher == m->cipher &&
+	       p->hmac == m->hmac && p->hmac_mode == m->hmac_mode && (m->have & payload) == (encrypted ? payload : 0);
+}
+
+/* docs/protocol.md section 5: everything that the terminating router must check, by its own configuration. */
+static int metadata_check(const struct svr_thread *t, const struct svr_meta *m, const struct svr_flow4_key *wan,
+			  struct svr_session *s)
+{
+	const struct svr_policy *policy;
+	const struct svr_service *svc;
+
+	s->service = (uint16_t)name_index(t, SVR_KIND_SERVICE, m->service);
+	svc = service_row(t, s->service);
+	if (!svc)
+		return -SVR_DROP_META_SERVICE;
+	s->tenant = (uint16_t)name_index(t, SVR_KIND_TENANT, m->tenant);
+	if (s->tenant == 0)
+		return -SVR_DROP_META_TENANT;
+	policy = service_policy(t, svc);
+	if (!policy || !policy_agrees(policy, m))
+		return -SVR_DROP_META_POLICY;
+	s->policy = (uint16_t)svc->policy;
+	if (m->context.proto != wan->proto || !service_transports(svc, m->context.proto, ntohs(m->context.dport)) ||
+	    !service_covers(t, s->service, m->context.daddr) || !svr_addr_one_host4(m->context.saddr) ||
+	    !svr_addr_one_host4(m->context.daddr))
+		return -SVR_DROP_META_CONTEXT;
+	if (!access_allowed(t, s->service, s->tenant))
+		return -SVR_DROP_NO_ACCESS;
+	if (svc->route_kind != SVR_ROUTE_LOCAL || svc->zone == 0 || svc->zone >= t->maps->count.zones)
+		return -SVR_DROP_NO_ROUTE;
+	if (m->have & SVR_HAVE_KEY_EPOCH && m->key_epoch != FIRST_EPOCH)
+		return -SVR_DROP_EPOCH; /* a session is born with the first one */
+	s->lan = (struct svr_flow4_key){
+		.saddr = m->context.daddr, /* the server's packets arrive from there */
+		.daddr = m->context.saddr,
+		.sport = m->context.dport,
+		.dport = m->context.sport,
+		.zone = (uint16_t)svc->zone,
+		.proto = m->context.proto,
+	};
+	return 0;
+}
+
+/* Verified metadata replaces whatever holds a flow that it needs. */
+static void flow_vacate(struct svr_thread *t, const struct svr_flow4_key *key)
+{
+	struct svr_flow old;
+	uint32_t slot;
+
+	switch (svr_session_of_flow(t, key, &slot, &old)) {
+	case SVR_OWNER_WORKER:
+		svr_session_close(t, slot, "replaced by a new session of the peer");
+		break;
+	case SVR_OWNER_CLEAR:
+		svr_session_remove_clear(t, key, &old);
+		break;
+	case SVR_OWNER_NONE:
+		break;
+	}
+}
+
+static int flows_terminate(struct svr_thread *t, struct svr_session *s, uint32_t slot)
+{
+	struct svr_flow f;
+	int err;
+
+	flow_make(t, s, slot, true, &f);
+	err = flow_insert(t, &s->wan, &f);
+	if (!err) {
+		flow_make(t, s, slot, false, &f);
+		err = flow_insert(t, &s->lan, &f);
+		if (err)
+			flow_remove(t, &s->wan, slot, s->generation);
+	}
+	return err == -EEXIST ? -SVR_DROP_NOT_WAN_SESSION : err;
+}
+
+int svr_session_terminate(struct svr_thread *t, const struct svr_meta *m, const struct svr_flow4_key *wan, uint32_t path,
+			  const struct svr_peer_key *peer_key, uint32_t *slot)
+{
+	struct svr_session checked = { 0 }, *s;
+	int err;
+
+	err = metadata_check(t, m, wan, &checked);
+	if (err)
+		return err;
+	/* All is verified: from here on the old sessions are over */
+	flow_vacate(t, wan);
+	flow_vacate(t, &checked.lan);
+	s = slot_begin(t, slot);
+	if (!s)
+		return -SVR_DROP_TABLE_FULL;
+	s->lan = checked.lan;
+	s->service = checked.service;
+	s->tenant = checked.tenant;
+	s->policy = checked.policy;
+	s->wan = *wan;
+	s->path = (uint16_t)path;
+	s->peer = t->maps->paths[path].peer;
+	s->meta_add = 1;
+	s->meta_seen = 1;
+	session_take_keys(s, peer_key, &t->maps->policies[s->policy]);
+	s->cipher = m->cipher; /* what was checked, should the policy change in this moment */
+	s->hmac = m->hmac;
+	s->hmac_mode = m->hmac_mode;
+	memcpy(s->uuid, m->uuid, sizeof(s->uuid));
+	memcpy(s->session_key, m->session_key, sizeof(s->session_key));
+	tomb_apply(&t->sessions, s);
+	err = flows_terminate(t, s, *slot);
+	if (err) {
+		slot_end(t, *slot);
+		return err;
+	}
+	slot_live(t, *slot);
+	svr_count(&t->counters, wan->zone, SVR_STAT_SESSIONS_REV, 1);
+	return 0;
+}
+
+/* ---- restart ------------------------------------------------------------------------------------------- */
+
+static bool slot_sane(const struct svr_thread *t, const struct svr_session *s)
+{
+	return s->generation != 0 && s->lan.zone < t->maps->count.zones && s->wan.zone < t->maps->count.zones &&
+	       s->path < t->maps->count.paths && s->service < t->maps->count.services && svr_hmac_tag_len(s->hmac) != 0;
+}
+
+static bool orphan_flow(const struct svr_flow4_key *key, const struct svr_flow *flow, void *user)
+{
+	(void)key;
+	return (flow->flags & SVR_FLOW_WORKER) && !svr_session_get(user, flow->slot, flow->slot_generation);
+}
+
+int svr_sessions_adopt(struct svr_thread *t, struct svr_adopted *out)
+{
+	struct svr_sessions *ss = &t->sessions;
+	uint32_t slot;
+	int n;
+
+	*out = (struct svr_adopted){ 0 };
+	for (slot = 1; slot < ss->count; slot++) {
+		struct svr_session *s = &t->maps->sessions[slot];
+
+		if (s->state == SVR_SESSION_LIVE && slot_sane(t, s) && flow_present(t, &s->lan, slot, s->generation) &&
+		    flow_present(t, &s->wan, slot, s->generation)) {
+			live_add(ss, slot);
+			out->live++;
+			continue;
+		}
+		if (s->state != SVR_SESSION_FREE) {
+			out->freed++;
+			slot_end(t, slot);
+			continue;
+		}
+		tomb_set(ss, s);
+		slot_give(ss, slot);
+	}
+	n = svr_flowtable_remove_if(t->maps, orphan_flow, t);
+	if (n < 0)
+		return n;
+	out->flows_removed = (unsigned int)n;
+	return 0;
+}
+
+/* ---- expiry -------------------------------------------------------------------------------------------- */
+
+static bool session_expired(const struct svr_thread *t, const struct svr_session *s)
+{
+	uint64_t last = s->created_ns;
+
+	if (s->last_lan_ns > last)
+		last = s->last_lan_ns;
+	if (s->last_wan_ns > last)
+		last = s->last_wan_ns;
+	return t->now_ns > last && t->now_ns - last > svr_session_timeout_ns(s, &t->maps->services[s->service]);
+}
+
+void svr_sessions_expire(struct svr_thread *t, uint32_t count)
+{
+	struct svr_sessions *ss = &t->sessions;
+	uint32_t slot;
+
+	while (count-- > 0 && ss->n_live > 0) {
+		if (ss->scan >= ss->n_live)
+			ss->scan = 0;
+		slot = ss->live[ss->scan];
+		if (session_expired(t, &t->maps->sessions[slot]))
+			svr_session_close(t, slot, t->maps->sessions[slot].closing ? "ended" : "idle");
+		else
+			ss->scan++;
+	}
+}
