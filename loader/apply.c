@@ -1,0 +1,790 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The configuration maps: numbers for names, contents, and writing them so that XDP never sees half an object. */
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <arpa/inet.h>
+
+#include <bpf/bpf.h>
+
+#include "lib/config.h"
+#include "lib/meta.h"
+#include "sys/mapset.h"
+
+#include "apply.h"
+#include "attach.h"
+#include "cli.h"
+#include "keyed.h"
+#include "netdev.h"
+
+enum {
+	MAPPED_BITS = 96,	/* IPv4 prefixes in the 128-bit form, RFC 4291 2.5.5.2 */
+	ZONE_BITS = 32,		/* in front of the address in svr_tenant_lpm */
+};
+
+struct svr_plan {
+	struct svr_router router;
+	/* one entry per slot of the map; an empty name frees the slot */
+	struct svr_zone *zones;
+	struct svr_tenant *tenants;
+	struct svr_service *services;
+	struct svr_policy *policies;
+	struct svr_peer *peers;
+	struct svr_path *paths;
+	struct svr_keyed vlans, tenant_lpm, service_lpm, access, names, path_by_addr;
+	/* index in the view -> slot */
+	uint32_t *zone_slot, *tenant_slot, *service_slot, *policy_slot, *peer_slot, *path_slot;
+};
+
+struct maker {
+	struct svr_cli *cli;
+	const struct svr_mapset *m;
+	const struct svr_router_view *v;
+	struct svr_plan *p;
+};
+
+/* ---- numbers ------------------------------------------------------------------------------------------- */
+
+/* How one kind of object is numbered. The callbacks get the index in the view and the slot. */
+struct numbering {
+	const char *what;
+	uint32_t count;		/* of the view */
+	uint32_t slots;		/* of the map; slot 0 is never used */
+	bool (*free)(const struct maker *mk, uint32_t slot);
+	bool (*same)(const struct maker *mk, uint32_t index, uint32_t slot);
+	/* NULL, or true if another program still has state of a former owner there */
+	bool (*dirty)(const struct maker *mk, uint32_t slot);
+};
+
+static int number(const struct maker *mk, const struct numbering *k, uint32_t *slot_of)
+{
+	uint32_t next = 1;
+
+	/* Who is there keeps its number; only then it is known which ones are free */
+	for (uint32_t i = 0; i < k->count; i++) {
+		slot_of[i] = 0;
+		for (uint32_t slot = 1; slot < k->slots && !slot_of[i]; slot++) {
+			if (!k->free(mk, slot) && k->same(mk, i, slot))
+				slot_of[i] = slot;
+		}
+	}
+	for (uint32_t i = 0; i < k->count; i++) {
+		if (slot_of[i])
+			continue;
+		/*
+		 * Slots that become free by this very change stay empty until the next one: sessions still name them. And a slot
+		 * in which a former peer's keys or path state wait for the key manager would make a new one look alive.
+		 */
+		while (next < k->slots && (!k->free(mk, next) || (k->dirty && k->dirty(mk, next))))
+			next++;
+		if (next >= k->slots)
+			return svr_cli_error(mk->cli, -ENOSPC, "there is no number left for a %s: %u are there, %u fit. Apply removals first, "
+					     "additions afterwards, with svr-keymgr running", k->what, k->count, k->slots - 1);
+		slot_of[i] = next++;
+	}
+	return 0;
+}
+
+/* free and same for objects that are known by their name alone */
+#define BY_NAME(kind, field, expr)                                                               \
+	static bool kind##_free(const struct maker *mk, uint32_t slot)                           \
+	{                                                                                        \
+		return !mk->m->field[slot].name[0];                                              \
+	}                                                                                        \
+	static bool kind##_name_is(const struct maker *mk, uint32_t i, uint32_t slot)            \
+	{                                                                                        \
+		return !strncmp(mk->m->field[slot].name, expr, sizeof(mk->m->field[slot].name)); \
+	}
+
+BY_NAME(zone, zones, mk->v->zones[i].interface)
+BY_NAME(tenant, tenants, mk->v->tenants[i].name)
+BY_NAME(service, services, mk->v->services[i].cfg->name)
+BY_NAME(policy, policies, mk->v->policies[i].name)
+BY_NAME(peer, peers, mk->v->peers[i].name)
+BY_NAME(path, paths, mk->v->paths[i].name)
+
+/* A peer with another common name is somebody else: it must not get the keys of the former one. */
+static bool peer_same(const struct maker *mk, uint32_t i, uint32_t slot)
+{
+	return peer_name_is(mk, i, slot) && !strncmp(mk->m->peers[slot].common_name, mk->v->peers[i].peering_common_name, SVR_NAME_LEN);
+}
+
+static bool peer_dirty(const struct maker *mk, uint32_t slot)
+{
+	const struct svr_peer_keys *keys = &mk->m->peer_keys[slot];
+
+	for (unsigned int i = 0; i < SVR_KEY_SLOTS; i++) {
+		if (keys->peer[i].index || keys->meta[i].index)
+			return true;
+	}
+	return false;
+}
+
+/* And a path between other addresses, or to somebody else, is not in service because the former one was. */
+static bool path_same(const struct maker *mk, uint32_t i, uint32_t slot)
+{
+	const struct svr_path *have = &mk->m->paths[slot];
+	const struct svr_view_path *path = &mk->v->paths[i];
+
+	return path_name_is(mk, i, slot) && have->peer == mk->p->peer_slot[path->peer] && have->zone == mk->p->zone_slot[path->zone] &&
+	       !memcmp(have->local, path->local_address.bytes, sizeof(have->local)) &&
+	       !memcmp(have->remote, path->remote_address.bytes, sizeof(have->remote));
+}
+
+static bool path_dirty(const struct maker *mk, uint32_t slot)
+{
+	return mk->m->path_state[slot].status != SVR_PATH_UNUSED;
+}
+
+static int number_all(struct maker *mk)
+{
+	const struct svr_router_view *v = mk->v;
+	struct svr_plan *p = mk->p;
+	const struct {
+		struct numbering k;
+		uint32_t **slot_of;
+	} kinds[] = { /* peers and zones before paths, which name them */
+		{ { "network-interface", v->n_zones, mk->m->count.zones, zone_free, zone_name_is, NULL }, &p->zone_slot },
+		{ { "tenant", v->n_tenants, mk->m->count.tenants, tenant_free, tenant_name_is, NULL }, &p->tenant_slot },
+		{ { "security policy", v->n_policies, mk->m->count.policies, policy_free, policy_name_is, NULL }, &p->policy_slot },
+		{ { "peer", v->n_peers, mk->m->count.peers, peer_free, peer_same, peer_dirty }, &p->peer_slot },
+		{ { "peer path", v->n_paths, mk->m->count.paths, path_free, path_same, path_dirty }, &p->path_slot },
+		{ { "service", v->n_services, mk->m->count.services, service_free, service_name_is, NULL }, &p->service_slot },
+	};
+	int err = 0;
+
+	for (unsigned int i = 0; i < sizeof(kinds) / sizeof(kinds[0]) && !err; i++) {
+		*kinds[i].slot_of = calloc(kinds[i].k.count + 1, sizeof(uint32_t));
+		if (!*kinds[i].slot_of)
+			return svr_cli_error(mk->cli, -ENOMEM, "out of memory");
+		err = number(mk, &kinds[i].k, *kinds[i].slot_of);
+	}
+	return err;
+}
+
+/* ---- small parts --------------------------------------------------------------------------------------- */
+
+static void put_name(char name[static SVR_NAME_LEN], const char *from)
+{
+	snprintf(name, SVR_NAME_LEN, "%s", from);
+}
+
+static void frag_add(struct svr_meta_frag *f, uint16_t type, const char *text)
+{
+	/* Names are shorter than SVR_NAME_LEN, so two of them always fit */
+	int n = svr_tlv_put(f->tlv + f->len, sizeof(f->tlv) - f->len, type, text, strlen(text));
+
+	if (n > 0)
+		f->len = (uint16_t)(f->len + n);
+}
+
+static uint8_t bits128(const struct svr_cfg_prefix *prefix)
+{
+	return (uint8_t)(prefix->addr.family == 4 ? MAPPED_BITS + prefix->len : prefix->len);
+}
+
+/* True for an IPv6 prefix so short that IPv4 addresses, written as IPv6, lie in it too. */
+static bool shadows_ipv4(const struct svr_cfg_prefix *prefix)
+{
+	static const uint8_t mapped[16] = { [10] = 0xff, [11] = 0xff };
+
+	if (prefix->addr.family != 6 || prefix->len > MAPPED_BITS)
+		return false;
+	for (unsigned int bit = 0; bit < prefix->len; bit++) {
+		if ((prefix->addr.bytes[bit / 8] ^ mapped[bit / 8]) & 0x80 >> bit % 8)
+			return false;
+	}
+	return true;
+}
+
+static const struct svr_cfg_prefix all_ipv4 = {
+	.addr = { .bytes = { [10] = 0xff, [11] = 0xff }, .family = 4 },
+};
+
+/* ---- objects in arrays --------------------------------------------------------------------------------- */
+
+static void make_router(struct maker *mk)
+{
+	struct svr_router *r = &mk->p->router;
+
+	r->abi = SVR_ABI_VERSION;
+	put_name(r->name, mk->v->router->name);
+	put_name(r->common_name, mk->v->router->peering_common_name);
+	put_name(r->authority, mk->v->cfg->name);
+	r->sessions = mk->m->count.sessions;
+}
+
+/*
+ * Device names are unique only inside a network namespace. If a device of this router is attached, what has its name here must be
+ * that device; otherwise this call was made in another namespace and would write wrong numbers.
+ */
+static int check_namespace(struct maker *mk, const struct svr_view_zone *z, const struct svr_netdev *d)
+{
+	const char *router = mk->v->router->name;
+	uint32_t prog_id = 0, ifindex;
+	struct svr_attached a;
+	bool pinned;
+
+	ifindex = svr_attach_link_ifindex(router, z->device, &pinned, &prog_id);
+	if (!ifindex)
+		return 0;
+	if (d->ifindex == ifindex && !svr_attach_query(NULL, d, &a) && a.prog_id == prog_id)
+		return 0;
+	return svr_cli_error(mk->cli, -EXDEV, "device %s of router %s is attached, but not in this network namespace; enter its namespace first: "
+			     "nsenter --net=/run/netns/NAME svr ...", z->device, router);
+}
+
+static int make_zones(struct maker *mk)
+{
+	static const uint8_t mss_modes[] = { [SVR_CFG_MSS_DISABLED] = 0, [SVR_CFG_MSS_AUTOMATIC] = 1, [SVR_CFG_MSS_FIXED] = 2 };
+
+	for (unsigned int i = 0; i < mk->v->n_zones; i++) {
+		const struct svr_view_zone *z = &mk->v->zones[i];
+		const struct svr_cfg_if_address *a = &z->address[0];
+		struct svr_zone *to = &mk->p->zones[mk->p->zone_slot[i]];
+		struct svr_cfg_prefix prefix = { .addr = a->ip_address, .len = a->prefix_length };
+		struct svr_vlan_key vlan = {};
+		struct svr_netdev d;
+		int err;
+
+		err = svr_netdev_get(z->device, &d);
+		if (err && err != -ENODEV)
+			return svr_cli_error(mk->cli, err, "%s: cannot ask the kernel for it: %s", z->device, strerror(-err));
+		err = check_namespace(mk, z, &d);
+		if (err)
+			return err;
+		to->ifindex = d.ifindex;
+		memcpy(to->mac, d.mac, sizeof(to->mac));
+		to->vlan = z->vlan;
+		to->role = z->role == SVR_CFG_ROLE_WAN ? SVR_ROLE_WAN : SVR_ROLE_LAN;
+		to->enforced_mss = mss_modes[z->enforced_mss_mode];
+		to->mss = z->enforced_mss;
+		to->mtu = z->mtu;
+		to->prefix_len = bits128(&prefix);
+		memcpy(to->addr, a->ip_address.bytes, sizeof(to->addr));
+		if (a->gateway.family)
+			memcpy(to->gateway, a->gateway.bytes, sizeof(to->gateway));
+		put_name(to->name, z->interface);
+		put_name(to->device, z->device);
+		vlan.ifindex = d.ifindex;
+		vlan.vlan = z->vlan;
+		if (z->vlan && d.ifindex && svr_keyed_add(&mk->p->vlans, &vlan, &mk->p->zone_slot[i]))
+			return svr_cli_error(mk->cli, -ENOMEM, "out of memory");
+	}
+	return 0;
+}
+
+static void make_tenants(struct maker *mk)
+{
+	for (unsigned int i = 0; i < mk->v->n_tenants; i++) {
+		struct svr_tenant *to = &mk->p->tenants[mk->p->tenant_slot[i]];
+
+		put_name(to->name, mk->v->tenants[i].name);
+		frag_add(&to->frag, SVR_TLV_TENANT, to->name);
+	}
+}
+
+static void make_policies(struct maker *mk)
+{
+	static const uint8_t ciphers[] = { [SVR_CFG_AES_CBC_128] = SVR_CIPHER_AES_CBC_128, [SVR_CFG_AES_CBC_256] = SVR_CIPHER_AES_CBC_256 };
+	static const uint8_t hmacs[] = {
+		[SVR_CFG_HMAC_SHA1] = SVR_HMAC_SHA1, [SVR_CFG_HMAC_SHA256] = SVR_HMAC_SHA256,
+		[SVR_CFG_HMAC_SHA256_128] = SVR_HMAC_SHA256_128, [SVR_CFG_HMAC_SHA384] = SVR_HMAC_SHA384,
+		[SVR_CFG_HMAC_SHA512] = SVR_HMAC_SHA512,
+	};
+	static const uint8_t modes[] = {
+		[SVR_CFG_HMAC_DISABLED] = SVR_HMAC_MODE_DISABLED, [SVR_CFG_HMAC_REGULAR] = SVR_HMAC_MODE_REGULAR,
+		[SVR_CFG_HMAC_TIME_BASED] = SVR_HMAC_MODE_TIME_BASED,
+	};
+
+	for (unsigned int i = 0; i < mk->v->n_policies; i++) {
+		const struct svr_cfg_policy *from = &mk->v->policies[i];
+		struct svr_policy *to = &mk->p->policies[mk->p->policy_slot[i]];
+
+		put_name(to->name, from->name);
+		to->encrypt = from->encrypt;
+		to->hmac_mode = modes[from->hmac_mode];
+		to->cipher = from->encrypt ? ciphers[from->encryption_cipher] : SVR_CIPHER_NONE;
+		to->hmac = from->hmac_mode == SVR_CFG_HMAC_DISABLED ? SVR_HMAC_NONE : hmacs[from->hmac_cipher];
+		to->clear = !from->encrypt && from->hmac_mode == SVR_CFG_HMAC_DISABLED;
+	}
+}
+
+static void make_peers(struct maker *mk)
+{
+	for (unsigned int i = 0; i < mk->v->n_peers; i++) {
+		struct svr_peer *to = &mk->p->peers[mk->p->peer_slot[i]];
+
+		put_name(to->name, mk->v->peers[i].name);
+		put_name(to->common_name, mk->v->peers[i].peering_common_name);
+	}
+}
+
+static int make_paths(struct maker *mk)
+{
+	char text[SVR_CFG_ADDR_STRLEN];
+
+	for (unsigned int i = 0; i < mk->v->n_paths; i++) {
+		const struct svr_view_path *from = &mk->v->paths[i];
+		struct svr_path *to = &mk->p->paths[mk->p->path_slot[i]];
+		struct svr_addr_key key = {};
+
+		to->peer = mk->p->peer_slot[from->peer];
+		to->zone = mk->p->zone_slot[from->zone];
+		memcpy(to->local, from->local_address.bytes, sizeof(to->local));
+		memcpy(to->remote, from->remote_address.bytes, sizeof(to->remote));
+		to->local_lo = from->local_ports.start_port;
+		to->local_hi = from->local_ports.end_port;
+		to->remote_lo = from->remote_ports.start_port;
+		to->remote_hi = from->remote_ports.end_port;
+		to->parity = from->parity;
+		to->vector = from->cost;
+		snprintf(to->name, sizeof(to->name), "%s", from->name);
+		frag_add(&to->frag, SVR_TLV_SOURCE_ROUTER, mk->p->router.common_name);
+		frag_add(&to->frag, SVR_TLV_PATH_ID, svr_config_addr_print(&from->local_address, text));
+		key.zone = to->zone;
+		memcpy(key.addr, to->remote, sizeof(key.addr));
+		if (svr_keyed_add(&mk->p->path_by_addr, &key, &mk->p->path_slot[i]))
+			return svr_cli_error(mk->cli, -ENOMEM, "out of memory");
+	}
+	return 0;
+}
+
+static void make_timeouts(const struct svr_view_service *from, struct svr_service *to)
+{
+	bool tcp = false, udp = false, other = false;
+
+	to->timeout_ms[0] = SVR_CFG_TIMEOUT_TCP_MS;
+	to->timeout_ms[1] = SVR_CFG_TIMEOUT_UDP_MS;
+	to->timeout_ms[2] = SVR_CFG_TIMEOUT_ICMP_MS;
+	to->initial_timeout_ms = SVR_CFG_TIMEOUT_INITIAL_MS;
+	for (unsigned int i = 0; i < from->n_transport; i++) {
+		const struct svr_view_transport *t = &from->transport[i];
+
+		/* All rows of a protocol agree */
+		if (t->protocol == SVR_CFG_PROTO_TCP && !tcp) {
+			tcp = true;
+			to->timeout_ms[0] = t->timeout_ms;
+			to->initial_timeout_ms = t->initial_timeout_ms;
+		} else if (t->protocol == SVR_CFG_PROTO_UDP && !udp) {
+			udp = true;
+			to->timeout_ms[1] = t->timeout_ms;
+			if (!tcp)
+				to->initial_timeout_ms = t->initial_timeout_ms;
+		} else if (t->protocol == SVR_CFG_PROTO_ICMP && !other) {
+			other = true;
+			to->timeout_ms[2] = t->timeout_ms;
+		}
+	}
+}
+
+static void make_route(struct maker *mk, const struct svr_view_service *from, struct svr_service *to)
+{
+	const struct svr_view_route *r;
+
+	if (from->route < 0)
+		return;
+	r = &mk->v->routes[from->route];
+	if (r->kind == SVR_VIEW_ROUTE_LOCAL) {
+		to->route_kind = SVR_ROUTE_LOCAL;
+		to->zone = mk->p->zone_slot[r->zone];
+		if (r->gateway.family)
+			memcpy(to->gateway, r->gateway.bytes, sizeof(to->gateway));
+		return;
+	}
+	to->route_kind = SVR_ROUTE_PEER;
+	for (unsigned int i = 0; i < r->n_path && i < SVR_MAX_ROUTE_PATHS; i++)
+		to->path[to->paths++] = mk->p->path_slot[r->path[i]];
+}
+
+static int make_services(struct maker *mk)
+{
+	for (unsigned int i = 0; i < mk->v->n_services; i++) {
+		const struct svr_view_service *from = &mk->v->services[i];
+		struct svr_service *to = &mk->p->services[mk->p->service_slot[i]];
+
+		put_name(to->name, from->cfg->name);
+		to->policy = mk->p->policy_slot[from->policy];
+		make_timeouts(from, to);
+		make_route(mk, from, to);
+		if (!from->any_transport && from->n_transport > SVR_MAX_TRANSPORTS)
+			return svr_cli_error(mk->cli, -E2BIG, "service %s: %u transport rows, %d fit", to->name, from->n_transport,
+					     SVR_MAX_TRANSPORTS);
+		for (unsigned int t = 0; !from->any_transport && t < from->n_transport; t++) {
+			to->transport[t].proto = (uint8_t)from->transport[t].protocol;
+			to->transport[t].port_lo = from->transport[t].ports.start_port;
+			to->transport[t].port_hi = from->transport[t].ports.end_port;
+			to->transports++;
+		}
+		frag_add(&to->frag, SVR_TLV_SERVICE, to->name);
+		frag_add(&to->frag, SVR_TLV_POLICY, mk->v->policies[from->policy].name);
+	}
+	return 0;
+}
+
+/* ---- objects in hashes and tries ----------------------------------------------------------------------- */
+
+static int add_tenant_prefix(struct maker *mk, uint32_t zone, const struct svr_cfg_prefix *prefix, uint32_t tenant)
+{
+	struct svr_tenant_key key = { .prefixlen = ZONE_BITS, .zone = htonl(zone) };
+
+	if (prefix) {
+		key.prefixlen += bits128(prefix);
+		memcpy(key.addr, prefix->addr.bytes, sizeof(key.addr));
+	}
+	return svr_keyed_add(&mk->p->tenant_lpm, &key, &tenant);
+}
+
+/* The tenant of an interface holds for all sources that no tenant prefix covers, not only for its own subnet. */
+static int make_tenant_lpm(struct maker *mk)
+{
+	int err = 0;
+
+	for (unsigned int i = 0; i < mk->v->n_zones && !err; i++) {
+		const struct svr_view_zone *z = &mk->v->zones[i];
+		uint32_t zone = mk->p->zone_slot[i], tenant = z->tenant < 0 ? 0 : mk->p->tenant_slot[z->tenant];
+		bool shadow = false, ipv4 = false;
+
+		if (tenant)
+			err = add_tenant_prefix(mk, zone, NULL, tenant);
+		for (unsigned int t = 0; t < z->n_tenant_prefixes && !err; t++) {
+			const struct svr_cfg_tenant_prefix *from = &z->tenant_prefixes[t];
+
+			err = add_tenant_prefix(mk, zone, &from->source_address, mk->p->tenant_slot[from->tenant_index]);
+			shadow = shadow || shadows_ipv4(&from->source_address);
+			ipv4 = ipv4 || (from->source_address.addr.family == 4 && !from->source_address.len);
+		}
+		/* "::/0" is about IPv6 */
+		if (!err && shadow && !ipv4)
+			err = add_tenant_prefix(mk, zone, &all_ipv4, tenant);
+	}
+	return err ? svr_cli_error(mk->cli, err, "out of memory") : 0;
+}
+
+/* Longest prefix of @service that covers @prefix, in bits; -1: none does. */
+static int cover(const struct svr_cfg_service *service, const struct svr_cfg_prefix *prefix)
+{
+	int best = -1;
+
+	for (unsigned int i = 0; i < service->n_address; i++) {
+		const struct svr_cfg_prefix *p = &service->address[i];
+
+		if (p->len <= prefix->len && p->len > best && svr_config_prefix_has(p, &prefix->addr))
+			best = p->len;
+	}
+	return best;
+}
+
+static int add_service_prefix(struct maker *mk, const struct svr_cfg_prefix *prefix)
+{
+	struct svr_service_key key = { .prefixlen = bits128(prefix) };
+	int len[SVR_MAX_SVC_PER_PREFIX];
+	struct svr_service_set set = {};
+	char text[SVR_CFG_PREFIX_STRLEN];
+
+	memcpy(key.addr, prefix->addr.bytes, sizeof(key.addr));
+	for (unsigned int i = 0; i < mk->v->n_services; i++) {
+		int bits = cover(mk->v->services[i].cfg, prefix);
+		unsigned int at;
+
+		if (bits < 0)
+			continue;
+		if (set.count == SVR_MAX_SVC_PER_PREFIX)
+			return svr_cli_error(mk->cli, -E2BIG, "more than %d services compete for %s, service %s among them; give them addresses of "
+					     "their own", SVR_MAX_SVC_PER_PREFIX, svr_config_prefix_print(prefix, text),
+					     mk->v->services[i].cfg->name);
+		/* most specific first; equal ones stay in the order of the configuration */
+		for (at = set.count; at && len[at - 1] < bits; at--) {
+			len[at] = len[at - 1];
+			set.id[at] = set.id[at - 1];
+		}
+		len[at] = bits;
+		set.id[at] = (uint16_t)mk->p->service_slot[i];
+		set.count++;
+	}
+	if (svr_keyed_add(&mk->p->service_lpm, &key, &set))
+		return svr_cli_error(mk->cli, -ENOMEM, "out of memory");
+	return 0;
+}
+
+static int make_service_lpm(struct maker *mk)
+{
+	bool shadow = false;
+	int err = 0;
+
+	for (unsigned int i = 0; i < mk->v->n_services; i++) {
+		const struct svr_cfg_service *s = mk->v->services[i].cfg;
+
+		for (unsigned int a = 0; a < s->n_address && !err; a++) {
+			err = add_service_prefix(mk, &s->address[a]);
+			shadow = shadow || shadows_ipv4(&s->address[a]);
+		}
+	}
+	if (!err && shadow)
+		err = add_service_prefix(mk, &all_ipv4);
+	if (!err)
+		svr_keyed_seal(&mk->p->service_lpm);
+	if (!err && mk->p->service_lpm.n > SVR_MAX_PREFIXES)
+		err = svr_cli_error(mk->cli, -E2BIG, "the services have %u prefixes, %d fit", mk->p->service_lpm.n, SVR_MAX_PREFIXES);
+	return err;
+}
+
+static int make_access(struct maker *mk)
+{
+	for (unsigned int i = 0; i < mk->v->n_services; i++) {
+		const struct svr_cfg_service *s = mk->v->services[i].cfg;
+
+		for (unsigned int a = 0; a < s->n_access_policy; a++) {
+			const struct svr_access_key key = { mk->p->service_slot[i],
+							    mk->p->tenant_slot[s->access_policy[a].tenant_index] };
+			uint32_t allow = s->access_policy[a].permission == SVR_CFG_ALLOW;
+
+			if (svr_keyed_add(&mk->p->access, &key, &allow))
+				return svr_cli_error(mk->cli, -ENOMEM, "out of memory");
+		}
+	}
+	svr_keyed_seal(&mk->p->access);
+	if (mk->p->access.n > SVR_MAX_ACCESS)
+		return svr_cli_error(mk->cli, -E2BIG, "there are %u access policies, %d fit", mk->p->access.n, SVR_MAX_ACCESS);
+	return 0;
+}
+
+static int add_name(struct maker *mk, enum svr_name_kind kind, const char *name, uint32_t slot)
+{
+	struct svr_name_key key = { .kind = kind };
+
+	put_name(key.name, name);
+	return svr_keyed_add(&mk->p->names, &key, &slot);
+}
+
+static int make_names(struct maker *mk)
+{
+	const struct svr_router_view *v = mk->v;
+	const struct svr_plan *p = mk->p;
+	int err = 0;
+
+	for (unsigned int i = 0; i < v->n_tenants && !err; i++)
+		err = add_name(mk, SVR_KIND_TENANT, v->tenants[i].name, p->tenant_slot[i]);
+	for (unsigned int i = 0; i < v->n_services && !err; i++)
+		err = add_name(mk, SVR_KIND_SERVICE, v->services[i].cfg->name, p->service_slot[i]);
+	for (unsigned int i = 0; i < v->n_policies && !err; i++)
+		err = add_name(mk, SVR_KIND_POLICY, v->policies[i].name, p->policy_slot[i]);
+	for (unsigned int i = 0; i < v->n_peers && !err; i++)
+		err = add_name(mk, SVR_KIND_PEER, v->peers[i].peering_common_name, p->peer_slot[i]);
+	return err ? svr_cli_error(mk->cli, err, "out of memory") : 0;
+}
+
+/* ---- the plan ------------------------------------------------------------------------------------------ */
+
+int svr_plan_make(struct svr_cli *cli, const struct svr_mapset *m, const struct svr_router_view *view, struct svr_plan **out)
+{
+	struct svr_plan *p = calloc(1, sizeof(*p));
+	struct maker mk = { cli, m, view, p };
+	int err = -ENOMEM;
+
+	if (!p)
+		return svr_cli_error(cli, err, "out of memory");
+	svr_keyed_init(&p->vlans, sizeof(struct svr_vlan_key), sizeof(uint32_t));
+	svr_keyed_init(&p->tenant_lpm, sizeof(struct svr_tenant_key), sizeof(uint32_t));
+	svr_keyed_init(&p->service_lpm, sizeof(struct svr_service_key), sizeof(struct svr_service_set));
+	svr_keyed_init(&p->access, sizeof(struct svr_access_key), sizeof(uint32_t));
+	svr_keyed_init(&p->names, sizeof(struct svr_name_key), sizeof(uint32_t));
+	svr_keyed_init(&p->path_by_addr, sizeof(struct svr_addr_key), sizeof(uint32_t));
+	p->zones = calloc(m->count.zones, sizeof(*p->zones));
+	p->tenants = calloc(m->count.tenants, sizeof(*p->tenants));
+	p->services = calloc(m->count.services, sizeof(*p->services));
+	p->policies = calloc(m->count.policies, sizeof(*p->policies));
+	p->peers = calloc(m->count.peers, sizeof(*p->peers));
+	p->paths = calloc(m->count.paths, sizeof(*p->paths));
+	if (!p->zones || !p->tenants || !p->services || !p->policies || !p->peers || !p->paths) {
+		svr_cli_error(cli, err, "out of memory");
+		goto out;
+	}
+	err = number_all(&mk);
+	if (err)
+		goto out;
+	make_router(&mk);
+	make_tenants(&mk);
+	make_policies(&mk);
+	make_peers(&mk);
+	err = make_zones(&mk);
+	if (!err)
+		err = make_paths(&mk);
+	if (!err)
+		err = make_services(&mk);
+	if (!err)
+		err = make_tenant_lpm(&mk);
+	if (!err)
+		err = make_service_lpm(&mk);
+	if (!err)
+		err = make_access(&mk);
+	if (!err)
+		err = make_names(&mk);
+	svr_keyed_seal(&p->vlans);
+	svr_keyed_seal(&p->tenant_lpm);
+	svr_keyed_seal(&p->names);
+	svr_keyed_seal(&p->path_by_addr);
+	if (!err && p->tenant_lpm.n > SVR_MAX_PREFIXES)
+		err = svr_cli_error(cli, -E2BIG, "there are %u tenant prefixes, %d fit", p->tenant_lpm.n, SVR_MAX_PREFIXES);
+out:
+	if (err) {
+		svr_plan_free(p);
+		p = NULL;
+	}
+	*out = p;
+	return err;
+}
+
+uint32_t svr_plan_zone(const struct svr_plan *p, unsigned int index)
+{
+	return p->zone_slot[index];
+}
+
+void svr_plan_free(struct svr_plan *p)
+{
+	if (!p)
+		return;
+	free(p->zones);
+	free(p->tenants);
+	free(p->services);
+	free(p->policies);
+	free(p->peers);
+	free(p->paths);
+	free(p->zone_slot);
+	free(p->tenant_slot);
+	free(p->service_slot);
+	free(p->policy_slot);
+	free(p->peer_slot);
+	free(p->path_slot);
+	svr_keyed_free(&p->vlans);
+	svr_keyed_free(&p->tenant_lpm);
+	svr_keyed_free(&p->service_lpm);
+	svr_keyed_free(&p->access);
+	svr_keyed_free(&p->names);
+	svr_keyed_free(&p->path_by_addr);
+	free(p);
+}
+
+/* ---- writing ------------------------------------------------------------------------------------------- */
+
+/*
+ * One object. Readers run meanwhile, so the byte at @guard, without which they leave the object alone or take the safe way, is
+ * zero while the rest is written.
+ */
+static void put(void *slot, const void *wanted, size_t size, size_t guard)
+{
+	uint8_t *to = slot;
+	const uint8_t *from = wanted;
+
+	if (!memcmp(to, from, size))
+		return;
+	__atomic_store_n(&to[guard], 0, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	memcpy(to, from, guard);
+	memcpy(to + guard + 1, from + guard + 1, size - guard - 1);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	__atomic_store_n(&to[guard], from[guard], __ATOMIC_RELAXED);
+}
+
+/* @alive: write objects that exist, otherwise empty the slots of those that do not. */
+static void put_all(const struct svr_mapset *m, const struct svr_plan *p, bool alive)
+{
+#define PUT(field, type, guard)                                                                             \
+	for (uint32_t i = 1; i < m->count.field; i++) {                                                     \
+		if ((p->field[i].name[0] != 0) == alive)                                                    \
+			put(&m->field[i], &p->field[i], sizeof(struct type), offsetof(struct type, guard)); \
+	}
+	PUT(zones, svr_zone, role)
+	PUT(tenants, svr_tenant, name)
+	/* clear = 0 hands the packet to the worker, which reads all of it or drops */
+	PUT(policies, svr_policy, clear)
+	PUT(peers, svr_peer, name)
+	PUT(paths, svr_path, name)
+	PUT(services, svr_service, route_kind)
+#undef PUT
+}
+
+static void put_router(const struct svr_mapset *m, const struct svr_plan *p)
+{
+	struct svr_router r = p->router;
+
+	r.generation = m->router->generation;
+	if (memcmp(m->router, &r, sizeof(r)))
+		memcpy(m->router, &r, sizeof(r));
+}
+
+int svr_plan_write(struct svr_cli *cli, struct svr_mapset *m, const struct svr_plan *p)
+{
+	const struct {
+		const char *name;
+		const struct svr_keyed *wanted;
+		int fd;
+	} maps[] = {
+		{ "svr_access", &p->access, m->fd.access },
+		{ "svr_names", &p->names, m->fd.names },
+		{ "svr_vlans", &p->vlans, m->fd.vlans },
+		{ "svr_path_by_addr", &p->path_by_addr, m->fd.path_by_addr },
+		{ "svr_tenant_lpm", &p->tenant_lpm, m->fd.tenant_lpm },
+		{ "svr_service_lpm", &p->service_lpm, m->fd.service_lpm },
+	};
+	const unsigned int n = sizeof(maps) / sizeof(maps[0]);
+	const char *what;
+	unsigned int i = 0;
+	int err;
+
+	/* A permission that is gone must not outlive the change of what it was given for */
+	what = maps[0].name;
+	err = svr_keyed_prune(maps[0].wanted, maps[0].fd);
+	if (err)
+		goto out;
+	/* Objects first, then the ways to find them; afterwards the other way round */
+	put_router(m, p);
+	put_all(m, p, true);
+	for (i = 0; i < n && !err; i++) {
+		what = maps[i].name;
+		err = svr_keyed_upsert(maps[i].wanted, maps[i].fd);
+	}
+	for (i = n; i > 0 && !err; i--) {
+		what = maps[i - 1].name;
+		err = svr_keyed_prune(maps[i - 1].wanted, maps[i - 1].fd);
+	}
+	if (err)
+		goto out;
+	put_all(m, p, false);
+	__atomic_add_fetch(&m->router->generation, 1, __ATOMIC_RELEASE);
+out:
+	if (err)
+		svr_cli_error(cli, err, "cannot write %s/%s: %s; the configuration is in force in part, apply it again", m->dir, what,
+			      strerror(-err));
+	return err;
+}
+
+int svr_apply_txports(struct svr_cli *cli, const char *router, struct svr_mapset *m, const char *extra)
+{
+	for (uint32_t i = 1; i < m->count.zones; i++) {
+		const struct svr_zone *z = &m->zones[i];
+		uint32_t ifindex = 0, have = 0;
+		bool pinned;
+		int err = 0;
+
+		if (z->name[0]) {
+			ifindex = svr_attach_link_ifindex(router, z->device, &pinned, NULL);
+			if (extra && !strcmp(z->device, extra))
+				ifindex = z->ifindex;
+		}
+		if (bpf_map_lookup_elem(m->fd.txports, &i, &have))
+			have = 0;
+		if (have == ifindex)
+			continue;
+		if (ifindex)
+			err = bpf_map_update_elem(m->fd.txports, &i, &ifindex, BPF_ANY);
+		else
+			err = bpf_map_delete_elem(m->fd.txports, &i);
+		if (err && err != -ENOENT)
+			return svr_cli_error(cli, err, "%s: cannot be made a way out for packets: %s", z->device, strerror(-err));
+	}
+	return 0;
+}

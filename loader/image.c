@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Skeletons of the two XDP programs behind one face. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "sys/mapset.h"
+
+#include "cli.h"
+#include "image.h"
+#include "libbpf_log.h"
+#include "pins.h"
+
+#include "skel/svr_lan.skel.h"
+#include "skel/svr_wan.skel.h"
+
+/* Both skeletons have the same members, but no common type. */
+#define EACH_IMAGE(X) X(SVR_ROLE_LAN, svr_lan) X(SVR_ROLE_WAN, svr_wan)
+
+static int skel_open(enum svr_zone_role role, const struct bpf_object_open_opts *opts, struct svr_image *image)
+{
+	switch (role) {
+#define X(id, name)                                         \
+	case id: {                                          \
+		struct name *s = name##__open_opts(opts);   \
+							    \
+		if (!s)                                     \
+			return -errno;                      \
+		image->skel = s;                            \
+		image->obj = s->obj;                        \
+		return 0;                                   \
+	}
+	EACH_IMAGE(X)
+#undef X
+	default:
+		return -EINVAL;
+	}
+}
+
+static void skel_set_zone(struct svr_image *image, uint32_t zone)
+{
+	switch (image->role) {
+#define X(id, name)                                                  \
+	case id:                                                     \
+		((struct name *)image->skel)->rodata->svr_zone = zone; \
+		break;
+	EACH_IMAGE(X)
+#undef X
+	default:
+		break;
+	}
+}
+
+static void skel_destroy(struct svr_image *image)
+{
+	switch (image->role) {
+#define X(id, name)                                       \
+	case id:                                          \
+		name##__destroy((struct name *)image->skel); \
+		break;
+	EACH_IMAGE(X)
+#undef X
+	default:
+		break;
+	}
+}
+
+/* ABI version that the maps in the kernel were made for; 0: not known yet. */
+static uint32_t pinned_abi(struct svr_image *image)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(image->obj, "svr_router");
+	struct svr_router router = {};
+	uint32_t zero = 0;
+	int fd;
+
+	fd = map ? bpf_obj_get(bpf_map__pin_path(map)) : -1;
+	if (fd < 0)
+		return 0;
+	if (bpf_map_lookup_elem(fd, &zero, &router))
+		router.abi = 0;
+	close(fd);
+	return router.abi;
+}
+
+/*
+ * Takes over a pinned map if it fits. Not left to libbpf, which (before 1.6) refuses every pinned DEVMAP, because the kernel adds a flag
+ * to it, and cannot say what does not fit. A table of another size is as good as ours.
+ */
+static int adopt_map(struct svr_cli *cli, const char *router, struct bpf_map *map, bool *there)
+{
+	const char *name = bpf_map__name(map), *path = bpf_map__pin_path(map);
+	bool sized = !strcmp(name, "svr_flows4") || !strcmp(name, "svr_sessions");
+	struct bpf_map_info info = {};
+	uint32_t len = sizeof(info);
+	int fd, err;
+
+	*there = false;
+	fd = bpf_obj_get(path);
+	if (fd == -ENOENT)
+		return 0;
+	if (fd < 0)
+		return svr_cli_error(cli, fd, "%s: cannot open: %s", path, strerror(-fd));
+	*there = true;
+	err = bpf_obj_get_info_by_fd(fd, &info, &len);
+	if (err) {
+		svr_cli_error(cli, err, "%s: is no map: %s", path, strerror(-err));
+		goto out;
+	}
+	if (info.type != bpf_map__type(map) || info.key_size != bpf_map__key_size(map) ||
+	    info.value_size != bpf_map__value_size(map) || (!sized && info.max_entries != bpf_map__max_entries(map))) {
+		err = svr_cli_error(cli, -EPROTO, "%s: made by another version of svr: type %u, key %u, value %u bytes, %u entries; this one "
+				    "needs %u, %u, %u, %u. Its sessions cannot be taken over; stop svr-worker and svr-keymgr and run: "
+				    "svr --router %s link clean", path, info.type, info.key_size, info.value_size, info.max_entries,
+				    bpf_map__type(map), bpf_map__key_size(map), bpf_map__value_size(map), bpf_map__max_entries(map),
+				    router);
+		goto out;
+	}
+	err = bpf_map__reuse_fd(map, fd);
+	if (!err)
+		err = bpf_map__set_pin_path(map, NULL);
+	if (err)
+		svr_cli_error(cli, err, "%s: cannot be used again: %s", path, strerror(-err));
+out:
+	close(fd);
+	return err;
+}
+
+static int adopt_maps(struct svr_cli *cli, const char *router, struct svr_image *image, bool *fresh)
+{
+	uint32_t abi = pinned_abi(image);
+	struct bpf_map *map;
+	bool there;
+	int err;
+
+	if (abi && abi != SVR_ABI_VERSION)
+		return svr_cli_error(cli, -EPROTO, "the maps of router %s have layout %u, this svr knows %u. Their sessions cannot be taken over; stop "
+				     "svr-worker and svr-keymgr and run: svr --router %s link clean", router, abi, SVR_ABI_VERSION,
+				     router);
+	*fresh = true;
+	bpf_object__for_each_map(map, image->obj) {
+		if (!bpf_map__pin_path(map))
+			continue;
+		err = adopt_map(cli, router, map, &there);
+		if (err)
+			return err;
+		*fresh = *fresh && !there;
+	}
+	return 0;
+}
+
+/* @fresh: no map of the router is there yet */
+static int image_open(struct svr_cli *cli, const char *router, enum svr_zone_role role, struct svr_image *image, bool *fresh)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts);
+	char dir[128];
+	int err;
+
+	memset(image, 0, sizeof(*image));
+	image->role = role;
+	image->prog_fd = -1;
+	svr_libbpf_log_reset();
+	err = svr_mapset_dir(router, dir, sizeof(dir));
+	if (err)
+		return svr_cli_error(cli, err, "%s: not usable as a router name", router);
+	opts.pin_root_path = dir;
+	err = skel_open(role, &opts, image);
+	if (err) {
+		svr_cli_error(cli, err, "cannot read the XDP program inside svr: %s", strerror(-err));
+		svr_libbpf_log_details(cli);
+		return err;
+	}
+	err = adopt_maps(cli, router, image, fresh);
+	if (err)
+		svr_image_close(image);
+	return err;
+}
+
+static int load_failed(struct svr_cli *cli, const char *what, int err)
+{
+	svr_cli_error(cli, err, "the kernel refuses %s: %s%s", what, strerror(-err),
+		      err == -EPERM ? "; run as root (CAP_BPF, CAP_NET_ADMIN), or raise: ulimit -l unlimited" :
+		      err == -ENOMEM ? "; there is not enough memory for the tables" :
+				       "; its reason stands below, more of it with: svr -v ...");
+	svr_libbpf_log_details(cli);
+	return err;
+}
+
+/* The other programs ask for the ABI version first, so the maps are not theirs before it stands there. */
+static int mark_abi(struct svr_image *image)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(image->obj, "svr_router");
+	struct svr_router router = {};
+	uint32_t zero = 0;
+	int err;
+
+	if (!map)
+		return -ENOENT;
+	err = bpf_map_lookup_elem(bpf_map__fd(map), &zero, &router);
+	if (err || router.abi)
+		return err;
+	router.abi = SVR_ABI_VERSION;
+	return bpf_map_update_elem(bpf_map__fd(map), &zero, &router, BPF_ANY);
+}
+
+int svr_image_make_maps(struct svr_cli *cli, const char *router, bool *fresh)
+{
+	struct bpf_program *prog;
+	struct svr_image image;
+	int err;
+
+	*fresh = false;
+	/* Both programs hold all maps */
+	err = image_open(cli, router, SVR_ROLE_LAN, &image, fresh);
+	if (err)
+		return err;
+	bpf_object__for_each_program(prog, image.obj)
+		bpf_program__set_autoload(prog, false);
+	err = bpf_object__load(image.obj);
+	if (err) {
+		load_failed(cli, "the maps", err);
+		goto out;
+	}
+	err = mark_abi(&image);
+	if (err)
+		svr_cli_error(cli, err, "cannot write svr_router: %s", strerror(-err));
+out:
+	if (err && *fresh)
+		svr_pins_remove(router);
+	svr_image_close(&image);
+	return err;
+}
+
+int svr_image_load(struct svr_cli *cli, const char *router, enum svr_zone_role role, uint32_t zone, struct svr_image *out)
+{
+	struct bpf_program *prog;
+	bool fresh;
+	int err;
+
+	err = image_open(cli, router, role, out, &fresh);
+	if (err)
+		return err;
+	skel_set_zone(out, zone);
+	err = bpf_object__load(out->obj);
+	if (err) {
+		load_failed(cli, "the XDP program", err);
+		goto out;
+	}
+	prog = bpf_object__next_program(out->obj, NULL);
+	out->prog_fd = prog ? bpf_program__fd(prog) : -ENOENT;
+	if (out->prog_fd < 0)
+		err = svr_cli_error(cli, out->prog_fd, "there is no program inside the XDP object");
+out:
+	if (err)
+		svr_image_close(out);
+	return err;
+}
+
+void svr_image_close(struct svr_image *image)
+{
+	if (image->skel)
+		skel_destroy(image);
+	image->skel = NULL;
+	image->obj = NULL;
+	image->prog_fd = -1;
+}

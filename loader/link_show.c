@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* `svr link show`: interfaces of the router and the programs on them. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <json-c/json_object.h>
+
+#include <svr/stats.h>
+
+#include "attach.h"
+#include "cli.h"
+#include "netdev.h"
+#include "process.h"
+#include "state.h"
+
+enum { SHOW_DEV };
+const struct svr_arg svr_link_show_args[] = {
+	[SHOW_DEV] = { "dev", "DEV", NULL, false, true, "one device only" },
+	{},
+};
+
+struct show {
+	struct svr_out *o;
+	const struct svr_state *s;
+	const uint64_t *stats;
+	struct json_object *sockets;	/* the worker's answer; NULL: it does not run */
+};
+
+/* Sockets of the worker on @zone; -1: it did not say. XSKMAPs cannot be read. */
+static int sockets_of(const struct show *sh, const char *interface)
+{
+	struct json_object *list, *entry, *name, *queues;
+
+	if (!sh->sockets || !json_object_object_get_ex(sh->sockets, "interfaces", &list) ||
+	    !json_object_is_type(list, json_type_array))
+		return -1;
+	for (size_t i = 0; i < json_object_array_length(list); i++) {
+		entry = json_object_array_get_idx(list, i);
+		if (json_object_object_get_ex(entry, "interface", &name) && json_object_object_get_ex(entry, "sockets", &queues) &&
+		    !strcmp(json_object_get_string(name), interface))
+			return json_object_get_int(queues);
+	}
+	return -1;
+}
+
+static void print_zone(const struct show *sh, uint32_t zone)
+{
+	static const char *const roles[] = { [SVR_ROLE_NONE] = "none", [SVR_ROLE_LAN] = "lan", [SVR_ROLE_WAN] = "wan" };
+	static const unsigned int shown[] = { SVR_STAT_RX_PACKETS, SVR_STAT_FORWARDED, SVR_STAT_TO_WORKER, SVR_STAT_PASSED,
+					      SVR_STAT_DROPPED };
+	static const char *const keys[] = { "rx_packets", "forwarded", "to_worker", "passed", "dropped" };
+	static const char *const titles[] = { "Rx Packets", "Forwarded", "To Worker", "Passed", "Dropped" };
+	const struct svr_zone *z = &sh->s->m.zones[zone];
+	struct svr_attached a = {};
+	struct svr_out *o = sh->o;
+	struct svr_netdev d;
+	bool pinned, here;
+	int sockets;
+
+	here = !svr_netdev_get(z->device, &d) && !svr_attach_query(sh->s->router, &d, &a);
+	svr_attach_link_ifindex(sh->s->router, z->device, &pinned, NULL);
+	svr_out_item_begin(o);
+	svr_out_str(o, "device", "Dev Name", z->device);
+	svr_out_u64(o, "zone", "Zone", zone);
+	svr_out_str(o, "interface", "Intf Name", z->name);
+	svr_out_u64(o, "vlan", "VLAN", z->vlan);
+	svr_out_str(o, "role", "Role", roles[z->role <= SVR_ROLE_WAN ? z->role : 0]);
+	/* A pin without device: it is in another network namespace, or it is gone */
+	svr_out_str(o, "state", "State", a.ours ? "up" : a.mode != SVR_ATTACH_NONE ? "foreign" : pinned && !here ? "elsewhere" :
+					 pinned ? "lost" : "down");
+	svr_out_str(o, "mode", "Mode", a.mode == SVR_ATTACH_NONE ? NULL : svr_attach_mode_name(a.mode));
+	svr_out_u64(o, "program", "Program", a.prog_id);
+	svr_out_str(o, "tag", "Tag", a.tag[0] ? a.tag : NULL);
+	svr_out_u64(o, "queues", "Queues", here ? d.rx_queues : 0);
+	sockets = sockets_of(sh, z->name);
+	if (sockets < 0)
+		svr_out_str(o, "sockets", "Sockets", NULL);
+	else
+		svr_out_u64(o, "sockets", "Sockets", (uint64_t)sockets);
+	for (unsigned int i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
+		svr_out_u64(o, keys[i], titles[i], sh->stats[zone * SVR_STAT_MAX + shown[i]]);
+	svr_out_item_end(o);
+}
+
+int svr_link_show_run(struct svr_cli *cli, const char *const *val)
+{
+	struct json_object *request, *sockets = NULL;
+	struct svr_state s;
+	uint64_t *stats;
+	bool found = false;
+	int err;
+
+	err = svr_state_open(cli, &s);
+	if (err)
+		return err;
+	err = svr_state_percpu(s.m.fd.stats, s.m.count.zones * SVR_STAT_MAX, &stats);
+	if (err) {
+		svr_cli_error(cli, err, "%s/svr_stats: %s", s.m.dir, strerror(-err));
+		goto out;
+	}
+	request = svr_process_request("status");
+	if (svr_process_ask(cli, s.router, "worker", request, &sockets))
+		sockets = NULL;
+	json_object_put(request);
+	svr_out_list_begin(cli->out, NULL, SVR_OUT_TABLE, "no interface is configured");
+	for (uint32_t zone = 1; zone < s.m.count.zones; zone++) {
+		const struct show sh = { cli->out, &s, stats, sockets };
+
+		if (!svr_state_zone(&s, zone) || (val[SHOW_DEV] && strcmp(s.m.zones[zone].device, val[SHOW_DEV])))
+			continue;
+		print_zone(&sh, zone);
+		found = true;
+	}
+	svr_out_list_end(cli->out);
+	if (val[SHOW_DEV] && !found)
+		err = svr_cli_error(cli, -ENODEV, "%s is no device of router %s; see: svr --router %s link show", val[SHOW_DEV], s.router, s.router);
+	json_object_put(sockets);
+	free(stats);
+out:
+	svr_state_close(&s);
+	return err;
+}

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* `svr`: the table of all commands, options, and the one place where a program run ends. */
+#include <dirent.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <svr/maps.h>
+
+#include "lib/name.h"
+#include "sys/log.h"
+
+#include "cli.h"
+#include "libbpf_log.h"
+
+#define SVR_CONFIG_DEFAULT "/etc/svr/authority.json"
+
+/* ---- commands ------------------------------------------------------------------------------------------ */
+
+static int version_run(struct svr_cli *cli, const char *const *val);
+
+static const struct svr_command link_commands[] = {
+	{ "set", "attach an interface to the router, or detach it", svr_link_set_run, svr_link_set_args, NULL, NULL },
+	{ "show", "attached interfaces", svr_link_show_run, svr_link_show_args, NULL, NULL },
+	{ "clean", "remove all that the router has left in the kernel; its sessions end", svr_link_clean_run, NULL, NULL, NULL },
+	{}
+};
+
+static const struct svr_command config_commands[] = {
+	{ "check", "check a configuration file, name every mistake and its place", svr_config_check_run,
+	  svr_config_check_args, NULL, NULL },
+	{ "show", "what the configuration means for one router", svr_config_show_run, svr_config_show_args, NULL, NULL },
+	{ "apply", "give the configuration to the running router, by difference", svr_config_apply_run, NULL, NULL, NULL },
+	{}
+};
+
+static const struct svr_command show_commands[] = {
+	{ "sessions", "sessions, two rows each, or one in detail", svr_show_sessions_run, svr_show_sessions_args, NULL, NULL },
+	{ "peers", "peers and their paths", svr_show_peers_run, svr_show_peers_args, NULL, NULL },
+	{ "drops", "packets that were refused, with the reason", svr_show_drops_run, svr_show_drops_args, NULL, NULL },
+	{ "stats", "counters per interface", svr_show_stats_run, svr_show_stats_args, NULL, NULL },
+	{ "services", "services, who may use them and how they are reached", svr_show_services_run, NULL, NULL, NULL },
+	{ "tenants", "tenants and where their packets come from", svr_show_tenants_run, NULL, NULL, NULL },
+	{ "paths", "peer paths as the data plane sees them", svr_show_paths_run, NULL, NULL, NULL },
+	{ "nexthops", "link-layer addresses in use", svr_show_nexthops_run, NULL, NULL, NULL },
+	{}
+};
+
+static const struct svr_command session_commands[] = {
+	{ "delete", "end sessions", svr_session_delete_run, svr_session_delete_args, NULL, NULL },
+	{}
+};
+
+static const struct svr_command certificate_commands[] = {
+	{ "self-signed", "make a key and a certificate that is signed with it", svr_certificate_self_signed_run,
+	  svr_certificate_self_signed_args, NULL, NULL },
+	{}
+};
+
+static const struct svr_command commands[] = {
+	{ "link", "interfaces", NULL, NULL, link_commands, "show" },
+	{ "config", "configuration", NULL, NULL, config_commands, "show" },
+	{ "show", "state and counters", NULL, NULL, show_commands, NULL },
+	{ "session", "sessions", NULL, NULL, session_commands, NULL },
+	{ "certificate", "keys and certificates", NULL, NULL, certificate_commands, NULL },
+	{ "doctor", "is this machine fit for it? what to do if not", svr_doctor_run, svr_doctor_args, NULL, NULL },
+	{ "version", "version of svr", version_run, NULL, NULL, NULL },
+	{}
+};
+
+static int version_run(struct svr_cli *cli, const char *const *val)
+{
+	(void)val;
+	svr_out_record_begin(cli->out, NULL, NULL);
+	svr_out_note(cli->out, "svr %s", SVR_VERSION);
+	svr_out_str(cli->out, "version", NULL, SVR_VERSION);
+	svr_out_u64(cli->out, "map_abi", NULL, SVR_ABI_VERSION);
+	svr_out_record_end(cli->out);
+	return 0;
+}
+
+/* ---- router -------------------------------------------------------------------------------------------- */
+
+/* A router's name becomes a directory in bpffs, which takes no dots. */
+static bool router_name_ok(const char *name)
+{
+	return svr_name_ok_for_path(name) && !strchr(name, '.');
+}
+
+/* The only router with pinned maps. */
+static int only_router(struct svr_cli *cli)
+{
+	static char name[SVR_NAME_LEN];
+	DIR *d = opendir(SVR_PIN_ROOT);
+	struct dirent *e;
+	unsigned int n = 0;
+
+	while (d && (e = readdir(d))) {
+		if (!router_name_ok(e->d_name))
+			continue;
+		n++;
+		snprintf(name, sizeof(name), "%.*s", SVR_NAME_LEN - 1, e->d_name);
+	}
+	if (d)
+		closedir(d);
+	if (n == 1) {
+		cli->router = name;
+		return 0;
+	}
+	if (n)
+		return svr_cli_usage(cli, "which router? There are %u below " SVR_PIN_ROOT "; use: svr --router NAME ...", n);
+	return svr_cli_usage(cli, "which router? None is running; use: svr --router NAME ... or set SVR_ROUTER");
+}
+
+int svr_cli_router(struct svr_cli *cli, const char **name)
+{
+	int err = 0;
+
+	if (!cli->router)
+		err = only_router(cli);
+	else if (!router_name_ok(cli->router))
+		err = svr_cli_usage(cli, "\"%s\" is no router name; allowed are up to %d of A-Z a-z 0-9 _ -", cli->router,
+				    SVR_NAME_LEN - 1);
+	*name = err ? NULL : cli->router;
+	return err;
+}
+
+/* ---- the end of a run ---------------------------------------------------------------------------------- */
+
+static void print_details_json(const char *details)
+{
+	const char *line = details, *end;
+	bool first = true;
+
+	fputs(",\"details\":[", stdout);
+	for (; (end = strchr(line, '\n')); line = end + 1) {
+		char *text = strndup(line, (size_t)(end - line)), *quoted = text ? svr_out_json_quote(text) : NULL;
+
+		if (quoted)
+			printf("%s%s", first ? "" : ",", quoted);
+		first = first && !quoted;
+		free(quoted);
+		free(text);
+	}
+	fputs("]", stdout);
+}
+
+/* JSON goes to standard output, so that a script reads one place; text goes to standard error. */
+static void print_error(const struct svr_cli *cli)
+{
+	char text[SVR_CLI_ERROR_LEN + SVR_CLI_DETAILS_LEN];
+	char *quoted;
+
+	if (cli->json) {
+		quoted = svr_out_json_quote(cli->error);
+		printf("{\"error\":%s", quoted ? quoted : "\"out of memory\"");
+		if (*cli->details)
+			print_details_json(cli->details);
+		puts("}");
+		free(quoted);
+		return;
+	}
+	snprintf(text, sizeof(text), "%s\n%s", cli->error, cli->details);
+	svr_out_sanitize(text, true);
+	/* "svr link set: ..." and "svr: ..." carry the name already */
+	fprintf(stderr, "%s%s", strncmp(text, "svr ", 4) && strncmp(text, "svr:", 4) ? "svr: " : "", text);
+}
+
+static int finish(struct svr_cli *cli, int result)
+{
+	int err = 0;
+
+	if (result >= 0)
+		err = svr_out_flush(cli->out);
+	if (err)
+		result = svr_cli_error(cli, err, "cannot print the result: %s", strerror(-err));
+	if (result < 0) {
+		if (!*cli->error)
+			svr_cli_error(cli, result, "%s", strerror(-result));
+		print_error(cli);
+		result = cli->usage ? SVR_EXIT_USAGE : SVR_EXIT_FAILED;
+	}
+	if (fflush(stdout) || ferror(stdout))
+		result = result ? result : SVR_EXIT_FAILED;
+	return result;
+}
+
+/* ---- options ------------------------------------------------------------------------------------------- */
+
+enum { OPT_ROUTER = 256, OPT_CONFIG, OPT_FORCE };
+
+static const struct option options[] = {
+	{ "json", no_argument, NULL, 'j' },
+	{ "pretty", no_argument, NULL, 'p' },
+	{ "version", no_argument, NULL, 'V' },
+	{ "verbose", no_argument, NULL, 'v' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "router", required_argument, NULL, OPT_ROUTER },
+	{ "config", required_argument, NULL, OPT_CONFIG },
+	{ "force", no_argument, NULL, OPT_FORCE },
+	{}
+};
+
+/* Options may stand anywhere; "--" ends them. Returns 0, 'h', 'V', or negative errno. */
+static int read_options(struct svr_cli *cli, int argc, char **argv)
+{
+	int c, other = 0, bad = 0;
+	const char *bad_word = NULL;
+
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":jpVvh", options, NULL)) != -1) {
+		switch (c) {
+		case 'j':
+			cli->json = true;
+			break;
+		case 'p':
+			cli->json = true;
+			cli->pretty = true;
+			break;
+		case 'v':
+			cli->verbose = true;
+			break;
+		case 'V':
+		case 'h':
+			other = other ? other : c;
+			break;
+		case OPT_ROUTER:
+			cli->router = optarg;
+			break;
+		case OPT_CONFIG:
+			cli->config = optarg;
+			break;
+		case OPT_FORCE:
+			cli->force = true;
+			break;
+		default:
+			/* go on: -j may still follow and decides how the error looks */
+			if (!bad) {
+				bad = c;
+				bad_word = argv[optind - 1];
+			}
+			break;
+		}
+	}
+	if (bad == ':')
+		return svr_cli_usage(cli, "option %s needs a value", bad_word);
+	if (bad)
+		return svr_cli_usage(cli, "unknown or ambiguous option %s; allowed: -j, -p, -V, -v, -h, --router NAME, "
+				     "--config FILE, --force", bad_word);
+	return other;
+}
+
+int main(int argc, char **argv)
+{
+	static struct svr_cli cli;
+	static char help_word[] = "help", version_word[] = "version";
+	char *help_argv[] = { help_word, NULL, NULL }, *version_argv[] = { version_word, NULL };
+	const char *env;
+	int result, wanted;
+
+	env = getenv("SVR_ROUTER");
+	cli.router = env && *env ? env : NULL;
+	env = getenv("SVR_CONFIG");
+	cli.config = env && *env ? env : SVR_CONFIG_DEFAULT;
+	wanted = read_options(&cli, argc, argv);
+	svr_log_init("svr", cli.verbose ? SVR_LOG_DEBUG : SVR_LOG_WARN);
+	svr_libbpf_log_init(cli.verbose);
+	cli.out = svr_out_new(cli.json, cli.pretty);
+	if (!cli.out) {
+		fputs("svr: out of memory\n", stderr);
+		return SVR_EXIT_FAILED;
+	}
+	argc -= optind;
+	argv += optind;
+	if (wanted < 0) {
+		result = wanted;
+	} else if (wanted == 'V') {
+		result = svr_command_run(&cli, commands, 1, version_argv);
+	} else if (wanted == 'h') {
+		help_argv[1] = argc ? argv[0] : NULL;
+		result = svr_command_run(&cli, commands, argc ? 2 : 1, help_argv);
+	} else {
+		result = svr_command_run(&cli, commands, argc, argv);
+	}
+	result = finish(&cli, result);
+	svr_out_free(cli.out);
+	return result;
+}

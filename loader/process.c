@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Questions to the worker and the key manager. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <json-c/json_object.h>
+
+#include "sys/ctl.h"
+
+#include "cli.h"
+#include "process.h"
+
+struct json_object *svr_process_request(const char *command)
+{
+	struct json_object *request = json_object_new_object(), *word;
+
+	if (!request)
+		return NULL;
+	word = json_object_new_string(command);
+	if (!word || json_object_object_add(request, "command", word)) {
+		json_object_put(word);
+		json_object_put(request);
+		return NULL;
+	}
+	return request;
+}
+
+bool svr_process_runs(const char *router, const char *process)
+{
+	struct json_object *request = svr_process_request("status"), *result = NULL;
+	char reason[SVR_CLI_ERROR_LEN];
+	int err;
+
+	if (!request)
+		return true;
+	err = svr_ctl_call(router, process, request, &result, reason, sizeof(reason));
+	json_object_put(request);
+	json_object_put(result);
+	/* -EREMOTEIO: it runs and does not know the word */
+	return err != -ECONNREFUSED;
+}
+
+int svr_process_ask(struct svr_cli *cli, const char *router, const char *process, struct json_object *request,
+		    struct json_object **result)
+{
+	char reason[SVR_CLI_ERROR_LEN] = "";
+	int err;
+
+	*result = NULL;
+	if (!request)
+		return svr_cli_error(cli, -ENOMEM, "out of memory");
+	err = svr_ctl_call(router, process, request, result, reason, sizeof(reason));
+	/* What the process itself says does not name it */
+	if (err)
+		svr_cli_error(cli, err, "%s%s%s%.800s", err == -EREMOTEIO ? "svr-" : "", err == -EREMOTEIO ? process : "",
+			      err == -EREMOTEIO ? ": " : "", reason);
+	return err;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The other two processes of a router. Loader only. */
+#ifndef SVR_LOADER_PROCESS_H
+#define SVR_LOADER_PROCESS_H
+
+#include <stdbool.h>
+
+struct json_object;
+struct svr_cli;
+
+/* True if "worker" or "keymgr" of @router answers on its control socket, with whatever. */
+bool svr_process_runs(const char *router, const char *process);
+
+/* Asks @process. 0 and the result, or negative errno with the error reported; -ECONNREFUSED if it does not run. */
+int svr_process_ask(struct svr_cli *cli, const char *router, const char *process, struct json_object *request,
+		    struct json_object **result);
+
+/* A request {"command": @command}; NULL: no memory. */
+struct json_object *svr_process_request(const char *command);
+
+#endif
