@@ -1,0 +1,667 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Packets and paths of one peer. Received packets go through fixed stations: shape -> session -> seal -> replay and path -> and only then
+ * anything changes: BFD, keys, verdict. docs/protocol.md section 8.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+
+#include <svr/drops.h>
+
+#include "lib/bytes.h"
+#include "lib/kdf.h"
+#include "lib/peering_internal.h"
+
+enum {
+	PEERING_TTL = 255,			/* RFC 5881 5 */
+	PEERING_DAMPING_RESET = 3,		/* SSR: the longest hold-down so often, then from the start */
+};
+static const int64_t peering_offset_step_ns = (int64_t)SVR_NS_PER_MS; /* a smaller change of the clock offset is not stored */
+
+void svr_peering_log(struct svr_peering *p, bool warn, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	p->ops->log(p->user, warn, text);
+}
+
+static const char *path_name(const struct svr_peering_path *path, char buf[static INET6_ADDRSTRLEN])
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	bool v4 = memcmp(path->config.remote, mapped, sizeof(mapped)) == 0;
+
+	return inet_ntop(v4 ? AF_INET : AF_INET6, path->config.remote + (v4 ? sizeof(mapped) : 0), buf, INET6_ADDRSTRLEN) ? buf : "?";
+}
+
+static void path_save(struct svr_peering_path *path)
+{
+	struct svr_peering *p = path->peering;
+
+	path->state.bfd_state = path->bfd.state;
+	path->state.bfd_diag = path->bfd.diag;
+	path->state.local_discr = path->bfd.local_discr;
+	path->state.remote_discr = path->bfd.remote_discr;
+	path->state.detect_us = path->bfd.detect_us > UINT32_MAX ? UINT32_MAX : (uint32_t)path->bfd.detect_us;
+	path->state.remote_min_rx_us = path->bfd.remote_min_rx_us;
+	p->ops->save_path(p->user, path->number, &path->state);
+}
+
+bool svr_peering_is_open(const struct svr_peering *p, uint64_t now_ns)
+{
+	unsigned int i;
+
+	if (p->keys.tx == SVR_PEERING_NO_SLOT)
+		return true;
+	for (i = 0; i < p->n_paths; i++)
+		if (now_ns < p->paths[i].auth_until_ns)
+			return false;
+	return true;
+}
+
+/* ---- sending ------------------------------------------------------------------------------------------------ */
+
+/* What goes behind the control packet. @confirmed: it is sealed by a key that the peer has proved to have. */
+static void fill(struct svr_peering_path *path, bool sealed, bool confirmed, const struct svr_kex_piece *piece, struct svr_now now,
+		 struct svr_bfdmeta *m)
+{
+	struct svr_peering *p = path->peering;
+	const struct svr_meta_key *own = svr_peering_own_meta(p);
+
+	memset(m, 0, sizeof(*m));
+	m->have = SVR_BFDMETA_HELLO;
+	m->instance = p->config.instance;
+	m->version = SVR_BFDMETA_PROTOCOL;
+	memcpy(m->common_name, p->config.kex.own_name, strnlen(p->config.kex.own_name, SVR_NAME_LEN - 1));
+	if (sealed) {
+		m->have |= SVR_BFDMETA_TIME | SVR_BFDMETA_PATH;
+		m->seq = path->state.tx_seq;
+		m->tx_ns = now.real_ns;
+		m->echo_ns = path->echo_ns;
+		m->echo_rx_ns = path->echo_rx_ns;
+		memcpy(m->sender, path->config.local, sizeof(m->sender));
+		memcpy(m->receiver, path->config.remote, sizeof(m->receiver));
+	}
+	if (piece) {
+		m->have |= SVR_BFDMETA_PIECE;
+		m->piece = *piece;
+		return; /* a piece fills the packet */
+	}
+	if (!confirmed)
+		return;
+	if (own && own->index != p->acked) {
+		m->have |= SVR_BFDMETA_META_KEY;
+		m->meta_index = own->index;
+		memcpy(m->meta_key, own->key, sizeof(m->meta_key));
+	}
+	if (path->ack_due) {
+		m->have |= SVR_BFDMETA_META_KEY_ACK;
+		m->meta_ack = path->ack_due;
+		path->ack_due = 0;
+	}
+}
+
+static void path_send(struct svr_peering_path *path, const struct svr_bfd_packet *pkt, const struct svr_kex_piece *piece,
+		      struct svr_bfdmeta_key *key)
+{
+	struct svr_peering *p = path->peering;
+	struct svr_now now = p->ops->now(p->user);
+	uint8_t bfd[SVR_BFD_LEN], packet[SVR_BFDMETA_PACKET_MAX];
+	struct svr_bfdmeta m;
+	int len;
+
+	/* Strictly rising, also over restarts and when the clock is set back. */
+	path->state.tx_seq = now.real_ns > path->state.tx_seq ? now.real_ns : path->state.tx_seq + 1;
+	path->state.last_tx_ns = now.real_ns;
+	svr_bfd_build(pkt, bfd);
+	fill(path, key != NULL, key && key != &p->pending, piece, now, &m);
+	len = svr_bfdmeta_seal(p->config.crypt, key, bfd, &m, packet, sizeof(packet));
+	path_save(path); /* before the packet leaves: its number is used up */
+	if (len > 0) {
+		path->tx_packets++;
+		p->ops->send(p->user, path->number, packet, (size_t)len);
+	} else {
+		svr_peering_log(p, true, "packet could not be made: %s", strerror(-len));
+	}
+	OPENSSL_cleanse(&m, sizeof(m));
+}
+
+static void path_bfd_send(void *user, const struct svr_bfd_packet *pkt)
+{
+	struct svr_peering_path *path = user;
+
+	path_send(path, pkt, NULL, svr_peering_tx_key(path->peering));
+}
+
+static void path_send_extra(struct svr_peering_path *path, const struct svr_kex_piece *piece, struct svr_bfdmeta_key *key)
+{
+	struct svr_bfd_packet pkt;
+
+	svr_bfd_header(&path->bfd, &pkt);
+	path_send(path, &pkt, piece, key);
+}
+
+void svr_peering_send_all(struct svr_peering *p)
+{
+	unsigned int i;
+
+	for (i = 0; i < p->n_paths; i++)
+		if (p->paths[i].bfd.state == SVR_BFD_UP)
+			path_send_extra(&p->paths[i], NULL, svr_peering_tx_key(p));
+}
+
+/* ---- what the key exchange asks for ------------------------------------------------------------------------- */
+
+static void kex_send(void *user, int number, enum svr_kex_seal seal, const struct svr_kex_piece *piece)
+{
+	struct svr_bfdmeta_key *key = svr_peering_key_for(user, seal);
+	struct svr_peering *p = user;
+	unsigned int i = 0;
+
+	if (seal != SVR_KEX_SEAL_NONE && !key)
+		return;
+	if (number >= 0)
+		i = (unsigned int)number;
+	else
+		while (i < p->n_paths && p->paths[i].bfd.state != SVR_BFD_UP)
+			i++;
+	if (i < p->n_paths)
+		path_send_extra(&p->paths[i], piece, key);
+}
+
+static int kex_random(void *user, void *out, size_t len)
+{
+	struct svr_peering *p = user;
+
+	return p->ops->random(p->user, out, len);
+}
+
+static bool kex_may_compute(void *user, uint64_t now_ns)
+{
+	struct svr_peering *p = user;
+
+	return p->ops->may_compute(p->user, now_ns);
+}
+
+static void kex_log(void *user, bool warn, const char *text)
+{
+	svr_peering_log(user, warn, "%s", text);
+}
+
+static const struct svr_kex_ops kex_ops = {
+	.random = kex_random,
+	.may_compute = kex_may_compute,
+	.index_free = svr_peering_index_free,
+	.send = kex_send,
+	.pending = svr_peering_pending,
+	.confirmed = svr_peering_confirmed,
+	.log = kex_log,
+};
+
+/* ---- verdict ------------------------------------------------------------------------------------------------ */
+
+static enum svr_path_status path_verdict(const struct svr_peering_path *path, struct svr_now now)
+{
+	const struct svr_peering *p = path->peering;
+
+	if (path->bfd.state != SVR_BFD_UP)
+		return SVR_PATH_DOWN;
+	if (!(path->state.flags & SVR_PATH_AUTHENTIC) || p->keys.tx == SVR_PEERING_NO_SLOT || !svr_peering_meta_received(p) ||
+	    now.mono_ns < path->hold_ns)
+		return SVR_PATH_INIT;
+	return SVR_PATH_UP;
+}
+
+/* The only place that sets the status of a path. */
+static void path_set_status(struct svr_peering_path *path, enum svr_path_status status, struct svr_now now)
+{
+	static const char *const names[] = { "unused", "down", "initializing", "in service" };
+	char name[INET6_ADDRSTRLEN];
+
+	if (status == path->state.status)
+		return;
+	svr_peering_log(path->peering, status == SVR_PATH_DOWN && path->state.status == SVR_PATH_UP, "path to %s: %s -> %s",
+			path_name(path, name), names[path->state.status], names[status]);
+	path->state.status = status;
+	path->state.since_ns = now.real_ns;
+	path_save(path);
+}
+
+static bool exchange_under_way(const struct svr_peering *p)
+{
+	return p->kex.x.phase != SVR_KEX_PHASE_NONE && p->kex.x.phase != SVR_KEX_PHASE_DONE;
+}
+
+static void update_security_state(struct svr_peering *p, bool any_up)
+{
+	if (exchange_under_way(p) || p->kex.wanted)
+		return; /* the exchange says how far it is */
+	if (p->keys.tx != SVR_PEERING_NO_SLOT)
+		svr_kex_set_state(&p->kex, svr_peering_meta_received(p) && svr_peering_meta_acked(p) ?
+				  SVR_KEX_STATE_MKEY_EXCH_COMP : SVR_KEX_STATE_MKEY_EXCH_INIT, NULL);
+	else if (!any_up && p->kex.state != SVR_KEX_STATE_CERT_EXCH_FAIL)
+		svr_kex_set_state(&p->kex, SVR_KEX_STATE_BFD_WAIT, NULL);
+}
+
+/* After anything happened: which paths are in service, is a key wanted? */
+static void update(struct svr_peering *p)
+{
+	struct svr_now now = p->ops->now(p->user);
+	bool any_up = false;
+	unsigned int i;
+
+	for (i = 0; i < p->n_paths; i++)
+		any_up = any_up || p->paths[i].bfd.state == SVR_BFD_UP;
+	svr_kex_want(&p->kex, any_up && svr_peering_is_open(p, now.mono_ns), now);
+	update_security_state(p, any_up);
+	for (i = 0; i < p->n_paths; i++) {
+		struct svr_peering_path *path = &p->paths[i];
+
+		if (now.mono_ns >= path->hold_ns)
+			path->hold_ns = 0;
+		path_set_status(path, path_verdict(path, now), now);
+	}
+}
+
+/* ---- changes of BFD ----------------------------------------------------------------------------------------- */
+
+/* A path that was in service failed: how long it has to be up before it is trusted again. */
+static void path_failed(struct svr_peering_path *path)
+{
+	const struct svr_peering_path_config *c = &path->config;
+
+	path->state.down_count++;
+	if (path->hold_down_ms == 0 || !c->damping) {
+		path->hold_down_ms = c->hold_down_ms;
+		return;
+	}
+	path->hold_down_ms = path->hold_down_ms > c->hold_down_max_ms / 2 ? c->hold_down_max_ms : 2 * path->hold_down_ms;
+	if (path->hold_down_ms == c->hold_down_max_ms && ++path->hold_max_hits == PEERING_DAMPING_RESET) {
+		path->hold_down_ms = c->hold_down_ms;
+		path->hold_max_hits = 0;
+	}
+}
+
+static void path_bfd_changed(void *user, enum svr_bfd_state from, enum svr_bfd_state to, const char *why)
+{
+	struct svr_peering_path *path = user;
+	struct svr_peering *p = path->peering;
+	struct svr_now now = p->ops->now(p->user);
+	char name[INET6_ADDRSTRLEN];
+
+	svr_peering_log(p, false, "path to %s: bfd %s -> %s: %s", path_name(path, name), svr_bfd_state_name(from),
+			svr_bfd_state_name(to), why);
+	if (from == SVR_BFD_UP) {
+		svr_kex_buffer_clear(&path->buffer);
+		if (path->state.status == SVR_PATH_UP)
+			path_failed(path);
+	}
+	if (to == SVR_BFD_UP) {
+		path->up_ns = now.mono_ns;
+		path->hold_ns = path->hold_down_ms ? now.mono_ns + path->hold_down_ms * SVR_NS_PER_MS : 0;
+	}
+}
+
+static uint32_t path_bfd_random(void *user)
+{
+	struct svr_peering_path *path = user;
+	uint32_t v = 0;
+
+	/* Jitter only: without randomness it is just not there. */
+	(void)path->peering->ops->random(path->peering->user, &v, sizeof(v));
+	return v;
+}
+
+static const struct svr_bfd_ops bfd_ops = {
+	.send = path_bfd_send,
+	.changed = path_bfd_changed,
+	.random = path_bfd_random,
+};
+
+/* ---- receiving ---------------------------------------------------------------------------------------------- */
+
+/* What is known of a packet before anything is changed by it. */
+struct received {
+	struct svr_bfd_packet bfd;
+	struct svr_bfdmeta_outline outline;
+	struct svr_bfdmeta_key *key;	/* that sealed it; NULL: not authenticated */
+	enum svr_kex_seal seal;
+	struct svr_bfdmeta meta;
+};
+
+static int refuse(struct svr_peering *p, int drop, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static int refuse(struct svr_peering *p, int drop, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(p->reason, sizeof(p->reason), fmt, ap);
+	va_end(ap);
+	return drop;
+}
+
+static int check_shape(const struct svr_peering_path *path, const uint8_t *packet, size_t len, int ttl, struct received *r)
+{
+	int ret = svr_bfd_parse(packet, len, &r->bfd);
+
+	if (!ret && path->config.single_hop && ttl != PEERING_TTL)
+		ret = -SVR_DROP_BFD_TTL;
+	if (!ret)
+		ret = svr_bfd_match(&path->bfd, &r->bfd);
+	if (!ret)
+		ret = svr_bfdmeta_outline(packet, len, r->bfd.length, &r->outline);
+	return ret;
+}
+
+/* Finds out who it is from: verified, or not authenticated at all and listened to only while nobody is known. */
+static int check_seal(struct svr_peering *p, uint8_t *packet, struct received *r, struct svr_now now)
+{
+	bool open = svr_peering_is_open(p, now.mono_ns);
+	int ret = 0;
+
+	r->key = r->outline.sealed ? svr_peering_rx_key(p, r->outline.key_index, &r->seal, now) : NULL;
+	if (!r->key) {
+		r->seal = SVR_KEX_SEAL_NONE;
+		return open ? 0 : -SVR_DROP_BFD_AUTH;
+	}
+	ret = svr_bfdmeta_verify(p->config.crypt, r->key, packet, &r->outline);
+	/* The pending key of an exchange between strangers proves nothing yet. */
+	if (!ret && r->seal == SVR_KEX_SEAL_NEW && !p->kex.x.authenticated && !open)
+		ret = -SVR_DROP_BFD_AUTH;
+	return ret;
+}
+
+static int check_meta(struct svr_peering_path *path, uint8_t *packet, struct received *r)
+{
+	const uint32_t sealed_has = SVR_BFDMETA_HELLO | SVR_BFDMETA_TIME | SVR_BFDMETA_PATH;
+	struct svr_peering *p = path->peering;
+	const struct svr_bfdmeta *m = &r->meta;
+	int ret;
+
+	if (!r->outline.present || (r->outline.sealed && !r->key))
+		return 0; /* plain BFD, or sealed by a key that we have lost */
+	ret = svr_bfdmeta_open(p->config.crypt, r->key, packet, &r->outline, &r->meta);
+	if (ret)
+		return ret;
+	if (r->key && (m->have & sealed_has) != sealed_has)
+		return -SVR_DROP_BFD_METADATA;
+	if ((m->have & SVR_BFDMETA_HELLO) && m->version != SVR_BFDMETA_PROTOCOL)
+		return refuse(p, -SVR_DROP_BFD_METADATA, "peer speaks version %u of the protocol, this is %d", m->version,
+			      SVR_BFDMETA_PROTOCOL);
+	if ((m->have & SVR_BFDMETA_HELLO) && strcmp(m->common_name, p->config.kex.peer_name) != 0)
+		return refuse(p, -SVR_DROP_BFD_SESSION, "peer calls itself %s, expected %s", m->common_name,
+			      p->config.kex.peer_name);
+	if (!r->key)
+		return 0;
+	if (m->seq <= svr_peering_rx_seq(path, r->key->index, r->seal))
+		return -SVR_DROP_BFD_REPLAY;
+	if (memcmp(m->sender, path->config.remote, sizeof(m->sender)) != 0 ||
+	    memcmp(m->receiver, path->config.local, sizeof(m->receiver)) != 0)
+		return refuse(p, -SVR_DROP_BFD_SESSION, "peer's packets are of another path, or an address was translated");
+	return 0;
+}
+
+static void take_time(struct svr_peering_path *path, const struct svr_bfdmeta *m, struct svr_now now)
+{
+	struct svr_peering *p = path->peering;
+	int64_t change_ns;
+
+	path->echo_ns = m->tx_ns;
+	path->echo_rx_ns = now.real_ns;
+	if (!svr_clockoff_add(&p->clock, m->echo_ns, m->echo_rx_ns, m->tx_ns, now))
+		return;
+	change_ns = (int64_t)((uint64_t)p->clock.offset_ns - (uint64_t)p->keys.clock_offset_ns);
+	if (p->keys.offset_valid && change_ns < peering_offset_step_ns && change_ns > -peering_offset_step_ns)
+		return;
+	p->keys.offset_valid = 1;
+	p->keys.clock_offset_ns = p->clock.offset_ns;
+	p->ops->save_keys(p->user, &p->keys);
+}
+
+/* By a confirmed key, or by one that was agreed under a confirmed key. */
+static bool is_authentic(const struct svr_peering *p, const struct received *r)
+{
+	return r->seal == SVR_KEX_SEAL_CURRENT || (r->seal == SVR_KEX_SEAL_NEW && p->kex.x.authenticated);
+}
+
+/* Everything that an authenticated packet says besides BFD itself. */
+static void take_sealed(struct svr_peering_path *path, const struct received *r, struct svr_now now)
+{
+	struct svr_peering *p = path->peering;
+	bool auth_piece = (r->meta.have & SVR_BFDMETA_PIECE) && r->meta.piece.message == SVR_KEX_AUTH_I;
+
+	svr_peering_rx_seq_set(path, r->key->index, r->seal, r->meta.seq);
+	if (!is_authentic(p, r))
+		return;
+	path->state.flags |= SVR_PATH_AUTHENTIC;
+	svr_kex_cancel_unauthenticated(&p->kex);
+	if (r->seal == SVR_KEX_SEAL_CURRENT && !auth_piece)
+		svr_peering_peer_uses(p, r->key->index);
+	take_time(path, &r->meta, now);
+	if (r->meta.instance != path->peer_instance && path->peer_instance)
+		svr_peering_log(p, false, "peer was started anew");
+	path->peer_instance = r->meta.instance;
+	p->reason[0] = '\0';
+}
+
+static void take_meta_keys(struct svr_peering_path *path, const struct received *r, struct svr_now now)
+{
+	const struct svr_meta_key *own = svr_peering_own_meta(path->peering);
+	struct svr_peering *p = path->peering;
+
+	if (r->seal != SVR_KEX_SEAL_CURRENT)
+		return;
+	if ((r->meta.have & SVR_BFDMETA_META_KEY_ACK) && own && r->meta.meta_ack == own->index)
+		p->acked = own->index;
+	if (!(r->meta.have & SVR_BFDMETA_META_KEY))
+		return;
+	path->ack_due = r->meta.meta_index;
+	if (svr_peering_meta_install(p, r->meta.meta_index, r->meta.meta_key, now))
+		path_send_extra(path, NULL, svr_peering_tx_key(p)); /* the peer waits for the acknowledgement */
+}
+
+int svr_peering_receive(struct svr_peering *p, unsigned int number, uint8_t *packet, size_t len, int ttl)
+{
+	struct svr_peering_path *path = &p->paths[number];
+	struct svr_now now = p->ops->now(p->user);
+	uint64_t rekey_count = p->keys.rekey_count;
+	struct received r = { 0 };
+	bool authentic;
+	int ret;
+
+	ret = check_shape(path, packet, len, ttl, &r);
+	if (!ret)
+		ret = check_seal(p, packet, &r, now);
+	if (!ret)
+		ret = check_meta(path, packet, &r);
+	if (ret) {
+		path->drops++;
+		goto out;
+	}
+
+	authentic = is_authentic(p, &r);
+	path->rx_packets++;
+	path->state.last_rx_ns = now.real_ns;
+	if (r.key)
+		take_sealed(path, &r, now);
+	if (!authentic)
+		path->state.flags &= ~(uint32_t)SVR_PATH_AUTHENTIC;
+	svr_bfd_receive(&path->bfd, &r.bfd, now.mono_ns);
+	if (authentic)
+		path->auth_until_ns = now.mono_ns + path->bfd.detect_us * SVR_NS_PER_US;
+	path_save(path);
+	take_meta_keys(path, &r, now);
+	/* RFC 5880's three-way handshake has shown that the peer's address is real; nothing expensive happens before. */
+	if ((r.meta.have & SVR_BFDMETA_PIECE) && path->bfd.state == SVR_BFD_UP)
+		ret = svr_kex_receive(&p->kex, (int)number, &path->buffer, &r.meta.piece, r.seal, now);
+	else if (r.meta.have & SVR_BFDMETA_PIECE)
+		ret = -SVR_DROP_KEX_STATE;
+	if (p->keys.rekey_count != rekey_count)
+		svr_peering_send_all(p); /* a peer key was confirmed: show it, the metadata key comes with it */
+	update(p);
+out:
+	OPENSSL_cleanse(&r.meta, sizeof(r.meta));
+	return ret;
+}
+
+/* ---- for the owner ------------------------------------------------------------------------------------------ */
+
+int svr_peering_new(const struct svr_peering_config *config, const struct svr_peering_ops *ops, void *user, unsigned int n_paths,
+		    const struct svr_peer_keys *saved, struct svr_peering **out)
+{
+	struct svr_peering *p;
+	int ret = -ENOMEM;
+
+	*out = NULL;
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return ret;
+	p->ops = ops;
+	p->user = user;
+	p->config = *config;
+	p->n_paths = n_paths;
+	p->kex_ops = kex_ops;
+	p->kex_ops.dh = ops->dh;
+	p->paths = calloc(n_paths ? n_paths : 1, sizeof(*p->paths));
+	if (!p->paths)
+		goto out;
+	p->direction = svr_direction_number(config->kex.own_name, config->kex.peer_name);
+	ret = svr_kex_init(&p->kex, &p->config.kex, &p->kex_ops, p);
+	if (!ret)
+		ret = svr_peering_keys_restore(p, saved);
+	if (ret)
+		goto out;
+	if (p->keys.tx != SVR_PEERING_NO_SLOT) {
+		p->kex.cert_received = p->kex.cert_acked = true;
+		p->kex.salt_received = p->kex.salt_acked = true;
+	}
+	*out = p;
+	p = NULL;
+out:
+	svr_peering_free(p);
+	return ret;
+}
+
+void svr_peering_free(struct svr_peering *p)
+{
+	unsigned int i;
+
+	if (!p)
+		return;
+	if (p->kex.ops)
+		svr_kex_clear(&p->kex);
+	for (i = 0; p->paths && i < p->n_paths; i++)
+		svr_kex_buffer_clear(&p->paths[i].buffer);
+	free(p->paths);
+	svr_peering_keys_clear(p);
+	free(p);
+}
+
+static int path_owner(const struct svr_peering *p, const struct svr_peering_path_config *config, uint64_t *owner)
+{
+	uint8_t in[SVR_NAME_LEN + 32] = { 0 }, out[32];
+
+	memcpy(in, p->config.kex.peer_name, strnlen(p->config.kex.peer_name, SVR_NAME_LEN));
+	memcpy(in + SVR_NAME_LEN, config->local, 16);
+	memcpy(in + SVR_NAME_LEN + 16, config->remote, 16);
+	if (EVP_Q_digest(NULL, "SHA2-256", NULL, in, sizeof(in), out, NULL) != 1)
+		return -EIO;
+	*owner = svr_get64(out);
+	return 0;
+}
+
+/* Is what was stored young enough that the peer has not noticed our absence? */
+static bool resumable(const struct svr_path_state *saved, struct svr_now now)
+{
+	return saved->bfd_state == SVR_BFD_UP && saved->remote_discr && saved->last_rx_ns <= now.real_ns &&
+	       now.real_ns - saved->last_rx_ns < saved->detect_us * SVR_NS_PER_US;
+}
+
+int svr_peering_set_path(struct svr_peering *p, unsigned int number, const struct svr_peering_path_config *config,
+			 const struct svr_path_state *saved)
+{
+	struct svr_peering_path *path = &p->paths[number];
+	struct svr_now now = p->ops->now(p->user);
+	uint64_t owner, last_rx_ns;
+	uint32_t discr = 0;
+
+	if (path_owner(p, config, &owner))
+		return -EIO;
+	if (saved && saved->owner == owner)
+		path->state = *saved;
+	else
+		saved = NULL;
+	path->peering = p;
+	path->number = number;
+	path->config = *config;
+	path->state.owner = owner;
+	discr = path->state.local_discr;
+	while (!discr)
+		if (p->ops->random(p->user, &discr, sizeof(discr)))
+			return -EIO;
+	svr_bfd_init(&path->bfd, &config->bfd, &bfd_ops, path, discr, now.mono_ns);
+	if (saved && config->enabled && resumable(saved, now)) {
+		last_rx_ns = now.mono_ns - (now.real_ns - saved->last_rx_ns);
+		svr_bfd_resume(&path->bfd, saved->remote_discr, saved->detect_us, saved->remote_min_rx_us, last_rx_ns, now.mono_ns);
+		path->up_ns = now.mono_ns;
+		if (saved->flags & SVR_PATH_AUTHENTIC)
+			path->auth_until_ns = last_rx_ns + saved->detect_us * SVR_NS_PER_US;
+	} else {
+		path->state.flags = 0;
+	}
+	if (!config->enabled)
+		svr_bfd_set_admin_down(&path->bfd, true, now.mono_ns);
+	path_save(path);
+	return 0;
+}
+
+void svr_peering_tick(struct svr_peering *p)
+{
+	struct svr_now now = p->ops->now(p->user);
+	unsigned int i;
+
+	for (i = 0; i < p->n_paths; i++)
+		svr_bfd_tick(&p->paths[i].bfd, now.mono_ns);
+	svr_kex_tick(&p->kex, now);
+	update(p);
+}
+
+uint64_t svr_peering_next(const struct svr_peering *p)
+{
+	uint64_t next_ns = svr_kex_next(&p->kex), at_ns;
+	unsigned int i;
+
+	for (i = 0; i < p->n_paths; i++) {
+		at_ns = svr_bfd_next(&p->paths[i].bfd);
+		if (p->paths[i].hold_ns && p->paths[i].hold_ns < at_ns)
+			at_ns = p->paths[i].hold_ns;
+		if (at_ns < next_ns)
+			next_ns = at_ns;
+	}
+	return next_ns;
+}
+
+void svr_peering_own_keys_changed(struct svr_peering *p)
+{
+	svr_peering_send_all(p);
+	update(p);
+}
+
+int svr_peering_rekey(struct svr_peering *p)
+{
+	struct svr_now now = p->ops->now(p->user);
+
+	if (p->keys.tx == SVR_PEERING_NO_SLOT || svr_peering_is_open(p, now.mono_ns))
+		return -ENOKEY;
+	return svr_kex_rekey(&p->kex, now);
+}

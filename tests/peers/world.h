@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Two routers in one process: their peerings, a clock that only the test moves, what each has stored, and the link between them,
+ * which loses, doubles, delays and swaps as the test says. Everything follows from the seed.
+ */
+#ifndef SVR_TESTS_PEERS_WORLD_H
+#define SVR_TESTS_PEERS_WORLD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/peering.h"
+
+enum { WORLD_PATHS_MAX = 3, WORLD_QUEUE_MAX = 4096 };
+
+struct world;
+
+struct node {
+	struct world *world;
+	int number;			/* 0: "east", the smaller common name; 1: "west" */
+	const char *name;
+	struct svr_peering *peering;	/* NULL: the process does not run */
+	struct svr_crypt *crypt;
+	const struct svr_pki_identity *identity;
+	struct svr_pki_trust *trust;
+	uint16_t group;
+	struct svr_own_keys own;
+	/* what is stored: survives the process */
+	struct svr_peer_keys keys;
+	struct svr_path_state path[WORLD_PATHS_MAX];
+	int64_t clock_ns;		/* real time of this router minus that of the world */
+	uint64_t sent, received, drops[128];
+	unsigned int keys_made;
+	bool quiet;			/* nothing of it gets out */
+};
+
+struct flight {			/* a packet under way */
+	uint64_t at_ns;
+	uint64_t order;
+	int to;
+	unsigned int path;
+	size_t len;
+	uint8_t data[SVR_BFDMETA_PACKET_MAX];
+};
+
+struct world {
+	uint64_t now_ns;
+	uint64_t rng;
+	unsigned int paths;
+	struct svr_bfd_config bfd;
+	uint32_t hold_down_ms;
+	struct node node[2];
+	/* link */
+	unsigned int loss, duplicate;	/* of 1000 packets */
+	uint64_t delay_ns, jitter_ns;	/* jitter above the distance of packets swaps them */
+	bool path_cut[WORLD_PATHS_MAX];
+	/* Each packet sent, before loss; false: it is lost. */
+	bool (*filter)(struct world *w, const struct flight *f, void *arg);
+	void *filter_arg;
+	struct flight *queue;
+	unsigned int queued;
+	uint64_t sent;
+	bool verbose;
+	bool real_dh;			/* libcrypto's Diffie-Hellman */
+};
+
+/* Certificates of both, made once for a test program. */
+void world_identities(void);
+const struct svr_pki_identity *world_identity(int number);
+
+/* Both routers, pinned to each other's fingerprint, not started. */
+struct world *world_new(uint64_t seed, unsigned int paths);
+void world_free(struct world *w);
+uint64_t world_random(struct world *w, uint64_t below);
+
+void node_start(struct node *n);
+void node_stop(struct node *n);			/* killed: what is stored stays */
+void node_forget(struct node *n);		/* the stored state is lost, metadata keys too */
+
+/* Let time pass. */
+void world_run(struct world *w, uint64_t ms);
+/* Until both agree, or @ms have passed. True if they agree. */
+bool world_run_until_agreed(struct world *w, uint64_t ms);
+/* The same keys on both sides, all metadata keys delivered, all paths that are not cut in service. */
+bool world_agreed(const struct world *w);
+/* Why not, for a message. */
+const char *world_describe(const struct world *w);
+
+/* Hands a packet to a router at once; its verdict. */
+int node_receive(struct node *n, unsigned int path, const uint8_t *data, size_t len, int ttl);
+
+extern const struct svr_dh_ops world_dh; /* cheap, insecure, commutative */
+
+#endif
