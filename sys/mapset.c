@@ -117,7 +117,11 @@ static int array_open(struct svr_mapset *m, const char *name, size_t element, bo
 	const struct map_shape want = { BPF_MAP_TYPE_ARRAY, INDEX_SIZE, (uint32_t)element };
 	void *p;
 
-	*fd = map_open(m, name, &want, !writer, count, err, err_len);
+	/*
+	 * Not BPF_F_RDONLY for readers: the kernel takes VM_SHARED from a mapping of a descriptor that cannot write, and then
+	 * refuses to map it. PROT_READ is what keeps readers from writing.
+	 */
+	*fd = map_open(m, name, &want, false, count, err, err_len);
 	if (*fd < 0)
 		return *fd;
 	p = mmap(NULL, array_len(*count, element), writer ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, *fd, 0);
