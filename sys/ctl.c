@@ -24,6 +24,7 @@
 enum {
 	DIR_MODE = 0700,
 	CALL_TIMEOUT_MS = 5000,
+	CONNECT_RETRY_MS = 20,			/* while the server's backlog is full */
 	ANSWER_FIRST = 64 * 1024,		/* bytes that the buffer of an answer starts with */
 	ANSWER_MAX = 256 * 1024 * 1024,		/* bytes; a full session table takes less */
 };
@@ -105,6 +106,21 @@ static int wait_for(int fd, short events, int64_t deadline_ms)
 		n = poll(&p, 1, (int)left);
 	} while (n == 0 || (n < 0 && errno == EINTR));
 	return n < 0 ? -errno : 0;
+}
+
+/* A full backlog says EAGAIN, and nothing tells when there is room again (unix(7)). */
+static int connect_until(int fd, const struct sockaddr_un *addr, int64_t deadline_ms)
+{
+	const struct timespec pause = { .tv_nsec = CONNECT_RETRY_MS * 1000000L };
+
+	while (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0) {
+		if (errno != EAGAIN && errno != EINTR)
+			return errno == ENOENT ? -ECONNREFUSED : -errno;
+		if (now_ms() > deadline_ms)
+			return -ETIMEDOUT;
+		nanosleep(&pause, NULL);
+	}
+	return 0;
 }
 
 static int send_all(int fd, const char *p, size_t len, int64_t deadline_ms)
@@ -213,10 +229,9 @@ int svr_ctl_call(const char *router, const char *process, struct json_object *re
 		ret = -errno;
 		goto out;
 	}
-	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
-		ret = errno == ENOENT ? -ECONNREFUSED : -errno;
+	ret = connect_until(fd, &addr, deadline_ms);
+	if (ret)
 		goto out;
-	}
 	line = json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN);
 	ret = send_all(fd, line, strlen(line), deadline_ms);
 	if (!ret)

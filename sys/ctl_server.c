@@ -58,7 +58,8 @@ struct svr_ctl_server {
 static void client_free(struct client *c)
 {
 	LIST_REMOVE(c, entry);
-	c->server->n_clients--;
+	if (c->server->n_clients-- == CLIENTS_MAX && c->server->listener)
+		evconnlistener_enable(c->server->listener);
 	if (c->deadline)
 		event_free(c->deadline);
 	bufferevent_free(c->bev); /* closes the socket */
@@ -167,10 +168,9 @@ static void client_new(struct evconnlistener *listener, evutil_socket_t fd, stru
 	struct svr_ctl_server *s = arg;
 	struct client *c;
 
-	(void)listener;
 	(void)addr;
 	(void)addr_len;
-	if (!client_allowed(fd) || s->n_clients >= CLIENTS_MAX)
+	if (!client_allowed(fd))
 		goto refuse;
 	c = calloc(1, sizeof(*c));
 	if (!c)
@@ -182,7 +182,8 @@ static void client_new(struct evconnlistener *listener, evutil_socket_t fd, stru
 		goto refuse;
 	}
 	LIST_INSERT_HEAD(&s->clients, c, entry);
-	s->n_clients++;
+	if (++s->n_clients == CLIENTS_MAX)
+		evconnlistener_disable(listener); /* the others wait in the backlog until client_free() */
 	c->deadline = evtimer_new(s->base, client_late, c);
 	if (!c->deadline || evtimer_add(c->deadline, &timeout) < 0) {
 		client_free(c);
@@ -314,10 +315,11 @@ void svr_ctl_server_free(struct svr_ctl_server *s)
 {
 	if (!s)
 		return;
-	while (!LIST_EMPTY(&s->clients))
-		client_free(LIST_FIRST(&s->clients));
 	if (s->listener)
 		evconnlistener_free(s->listener);
+	s->listener = NULL;
+	while (!LIST_EMPTY(&s->clients))
+		client_free(LIST_FIRST(&s->clients));
 	if (s->sock_path[0])
 		unlink(s->sock_path);
 	if (s->pid_fd >= 0) {

@@ -49,14 +49,14 @@ static void log_write(enum svr_log_level level, const char *source, const char *
 	errno = saved_errno; /* for %m */
 	n = vsnprintf(line + len, sizeof(line) - len, fmt, args);
 	if (n > 0)
-		len = len + (size_t)n < sizeof(line) - 1 ? len + (size_t)n : sizeof(line) - 2;
+		len = len + (size_t)n < sizeof(line) ? len + (size_t)n : sizeof(line) - 1;
 	while (len > 0 && line[len - 1] == '\n')
 		len--;
 	/* One event is one line: names and texts from peers must not forge others or drive a terminal. */
 	for (i = 0; i < len; i++)
 		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
 			line[i] = '?';
-	line[len++] = '\n';
+	line[len++] = '\n'; /* in the place of the NUL */
 	/* Nothing to do about a log that cannot be written */
 	if (write(STDERR_FILENO, line, len) < 0)
 		len = 0;
