@@ -181,28 +181,14 @@ static void frag_add(struct svr_meta_frag *f, uint16_t type, const char *text)
 		f->len = (uint16_t)(f->len + n);
 }
 
+/*
+ * IPv4 lies inside the 128-bit space as ::ffff:0:0/96, so in the tries an IPv6 prefix like ::/0 would hold for IPv4 packets, too. The
+ * configuration takes no IPv6 prefixes yet; when it does, each trie needs an entry for ::ffff:0:0/96 that stops this.
+ */
 static uint8_t bits128(const struct svr_cfg_prefix *prefix)
 {
 	return (uint8_t)(prefix->addr.family == 4 ? MAPPED_BITS + prefix->len : prefix->len);
 }
-
-/* True for an IPv6 prefix so short that IPv4 addresses, written as IPv6, lie in it too. */
-static bool shadows_ipv4(const struct svr_cfg_prefix *prefix)
-{
-	static const uint8_t mapped[16] = { [10] = 0xff, [11] = 0xff };
-
-	if (prefix->addr.family != 6 || prefix->len > MAPPED_BITS)
-		return false;
-	for (unsigned int bit = 0; bit < prefix->len; bit++) {
-		if ((prefix->addr.bytes[bit / 8] ^ mapped[bit / 8]) & 0x80 >> bit % 8)
-			return false;
-	}
-	return true;
-}
-
-static const struct svr_cfg_prefix all_ipv4 = {
-	.addr = { .bytes = { [10] = 0xff, [11] = 0xff }, .family = 4 },
-};
 
 /* ---- objects in arrays --------------------------------------------------------------------------------- */
 
@@ -446,7 +432,6 @@ static int make_tenant_lpm(struct maker *mk)
 	for (unsigned int i = 0; i < mk->v->n_zones && !err; i++) {
 		const struct svr_view_zone *z = &mk->v->zones[i];
 		uint32_t zone = mk->p->zone_slot[i], tenant = z->tenant < 0 ? 0 : mk->p->tenant_slot[z->tenant];
-		bool shadow = false, ipv4 = false;
 
 		if (tenant)
 			err = add_tenant_prefix(mk, zone, NULL, tenant);
@@ -454,12 +439,7 @@ static int make_tenant_lpm(struct maker *mk)
 			const struct svr_cfg_tenant_prefix *from = &z->tenant_prefixes[t];
 
 			err = add_tenant_prefix(mk, zone, &from->source_address, mk->p->tenant_slot[from->tenant_index]);
-			shadow = shadow || shadows_ipv4(&from->source_address);
-			ipv4 = ipv4 || (from->source_address.addr.family == 4 && !from->source_address.len);
 		}
-		/* "::/0" is about IPv6 */
-		if (!err && shadow && !ipv4)
-			err = add_tenant_prefix(mk, zone, &all_ipv4, tenant);
 	}
 	return err ? svr_cli_error(mk->cli, err, "out of memory") : 0;
 }
@@ -512,19 +492,14 @@ static int add_service_prefix(struct maker *mk, const struct svr_cfg_prefix *pre
 
 static int make_service_lpm(struct maker *mk)
 {
-	bool shadow = false;
 	int err = 0;
 
 	for (unsigned int i = 0; i < mk->v->n_services; i++) {
 		const struct svr_cfg_service *s = mk->v->services[i].cfg;
 
-		for (unsigned int a = 0; a < s->n_address && !err; a++) {
+		for (unsigned int a = 0; a < s->n_address && !err; a++)
 			err = add_service_prefix(mk, &s->address[a]);
-			shadow = shadow || shadows_ipv4(&s->address[a]);
-		}
 	}
-	if (!err && shadow)
-		err = add_service_prefix(mk, &all_ipv4);
 	if (!err)
 		svr_keyed_seal(&mk->p->service_lpm);
 	if (!err && mk->p->service_lpm.n > SVR_MAX_PREFIXES)

@@ -218,11 +218,10 @@ static void check_program(struct doctor *d, const struct svr_netdev *dev)
 }
 
 /* RX queues of the worker, which must be all of them: a queue without a socket drops. */
-static void check_queues(struct doctor *d, const struct svr_netdev *dev)
+static void check_queues(struct doctor *d, const struct svr_netdev *dev, const char *interface)
 {
-	struct json_object *list, *entry, *name, *sockets;
 	char fix[SVR_CHECK_TEXT];
-	int n = -1;
+	int n;
 
 	d->c.device = dev->name;
 	if (dev->rx_queues > SVR_MAX_QUEUES) {
@@ -230,14 +229,7 @@ static void check_queues(struct doctor *d, const struct svr_netdev *dev)
 		svr_check_add(&d->c, SVR_CHECK_FAIL, "queues", fix, "%u RX queues, the worker takes %d", dev->rx_queues, SVR_MAX_QUEUES);
 		goto out;
 	}
-	if (d->worker && json_object_object_get_ex(d->worker, "interfaces", &list) && json_object_is_type(list, json_type_array)) {
-		for (size_t i = 0; i < json_object_array_length(list); i++) {
-			entry = json_object_array_get_idx(list, i);
-			if (json_object_object_get_ex(entry, "device", &name) && json_object_object_get_ex(entry, "sockets", &sockets) &&
-			    !strcmp(json_object_get_string(name), dev->name))
-				n = json_object_get_int(sockets);
-		}
-	}
+	n = interface ? svr_process_sockets(d->worker, interface) : -1;
 	if (n >= 0 && dev->rx_queues && (unsigned int)n != dev->rx_queues)
 		svr_check_add(&d->c, SVR_CHECK_FAIL, "queues", "restart svr-worker", "%u RX queues, but the worker has %d sockets: packets of the others are dropped",
 			      dev->rx_queues, n);
@@ -280,7 +272,7 @@ static void check_one_device(struct doctor *d, const char *name)
 	const struct svr_router_view *v = d->view.router;
 	struct svr_netdev dev;
 	bool tagged = false;
-	int err;
+	int err, zone;
 
 	d->c.device = name;
 	err = svr_netdev_get(name, &dev);
@@ -295,7 +287,8 @@ static void check_one_device(struct doctor *d, const char *name)
 		tagged = tagged || (v->zones[i].vlan && !strcmp(v->zones[i].device, name));
 	svr_check_device(&d->c, &dev, tagged);
 	check_program(d, &dev);
-	check_queues(d, &dev);
+	zone = v ? svr_view_find_zone(v, name, -1) : -1;
+	check_queues(d, &dev, zone < 0 ? NULL : v->zones[zone].interface);
 	for (unsigned int i = 0; v && i < v->n_zones; i++) {
 		if (!strcmp(v->zones[i].device, name))
 			check_zone(d, &v->zones[i], &dev);

@@ -317,13 +317,15 @@ int svr_link_clean_run(struct svr_cli *cli, const char *const *val)
 	err = svr_cli_router(cli, &c.router);
 	if (err)
 		return err;
-	for (unsigned int i = 0; i < sizeof(processes) / sizeof(processes[0]); i++) {
-		if (svr_process_runs(c.router, processes[i]))
-			return svr_cli_error(cli, -EBUSY, "svr-%s of router %s is running and works with the maps; stop it first", processes[i], c.router);
-	}
 	err = svr_pins_lock(cli, c.router, &lock);
 	if (err)
 		return err;
+	for (unsigned int i = 0; i < sizeof(processes) / sizeof(processes[0]); i++) {
+		if (!svr_process_runs(c.router, processes[i]))
+			continue;
+		close(lock);
+		return svr_cli_error(cli, -EBUSY, "svr-%s of router %s is running and works with the maps; stop it first", processes[i], c.router);
+	}
 	err = svr_pins_each_link(c.router, clean_link, &c);
 	maps = err ? err : svr_pins_remove(c.router);
 	close(lock);

@@ -24,25 +24,8 @@ struct show {
 	struct svr_out *o;
 	const struct svr_state *s;
 	const uint64_t *stats;
-	struct json_object *sockets;	/* the worker's answer; NULL: it does not run */
+	struct json_object *worker;	/* its answer to "status"; NULL: it does not run */
 };
-
-/* Sockets of the worker on @zone; -1: it did not say. XSKMAPs cannot be read. */
-static int sockets_of(const struct show *sh, const char *interface)
-{
-	struct json_object *list, *entry, *name, *queues;
-
-	if (!sh->sockets || !json_object_object_get_ex(sh->sockets, "interfaces", &list) ||
-	    !json_object_is_type(list, json_type_array))
-		return -1;
-	for (size_t i = 0; i < json_object_array_length(list); i++) {
-		entry = json_object_array_get_idx(list, i);
-		if (json_object_object_get_ex(entry, "interface", &name) && json_object_object_get_ex(entry, "sockets", &queues) &&
-		    !strcmp(json_object_get_string(name), interface))
-			return json_object_get_int(queues);
-	}
-	return -1;
-}
 
 static void print_zone(const struct show *sh, uint32_t zone)
 {
@@ -73,7 +56,8 @@ static void print_zone(const struct show *sh, uint32_t zone)
 	svr_out_u64(o, "program", "Program", a.prog_id);
 	svr_out_str(o, "tag", "Tag", a.tag[0] ? a.tag : NULL);
 	svr_out_u64(o, "queues", "Queues", here ? d.rx_queues : 0);
-	sockets = sockets_of(sh, z->name);
+	/* XSKMAPs cannot be read */
+	sockets = svr_process_sockets(sh->worker, z->name);
 	if (sockets < 0)
 		svr_out_str(o, "sockets", "Sockets", NULL);
 	else
@@ -85,7 +69,7 @@ static void print_zone(const struct show *sh, uint32_t zone)
 
 int svr_link_show_run(struct svr_cli *cli, const char *const *val)
 {
-	struct json_object *request, *sockets = NULL;
+	struct json_object *request, *worker = NULL;
 	struct svr_state s;
 	uint64_t *stats;
 	bool found = false;
@@ -100,12 +84,12 @@ int svr_link_show_run(struct svr_cli *cli, const char *const *val)
 		goto out;
 	}
 	request = svr_process_request("status");
-	if (svr_process_ask(cli, s.router, "worker", request, &sockets))
-		sockets = NULL;
+	if (svr_process_ask(cli, s.router, "worker", request, &worker))
+		worker = NULL;
 	json_object_put(request);
 	svr_out_list_begin(cli->out, NULL, SVR_OUT_TABLE, "no interface is configured");
 	for (uint32_t zone = 1; zone < s.m.count.zones; zone++) {
-		const struct show sh = { cli->out, &s, stats, sockets };
+		const struct show sh = { cli->out, &s, stats, worker };
 
 		if (!svr_state_zone(&s, zone) || (val[SHOW_DEV] && strcmp(s.m.zones[zone].device, val[SHOW_DEV])))
 			continue;
@@ -115,7 +99,7 @@ int svr_link_show_run(struct svr_cli *cli, const char *const *val)
 	svr_out_list_end(cli->out);
 	if (val[SHOW_DEV] && !found)
 		err = svr_cli_error(cli, -ENODEV, "%s is no device of router %s; see: svr --router %s link show", val[SHOW_DEV], s.router, s.router);
-	json_object_put(sockets);
+	json_object_put(worker);
 	free(stats);
 out:
 	svr_state_close(&s);

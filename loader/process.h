@@ -15,6 +15,9 @@ bool svr_process_runs(const char *router, const char *process);
 int svr_process_ask(struct svr_cli *cli, const char *router, const char *process, struct json_object *request,
 		    struct json_object **result);
 
+/* AF_XDP sockets that the worker has for network-interface @interface, from its answer to "status"; -1: @answer says nothing. */
+int svr_process_sockets(struct json_object *answer, const char *interface);
+
 /* A request {"command": @command}; NULL: no memory. */
 struct json_object *svr_process_request(const char *command);
 

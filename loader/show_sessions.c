@@ -147,8 +147,12 @@ static uint64_t created(const struct session *x)
 	return x->w ? x->w->created_ns : any(x)->flow.created_ns;
 }
 
-static bool both_seen(const struct session *x)
+/* As the worker sees it: a TCP session is established when both sides have acknowledged something. */
+static bool established(const struct session *x)
 {
+	if (any(x)->key.proto == IPPROTO_TCP)
+		return x->w ? x->w->tcp_lan & x->w->tcp_wan & SVR_TCP_DATA :
+			      x->fwd && x->rev && x->fwd->flow.tcp_seen & x->rev->flow.tcp_seen & SVR_TCP_DATA;
 	if (x->w)
 		return x->w->last_lan_ns && x->w->last_wan_ns;
 	return x->fwd && x->rev && x->fwd->flow.packets && x->rev->flow.packets;
@@ -165,23 +169,26 @@ static const char *state_of(const struct session *x)
 {
 	if (x->w && x->w->state == SVR_SESSION_SETUP)
 		return "SETUP";
-	return closing(x) ? "CLOSING" : both_seen(x) ? "ESTABLISHED" : "INITIAL";
+	return closing(x) ? "CLOSING" : established(x) ? "ESTABLISHED" : "INITIAL";
 }
 
-/* Time until the session goes away if nothing passes, in seconds. */
+/* Time until the worker ends the session if nothing passes, in seconds; a session that closes has none left to speak of. */
 static uint64_t timeout_sec(const struct sessions *c, const struct session *x)
 {
+	const uint32_t none[3] = { SVR_CFG_TIMEOUT_TCP_MS, SVR_CFG_TIMEOUT_UDP_MS, SVR_CFG_TIMEOUT_ICMP_MS };
 	const struct svr_flow *f = &any(x)->flow;
-	uint64_t total_ms, idle_ms, seen = last_seen(x);
-	const struct svr_service *service;
+	unsigned int row = f->proto == IPPROTO_TCP ? 0 : f->proto == IPPROTO_UDP ? 1 : 2;
+	uint64_t total_ms = SVR_CFG_TIMEOUT_INITIAL_MS, idle_ms, seen = last_seen(x);
+	const struct svr_service *service = NULL;
 
-	if (svr_state_service(c->s, f->service)) {
+	if (svr_state_service(c->s, f->service))
 		service = &c->s->m.services[f->service];
-		total_ms = !both_seen(x) ? service->initial_timeout_ms :
-			   service->timeout_ms[f->proto == IPPROTO_TCP ? 0 : f->proto == IPPROTO_UDP ? 1 : 2];
-	} else {
-		total_ms = f->proto == IPPROTO_TCP ? SVR_CFG_TIMEOUT_TCP_MS : SVR_CFG_TIMEOUT_UDP_MS;
-	}
+	if (closing(x))
+		return 0;
+	if (established(x))
+		total_ms = service ? service->timeout_ms[row] : none[row];
+	else if (service)
+		total_ms = service->initial_timeout_ms;
 	idle_ms = c->s->now_ns > seen ? (c->s->now_ns - seen) / NS_PER_MS : 0;
 	return idle_ms < total_ms ? (total_ms - idle_ms) / MS_PER_SEC : 0;
 }
