@@ -70,6 +70,11 @@ SVR_MAP_ARRAY(svr_policies, struct svr_policy, SVR_MAX_POLICIES);
 SVR_MAP_ARRAY(svr_peers, struct svr_peer, SVR_MAX_PEERS);
 SVR_MAP_ARRAY(svr_paths, struct svr_path, SVR_MAX_PATHS);
 SVR_MAP_KEYED(svr_path_by_addr, BPF_MAP_TYPE_HASH, 0, struct svr_addr_key, __u32, SVR_MAX_PATHS);
+/*
+ * Kernels add BPF_F_RDONLY_PROG to a devmap by themselves and refuse it at creation, so libbpf before 1.7 finds that the
+ * pinned map is not the one defined here ("parameter mismatch"). Whoever loads a second object takes the pin by hand:
+ * bpf_obj_get(), bpf_map__reuse_fd(), and bpf_map__set_pin_path(map, NULL) so that libbpf does not compare.
+ */
 SVR_MAP_KEYED(svr_txports, BPF_MAP_TYPE_DEVMAP, 0, __u32, __u32, SVR_MAX_ZONES);
 SVR_MAP_ARRAY(svr_path_state, struct svr_path_state, SVR_MAX_PATHS);
 SVR_MAP_ARRAY(svr_peer_keys, struct svr_peer_keys, SVR_MAX_PEERS);

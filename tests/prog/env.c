@@ -1,0 +1,652 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The router under test: both programs on one set of maps, filled as prog.h draws it, and runs of one packet. */
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <arpa/inet.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "skel/svr_lan.skel.h"
+#include "skel/svr_wan.skel.h"
+#include "tests/prog/prog.h"
+
+#define PIN_DIR "/sys/fs/bpf/test"
+
+/* ---- namespaces and programs --------------------------------------------------------------------------------- */
+
+static void own_namespaces(void)
+{
+	cr_assert(geteuid() == 0, "needs root: loads BPF programs in namespaces of its own");
+	cr_assert(!unshare(CLONE_NEWNS | CLONE_NEWNET), "unshare: %s", strerror(errno));
+	cr_assert(!mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), "private mounts: %s", strerror(errno));
+	cr_assert(!mount("bpf", "/sys/fs/bpf", "bpf", 0, NULL), "mount /sys/fs/bpf: %s", strerror(errno));
+	cr_assert(!mkdir(PIN_DIR, 0700), "mkdir " PIN_DIR ": %s", strerror(errno));
+}
+
+/* Small maps: a test fills few slots, and every test loads its own. */
+static void shrink(struct bpf_object *obj, unsigned int flows)
+{
+	static const struct {
+		const char *name;
+		unsigned int entries;
+	} small[] = {
+		{ "svr_sessions", 16 }, { "svr_nonces", 16 }, { "svr_peer_keys", 16 },
+	};
+	struct bpf_map *map;
+	size_t i;
+
+	for (i = 0; i < sizeof(small) / sizeof(small[0]); i++) {
+		map = bpf_object__find_map_by_name(obj, small[i].name);
+		cr_assert(map && !bpf_map__set_max_entries(map, small[i].entries), "map %s", small[i].name);
+	}
+	map = bpf_object__find_map_by_name(obj, "svr_flows4");
+	cr_assert(map && !bpf_map__set_max_entries(map, flows ? flows : 256), "map svr_flows4");
+}
+
+/* Take the pinned devmap by hand, see svr_txports in bpf/maps.h. */
+static void reuse_txports(struct bpf_object *obj)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(obj, "svr_txports");
+	int fd;
+
+	cr_assert(map);
+	fd = bpf_obj_get(bpf_map__pin_path(map));
+	cr_assert(fd >= 0, "svr_txports is not pinned");
+	cr_assert(!bpf_map__reuse_fd(map, fd) && !bpf_map__set_pin_path(map, NULL));
+	close(fd);
+}
+
+static uint32_t zone_or(uint32_t wanted, uint32_t otherwise)
+{
+	if (wanted == NO_ZONE)
+		return 0;
+	return wanted ? wanted : otherwise;
+}
+
+static char libbpf_words[65536];
+
+/* Kept, and shown only if something fails: the verifier's reason is in here */
+static int libbpf_print(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	size_t used = strlen(libbpf_words);
+
+	if (level == LIBBPF_DEBUG)
+		return 0;
+	if (used + 1024 > sizeof(libbpf_words))
+		used = 0;
+	return vsnprintf(libbpf_words + used, sizeof(libbpf_words) - used, fmt, ap);
+}
+
+struct env *env_open(const struct env_opts *opts)
+{
+	static const struct env_opts defaults;
+	LIBBPF_OPTS(bpf_object_open_opts, open_opts, .pin_root_path = PIN_DIR);
+	struct env *e = calloc(1, sizeof(*e));
+	int err;
+
+	cr_assert(e);
+	if (!opts)
+		opts = &defaults;
+	own_namespaces();
+	libbpf_set_print(libbpf_print);
+
+	e->lan = svr_lan__open_opts(&open_opts);
+	e->wan = svr_wan__open_opts(&open_opts);
+	cr_assert(e->lan && e->wan, "open: %s", libbpf_words);
+	shrink(e->lan->obj, opts->flows);
+	shrink(e->wan->obj, opts->flows);
+	e->lan->rodata->svr_zone = zone_or(opts->lan_zone, LAN);
+	e->wan->rodata->svr_zone = zone_or(opts->wan_zone, WAN);
+	err = svr_lan__load(e->lan);
+	cr_assert(!err, "load svr_lan: %d\n%s", err, libbpf_words);
+	reuse_txports(e->wan->obj);
+	err = svr_wan__load(e->wan);
+	cr_assert(!err, "load svr_wan: %d\n%s", err, libbpf_words);
+	e->prog_fd[PROG_LAN] = bpf_program__fd(e->lan->progs.svr_lan);
+	e->prog_fd[PROG_WAN] = bpf_program__fd(e->wan->progs.svr_wan);
+	e->xsk = socket(AF_XDP, SOCK_RAW, 0);
+	cr_assert(e->xsk >= 0, "AF_XDP socket: %s", strerror(errno));
+	env_reset(e);
+	return e;
+}
+
+void env_close(struct env *e)
+{
+	close(e->xsk);
+	svr_lan__destroy(e->lan);
+	svr_wan__destroy(e->wan);
+	free(e);
+}
+
+/* ---- maps ----------------------------------------------------------------------------------------------------- */
+
+int env_map(struct env *e, const char *name)
+{
+	int fd = bpf_object__find_map_fd_by_name(e->lan->obj, name);
+
+	cr_assert(fd >= 0, "no map %s", name);
+	return fd;
+}
+
+void map_put(struct env *e, const char *name, const void *key, const void *value)
+{
+	int err = bpf_map_update_elem(env_map(e, name), key, value, BPF_ANY);
+
+	cr_assert(!err, "update %s: %s", name, strerror(errno));
+}
+
+void map_del(struct env *e, const char *name, const void *key)
+{
+	int err = bpf_map_delete_elem(env_map(e, name), key);
+
+	cr_assert(!err || errno == ENOENT, "delete from %s: %s", name, strerror(errno));
+}
+
+bool map_get(struct env *e, const char *name, const void *key, void *value)
+{
+	return !bpf_map_lookup_elem(env_map(e, name), key, value);
+}
+
+static void map_clear(struct env *e, const char *name)
+{
+	uint8_t key[128];
+	int fd = env_map(e, name);
+
+	while (!bpf_map_get_next_key(fd, NULL, key))
+		cr_assert(!bpf_map_delete_elem(fd, key), "clear %s: %s", name, strerror(errno));
+}
+
+unsigned int flow_count(struct env *e)
+{
+	struct svr_flow4_key key, *prev = NULL;
+	unsigned int n = 0;
+
+	while (!bpf_map_get_next_key(env_map(e, "svr_flows4"), prev, &key)) {
+		prev = &key;
+		n++;
+	}
+	return n;
+}
+
+static void slot_put(struct env *e, const char *name, uint32_t slot, const void *value)
+{
+	map_put(e, name, &slot, value);
+}
+
+static void name_put(struct env *e, enum svr_name_kind kind, const char *name, uint32_t index)
+{
+	struct svr_name_key key = { .kind = kind };
+
+	memcpy(key.name, name, strlen(name));
+	map_put(e, "svr_names", &key, &index);
+}
+
+static void frag_add(struct svr_meta_frag *frag, uint16_t type, const char *value)
+{
+	size_t len = strlen(value);
+
+	cr_assert(frag->len + 4 + len <= sizeof(frag->tlv), "test bug: fragment too long");
+	put16(frag->tlv + frag->len, type);
+	put16(frag->tlv + frag->len + 2, (uint16_t)len);
+	memcpy(frag->tlv + frag->len + 4, value, len);
+	frag->len = (uint16_t)(frag->len + 4 + len);
+}
+
+static void put_zone(struct env *e, uint32_t id, const char *addr, const char *gateway, uint8_t role, uint16_t vlan)
+{
+	struct svr_zone z = { .ifindex = LO, .vlan = vlan, .role = role, .mtu = 1500, .prefix_len = 96 + 24 };
+	uint32_t ifindex = LO;
+
+	addr_map(z.addr, addr);
+	if (gateway)
+		addr_map(z.gateway, gateway);
+	snprintf(z.name, sizeof(z.name), "zone%u", id);
+	slot_put(e, "svr_zones", id, &z);
+	slot_put(e, "svr_txports", id, &ifindex);
+}
+
+static void put_tenant(struct env *e, uint32_t id, const char *name, const char *prefix, int bits)
+{
+	struct svr_tenant t = {};
+	struct svr_tenant_key key = { .prefixlen = 32 + 96 + (uint32_t)bits, .zone = htonl(LAN) };
+
+	snprintf(t.name, sizeof(t.name), "%s", name);
+	frag_add(&t.frag, SVR_TLV_TENANT, name);
+	slot_put(e, "svr_tenants", id, &t);
+	addr_map(key.addr, prefix);
+	map_put(e, "svr_tenant_lpm", &key, &id);
+	key.zone = htonl(TAGGED);
+	map_put(e, "svr_tenant_lpm", &key, &id);
+	name_put(e, SVR_KIND_TENANT, name, id);
+}
+
+static void put_policy(struct env *e, uint32_t id, const char *name, uint8_t clear)
+{
+	struct svr_policy p = { .clear = clear };
+
+	snprintf(p.name, sizeof(p.name), "%s", name);
+	slot_put(e, "svr_policies", id, &p);
+	name_put(e, SVR_KIND_POLICY, name, id);
+}
+
+static void put_peer(struct env *e, uint32_t id, const char *name, const char *common_name)
+{
+	struct svr_peer p = {};
+
+	snprintf(p.name, sizeof(p.name), "%s", name);
+	snprintf(p.common_name, sizeof(p.common_name), "%s", common_name);
+	slot_put(e, "svr_peers", id, &p);
+	name_put(e, SVR_KIND_PEER, common_name, id);
+}
+
+static void put_path(struct env *e, uint32_t id, uint32_t peer, const char *remote)
+{
+	struct svr_path p = {
+		.peer = peer,
+		.zone = WAN,
+		.local_lo = SVR_PORT_LO,
+		.local_hi = SVR_PORT_HI,
+		.remote_lo = SVR_PORT_LO,
+		.remote_hi = SVR_PORT_HI,
+		.parity = 1,
+	};
+	struct svr_nexthop nh = { .zone = WAN, .valid = 1, .dmac = { 2, 0, 0, 0, 2, 2 }, .smac = { 2, 0, 0, 0, 2, 1 } };
+	struct svr_addr_key key = { .zone = WAN };
+
+	addr_map(p.local, "192.0.2.1");
+	addr_map(p.remote, remote);
+	addr_map(nh.addr, remote);
+	addr_map(key.addr, remote);
+	frag_add(&p.frag, SVR_TLV_SOURCE_ROUTER, "cn-west");
+	frag_add(&p.frag, SVR_TLV_PATH_ID, "192.0.2.1");
+	slot_put(e, "svr_paths", id, &p);
+	slot_put(e, "svr_nexthops", id, &nh);
+	map_put(e, "svr_path_by_addr", &key, &id);
+	path_status(e, id, SVR_PATH_UP, 0);
+}
+
+static void put_neighbour(struct env *e, uint32_t slot, uint32_t zone, const char *addr)
+{
+	struct svr_nexthop nh = { .zone = zone, .valid = 1, .dmac = { 2, 0, 0, 0, 1, 10 }, .smac = { 2, 0, 0, 0, 1, 1 } };
+	struct svr_addr_key key = { .zone = zone };
+
+	addr_map(nh.addr, addr);
+	addr_map(key.addr, addr);
+	slot_put(e, "svr_nexthops", slot, &nh);
+	map_put(e, "svr_neighbours", &key, &slot);
+}
+
+static struct svr_service service(const char *name, uint32_t policy, const char *policy_name, uint8_t route)
+{
+	struct svr_service s = { .policy = policy, .route_kind = route };
+
+	snprintf(s.name, sizeof(s.name), "%s", name);
+	frag_add(&s.frag, SVR_TLV_SERVICE, name);
+	frag_add(&s.frag, SVR_TLV_POLICY, policy_name);
+	if (route == SVR_ROUTE_PEER) {
+		s.paths = 2;
+		s.path[0] = PATH_EAST;
+		s.path[1] = PATH_NORTH;
+	} else if (route == SVR_ROUTE_LOCAL) {
+		s.zone = LAN;
+	}
+	return s;
+}
+
+static void transport(struct svr_service *s, uint8_t proto, uint16_t lo, uint16_t hi)
+{
+	s->transport[s->transports++] = (struct svr_transport){ .port_lo = lo, .port_hi = hi, .proto = proto };
+}
+
+static void put_service(struct env *e, uint32_t id, const struct svr_service *s, bool guests)
+{
+	struct svr_access_key access = { .service = id, .tenant = TENANT_CORP };
+	uint32_t yes = 1, no = 0;
+
+	slot_put(e, "svr_services", id, s);
+	name_put(e, SVR_KIND_SERVICE, s->name, id);
+	map_put(e, "svr_access", &access, &yes);
+	access.tenant = TENANT_GUEST;
+	if (guests)
+		map_put(e, "svr_access", &access, &no); /* an explicit no; without a row it is no as well */
+}
+
+static void put_services(struct env *e)
+{
+	struct svr_service s;
+
+	s = service("web", POLICY_CLEAR, "clear", SVR_ROUTE_PEER);
+	transport(&s, IPPROTO_TCP, 80, 80);
+	transport(&s, IPPROTO_TCP, 8000, 8080);
+	put_service(e, SVC_WEB, &s, true);
+
+	s = service("dns", POLICY_CLEAR, "clear", SVR_ROUTE_PEER);
+	transport(&s, IPPROTO_UDP, 53, 53);
+	put_service(e, SVC_DNS, &s, false);
+
+	s = service("vault", POLICY_SECRET, "secret", SVR_ROUTE_PEER);
+	transport(&s, IPPROTO_TCP, 22, 22);
+	put_service(e, SVC_VAULT, &s, false);
+
+	s = service("any", POLICY_CLEAR, "clear", SVR_ROUTE_PEER);
+	put_service(e, SVC_ANY, &s, false);
+
+	s = service("noroute", POLICY_CLEAR, "clear", SVR_ROUTE_NONE);
+	put_service(e, SVC_NOROUTE, &s, false);
+
+	s = service("local", POLICY_CLEAR, "clear", SVR_ROUTE_LOCAL);
+	transport(&s, IPPROTO_TCP, 1, 65535);
+	transport(&s, IPPROTO_UDP, 1, 65535);
+	put_service(e, SVC_LOCAL, &s, false);
+
+	s = service("local-secret", POLICY_SECRET, "secret", SVR_ROUTE_LOCAL);
+	transport(&s, IPPROTO_TCP, 22, 22);
+	put_service(e, SVC_LOCAL_SECRET, &s, false);
+
+	s = service("gateway", POLICY_CLEAR, "clear", SVR_ROUTE_LOCAL);
+	addr_map(s.gateway, "172.16.1.254");
+	put_service(e, SVC_GATEWAY, &s, false);
+}
+
+static void put_prefix(struct env *e, const char *prefix, uint32_t bits, const struct svr_service_set *set)
+{
+	struct svr_service_key key = { .prefixlen = 96 + bits };
+
+	addr_map(key.addr, prefix);
+	map_put(e, "svr_service_lpm", &key, set);
+}
+
+void env_reset(struct env *e)
+{
+	struct svr_vlan_key vlan = { .ifindex = LO, .vlan = LAN_VLAN };
+	uint32_t tagged = TAGGED;
+
+	map_clear(e, "svr_flows4");
+	map_clear(e, "svr_names");
+	map_clear(e, "svr_access");
+	map_clear(e, "svr_neighbours");
+	map_clear(e, "svr_path_by_addr");
+	put_zone(e, LAN, "172.16.1.1", "172.16.1.254", SVR_ROLE_LAN, 0);
+	put_zone(e, WAN, "192.0.2.1", NULL, SVR_ROLE_WAN, 0);
+	put_zone(e, TAGGED, "172.16.30.1", NULL, SVR_ROLE_LAN, LAN_VLAN);
+	map_put(e, "svr_vlans", &vlan, &tagged);
+	put_tenant(e, TENANT_CORP, "corp", "172.16.0.0", 16);
+	put_tenant(e, TENANT_GUEST, "guest", "172.16.1.128", 25);
+	put_policy(e, POLICY_CLEAR, "clear", 1);
+	put_policy(e, POLICY_SECRET, "secret", 0);
+	put_peer(e, PEER_EAST, "east", "cn-east");
+	put_peer(e, PEER_NORTH, "north", "cn-north");
+	put_path(e, PATH_EAST, PEER_EAST, "192.0.2.2");
+	put_path(e, PATH_NORTH, PEER_NORTH, "192.0.2.3");
+	put_services(e);
+	put_prefix(e, "172.16.2.0", 24, &(struct svr_service_set){ 3, { SVC_WEB, SVC_DNS, SVC_VAULT } });
+	put_prefix(e, "172.16.3.0", 24, &(struct svr_service_set){ 1, { SVC_ANY } });
+	put_prefix(e, "172.16.4.0", 24, &(struct svr_service_set){ 1, { SVC_NOROUTE } });
+	put_prefix(e, "172.16.1.0", 24, &(struct svr_service_set){ 1, { SVC_LOCAL } });
+	put_prefix(e, "172.16.1.0", 25, &(struct svr_service_set){ 2, { SVC_LOCAL_SECRET, SVC_LOCAL } });
+	put_prefix(e, "172.16.9.0", 24, &(struct svr_service_set){ 1, { SVC_GATEWAY } });
+	put_neighbour(e, NH_HOST, LAN, "172.16.1.10");
+	put_neighbour(e, NH_GATEWAY, LAN, "172.16.1.254");
+	put_neighbour(e, NH_TAGGED, TAGGED, "172.16.30.10");
+	worker_there(e);
+}
+
+void zone_change(struct env *e, uint32_t zone, void (*change)(struct svr_zone *))
+{
+	struct svr_zone z;
+
+	cr_assert(map_get(e, "svr_zones", &zone, &z));
+	change(&z);
+	slot_put(e, "svr_zones", zone, &z);
+}
+
+void path_change(struct env *e, uint32_t path, void (*change)(struct svr_path *))
+{
+	struct svr_path p;
+
+	cr_assert(map_get(e, "svr_paths", &path, &p));
+	change(&p);
+	slot_put(e, "svr_paths", path, &p);
+}
+
+void service_change(struct env *e, uint32_t id, void (*change)(struct svr_service *))
+{
+	struct svr_service s;
+
+	cr_assert(map_get(e, "svr_services", &id, &s));
+	change(&s);
+	slot_put(e, "svr_services", id, &s);
+}
+
+void path_status(struct env *e, uint32_t path, uint32_t status, uint32_t mtu)
+{
+	struct svr_path_state s = { .status = status, .mtu = mtu };
+
+	slot_put(e, "svr_path_state", path, &s);
+}
+
+void nexthop_valid(struct env *e, uint32_t nexthop, bool valid)
+{
+	struct svr_nexthop nh;
+
+	cr_assert(map_get(e, "svr_nexthops", &nexthop, &nh));
+	nh.valid = valid;
+	slot_put(e, "svr_nexthops", nexthop, &nh);
+}
+
+void worker_gone(struct env *e)
+{
+	uint32_t zone, slot;
+
+	for (zone = LAN; zone <= TAGGED; zone++) {
+		slot = zone * SVR_MAX_QUEUES;
+		map_del(e, "svr_xsks", &slot);
+	}
+}
+
+void worker_there(struct env *e)
+{
+	uint32_t zone;
+
+	for (zone = LAN; zone <= TAGGED; zone++)
+		slot_put(e, "svr_xsks", zone * SVR_MAX_QUEUES, &e->xsk);
+}
+
+/* ---- counters -------------------------------------------------------------------------------------------------- */
+
+static uint64_t counter_read(struct env *e, const char *name, uint32_t slot)
+{
+	int cpus = libbpf_num_possible_cpus(), i;
+	uint64_t values[256], sum = 0;
+
+	cr_assert(cpus > 0 && cpus <= 256);
+	cr_assert(map_get(e, name, &slot, values), "counter %u of %s", slot, name);
+	for (i = 0; i < cpus; i++)
+		sum += values[i];
+	return sum;
+}
+
+uint64_t stat_read(struct env *e, uint32_t zone, enum svr_stat stat)
+{
+	return counter_read(e, "svr_stats", zone * SVR_STAT_MAX + stat);
+}
+
+struct counters {
+	uint64_t drops[TAGGED + 1][SVR_DROP_MAX];
+	uint64_t stats[TAGGED + 1][SVR_STAT_MAX];
+};
+
+static void counters_read(struct env *e, struct counters *c)
+{
+	static const uint32_t reasons[] = {
+#define X(id, n, name, text) n,
+		SVR_DROP_REASONS(X)
+#undef X
+	};
+	uint32_t zone, i;
+
+	for (zone = 0; zone <= TAGGED; zone++) {
+		for (i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+			c->drops[zone][reasons[i]] = counter_read(e, "svr_drops", zone * SVR_DROP_MAX + reasons[i]);
+		for (i = 0; i < SVR_STAT_MAX; i++)
+			c->stats[zone][i] = stat_read(e, zone, i);
+	}
+}
+
+/* What one packet did to the counters: one verdict, at most one reason, all in one zone. */
+static void counters_compare(const struct counters *before, const struct counters *after, size_t frame_len, struct result *r,
+			     const char *name)
+{
+	uint32_t zone, i;
+
+	r->reason = 0;
+	memset(r->stat, 0, sizeof(r->stat));
+	for (zone = 0; zone <= TAGGED; zone++) {
+		for (i = 0; i < SVR_DROP_MAX; i++) {
+			uint64_t n = after->drops[zone][i] - before->drops[zone][i];
+
+			if (!n)
+				continue;
+			cr_assert(n == 1 && !r->reason, "%s: more than one drop counted", name);
+			r->reason = (int)i;
+		}
+		for (i = 0; i < SVR_STAT_MAX; i++)
+			r->stat[i] += after->stats[zone][i] - before->stats[zone][i];
+	}
+	cr_expect(r->stat[SVR_STAT_RX_PACKETS] == 1, "%s: rx-packets", name);
+	cr_expect(r->stat[SVR_STAT_RX_BYTES] == frame_len, "%s: rx-bytes %lu of %zu", name, r->stat[SVR_STAT_RX_BYTES],
+		  frame_len);
+	cr_expect(r->stat[SVR_STAT_PASSED] + r->stat[SVR_STAT_FORWARDED] + r->stat[SVR_STAT_TO_WORKER] +
+				  r->stat[SVR_STAT_DROPPED] ==
+			  1,
+		  "%s: exactly one verdict is counted", name);
+	cr_expect((r->reason != 0) == (r->stat[SVR_STAT_DROPPED] == 1), "%s: a drop has a name", name);
+}
+
+/* ---- running --------------------------------------------------------------------------------------------------- */
+
+void run_frame(struct env *e, enum prog p, const struct frame *f, struct result *r, const char *name)
+{
+	static struct counters before, after;
+	static uint8_t out[FRAME_MAX + 512];
+	struct xdp_md in = { .data_end = (uint32_t)f->len }, ctx = {};
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f->data, .data_size_in = (uint32_t)f->len, .data_out = out,
+		    .data_size_out = sizeof(out), .ctx_in = &in, .ctx_size_in = sizeof(in), .ctx_out = &ctx, .ctx_size_out = sizeof(ctx), .repeat = 1);
+	int err;
+
+	memset(r, 0, sizeof(*r));
+	counters_read(e, &before);
+	err = bpf_prog_test_run_opts(e->prog_fd[p], &opts);
+	cr_assert(!err, "%s: BPF_PROG_TEST_RUN: %s", name, strerror(errno));
+	counters_read(e, &after);
+	r->verdict = opts.retval;
+	counters_compare(&before, &after, f->len, r, name);
+
+	cr_assert(ctx.data >= ctx.data_meta && ctx.data <= opts.data_size_out, "%s: context out", name);
+	r->described = ctx.data - ctx.data_meta == sizeof(r->desc);
+	if (r->described)
+		memcpy(&r->desc, out, sizeof(r->desc));
+	r->len = opts.data_size_out - ctx.data;
+	cr_assert(r->len <= sizeof(r->out));
+	memcpy(r->out, out + ctx.data, r->len);
+}
+
+void run(struct env *e, enum prog p, const struct spec *s, struct result *r, const char *name)
+{
+	static struct frame f;
+
+	frame_build(&f, s);
+	run_frame(e, p, &f, r, name);
+}
+
+static const char *verdict_name(uint32_t verdict)
+{
+	static const char *const names[] = { "ABORTED", "DROP", "PASS", "TX", "REDIRECT" };
+
+	return verdict < sizeof(names) / sizeof(names[0]) ? names[verdict] : "?";
+}
+
+static const char *reason_name(int reason)
+{
+	switch (reason) {
+#define X(id, n, name, text) \
+	case n:              \
+		return name;
+		SVR_DROP_REASONS(X)
+#undef X
+	}
+	return "?";
+}
+
+void run_rows(enum prog p, const struct row *rows, size_t n)
+{
+	struct env *e = env_open(NULL);
+	static struct result r;
+	static struct frame f;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		const struct row *row = &rows[i];
+
+		env_reset(e);
+		if (row->setup)
+			row->setup(e);
+		frame_build(&f, &row->in);
+		run_frame(e, p, &f, &r, row->name);
+		cr_expect(r.verdict == row->verdict && r.reason == row->reason, "%s: wanted %s/%s, got %s/%s", row->name,
+			  verdict_name(row->verdict), reason_name(row->reason), verdict_name(r.verdict),
+			  reason_name(r.reason));
+		if (r.verdict == XDP_PASS)
+			cr_expect(r.len == f.len && !memcmp(r.out, f.data, f.len) && !r.described,
+				  "%s: a passed frame is untouched", row->name);
+		if (row->check && r.verdict == row->verdict)
+			row->check(e, &f, &r, row->name);
+	}
+	env_close(e);
+}
+
+void check_sums(struct env *e, const struct frame *in, const struct result *r, const char *name)
+{
+	(void)e;
+	(void)in;
+	cr_expect(frame_csums_ok(r->out, r->len), "%s: checksums of what is sent", name);
+}
+
+void expect_bytes(const uint8_t *got, size_t got_len, const uint8_t *want, size_t want_len, const char *name, const char *what)
+{
+	size_t i;
+
+	cr_expect(got_len == want_len, "%s: %s has %zu bytes, wanted %zu", name, what, got_len, want_len);
+	for (i = 0; i < got_len && i < want_len && got[i] == want[i]; i++)
+		;
+	cr_expect(i == got_len || i == want_len, "%s: %s differs at byte %zu: %02x, wanted %02x", name, what, i, got[i], want[i]);
+}
+
+struct svr_flow4_key flow_key(uint16_t zone, uint8_t proto, const char *src, uint16_t sport, const char *dst, uint16_t dport)
+{
+	return (struct svr_flow4_key){
+		.saddr = addr4(src),
+		.daddr = addr4(dst),
+		.sport = htons(sport),
+		.dport = htons(dport),
+		.zone = zone,
+		.proto = proto,
+	};
+}
+
+bool flow_get(struct env *e, uint16_t zone, uint8_t proto, const char *src, uint16_t sport, const char *dst, uint16_t dport,
+	      struct svr_flow *flow)
+{
+	struct svr_flow4_key key = flow_key(zone, proto, src, sport, dst, dport);
+
+	return map_get(e, "svr_flows4", &key, flow);
+}
