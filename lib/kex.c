@@ -247,7 +247,7 @@ static int check_identity(struct svr_kex *k, const struct svr_kex_fields *f, str
 
 		for (i = 0; i < f->name_len; i++)
 			name[i] = f->name[i] > ' ' && f->name[i] < 0x7f ? f->name[i] : '?';
-		return kex_fail(k, -SVR_DROP_KEX_CERTIFICATE, "peer calls itself %s, expected %s", name, k->config.peer_name);
+		return kex_fail(k, -SVR_DROP_KEX_CERTIFICATE, "common name of the peer is %s, expected %s", name, k->config.peer_name);
 	}
 	if (svr_pki_verify(k->config.trust, f->chain, f->chain_count, k->config.peer_name, own,
 			   (int64_t)(now.real_ns / SVR_NS_PER_SEC), peer, why, sizeof(why)))

@@ -399,7 +399,7 @@ static int check_meta(struct svr_peering_path *path, uint8_t *packet, struct rec
 		return refuse(p, -SVR_DROP_BFD_METADATA, "peer speaks version %u of the protocol, this is %d", m->version,
 			      SVR_BFDMETA_PROTOCOL);
 	if ((m->have & SVR_BFDMETA_HELLO) && strcmp(m->common_name, p->config.kex.peer_name) != 0)
-		return refuse(p, -SVR_DROP_BFD_SESSION, "peer calls itself %s, expected %s", m->common_name,
+		return refuse(p, -SVR_DROP_BFD_SESSION, "common name of the peer is %s, expected %s", m->common_name,
 			      p->config.kex.peer_name);
 	if (!r->key)
 		return 0;

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * svr-keymgr: what its files share. One thread, one event loop:
+ *
+ *	main.c		arguments, start, signals
+ *	peers.c		peerings (lib/peering.h) for what the configuration and the maps name, and their storage in the maps
+ *	socket.c	UDP port 1280 of each waypoint address
+ *	secrets.c	own certificate, trust in peers, own metadata keys
+ *	show.c		control socket
+ */
+#ifndef SVR_KEYMGR_KEYMGR_H
+#define SVR_KEYMGR_KEYMGR_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "lib/config.h"
+#include "lib/peering.h"
+#include "sys/mapset.h"
+
+enum km_limits {
+	KM_COMPUTE_PER_SEC = 50,	/* Diffie-Hellman key pairs of all peers together; 3 ms each at 4096 bits */
+	KM_REASON_LEN = 512,		/* bytes of an error in words */
+	KM_WATCH_MS = 250,		/* how often the generation of the configuration is looked at */
+	KM_PATH_LEN = 4096,		/* bytes of a file name */
+};
+
+struct event;
+struct event_base;
+struct svr_ctl_server;
+struct keymgr;
+struct km_peer;
+
+/* One local waypoint address. */
+struct km_socket {
+	struct keymgr *km;
+	struct in_addr addr;
+	char device[SVR_NAME_LEN];	/* "": not bound to one */
+	unsigned int ifindex;		/* of the device when it was bound */
+	int fd;				/* -1: not open, tried again */
+	struct event *event;
+	struct km_path **path;		/* that use it, sorted by remote address */
+	unsigned int n_paths;
+	bool complained;
+};
+
+struct km_path {
+	struct km_peer *peer;
+	unsigned int view;		/* index in view->paths */
+	unsigned int number;		/* in the peering */
+	uint32_t slot;			/* in svr_paths and svr_path_state */
+	struct sockaddr_in remote;
+	struct km_socket *socket;
+	uint8_t tos;
+	uint64_t send_errors;
+};
+
+struct km_peer {
+	struct keymgr *km;
+	unsigned int view;		/* index in view->peers */
+	uint32_t slot;			/* in svr_peers and svr_peer_keys */
+	struct svr_pki_trust *trust;
+	struct svr_peering *peering;
+	struct event *timer;
+	struct km_path *path;
+	unsigned int n_paths;
+};
+
+struct keymgr {
+	const char *router, *config_path;
+	struct event_base *base;
+	struct event *watch;
+	struct svr_mapset maps;
+	struct svr_ctl_server *ctl;
+	FILE *keylog;			/* NULL: off */
+	struct svr_crypt *crypt;
+	uint32_t instance;
+	uint32_t generation;		/* of the configuration in force */
+	struct svr_config *config;
+	struct svr_router_view *view;
+	struct svr_pki_identity *identity;
+	struct svr_own_keys own;
+	struct km_peer *peer;
+	unsigned int n_peers;
+	struct km_socket *socket;
+	unsigned int n_sockets;
+	uint64_t compute_second;
+	unsigned int computed;
+	uint64_t started_ns;
+};
+
+struct svr_now km_now(void);
+int km_random(void *out, size_t len);	/* 0 or -EIO */
+void km_count_drop(struct keymgr *km, int drop);
+
+/* peers.c: builds everything from km->view; what was stored is taken back. 0 or negative errno. */
+int km_peers_new(struct keymgr *km);
+void km_peers_free(struct keymgr *km);
+void km_peer_schedule(struct km_peer *peer);
+
+/* socket.c */
+int km_sockets_new(struct keymgr *km);
+void km_sockets_free(struct keymgr *km);
+void km_sockets_check(struct keymgr *km);	/* opens what could not be opened, follows devices that came back */
+void km_path_send(struct km_path *path, const uint8_t *packet, size_t len);
+
+/* secrets.c */
+const char *km_pki_dir(void);
+int km_identity_load(struct keymgr *km);	/* makes a self-signed certificate if there is none */
+int km_trust_new(const struct keymgr *km, const struct svr_view_peer *peer, struct svr_pki_trust **out);
+int km_own_keys_load(struct keymgr *km);	/* takes them back from the map, or makes the first one */
+
+/* show.c */
+int km_ctl_start(struct keymgr *km);
+
+#endif

@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* svr-keymgr: arguments, configuration, order of start and end, signals. */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include <event2/event.h>
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+
+#include <svr/drops.h>
+
+#include "keymgr.h"
+#include "sys/ctl.h"
+#include "sys/keylog.h"
+#include "sys/log.h"
+
+#define DEFAULT_CONFIG "/etc/svr/authority.json"
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * SVR_NS_PER_SEC + (uint64_t)t.tv_nsec;
+}
+
+struct svr_now km_now(void)
+{
+	return (struct svr_now){ .mono_ns = clock_ns(CLOCK_MONOTONIC), .real_ns = clock_ns(CLOCK_REALTIME) };
+}
+
+int km_random(void *out, size_t len)
+{
+	return RAND_bytes(out, (int)len) == 1 ? 0 : -EIO;
+}
+
+void km_count_drop(struct keymgr *km, int drop)
+{
+	if (drop < 0 && -drop < SVR_DROP_MAX && (uint32_t)-drop < km->maps.count.keymgr_drops)
+		__atomic_fetch_add(&km->maps.keymgr_drops[-drop], 1, __ATOMIC_RELAXED);
+}
+
+/* ---- configuration ------------------------------------------------------------------------------------------ */
+
+static void print_errors(const char *path, const struct svr_config_errors *errs)
+{
+	char line[1024];
+	unsigned int i;
+
+	for (i = 0; i < errs->n; i++) {
+		if (errs->list[i].severity != SVR_CONFIG_ERROR)
+			continue; /* `svr config check` shows warnings */
+		svr_config_error_print(&errs->list[i], line, sizeof(line));
+		pr_err("%s:%s", path, line);
+	}
+}
+
+static int config_load(const struct keymgr *km, struct svr_config **config, struct svr_router_view **view)
+{
+	struct svr_config_errors *errs = calloc(1, sizeof(*errs));
+	int ret = -ENOMEM;
+
+	*config = NULL;
+	*view = NULL;
+	if (!errs)
+		return ret;
+	ret = svr_config_load(km->config_path, config, errs);
+	if (!ret)
+		ret = svr_config_resolve(*config, km->router, view, errs);
+	if (ret) {
+		print_errors(km->config_path, errs);
+		svr_config_free(*config);
+		*config = NULL;
+		goto out;
+	}
+	if (!(*view)->router->peering_common_name || !(*view)->router->peering_common_name[0]) {
+		pr_err("%s: router %s has no peering-common-name: no peer could know it", km->config_path, km->router);
+		svr_config_view_free(*view);
+		svr_config_free(*config);
+		*view = NULL;
+		*config = NULL;
+		ret = -EINVAL;
+	}
+out:
+	free(errs);
+	return ret;
+}
+
+static void config_drop(struct keymgr *km)
+{
+	km_peers_free(km);
+	svr_pki_identity_free(km->identity);
+	km->identity = NULL;
+	svr_config_view_free(km->view);
+	svr_config_free(km->config);
+	km->view = NULL;
+	km->config = NULL;
+}
+
+/* Everything that hangs on the configuration, from the state in the maps: sessions that are up stay up. */
+static int config_take(struct keymgr *km, struct svr_config *config, struct svr_router_view *view)
+{
+	int ret;
+
+	km->config = config;
+	km->view = view;
+	ret = km_identity_load(km);
+	if (!ret)
+		ret = km_own_keys_load(km);
+	if (!ret)
+		ret = km_peers_new(km);
+	return ret;
+}
+
+static void config_reload(struct keymgr *km)
+{
+	struct svr_config *config;
+	struct svr_router_view *view;
+	int ret;
+
+	if (config_load(km, &config, &view)) {
+		pr_err("%s: the configuration before stays in force", km->config_path);
+		return;
+	}
+	config_drop(km);
+	ret = config_take(km, config, view);
+	if (ret) {
+		pr_err("cannot go on with the new configuration: %s", strerror(-ret));
+		event_base_loopbreak(km->base);
+		return;
+	}
+	pr_info("configuration %u: %u peer%s", km->generation, km->n_peers, km->n_peers == 1 ? "" : "s");
+}
+
+static void on_watch(evutil_socket_t fd, short what, void *arg)
+{
+	struct keymgr *km = arg;
+	uint32_t generation = __atomic_load_n(&km->maps.router->generation, __ATOMIC_ACQUIRE);
+
+	(void)fd, (void)what;
+	km_sockets_check(km);
+	if (generation == km->generation)
+		return;
+	km->generation = generation;
+	config_reload(km);
+}
+
+/* ---- start and end ------------------------------------------------------------------------------------------ */
+
+static int start(struct keymgr *km)
+{
+	const struct timeval watch = { .tv_usec = KM_WATCH_MS * 1000 };
+	const struct rlimit no_core = { 0, 0 };
+	struct svr_config *config;
+	struct svr_router_view *view;
+	char reason[KM_REASON_LEN];
+	int ret;
+
+	/* Keys are in our memory: they must not end in a core file. */
+	if (setrlimit(RLIMIT_CORE, &no_core) < 0)
+		pr_warn("core files could not be switched off: %s", strerror(errno));
+	ret = svr_keylog_open(&km->keylog, reason, sizeof(reason));
+	if (ret) {
+		pr_err("%s", reason);
+		return ret;
+	}
+	ret = config_load(km, &config, &view);
+	if (ret)
+		return ret;
+	ret = svr_mapset_open(km->router, SVR_WRITER_KEYMGR, &km->maps, reason, sizeof(reason));
+	if (ret) {
+		pr_err("%s", reason);
+		svr_config_view_free(view);
+		svr_config_free(config);
+		return ret;
+	}
+	ret = km_ctl_start(km); /* before anything is written: another process may be running */
+	if (!ret)
+		ret = svr_crypt_new(&km->crypt);
+	if (!ret)
+		ret = km_random(&km->instance, sizeof(km->instance));
+	if (ret) {
+		svr_config_view_free(view);
+		svr_config_free(config);
+		return ret;
+	}
+	km->generation = __atomic_load_n(&km->maps.router->generation, __ATOMIC_ACQUIRE);
+	ret = config_take(km, config, view);
+	if (ret)
+		return ret;
+	km->watch = event_new(km->base, -1, EV_PERSIST, on_watch, km);
+	if (!km->watch || event_add(km->watch, &watch))
+		return -ENOMEM;
+	pr_info("router %s (%s): started, %u peer%s", km->router, km->view->router->peering_common_name, km->n_peers,
+		km->n_peers == 1 ? "" : "s");
+	return 0;
+}
+
+/* The maps stay as they are: peers wait for the detection time, and the next process goes on from there. */
+static void finish(struct keymgr *km)
+{
+	if (km->watch)
+		event_free(km->watch);
+	config_drop(km);
+	if (km->ctl)
+		svr_ctl_server_free(km->ctl);
+	if (km->maps.router)
+		svr_mapset_close(&km->maps);
+	svr_crypt_free(km->crypt);
+	OPENSSL_cleanse(&km->own, sizeof(km->own));
+	if (km->keylog)
+		fclose(km->keylog);
+}
+
+static void on_end(evutil_socket_t sig, short what, void *arg)
+{
+	struct keymgr *km = arg;
+
+	(void)what;
+	pr_info("%s: ending", strsignal((int)sig));
+	event_base_loopbreak(km->base);
+}
+
+static void on_hangup(evutil_socket_t sig, short what, void *arg)
+{
+	(void)sig, (void)what;
+	config_reload(arg);
+}
+
+static int run(struct keymgr *km)
+{
+	struct event *signals[] = {
+		evsignal_new(km->base, SIGTERM, on_end, km),
+		evsignal_new(km->base, SIGINT, on_end, km),
+		evsignal_new(km->base, SIGHUP, on_hangup, km),
+	};
+	size_t i, count = sizeof(signals) / sizeof(signals[0]);
+	int ret = start(km);
+
+	for (i = 0; i < count && !ret; i++)
+		if (!signals[i] || event_add(signals[i], NULL))
+			ret = -ENOMEM;
+	if (!ret)
+		event_base_dispatch(km->base);
+	finish(km);
+	for (i = 0; i < count; i++)
+		if (signals[i])
+			event_free(signals[i]);
+	return ret;
+}
+
+static void usage(FILE *to)
+{
+	fputs("usage: svr-keymgr --router NAME [--config FILE] [--verbose]\n"
+	      "\n"
+	      "Talks BFD with the peers of one router, agrees keys with them, and says which peer paths are in service.\n"
+	      "The interfaces have to be attached first: svr link set dev ... up\n"
+	      "\n"
+	      "  --router NAME   name of the router, or the environment variable SVR_ROUTER\n"
+	      "  --config FILE   configuration of the authority, or SVR_CONFIG (default " DEFAULT_CONFIG ")\n"
+	      "  --verbose       tell more\n"
+	      "  --version       print the version\n"
+	      "  --help          print this\n"
+	      "\n"
+	      "Key and certificate are NAME.key and NAME.pem in SVR_PKI_DIR (default /etc/svr/pki); without both, a\n"
+	      "self-signed certificate is made. SVR_RUN_DIR (default /run/svr) is where the control socket goes.\n"
+	      "SVR_KEYLOG names a file for peer and metadata keys.\n",
+	      to);
+}
+
+/* 0: go on; otherwise the exit code is in *code. */
+static int arguments_parse(int argc, char **argv, struct keymgr *km, enum svr_log_level *level, int *code)
+{
+	static const struct option options[] = {
+		{ "router", required_argument, NULL, 'r' }, { "config", required_argument, NULL, 'c' },
+		{ "verbose", no_argument, NULL, 'v' },	    { "version", no_argument, NULL, 'V' },
+		{ "help", no_argument, NULL, 'h' },	    { 0 },
+	};
+	int c;
+
+	km->router = getenv("SVR_ROUTER");
+	km->config_path = getenv("SVR_CONFIG");
+	*code = EXIT_SUCCESS;
+	while ((c = getopt_long(argc, argv, "r:c:vVh", options, NULL)) != -1) {
+		switch (c) {
+		case 'r':
+			km->router = optarg;
+			break;
+		case 'c':
+			km->config_path = optarg;
+			break;
+		case 'v':
+			*level = SVR_LOG_DEBUG;
+			break;
+		case 'V':
+			printf("svr-keymgr %s\n", SVR_VERSION);
+			return 1;
+		case 'h':
+			usage(stdout);
+			return 1;
+		default:
+			usage(stderr);
+			*code = EXIT_FAILURE;
+			return 1;
+		}
+	}
+	if (!km->config_path || !*km->config_path)
+		km->config_path = DEFAULT_CONFIG;
+	if (optind == argc && km->router && *km->router)
+		return 0;
+	if (optind < argc)
+		fprintf(stderr, "svr-keymgr: unexpected argument \"%s\"\n", argv[optind]);
+	else
+		fprintf(stderr, "svr-keymgr: which router? give --router NAME or set SVR_ROUTER\n");
+	usage(stderr);
+	*code = EXIT_FAILURE;
+	return 1;
+}
+
+int main(int argc, char **argv)
+{
+	enum svr_log_level level = SVR_LOG_INFO;
+	struct keymgr km = { .started_ns = 0 };
+	int code;
+
+	if (arguments_parse(argc, argv, &km, &level, &code))
+		return code;
+	svr_log_init("svr-keymgr", level);
+	km.started_ns = km_now().mono_ns;
+	km.base = event_base_new();
+	if (!km.base) {
+		pr_err("cannot start: %s", strerror(ENOMEM));
+		return EXIT_FAILURE;
+	}
+	code = run(&km) ? EXIT_FAILURE : EXIT_SUCCESS;
+	event_base_free(km.base);
+	return code;
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Own certificate, what is trusted of a peer, own metadata keys. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/crypto.h>
+
+#include "keymgr.h"
+#include "lib/kdf.h"
+#include "sys/keylog.h"
+#include "sys/log.h"
+#include "sys/seq.h"
+
+#define DEFAULT_PKI_DIR "/etc/svr/pki"
+
+enum { META_INDEX_MASK = 0x7fffffff }; /* starts anywhere, has room to count up */
+
+const char *km_pki_dir(void)
+{
+	const char *dir = getenv("SVR_PKI_DIR");
+
+	return dir && *dir ? dir : DEFAULT_PKI_DIR;
+}
+
+static void print_fingerprint(const uint8_t *fingerprint, char out[static 3 * SVR_PKI_FINGERPRINT_LEN])
+{
+	int i;
+
+	for (i = 0; i < SVR_PKI_FINGERPRINT_LEN; i++)
+		snprintf(out + 3 * i, 4, i + 1 < SVR_PKI_FINGERPRINT_LEN ? "%02X:" : "%02X", fingerprint[i]);
+}
+
+/* Peers will refuse a certificate that does not fit the configuration: better to say so here, too. */
+static void identity_check(const struct keymgr *km)
+{
+	const struct svr_cfg_router *router = km->view->router;
+	const uint8_t *fingerprint = svr_pki_identity_fingerprint(km->identity);
+	struct svr_pki_trust *trust = NULL;
+	struct svr_pki_peer *peer = NULL;
+	char reason[KM_REASON_LEN], text[3 * SVR_PKI_FINGERPRINT_LEN];
+	struct svr_pki_der der;
+
+	print_fingerprint(fingerprint, text);
+	pr_info("certificate fingerprint sha256:%s", text);
+	der.data = svr_pki_identity_der(km->identity, 0, &der.len);
+	if (svr_pki_trust_new(&trust))
+		return;
+	svr_pki_trust_fingerprint(trust, router->has_fingerprint ? router->fingerprint : fingerprint);
+	if (svr_pki_verify(trust, &der, 1, router->peering_common_name, NULL, (int64_t)(km_now().real_ns / SVR_NS_PER_SEC), &peer,
+			   reason, sizeof(reason)))
+		pr_warn("%s/%s.pem: own %s; peers will refuse it", km_pki_dir(), km->router, reason);
+	svr_pki_peer_free(peer);
+	svr_pki_trust_free(trust);
+}
+
+int km_identity_load(struct keymgr *km)
+{
+	const char *dir = km_pki_dir(), *cn = km->view->router->peering_common_name;
+	uint8_t fingerprint[SVR_PKI_FINGERPRINT_LEN];
+	char reason[KM_REASON_LEN];
+	int ret;
+
+	ret = svr_pki_identity_load(dir, km->router, &km->identity, reason, sizeof(reason));
+	if (ret == -ENOENT) {
+		char missing[KM_REASON_LEN];
+
+		snprintf(missing, sizeof(missing), "%s", reason);
+		ret = svr_pki_self_signed(dir, km->router, cn, NULL, 0, fingerprint, reason, sizeof(reason));
+		if (!ret) {
+			pr_info("%s: made %s/%s.key and a self-signed certificate for %s", missing, dir, km->router, cn);
+			ret = svr_pki_identity_load(dir, km->router, &km->identity, reason, sizeof(reason));
+		} else if (ret == -EEXIST) { /* one of the two is there */
+			snprintf(reason, sizeof(reason), "%.400s; key and certificate belong together: put both there, or none", missing);
+		}
+	}
+	if (ret) {
+		pr_err("%s", reason);
+		return ret;
+	}
+	identity_check(km);
+	return 0;
+}
+
+/* The files of authority/trusted-ca-certificate; a bad one is left out, which can only refuse more. */
+static void trust_add_cas(const struct keymgr *km, struct svr_pki_trust *trust)
+{
+	char path[KM_PATH_LEN], reason[KM_REASON_LEN];
+	const struct svr_config *c = km->view->cfg;
+	unsigned int i;
+
+	for (i = 0; i < c->n_trusted_cas; i++) {
+		if (snprintf(path, sizeof(path), "%s/%s", km_pki_dir(), c->trusted_cas[i].file) >= (int)sizeof(path))
+			continue;
+		if (svr_pki_trust_ca_file(trust, path, reason, sizeof(reason)) < 0)
+			pr_warn("trusted-ca-certificate %s: %s; nobody is trusted because of it", c->trusted_cas[i].name, reason);
+	}
+}
+
+int km_trust_new(const struct keymgr *km, const struct svr_view_peer *peer, struct svr_pki_trust **out)
+{
+	int ret = svr_pki_trust_new(out);
+
+	if (ret)
+		return ret;
+	svr_pki_trust_allow_self_signed(*out, km->view->key_management->allow_self_signed_peering_certificates);
+	if (peer->has_fingerprint)
+		svr_pki_trust_fingerprint(*out, peer->fingerprint);
+	else
+		trust_add_cas(km, *out);
+	return 0;
+}
+
+static void own_keys_save(struct keymgr *km)
+{
+	struct svr_own_keys *to = km->maps.own_keys;
+
+	svr_seq_write_begin(&to->seq);
+	to->current = km->own.current;
+	memcpy(to->meta, km->own.meta, sizeof(to->meta));
+	to->rekey_count = km->own.rekey_count;
+	svr_seq_write_end(&to->seq);
+}
+
+int km_own_keys_load(struct keymgr *km)
+{
+	struct svr_own_keys *own = &km->own;
+	struct svr_meta_key *m;
+	unsigned int i;
+	int ret = 0;
+
+	*own = *km->maps.own_keys; /* we are the only writer */
+	if (own->current >= SVR_KEY_SLOTS || own->meta[own->current].index == 0) {
+		memset(own, 0, sizeof(*own));
+		m = &own->meta[0];
+		while (!ret && m->index == 0) {
+			ret = km_random(&m->index, sizeof(m->index));
+			m->index &= META_INDEX_MASK;
+		}
+		if (!ret)
+			ret = km_random(m->key, sizeof(m->key));
+		if (!ret)
+			ret = svr_kdf_metadata(m->key, m->enc);
+		if (ret) {
+			pr_err("no metadata key could be made: %s", strerror(-ret));
+			OPENSSL_cleanse(own, sizeof(*own));
+			return ret;
+		}
+		m->flags = SVR_KEY_RX;
+		m->since_ns = km_now().real_ns;
+		pr_info("metadata key %u made", m->index);
+	}
+	own_keys_save(km);
+	for (i = 0; i < SVR_KEY_SLOTS; i++)
+		if (own->meta[i].index)
+			svr_keylog_metadata_key(km->keylog, km->view->router->peering_common_name, own->meta[i].index,
+						own->meta[i].key, sizeof(own->meta[i].key));
+	return 0;
+}

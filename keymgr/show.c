@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Control socket "keymgr". Commands:
+ *
+ *	show peers		one object per path: peer, node, network_interface, destination, status, hostname, path_mtu, uptime_s
+ *	show peers security	the same and security_status, salts, indexes, what was received and acknowledged, reason, clock offset
+ *	show stats		counters of the process and of each path
+ *	rekey			{"peer": NAME}: agree another peer key now
+ *
+ * No answer ever holds a key; of a salt, which is no secret, only the first bytes.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+
+#include <json-c/json.h>
+
+#include "keymgr.h"
+#include "lib/bytes.h"
+#include "sys/ctl.h"
+#include "sys/log.h"
+
+static void add_str(struct json_object *o, const char *key, const char *value)
+{
+	json_object_object_add(o, key, json_object_new_string(value));
+}
+
+static void add_u64(struct json_object *o, const char *key, uint64_t value)
+{
+	json_object_object_add(o, key, json_object_new_uint64(value));
+}
+
+static void add_bool(struct json_object *o, const char *key, bool value)
+{
+	json_object_object_add(o, key, json_object_new_boolean(value));
+}
+
+static uint64_t since_s(uint64_t then_ns, uint64_t now_ns)
+{
+	return then_ns && now_ns > then_ns ? (now_ns - then_ns) / SVR_NS_PER_SEC : 0;
+}
+
+static const char *status_name(uint32_t status)
+{
+	switch (status) {
+	case SVR_PATH_DOWN:
+		return "down";
+	case SVR_PATH_INIT:
+		return "initializing";
+	case SVR_PATH_UP:
+		return "up";
+	}
+	return "unused";
+}
+
+/* ---- show peers --------------------------------------------------------------------------------------------- */
+
+static struct json_object *show_path(const struct km_path *path)
+{
+	const struct km_peer *peer = path->peer;
+	const struct svr_router_view *v = peer->km->view;
+	const struct svr_view_path *view = &v->paths[path->view];
+	const struct svr_peering_path *p = &peer->peering->paths[path->number];
+	struct json_object *o = json_object_new_object();
+	struct svr_now now = km_now();
+	char addr[SVR_CFG_ADDR_STRLEN];
+
+	add_str(o, "peer", v->peers[peer->view].name);
+	add_str(o, "node", v->zones[view->zone].node);
+	add_str(o, "network_interface", v->zones[view->zone].interface);
+	add_str(o, "destination", svr_config_addr_print(&view->remote_address, addr));
+	add_str(o, "status", status_name(p->state.status));
+	add_str(o, "hostname", v->peers[peer->view].peering_common_name);
+	if (p->state.mtu)
+		add_u64(o, "path_mtu", p->state.mtu);
+	else
+		add_str(o, "path_mtu", "unavailable");
+	add_u64(o, "uptime_s", p->state.status == SVR_PATH_UP ? since_s(p->state.since_ns, now.real_ns) : 0);
+	add_str(o, "bfd_state", svr_bfd_state_name((uint8_t)p->bfd.state));
+	add_str(o, "bfd_diagnostic", svr_bfd_diag_name((uint8_t)p->bfd.diag));
+	add_u64(o, "down_count", p->state.down_count);
+	return o;
+}
+
+static void add_salt(struct json_object *o, const char *key, bool there, const uint8_t *salt)
+{
+	char text[16];
+
+	if (!there || svr_get32(salt) == 0) {
+		add_str(o, key, "unavailable"); /* not received, or agreed before this process was started */
+		return;
+	}
+	snprintf(text, sizeof(text), "%08x", svr_get32(salt));
+	add_str(o, key, text);
+}
+
+/* The exchange's words go before those about single packets: they are why there is no key. */
+static const char *reason_of(const struct svr_peering *p, const struct svr_peering_path *path)
+{
+	if (p->kex.reason[0])
+		return p->kex.reason;
+	if (p->reason[0])
+		return p->reason;
+	if (path->bfd.state != SVR_BFD_UP)
+		return path->bfd.diag ? svr_bfd_diag_name((uint8_t)path->bfd.diag) : "no answer from the peer";
+	if (path->hold_ns)
+		return "hold-down after a failure";
+	return "";
+}
+
+static struct json_object *show_security(const struct km_path *path)
+{
+	const struct svr_peering *p = path->peer->peering;
+	const struct svr_meta_key *own = &p->config.own->meta[p->config.own->current];
+	const struct svr_peer_keys *keys = &p->keys;
+	bool has_key = keys->tx < SVR_KEY_SLOTS;
+	struct json_object *o = show_path(path);
+	struct svr_now now = km_now();
+
+	add_str(o, "security_status", svr_kex_state_name(p->kex.state));
+	add_salt(o, "salt", true, p->kex.own_salt);
+	add_salt(o, "peer_salt", p->kex.salt_received, p->kex.peer_salt);
+	add_u64(o, "key_index", own->index);
+	add_u64(o, "peer_ki", svr_peering_meta_received(p) ? keys->meta[keys->meta_tx].index : 0);
+	add_bool(o, "cert_rec", p->kex.cert_received);
+	add_bool(o, "cert_ack", p->kex.cert_acked);
+	add_bool(o, "salt_rec", p->kex.salt_received);
+	add_bool(o, "salt_ack", p->kex.salt_acked);
+	add_bool(o, "key_rec", svr_peering_meta_received(p));
+	add_bool(o, "key_ack", svr_peering_meta_acked(p));
+	add_str(o, "reason", reason_of(p, &p->paths[path->number]));
+	add_u64(o, "peer_key_index", has_key ? keys->peer[keys->tx].index : 0);
+	add_u64(o, "peer_key_age_s", has_key ? since_s(keys->peer[keys->tx].since_ns, now.real_ns) : 0);
+	add_u64(o, "peer_key_count", keys->rekey_count);
+	if (keys->offset_valid)
+		json_object_object_add(o, "clock_offset_us", json_object_new_int64(keys->clock_offset_ns / (int64_t)SVR_NS_PER_US));
+	else
+		add_str(o, "clock_offset_us", "unavailable");
+	return o;
+}
+
+static struct json_object *show_paths(const struct keymgr *km, struct json_object *(*show)(const struct km_path *path))
+{
+	struct json_object *list = json_object_new_array();
+	unsigned int i, k;
+
+	for (i = 0; i < km->n_peers; i++)
+		for (k = 0; k < km->peer[i].n_paths; k++)
+			json_object_array_add(list, show(&km->peer[i].path[k]));
+	return list;
+}
+
+/* ---- show stats --------------------------------------------------------------------------------------------- */
+
+static struct json_object *show_path_stats(const struct km_path *path)
+{
+	const struct svr_peering_path *p = &path->peer->peering->paths[path->number];
+	struct json_object *o = json_object_new_object();
+
+	add_str(o, "path", path->peer->km->view->paths[path->view].name);
+	add_u64(o, "rx_packets", p->rx_packets);
+	add_u64(o, "tx_packets", p->tx_packets);
+	add_u64(o, "drops", p->drops);
+	add_u64(o, "send_errors", path->send_errors);
+	add_u64(o, "down_count", p->state.down_count);
+	add_u64(o, "detection_time_us", p->bfd.detect_us);
+	add_u64(o, "tx_interval_us", p->bfd.tx_interval_us);
+	add_u64(o, "key_exchanges", path->peer->peering->kex.exchanges);
+	add_u64(o, "key_exchange_failures", path->peer->peering->kex.failures);
+	return o;
+}
+
+static struct json_object *show_stats(const struct keymgr *km)
+{
+	struct json_object *o = json_object_new_object();
+
+	add_u64(o, "uptime_s", since_s(km->started_ns, km_now().mono_ns));
+	add_u64(o, "generation", km->generation);
+	add_u64(o, "peers", km->n_peers);
+	add_u64(o, "sockets", km->n_sockets);
+	json_object_object_add(o, "paths", show_paths(km, show_path_stats));
+	return o;
+}
+
+/* ---- rekey -------------------------------------------------------------------------------------------------- */
+
+static struct json_object *rekey(struct keymgr *km, struct json_object *request)
+{
+	struct json_object *member, *o;
+	const char *name;
+	unsigned int i;
+	int ret;
+
+	if (!json_object_object_get_ex(request, "peer", &member) || !json_object_is_type(member, json_type_string))
+		return svr_ctl_error("rekey needs \"peer\": the name of a peer");
+	name = json_object_get_string(member);
+	for (i = 0; i < km->n_peers && strcmp(km->view->peers[km->peer[i].view].name, name) != 0; i++)
+		;
+	if (i == km->n_peers)
+		return svr_ctl_error("no peer is called %.63s", name);
+	ret = svr_peering_rekey(km->peer[i].peering);
+	km_peer_schedule(&km->peer[i]);
+	if (ret == -ENOKEY)
+		return svr_ctl_error("peer %.63s: no path is up under a key that could be replaced", name);
+	if (ret)
+		return svr_ctl_error("peer %.63s: %s", name, strerror(-ret));
+	o = json_object_new_object();
+	json_object_object_add(o, "result", json_object_new_string("started"));
+	return o;
+}
+
+static struct json_object *on_request(const char *command, struct json_object *request, void *user)
+{
+	struct json_object *result = NULL, *answer;
+	struct keymgr *km = user;
+
+	if (!km->view)
+		return svr_ctl_error("still starting");
+	if (strcmp(command, "show peers") == 0)
+		result = show_paths(km, show_path);
+	else if (strcmp(command, "show peers security") == 0)
+		result = show_paths(km, show_security);
+	else if (strcmp(command, "show stats") == 0)
+		result = show_stats(km);
+	else if (strcmp(command, "rekey") == 0)
+		return rekey(km, request);
+	else
+		return svr_ctl_error("unknown command \"%.63s\"; known are: show peers, show peers security, show stats, rekey", command);
+	answer = json_object_new_object();
+	json_object_object_add(answer, "result", result);
+	return answer;
+}
+
+int km_ctl_start(struct keymgr *km)
+{
+	int ret = svr_ctl_serve(km->base, km->router, "keymgr", on_request, km, &km->ctl);
+
+	if (ret == -EADDRINUSE)
+		pr_err("another svr-keymgr of router %s runs", km->router);
+	else if (ret)
+		pr_err("control socket of router %s: %s", km->router, strerror(-ret));
+	return ret;
+}
