@@ -267,8 +267,8 @@ static void usage(FILE *to)
 	      "  --version       print the version\n"
 	      "  --help          print this\n"
 	      "\n"
-	      "Key and certificate are NAME.key and NAME.pem in SVR_PKI_DIR (default /etc/svr/pki); without both, a\n"
-	      "self-signed certificate is made. SVR_RUN_DIR (default /run/svr) is where the control socket goes.\n"
+	      "Key and certificate are NAME.key and NAME.pem, or router.key and router.pem, in SVR_PKI_DIR (default\n"
+	      "/etc/svr/pki); without them a self-signed certificate is made. SVR_RUN_DIR (default /run/svr) is where the control socket goes.\n"
 	      "SVR_KEYLOG names a file for peer and metadata keys.\n",
 	      to);
 }

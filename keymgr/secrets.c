@@ -14,6 +14,9 @@
 
 #define DEFAULT_PKI_DIR "/etc/svr/pki"
 
+/* Name that `svr certificate self-signed` gives the files unless told otherwise: good for a directory of one router. */
+#define DEFAULT_FILE_NAME "router"
+
 enum { META_INDEX_MASK = 0x7fffffff }; /* starts anywhere, has room to count up */
 
 const char *km_pki_dir(void)
@@ -32,7 +35,7 @@ static void print_fingerprint(const uint8_t *fingerprint, char out[static 3 * SV
 }
 
 /* Peers will refuse a certificate that does not fit the configuration: better to say so here, too. */
-static void identity_check(const struct keymgr *km)
+static void identity_check(const struct keymgr *km, const char *name)
 {
 	const struct svr_cfg_router *router = km->view->router;
 	const uint8_t *fingerprint = svr_pki_identity_fingerprint(km->identity);
@@ -42,29 +45,46 @@ static void identity_check(const struct keymgr *km)
 	struct svr_pki_der der;
 
 	print_fingerprint(fingerprint, text);
-	pr_info("certificate fingerprint sha256:%s", text);
+	pr_info("%s/%s.pem: fingerprint sha256:%s", km_pki_dir(), name, text);
 	der.data = svr_pki_identity_der(km->identity, 0, &der.len);
 	if (svr_pki_trust_new(&trust))
 		return;
 	svr_pki_trust_fingerprint(trust, router->has_fingerprint ? router->fingerprint : fingerprint);
 	if (svr_pki_verify(trust, &der, 1, router->peering_common_name, NULL, (int64_t)(km_now().real_ns / SVR_NS_PER_SEC), &peer,
 			   reason, sizeof(reason)))
-		pr_warn("%s/%s.pem: own %s; peers will refuse it", km_pki_dir(), km->router, reason);
+		pr_warn("%s/%s.pem: own %s; peers will refuse it", km_pki_dir(), name, reason);
 	svr_pki_peer_free(peer);
 	svr_pki_trust_free(trust);
 }
 
-int km_identity_load(struct keymgr *km)
+/* <router>.key and .pem, else router.key and .pem. @name: which of them was taken. */
+static int identity_find(struct keymgr *km, const char **name, char *reason, size_t reason_len)
 {
-	const char *dir = km_pki_dir(), *cn = km->view->router->peering_common_name;
-	uint8_t fingerprint[SVR_PKI_FINGERPRINT_LEN];
-	char reason[KM_REASON_LEN];
+	char second[KM_REASON_LEN];
 	int ret;
 
-	ret = svr_pki_identity_load(dir, km->router, &km->identity, reason, sizeof(reason));
-	if (ret == -ENOENT) {
-		char missing[KM_REASON_LEN];
+	*name = km->router;
+	ret = svr_pki_identity_load(km_pki_dir(), km->router, &km->identity, reason, reason_len);
+	if (ret != -ENOENT)
+		return ret;
+	ret = svr_pki_identity_load(km_pki_dir(), DEFAULT_FILE_NAME, &km->identity, second, sizeof(second));
+	if (ret == -ENOENT)
+		return ret; /* the first name is the one to be reported */
+	*name = DEFAULT_FILE_NAME;
+	if (ret)
+		snprintf(reason, reason_len, "%s", second);
+	return ret;
+}
 
+int km_identity_load(struct keymgr *km)
+{
+	const char *dir = km_pki_dir(), *cn = km->view->router->peering_common_name, *name;
+	uint8_t fingerprint[SVR_PKI_FINGERPRINT_LEN];
+	char reason[KM_REASON_LEN], missing[KM_REASON_LEN];
+	int ret;
+
+	ret = identity_find(km, &name, reason, sizeof(reason));
+	if (ret == -ENOENT) {
 		snprintf(missing, sizeof(missing), "%s", reason);
 		ret = svr_pki_self_signed(dir, km->router, cn, NULL, 0, fingerprint, reason, sizeof(reason));
 		if (!ret) {
@@ -78,7 +98,7 @@ int km_identity_load(struct keymgr *km)
 		pr_err("%s", reason);
 		return ret;
 	}
-	identity_check(km);
+	identity_check(km, name);
 	return 0;
 }
 
