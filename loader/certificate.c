@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <svr/limits.h>
+
 #include "lib/pki.h"
 
 #include "cli.h"
@@ -17,13 +19,20 @@ enum { CERT_COMMON_NAME, CERT_DIR, CERT_NAME, CERT_ALGORITHM, CERT_DAYS, CERT_MA
 const struct svr_arg svr_certificate_self_signed_args[] = {
 	[CERT_COMMON_NAME] = { "common-name", "CN", NULL, true, false, "peering-common-name of the router" },
 	[CERT_DIR] = { "dir", "DIR", NULL, true, false, "where NAME.key (mode 0600) and NAME.pem are made" },
-	[CERT_NAME] = { "name", "NAME", NULL, false, false, "of the files; router is what svr-keymgr looks for" },
+	[CERT_NAME] = { "name", "NAME", NULL, false, false, "of the files; otherwise --router, or what CN has before its first dot" },
 	[CERT_ALGORITHM] = { "algorithm", "ALGORITHM", algorithm_words, false, false, "of the key" },
 	[CERT_DAYS] = { "days", "N", NULL, false, false, "how long it is valid" },
 	{},
 };
 
-#define CERT_NAME_DEFAULT "router"
+/* svr-keymgr looks for files with the name of its router. */
+static const char *default_name(const struct svr_cli *cli, const char *common_name, char buf[static SVR_NAME_LEN])
+{
+	if (cli->router)
+		return cli->router;
+	snprintf(buf, SVR_NAME_LEN, "%.*s", (int)strcspn(common_name, "."), common_name);
+	return buf;
+}
 
 static int read_days(struct svr_cli *cli, const char *text, int *days)
 {
@@ -54,7 +63,8 @@ static void plain_word(const char *word, char *buf, size_t len)
 
 int svr_certificate_self_signed_run(struct svr_cli *cli, const char *const *val)
 {
-	const char *name = val[CERT_NAME] ? val[CERT_NAME] : CERT_NAME_DEFAULT;
+	char buf[SVR_NAME_LEN];
+	const char *name = val[CERT_NAME] ? val[CERT_NAME] : default_name(cli, val[CERT_COMMON_NAME], buf);
 	uint8_t digest[SVR_PKI_FINGERPRINT_LEN];
 	char reason[SVR_CLI_ERROR_LEN] = "", algorithm[16] = "";
 	char fingerprint[sizeof("sha256:") + 3 * SVR_PKI_FINGERPRINT_LEN];

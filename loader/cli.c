@@ -430,3 +430,64 @@ int svr_command_run(struct svr_cli *cli, const struct svr_command *table, int ar
 
 	return run(cli, &root, "", argc, argv);
 }
+
+/* ---- completion ---------------------------------------------------------------------------------------- */
+
+static void complete_value(struct svr_out *o, const struct svr_arg *a)
+{
+	for (unsigned int i = 0; a->words && a->words[i]; i++)
+		svr_out_note(o, "%s", a->words[i]);
+	if (!a->words)
+		svr_out_note(o, "<%s>", a->value);
+}
+
+static void complete_args(struct svr_out *o, const struct svr_arg *args, int argc, char **argv)
+{
+	const char *val[SVR_CLI_ARGS] = {};
+	char names[CLI_LINE];
+
+	for (int i = 0; i < argc; i++) {
+		int a = find(args, arg_name, argv[i], names, sizeof(names));
+
+		if (a < 0)
+			a = find_bare(args, argv[i], val);
+		else if ((args[a].value || args[a].words) && ++i == argc) {
+			complete_value(o, &args[a]);
+			return;
+		}
+		if (a < 0)
+			return;
+		val[a] = argv[i];
+	}
+	for (int a = 0; !arg_end(&args[a]); a++) {
+		if (val[a])
+			continue;
+		if (args[a].name)
+			svr_out_note(o, "%s", args[a].name);
+		if (!args[a].name || args[a].bare)
+			complete_value(o, &args[a]);
+	}
+	if (!argc)
+		svr_out_note(o, "help");
+}
+
+int svr_command_complete(struct svr_cli *cli, const struct svr_command *table, int argc, char **argv)
+{
+	const struct svr_command root = { .name = "svr", .sub = table }, *c = &root;
+	char names[CLI_LINE];
+	int i;
+
+	for (; c->sub && argc; argc--, argv++) {
+		i = find(c->sub, command_name, argv[0], names, sizeof(names));
+		if (i < 0)
+			return 0;
+		c = &c->sub[i];
+	}
+	for (const struct svr_command *s = c->sub; s && s->name; s++)
+		svr_out_note(cli->out, "%s", s->name);
+	if (c->sub)
+		svr_out_note(cli->out, "help");
+	else if (c->args)
+		complete_args(cli->out, c->args, argc, argv);
+	return 0;
+}

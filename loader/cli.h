@@ -63,6 +63,12 @@ struct svr_command {
 /* Finds and runs the command. Return: enum svr_exit or negative errno as above. */
 int svr_command_run(struct svr_cli *cli, const struct svr_command *table, int argc, char **argv);
 
+/*
+ * For the shell's completion: what may stand after the words of @argv, a word per line. A value that is no fixed word is given by its
+ * placeholder, "<DEV>". Text only.
+ */
+int svr_command_complete(struct svr_cli *cli, const struct svr_command *table, int argc, char **argv);
+
 /* Reports an error: what, where, why, next step. Returns @err (negative). The last report wins. */
 int svr_cli_error(struct svr_cli *cli, int err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* The same for words; exit code 2. */

@@ -16,6 +16,7 @@
 #include "libbpf_log.h"
 
 #define SVR_CONFIG_DEFAULT "/etc/svr/authority.json"
+#define COMPLETE_WORD	   "__complete" /* asked by completion/svr.bash */
 
 /* ---- commands ------------------------------------------------------------------------------------------ */
 
@@ -281,6 +282,8 @@ int main(int argc, char **argv)
 	} else if (wanted == 'h') {
 		help_argv[1] = argc ? argv[0] : NULL;
 		result = svr_command_run(&cli, commands, argc ? 2 : 1, help_argv);
+	} else if (argc && !strcmp(argv[0], COMPLETE_WORD)) {
+		result = svr_command_complete(&cli, commands, argc - 1, argv + 1);
 	} else {
 		result = svr_command_run(&cli, commands, argc, argv);
 	}
