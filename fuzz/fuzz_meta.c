@@ -30,7 +30,8 @@ static int parse(const uint8_t *data, size_t size, struct svr_meta *m)
 		require(m->have == 0 && m->header_len == 0, "part of a refused header is left");
 		return ret;
 	}
-	require((size_t)m->header_len + m->payload_len <= size, "payload section ends outside of the packet");
+	require((size_t)m->header_len + m->payload_len <= size,
+		"payload section ends outside of the packet");
 	/* where the caller decrypts, the payload section is a buffer of its own */
 	payload = malloc(m->payload_len + 1u);
 	require(payload != NULL, "out of memory");
@@ -51,17 +52,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (parse(data, size, &m))
 		return 0;
 	n = svr_meta_print(&m, line, sizeof(line));
-	require(n > 0 && (size_t)n < sizeof(line) && strlen(line) == (size_t)n, "printed length is wrong");
+	require(n > 0 && (size_t)n < sizeof(line) && strlen(line) == (size_t)n,
+		"printed length is wrong");
 	for (n = 0; line[n]; n++)
-		require(line[n] >= ' ' && line[n] <= '~' && line[n] != '"' && line[n] != '\\', "prints what needs escaping");
+		require(line[n] >= ' ' && line[n] <= '~' && line[n] != '"' && line[n] != '\\',
+			"prints what needs escaping");
 
 	again = m;
 	again.unknown = 0;
 	n = svr_meta_build(built, sizeof(built), &again);
 	require(n >= SVR_META_HDR_LEN, "a block that was taken cannot be built");
 	require(parse(built, (size_t)n, &back) == 0, "a block that was built is refused");
-	require(back.have == m.have && memcmp(&back.security_id, &m.security_id,
-					      sizeof(m) - offsetof(struct svr_meta, security_id)) == 0,
+	require(back.have == m.have &&
+			memcmp(&back.security_id, &m.security_id,
+			       sizeof(m) - offsetof(struct svr_meta, security_id)) == 0,
 		"a block says something else after it was built again");
 	return 0;
 }

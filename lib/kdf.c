@@ -28,8 +28,9 @@ static void kdf_fetch(void)
 	kdf_hkdf = EVP_KDF_fetch(NULL, OSSL_KDF_NAME_HKDF, NULL);
 }
 
-int svr_kdf(const uint8_t *salt, size_t salt_len, const uint8_t *secret, size_t secret_len, const char *label,
-	    const void *context, size_t context_len, uint8_t *out, size_t out_len)
+int svr_kdf(const uint8_t *salt, size_t salt_len, const uint8_t *secret, size_t secret_len,
+	    const char *label, const void *context, size_t context_len, uint8_t *out,
+	    size_t out_len)
 {
 	/* RFC 5869 2.2: a salt that is not given is a string of zeros as long as the hash. */
 	static const uint8_t default_salt[KDF_HASH_LEN];
@@ -40,7 +41,8 @@ int svr_kdf(const uint8_t *salt, size_t salt_len, const uint8_t *secret, size_t 
 	OSSL_PARAM params[6], *p = params;
 	int err;
 
-	if (label_len > KDF_LABEL_MAX || context_len > KDF_CONTEXT_MAX || secret_len == 0 || out_len == 0) {
+	if (label_len > KDF_LABEL_MAX || context_len > KDF_CONTEXT_MAX || secret_len == 0 ||
+	    out_len == 0) {
 		err = -EINVAL;
 		goto out;
 	}
@@ -50,7 +52,8 @@ int svr_kdf(const uint8_t *salt, size_t salt_len, const uint8_t *secret, size_t 
 	}
 	memcpy(info, kdf_prefix, sizeof(kdf_prefix) - 1);
 	info_len = sizeof(kdf_prefix) - 1;
-	memcpy(info + info_len, label, label_len + 1); /* the NUL is the 0x00 between label and context */
+	/* with the NUL, which is the 0x00 between label and context */
+	memcpy(info + info_len, label, label_len + 1);
 	info_len += label_len + 1;
 	if (context_len > 0)
 		memcpy(info + info_len, context, context_len);
@@ -80,14 +83,18 @@ out:
 
 int svr_kdf_bfd(const uint8_t peer_key[static SVR_PEER_KEY_LEN], struct svr_bfd_keys *out)
 {
-	_Static_assert(sizeof(*out) == 160, "enc0, enc1, mac0, mac1 in the order of the derivation, without padding");
+	_Static_assert(sizeof(*out) == 160,
+		       "enc0, enc1, mac0, mac1 in the order of the derivation, without padding");
 
-	return svr_kdf(NULL, 0, peer_key, SVR_PEER_KEY_LEN, "bfd", NULL, 0, (uint8_t *)out, sizeof(*out));
+	return svr_kdf(NULL, 0, peer_key, SVR_PEER_KEY_LEN, "bfd", NULL, 0, (uint8_t *)out,
+		       sizeof(*out));
 }
 
-int svr_kdf_session_hmac(const uint8_t peer_key[static SVR_PEER_KEY_LEN], uint8_t out[2][SVR_HMAC_KEY_LEN])
+int svr_kdf_session_hmac(const uint8_t peer_key[static SVR_PEER_KEY_LEN],
+			 uint8_t out[2][SVR_HMAC_KEY_LEN])
 {
-	return svr_kdf(NULL, 0, peer_key, SVR_PEER_KEY_LEN, "session hmac", NULL, 0, out[0], 2 * SVR_HMAC_KEY_LEN);
+	return svr_kdf(NULL, 0, peer_key, SVR_PEER_KEY_LEN, "session hmac", NULL, 0, out[0],
+		       2 * SVR_HMAC_KEY_LEN);
 }
 
 int svr_kdf_metadata(const uint8_t meta_key[static SVR_META_KEY_LEN], uint8_t out[static 32])
@@ -95,22 +102,27 @@ int svr_kdf_metadata(const uint8_t meta_key[static SVR_META_KEY_LEN], uint8_t ou
 	return svr_kdf(NULL, 0, meta_key, SVR_META_KEY_LEN, "metadata", NULL, 0, out, 32);
 }
 
-int svr_kdf_payload(const uint8_t session_key[static SVR_SESSION_KEY_LEN], const uint8_t uuid[static SVR_UUID_LEN],
-		    uint16_t epoch, struct svr_payload_keys *out)
+int svr_kdf_payload(const uint8_t session_key[static SVR_SESSION_KEY_LEN],
+		    const uint8_t uuid[static SVR_UUID_LEN], uint16_t epoch,
+		    struct svr_payload_keys *out)
 {
 	uint8_t context[SVR_UUID_LEN + sizeof(epoch)];
 
-	_Static_assert(sizeof(*out) == 128, "enc_fwd, enc_rev, iv_fwd, iv_rev in the order of the derivation");
+	_Static_assert(sizeof(*out) == 128,
+		       "enc_fwd, enc_rev, iv_fwd, iv_rev in the order of the derivation");
 	memcpy(context, uuid, SVR_UUID_LEN);
 	context[SVR_UUID_LEN] = epoch >> 8;
 	context[SVR_UUID_LEN + 1] = epoch & 0xff;
-	return svr_kdf(NULL, 0, session_key, SVR_SESSION_KEY_LEN, "payload", context, sizeof(context), (uint8_t *)out,
-		       sizeof(*out));
+	return svr_kdf(NULL, 0, session_key, SVR_SESSION_KEY_LEN, "payload", context,
+		       sizeof(context), (uint8_t *)out, sizeof(*out));
 }
 
 int svr_direction_number(const char *sender, const char *receiver)
 {
-	/* strcmp() compares as unsigned bytes, and a prefix is smaller: just the order of docs/protocol.md section 1. */
+	/*
+	 * strcmp() compares as unsigned bytes, and a prefix is smaller: just the order of
+	 * docs/protocol.md section 1.
+	 */
 	int order = strcmp(sender, receiver);
 
 	if (order == 0)

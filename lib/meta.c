@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Metadata codec: one table row per TLV drives parsing, building and printing (docs/protocol.md section 3). */
+/*
+ * Metadata codec: one table row per TLV drives parsing, building and printing (docs/protocol.md
+ * section 3).
+ */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -26,8 +29,8 @@ enum tlv_kind {
 	KIND_UUID,
 	KIND_CONTEXT4,	/* struct svr_context4, as on the wire */
 	KIND_SECRET,	/* bytes that are never printed */
-	KIND_PARAMS,	/* struct svr_tlv_security_params <-> peer_key_index, cipher, hmac, hmac_mode */
-	KIND_NONCE,	/* struct svr_tlv_nonce <-> nonce_time_ns, nonce_random */
+	KIND_PARAMS,	/* svr_tlv_security_params: peer_key_index, cipher, hmac, hmac_mode */
+	KIND_NONCE,	/* svr_tlv_nonce: nonce_time_ns, nonce_random */
 };
 
 enum {
@@ -51,31 +54,42 @@ struct tlv_def {
 
 /* In the order in which they are written. */
 static const struct tlv_def tlvs[] = {
-	{ SVR_TLV_SECURITY_ID, IN_HEADER, KIND_U32, 4, 4, SVR_HAVE_SECURITY_ID, 0, FIELD(security_id), "security-id" },
+	{ SVR_TLV_SECURITY_ID, IN_HEADER, KIND_U32, 4, 4, SVR_HAVE_SECURITY_ID, 0,
+	  FIELD(security_id), "security-id" },
 	{ SVR_TLV_SECURITY_PARAMS, IN_HEADER, KIND_PARAMS, sizeof(struct svr_tlv_security_params),
-	  sizeof(struct svr_tlv_security_params), SVR_HAVE_SECURITY_PARAMS, 0, 0, "security-params" },
+	  sizeof(struct svr_tlv_security_params), SVR_HAVE_SECURITY_PARAMS, 0, 0,
+	  "security-params" },
 
-	{ SVR_TLV_FWD_CONTEXT4, IN_PAYLOAD, KIND_CONTEXT4, sizeof(struct svr_context4), sizeof(struct svr_context4),
-	  SVR_HAVE_FWD_CONTEXT4, SVR_HAVE_REV_CONTEXT4, FIELD(context), "forward-context" },
-	{ SVR_TLV_REV_CONTEXT4, IN_PAYLOAD, KIND_CONTEXT4, sizeof(struct svr_context4), sizeof(struct svr_context4),
-	  SVR_HAVE_REV_CONTEXT4, SVR_HAVE_FWD_CONTEXT4, FIELD(context), "reverse-context" },
-	{ SVR_TLV_SESSION_UUID, IN_PAYLOAD, KIND_UUID, SVR_UUID_LEN, SVR_UUID_LEN, SVR_HAVE_UUID, 0, FIELD(uuid), "uuid" },
-	{ SVR_TLV_TENANT, IN_PAYLOAD, KIND_NAME, 1, NAME_MAX_LEN, SVR_HAVE_TENANT, 0, FIELD(tenant), "tenant" },
-	{ SVR_TLV_SERVICE, IN_PAYLOAD, KIND_NAME, 1, NAME_MAX_LEN, SVR_HAVE_SERVICE, 0, FIELD(service), "service" },
-	{ SVR_TLV_POLICY, IN_PAYLOAD, KIND_NAME, 1, NAME_MAX_LEN, SVR_HAVE_POLICY, 0, FIELD(policy), "policy" },
-	{ SVR_TLV_SOURCE_ROUTER, IN_PAYLOAD, KIND_NAME, 1, NAME_MAX_LEN, SVR_HAVE_SOURCE_ROUTER, 0, FIELD(source_router),
-	  "source-router" },
-	{ SVR_TLV_PATH_ID, IN_PAYLOAD, KIND_NAME, PATH_ID_MIN, PATH_ID_MAX, SVR_HAVE_PATH_ID, 0, FIELD(path_id), "peer-path" },
-	{ SVR_TLV_NONCE, IN_PAYLOAD, KIND_NONCE, sizeof(struct svr_tlv_nonce), sizeof(struct svr_tlv_nonce), SVR_HAVE_NONCE, 0,
-	  0, "nonce" },
-	{ SVR_TLV_SESSION_ENCRYPTED, IN_PAYLOAD, KIND_FLAG, 0, 0, SVR_HAVE_ENCRYPTED, 0, 0, "encrypted" },
-	{ SVR_TLV_SESSION_KEY, IN_PAYLOAD, KIND_SECRET, SVR_SESSION_KEY_LEN, SVR_SESSION_KEY_LEN, SVR_HAVE_SESSION_KEY, 0,
-	  FIELD(session_key), "session-key" },
-	{ SVR_TLV_KEY_EPOCH, IN_PAYLOAD, KIND_U16, 2, 2, SVR_HAVE_KEY_EPOCH, 0, FIELD(key_epoch), "key-epoch" },
+	{ SVR_TLV_FWD_CONTEXT4, IN_PAYLOAD, KIND_CONTEXT4, sizeof(struct svr_context4),
+	  sizeof(struct svr_context4), SVR_HAVE_FWD_CONTEXT4, SVR_HAVE_REV_CONTEXT4, FIELD(context),
+	  "forward-context" },
+	{ SVR_TLV_REV_CONTEXT4, IN_PAYLOAD, KIND_CONTEXT4, sizeof(struct svr_context4),
+	  sizeof(struct svr_context4), SVR_HAVE_REV_CONTEXT4, SVR_HAVE_FWD_CONTEXT4, FIELD(context),
+	  "reverse-context" },
+	{ SVR_TLV_SESSION_UUID, IN_PAYLOAD, KIND_UUID, SVR_UUID_LEN, SVR_UUID_LEN, SVR_HAVE_UUID, 0,
+	  FIELD(uuid), "uuid" },
+	{ SVR_TLV_TENANT, IN_PAYLOAD, KIND_NAME, 1, NAME_MAX_LEN, SVR_HAVE_TENANT, 0, FIELD(tenant),
+	  "tenant" },
+	{ SVR_TLV_SERVICE, IN_PAYLOAD, KIND_NAME, 1, NAME_MAX_LEN, SVR_HAVE_SERVICE, 0,
+	  FIELD(service), "service" },
+	{ SVR_TLV_POLICY, IN_PAYLOAD, KIND_NAME, 1, NAME_MAX_LEN, SVR_HAVE_POLICY, 0, FIELD(policy),
+	  "policy" },
+	{ SVR_TLV_SOURCE_ROUTER, IN_PAYLOAD, KIND_NAME, 1, NAME_MAX_LEN, SVR_HAVE_SOURCE_ROUTER, 0,
+	  FIELD(source_router), "source-router" },
+	{ SVR_TLV_PATH_ID, IN_PAYLOAD, KIND_NAME, PATH_ID_MIN, PATH_ID_MAX, SVR_HAVE_PATH_ID, 0,
+	  FIELD(path_id), "peer-path" },
+	{ SVR_TLV_NONCE, IN_PAYLOAD, KIND_NONCE, sizeof(struct svr_tlv_nonce),
+	  sizeof(struct svr_tlv_nonce), SVR_HAVE_NONCE, 0, 0, "nonce" },
+	{ SVR_TLV_SESSION_ENCRYPTED, IN_PAYLOAD, KIND_FLAG, 0, 0, SVR_HAVE_ENCRYPTED, 0, 0,
+	  "encrypted" },
+	{ SVR_TLV_SESSION_KEY, IN_PAYLOAD, KIND_SECRET, SVR_SESSION_KEY_LEN, SVR_SESSION_KEY_LEN,
+	  SVR_HAVE_SESSION_KEY, 0, FIELD(session_key), "session-key" },
+	{ SVR_TLV_KEY_EPOCH, IN_PAYLOAD, KIND_U16, 2, 2, SVR_HAVE_KEY_EPOCH, 0, FIELD(key_epoch),
+	  "key-epoch" },
 };
 enum { TLV_COUNT = sizeof(tlvs) / sizeof(tlvs[0]) };
 
-/* ---- generic TLVs -------------------------------------------------------------------------------------- */
+/* ---- generic TLVs ---------------------------------------------------------------------------- */
 
 int svr_tlv_put(uint8_t *p, size_t room, uint16_t type, const void *value, size_t len)
 {
@@ -108,7 +122,7 @@ int svr_tlv_next(const uint8_t *p, size_t len, size_t *pos, struct svr_tlv_view 
 	return 1;
 }
 
-/* ---- parse --------------------------------------------------------------------------------------------- */
+/* ---- parse ----------------------------------------------------------------------------------- */
 
 static const struct tlv_def *tlv_find(uint16_t type)
 {
@@ -178,8 +192,8 @@ static int section_parse(const uint8_t *p, size_t len, enum tlv_section section,
 			m->unknown++;
 			continue;
 		}
-		if (d->section != section || t.len < d->min || t.len > d->max || (m->have & (d->have | d->excludes)) ||
-		    tlv_read(d, &t, m))
+		if (d->section != section || t.len < d->min || t.len > d->max ||
+		    (m->have & (d->have | d->excludes)) || tlv_read(d, &t, m))
 			return -SVR_DROP_META_MALFORMED;
 		m->have |= d->have;
 	}
@@ -209,7 +223,8 @@ int svr_meta_parse_header(const uint8_t *p, size_t len, struct svr_meta *m)
 		err = -SVR_DROP_META_VERSION;
 		goto out;
 	}
-	if (hlen < SVR_META_HDR_LEN || (size_t)hlen + payload_len > len || hlen + payload_len > SVR_META_MAX)
+	if (hlen < SVR_META_HDR_LEN || (size_t)hlen + payload_len > len ||
+	    hlen + payload_len > SVR_META_MAX)
 		goto out;
 	m->header_len = hlen;
 	m->payload_len = payload_len;
@@ -222,7 +237,8 @@ out:
 
 int svr_meta_parse_payload(const uint8_t *p, size_t len, struct svr_meta *m)
 {
-	int err = len > SVR_META_MAX ? -SVR_DROP_META_MALFORMED : section_parse(p, len, IN_PAYLOAD, m);
+	int err = len > SVR_META_MAX ? -SVR_DROP_META_MALFORMED :
+				       section_parse(p, len, IN_PAYLOAD, m);
 
 	if (err)
 		OPENSSL_cleanse(m, sizeof(*m)); /* a session key may stand in it */
@@ -234,14 +250,15 @@ bool svr_meta_is_false_positive(const struct svr_meta *m)
 	return m->header_len == SVR_META_HDR_LEN && m->payload_len == 0;
 }
 
-/* ---- build --------------------------------------------------------------------------------------------- */
+/* ---- build ----------------------------------------------------------------------------------- */
 
 static void base_header_put(uint8_t *p, uint16_t hlen, uint16_t payload_len)
 {
 	static const uint8_t cookie[SVR_COOKIE_LEN] = SVR_COOKIE_BYTES;
 
 	memcpy(p, cookie, sizeof(cookie));
-	svr_put16(p + offsetof(struct svr_meta_hdr, ver_hlen), (uint16_t)(SVR_META_VERSION << 12 | hlen));
+	svr_put16(p + offsetof(struct svr_meta_hdr, ver_hlen),
+		  (uint16_t)(SVR_META_VERSION << 12 | hlen));
 	svr_meta_set_payload_len(p, payload_len);
 }
 
@@ -337,7 +354,7 @@ int svr_meta_build(uint8_t *p, size_t room, struct svr_meta *m)
 	return (int)pos;
 }
 
-/* ---- print --------------------------------------------------------------------------------------------- */
+/* ---- print ----------------------------------------------------------------------------------- */
 
 static void number_visit(svr_meta_visit visit, void *user, const char *name, uint64_t v)
 {
@@ -354,10 +371,12 @@ static void context_text(const struct svr_context4 *ctx, char *buf, size_t size)
 
 	inet_ntop(AF_INET, &saddr, src, sizeof(src));
 	inet_ntop(AF_INET, &daddr, dst, sizeof(dst));
-	snprintf(buf, size, "%s:%u-%s:%u/%u", src, ntohs(ctx->sport), dst, ntohs(ctx->dport), ctx->proto);
+	snprintf(buf, size, "%s:%u-%s:%u/%u", src, ntohs(ctx->sport), dst, ntohs(ctx->dport),
+		 ctx->proto);
 }
 
-static void tlv_describe(const struct tlv_def *d, const struct svr_meta *m, svr_meta_visit visit, void *user)
+static void tlv_describe(const struct tlv_def *d, const struct svr_meta *m, svr_meta_visit visit,
+			 void *user)
 {
 	const uint8_t *field = (const uint8_t *)m + d->offset;
 	char text[2 * INET_ADDRSTRLEN + 32];
@@ -431,7 +450,8 @@ static void line_visit(const char *name, const char *value, bool is_number, void
 	int n;
 
 	(void)is_number;
-	n = snprintf(room ? line->buf + line->len : NULL, room, "%s%s=%s", line->len ? " " : "", name, value);
+	n = snprintf(room ? line->buf + line->len : NULL, room, "%s%s=%s", line->len ? " " : "",
+		     name, value);
 	if (n > 0)
 		line->len += (size_t)n;
 }

@@ -8,8 +8,8 @@
 /* No ctype.h: what is allowed must not depend on the locale. */
 static bool name_char_ok(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
-	       c == '-';
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '_' || c == '.' || c == '-';
 }
 
 bool svr_name_ok(const char *s, size_t len)
@@ -26,5 +26,6 @@ bool svr_name_ok(const char *s, size_t len)
 
 bool svr_name_ok_for_path(const char *s)
 {
-	return svr_name_ok(s, strnlen(s, SVR_NAME_LEN)) && strcmp(s, ".") != 0 && strcmp(s, "..") != 0;
+	return svr_name_ok(s, strnlen(s, SVR_NAME_LEN)) && strcmp(s, ".") != 0 &&
+	       strcmp(s, "..") != 0;
 }

@@ -9,7 +9,9 @@
 enum { WORD_BITS = 64 };
 
 _Static_assert(SVR_REPLAY_BITS % WORD_BITS == 0, "whole words");
-/* One word more than the window: the word of the newest counter may be cleared before it is full. */
+/*
+ * One word more than the window: the word of the newest counter may be cleared before it is full.
+ */
 _Static_assert(SVR_REPLAY_BITS >= SVR_REPLAY_WINDOW + WORD_BITS, "RFC 6479 redundant bits");
 
 static uint64_t replay_bit(uint64_t counter)
@@ -39,8 +41,9 @@ void svr_replay_update(struct svr_replay *r, uint64_t counter)
 
 	if (counter > top) {
 		/*
-		 * The window lives in a map that outlives this process. Top moves first: whoever is killed between the
-		 * two steps leaves stale bits (a few packets refused), never a window in which old packets look new.
+		 * The window lives in a map that outlives this process. Top moves first: whoever is
+		 * killed between the two steps leaves stale bits (a few packets refused), never a
+		 * window in which old packets look new.
 		 */
 		r->top = counter;
 		__atomic_signal_fence(__ATOMIC_SEQ_CST);
@@ -55,19 +58,28 @@ void svr_replay_update(struct svr_replay *r, uint64_t counter)
 	r->bits[replay_word(counter)] |= replay_bit(counter);
 }
 
-/* ---- nonces -------------------------------------------------------------------------------------------- */
+/* ---- nonces ---------------------------------------------------------------------------------- */
 
 #define NONCE_LIFE_NS (SVR_NONCE_LIFE_SEC * 1000000000ULL)
 
 /*
- * A nonce may stand in either of two buckets and goes to the emptier one: none is refused until half of all slots are live, and 1 in 200
- * at 5/8. Single buckets of twice the size would overflow from a fifth on. Who is refused comes again with a new nonce.
+ * A nonce may stand in either of two buckets and goes to the emptier one: none is refused until
+ * half of all slots are live, and 1 in 200 at 5/8. Single buckets of twice the size would overflow
+ * from a fifth on. Who is refused comes again with a new nonce.
  */
-enum { BUCKETS_PER_NONCE = 2, BUCKET_SLOTS = SVR_NONCE_WAYS / BUCKETS_PER_NONCE, BUCKETS = SVR_NONCE_SLOTS / BUCKET_SLOTS };
+enum {
+	BUCKETS_PER_NONCE = 2,
+	BUCKET_SLOTS = SVR_NONCE_WAYS / BUCKETS_PER_NONCE,
+	BUCKETS = SVR_NONCE_SLOTS / BUCKET_SLOTS
+};
 
-_Static_assert(SVR_NONCE_WAYS % BUCKETS_PER_NONCE == 0 && SVR_NONCE_SLOTS % BUCKET_SLOTS == 0, "whole buckets");
+_Static_assert(SVR_NONCE_WAYS % BUCKETS_PER_NONCE == 0 && SVR_NONCE_SLOTS % BUCKET_SLOTS == 0,
+	       "whole buckets");
 
-/* Finalizer of MurmurHash3 (public domain): a bijection in which every input bit changes half of the output bits. */
+/*
+ * Finalizer of MurmurHash3 (public domain): a bijection in which every input bit changes half of
+ * the output bits.
+ */
 static uint64_t mix64(uint64_t x)
 {
 	x ^= x >> 33;
@@ -79,8 +91,9 @@ static uint64_t mix64(uint64_t x)
 }
 
 /*
- * 64 bits over all three inputs. A nonce gets here only from an authenticated peer, and others' nonces travel encrypted: nobody can aim
- * at them. Two honest nonces among 131072 collide with a chance of 2^-31 and cost one retransmission.
+ * 64 bits over all three inputs. A nonce gets here only from an authenticated peer, and others'
+ * nonces travel encrypted: nobody can aim at them. Two honest nonces among 131072 collide with a
+ * chance of 2^-31 and cost one retransmission.
  */
 static uint64_t nonce_hash(uint32_t peer, uint64_t time_ns, uint64_t random)
 {
@@ -89,7 +102,8 @@ static uint64_t nonce_hash(uint32_t peer, uint64_t time_ns, uint64_t random)
 	return mix64(mix64(mix64(peer + odd) ^ time_ns) + odd + random);
 }
 
-int svr_nonce_accept(struct svr_nonce_slot *slots, uint32_t peer, uint64_t time_ns, uint64_t random, uint64_t now_ns)
+int svr_nonce_accept(struct svr_nonce_slot *slots, uint32_t peer, uint64_t time_ns, uint64_t random,
+		     uint64_t now_ns)
 {
 	uint64_t age_ns = now_ns > time_ns ? now_ns - time_ns : time_ns - now_ns;
 	struct svr_nonce_slot *slot, *best = NULL, *free_slot;
@@ -121,8 +135,8 @@ int svr_nonce_accept(struct svr_nonce_slot *slots, uint32_t peer, uint64_t time_
 	if (!best)
 		return -SVR_DROP_META_NONCE_FULL;
 	/*
-	 * After time + life the nonce is too old anyway. It is kept for another life, so that a correction of the
-	 * clocks or of their offset by less than that cannot make it new again.
+	 * After time + life the nonce is too old anyway. It is kept for another life, so that a
+	 * correction of the clocks or of their offset by less than that cannot make it new again.
 	 */
 	best->hash = hash;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);

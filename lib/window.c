@@ -26,10 +26,16 @@ uint64_t svr_clock_shift(uint64_t now_ns, int64_t offset_ns)
 	return by > now_ns ? 0 : now_ns - by;
 }
 
-void svr_window_rx(uint8_t hmac_mode, uint64_t now_ns, int64_t offset_ns, int8_t hint, struct svr_window_rx *out)
+void svr_window_rx(uint8_t hmac_mode, uint64_t now_ns, int64_t offset_ns, int8_t hint,
+		   struct svr_window_rx *out)
 {
-	/* The hint, then the expected window, then the other neighbour; a late packet is likelier than an early one. */
-	static const int8_t order[3][SVR_WINDOW_TRIES] = { { -1, 0, 1 }, { 0, -1, 1 }, { 1, 0, -1 } };
+	/*
+	 * The hint, then the expected window, then the other neighbour; a late packet is likelier
+	 * than an early one.
+	 */
+	static const int8_t order[3][SVR_WINDOW_TRIES] = { { -1, 0, 1 },
+							   { 0, -1, 1 },
+							   { 1, 0, -1 } };
 	const int8_t *shift = order[hint < 0 ? 0 : hint > 0 ? 2 : 1];
 	uint64_t expected;
 	unsigned int i;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Time windows of the time-based HMAC (docs/protocol.md section 6): which numbers to sign with and which to try. Part of
- * libsvr; the caller passes the clock in.
+ * Time windows of the time-based HMAC (docs/protocol.md section 6): which numbers to sign with and
+ * which to try. Part of libsvr; the caller passes the clock in.
  *
  *	sign:   window = svr_window_tx(mode, now_ns)
  *	verify: svr_window_rx(mode, now_ns, offset_ns, hint, &rx);
@@ -15,19 +15,22 @@
 #include <svr/wire.h>
 
 enum svr_window_limits {
-	SVR_WINDOW_TRIES = 3,	/* the sender's window by our reckoning, the one before and the one after */
+	SVR_WINDOW_TRIES = 3,	/* the sender's window by our clock, the one before and after */
 };
 
 struct svr_window_rx {
 	unsigned int count;			/* 1 in mode regular, else SVR_WINDOW_TRIES */
 	uint64_t window[SVR_WINDOW_TRIES];	/* most likely first */
-	int8_t shift[SVR_WINDOW_TRIES];		/* what each is relative to the expected one: -1, 0 or +1 */
+	int8_t shift[SVR_WINDOW_TRIES];		/* of each from the expected one: -1, 0 or +1 */
 };
 
 /* Number of the window that holds a time in nanoseconds since 1970. */
 uint64_t svr_window_number(uint64_t real_ns);
 
-/* What a sender puts into the HMAC input: the number by its own clock, 0 unless @hmac_mode is time-based. */
+/*
+ * What a sender puts into the HMAC input: the number by its own clock, 0 unless @hmac_mode is
+ * time-based.
+ */
 uint64_t svr_window_tx(uint8_t hmac_mode, uint64_t now_ns);
 
 /**
@@ -35,11 +38,16 @@ uint64_t svr_window_tx(uint8_t hmac_mode, uint64_t now_ns);
  * @hmac_mode: enum svr_hmac_mode
  * @now_ns: own CLOCK_REALTIME
  * @offset_ns: sender's clock minus own clock, 0 if it was not measured yet
- * @hint: shift that fitted last (svr_session.window_hint); it comes first, so that in the usual case one HMAC is enough
+ * @hint: shift that fitted last (svr_session.window_hint); it comes first, so that in the usual
+ * case one HMAC is enough
  */
-void svr_window_rx(uint8_t hmac_mode, uint64_t now_ns, int64_t offset_ns, int8_t hint, struct svr_window_rx *out);
+void svr_window_rx(uint8_t hmac_mode, uint64_t now_ns, int64_t offset_ns, int8_t hint,
+		   struct svr_window_rx *out);
 
-/* A time of ours by the peer's clock, or the reverse with a negated offset; saturates instead of wrapping. */
+/*
+ * A time of ours by the peer's clock, or the reverse with a negated offset; saturates instead of
+ * wrapping.
+ */
 uint64_t svr_clock_shift(uint64_t now_ns, int64_t offset_ns);
 
 #endif

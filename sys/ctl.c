@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Where control sockets and PID files are, and the client of a control socket. The server is in ctl_server.c. */
+/*
+ * Where control sockets and PID files are, and the client of a control socket. The server is in
+ * ctl_server.c.
+ */
 #include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -40,7 +43,9 @@ static int dir_make(const char *path)
 		return -errno;
 	if (!S_ISDIR(st.st_mode))
 		return -ENOTDIR;
-	/* Somebody else's directory, or one that others may write to, is no place for our sockets. */
+	/*
+	 * Somebody else's directory, or one that others may write to, is no place for our sockets.
+	 */
 	if (st.st_uid != geteuid() || (st.st_mode & (S_IWGRP | S_IWOTH)))
 		return -EPERM;
 	return 0;
@@ -82,7 +87,7 @@ struct json_object *svr_ctl_error(const char *fmt, ...)
 	return answer;
 }
 
-/* ---- client -------------------------------------------------------------------------------------------- */
+/* ---- client ---------------------------------------------------------------------------------- */
 
 static int64_t now_ms(void)
 {
@@ -207,8 +212,8 @@ static int answer_read(const char *text, struct json_object **result, char *err,
 	return ret;
 }
 
-int svr_ctl_call(const char *router, const char *process, struct json_object *request, struct json_object **result,
-		 char *err, size_t err_len)
+int svr_ctl_call(const char *router, const char *process, struct json_object *request,
+		 struct json_object **result, char *err, size_t err_len)
 {
 	const int64_t deadline_ms = now_ms() + CALL_TIMEOUT_MS;
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
@@ -221,7 +226,8 @@ int svr_ctl_call(const char *router, const char *process, struct json_object *re
 	snprintf(file, sizeof(file), "%s.sock", process);
 	ret = svr_ctl_path(router, file, false, addr.sun_path, sizeof(addr.sun_path));
 	if (ret) {
-		snprintf(err, err_len, "%.63s: cannot name the control socket of router %.63s: %s", process, router, strerror(-ret));
+		snprintf(err, err_len, "%.63s: cannot name the control socket of router %.63s: %s",
+			 process, router, strerror(-ret));
 		return ret;
 	}
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -244,10 +250,12 @@ int svr_ctl_call(const char *router, const char *process, struct json_object *re
 	goto out_close; /* its words are in err */
 out:
 	if (ret == -ECONNREFUSED)
-		snprintf(err, err_len, "svr-%s of router %s does not run (nobody listens on %s); start it first", process, router,
-			 addr.sun_path);
+		snprintf(err, err_len,
+			 "svr-%s of router %s does not run (nobody listens on %s); start it first",
+			 process, router, addr.sun_path);
 	else if (ret == -ETIMEDOUT)
-		snprintf(err, err_len, "svr-%s of router %s did not answer within %d s", process, router, CALL_TIMEOUT_MS / 1000);
+		snprintf(err, err_len, "svr-%s of router %s did not answer within %d s", process,
+			 router, CALL_TIMEOUT_MS / 1000);
 	else if (ret)
 		snprintf(err, err_len, "%s: %s", addr.sun_path, strerror(-ret));
 out_close:

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The serving side of a control socket: one request line, one answer line, on the event loop of the process. */
+/*
+ * The serving side of a control socket: one request line, one answer line, on the event loop of the
+ * process.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -27,7 +30,7 @@ enum {
 	FILE_MODE = 0600,
 	REQUEST_MAX = 64 * 1024,	/* bytes, newline included */
 	REQUEST_DEPTH = 16,		/* nested objects and arrays */
-	CLIENT_TIMEOUT_SEC = 5,		/* for the whole request, and between two portions of the answer */
+	CLIENT_TIMEOUT_SEC = 5,		/* for the request; between portions of the answer */
 	CLIENTS_MAX = 32,
 	BACKLOG = 16,
 	LOCK_TRIES = 8,
@@ -53,7 +56,7 @@ struct svr_ctl_server {
 	char sock_path[sizeof(((struct sockaddr_un *)NULL)->sun_path)]; /* empty: not bound yet */
 };
 
-/* ---- one client ---------------------------------------------------------------------------------------- */
+/* ---- one client ------------------------------------------------------------------------------ */
 
 static void client_free(struct client *c)
 {
@@ -75,7 +78,8 @@ static struct json_object *request_parse(const char *line, size_t len)
 	if (!tok)
 		return NULL;
 	request = json_tokener_parse_ex(tok, line, (int)len);
-	if (json_tokener_get_error(tok) != json_tokener_success || json_tokener_get_parse_end(tok) != len ||
+	if (json_tokener_get_error(tok) != json_tokener_success ||
+	    json_tokener_get_parse_end(tok) != len ||
 	    !json_object_is_type(request, json_type_object)) {
 		json_object_put(request);
 		request = NULL;
@@ -90,7 +94,8 @@ static struct json_object *request_answer(struct svr_ctl_server *s, const char *
 
 	if (!request)
 		return svr_ctl_error("the request is not one JSON object on one line");
-	if (!json_object_object_get_ex(request, "command", &command) || !json_object_is_type(command, json_type_string))
+	if (!json_object_object_get_ex(request, "command", &command) ||
+	    !json_object_is_type(command, json_type_string))
 		answer = svr_ctl_error("the request has no \"command\" that is a string");
 	else
 		answer = s->handler(json_object_get_string(command), request, s->user);
@@ -153,16 +158,21 @@ static void client_late(evutil_socket_t fd, short what, void *arg)
 	client_free(arg);
 }
 
-/* Root, or the user that we run as. The directory's mode says the same; two locks are better than one. */
+/*
+ * Root, or the user that we run as. The directory's mode says the same; two locks are better than
+ * one.
+ */
 static bool client_allowed(int fd)
 {
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
 
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && (peer.uid == 0 || peer.uid == geteuid());
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
+	       (peer.uid == 0 || peer.uid == geteuid());
 }
 
-static void client_new(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *addr, int addr_len, void *arg)
+static void client_new(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *addr,
+		       int addr_len, void *arg)
 {
 	const struct timeval timeout = { .tv_sec = CLIENT_TIMEOUT_SEC };
 	struct svr_ctl_server *s = arg;
@@ -183,7 +193,7 @@ static void client_new(struct evconnlistener *listener, evutil_socket_t fd, stru
 	}
 	LIST_INSERT_HEAD(&s->clients, c, entry);
 	if (++s->n_clients == CLIENTS_MAX)
-		evconnlistener_disable(listener); /* the others wait in the backlog until client_free() */
+		evconnlistener_disable(listener); /* others wait, see client_free() */
 	c->deadline = evtimer_new(s->base, client_late, c);
 	if (!c->deadline || evtimer_add(c->deadline, &timeout) < 0) {
 		client_free(c);
@@ -198,10 +208,11 @@ refuse:
 	close(fd);
 }
 
-/* ---- the server ---------------------------------------------------------------------------------------- */
+/* ---- the server ------------------------------------------------------------------------------ */
 
 /*
- * Takes the lock of this router's process. The lock ends with the process however it ends, the file need not.
+ * Takes the lock of this router's process. The lock ends with the process however it ends, the file
+ * need not.
  * Return: descriptor, -EADDRINUSE if another process holds it, other negative errno.
  */
 static int pid_lock(const char *path)
@@ -221,9 +232,12 @@ static int pid_lock(const char *path)
 			close(fd);
 			return err;
 		}
-		/* The one who had the lock removes the file before it lets go: then we hold a file without a name. */
-		if (fstat(fd, &by_fd) == 0 && stat(path, &by_path) == 0 && by_fd.st_ino == by_path.st_ino &&
-		    by_fd.st_dev == by_path.st_dev)
+		/*
+		 * The one who had the lock removes the file before it lets go: then we hold a file
+		 * without a name.
+		 */
+		if (fstat(fd, &by_fd) == 0 && stat(path, &by_path) == 0 &&
+		    by_fd.st_ino == by_path.st_ino && by_fd.st_dev == by_path.st_dev)
 			break;
 		close(fd);
 	}
@@ -238,7 +252,10 @@ static int pid_lock(const char *path)
 	return fd;
 }
 
-/* Return: listening descriptor or negative errno. We hold the lock, so a socket that is there was left behind. */
+/*
+ * Return: listening descriptor or negative errno. We hold the lock, so a socket that is there was
+ * left behind.
+ */
 static int socket_listen(const char *path)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
@@ -250,8 +267,12 @@ static int socket_listen(const char *path)
 	if (fd < 0)
 		return -errno;
 	memcpy(addr.sun_path, path, strlen(path) + 1);
-	/* The mode of the socket's file comes from the descriptor: there is no moment in which others could connect. */
-	if (fchmod(fd, FILE_MODE) < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 || listen(fd, BACKLOG) < 0) {
+	/*
+	 * The mode of the socket's file comes from the descriptor: there is no moment in which
+	 * others could connect.
+	 */
+	if (fchmod(fd, FILE_MODE) < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
+	    listen(fd, BACKLOG) < 0) {
 		err = -errno;
 		close(fd);
 		return err;
@@ -259,8 +280,8 @@ static int socket_listen(const char *path)
 	return fd;
 }
 
-int svr_ctl_serve(struct event_base *base, const char *router, const char *process, svr_ctl_handler handler, void *user,
-		  struct svr_ctl_server **out)
+int svr_ctl_serve(struct event_base *base, const char *router, const char *process,
+		  svr_ctl_handler handler, void *user, struct svr_ctl_server **out)
 {
 	char file[SVR_CTL_FILE_LEN], sock_path[sizeof(((struct svr_ctl_server *)NULL)->sock_path)];
 	struct svr_ctl_server *s = calloc(1, sizeof(*s));
@@ -275,7 +296,9 @@ int svr_ctl_serve(struct event_base *base, const char *router, const char *proce
 	s->user = user;
 	s->pid_fd = -1;
 	LIST_INIT(&s->clients);
-	/* libevent writes without MSG_NOSIGNAL: a client that went away must not end the process. */
+	/*
+	 * libevent writes without MSG_NOSIGNAL: a client that went away must not end the process.
+	 */
 	if (sigaction(SIGPIPE, NULL, &pipe_action) == 0 && pipe_action.sa_handler == SIG_DFL)
 		signal(SIGPIPE, SIG_IGN);
 
@@ -297,7 +320,8 @@ int svr_ctl_serve(struct event_base *base, const char *router, const char *proce
 		goto out;
 	}
 	memcpy(s->sock_path, sock_path, sizeof(s->sock_path));
-	s->listener = evconnlistener_new(base, client_new, s, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+	s->listener = evconnlistener_new(base, client_new, s,
+					 LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
 	if (!s->listener) {
 		close(fd);
 		err = -ENOMEM;

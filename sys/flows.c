@@ -67,7 +67,8 @@ int svr_flow_walk_step(struct svr_flow_walk *w, svr_flow_visit visit, void *user
 
 	for (;;) {
 		count = w->room;
-		err = bpf_map_lookup_batch(w->fd, w->started ? &w->token : NULL, &token, w->keys, w->flows, &count, NULL);
+		err = bpf_map_lookup_batch(w->fd, w->started ? &w->token : NULL, &token, w->keys,
+					   w->flows, &count, NULL);
 		if (err != -ENOSPC)
 			break;
 		/* A single bucket of the hash table holds more flows than we have room for */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Walking over the flow table: all at once for `svr show sessions`, in portions for the worker. Part of libsvrsys. */
+/*
+ * Walking over the flow table: all at once for `svr show sessions`, in portions for the worker.
+ * Part of libsvrsys.
+ */
 #ifndef SVR_SYS_FLOWS_H
 #define SVR_SYS_FLOWS_H
 
@@ -7,20 +10,26 @@
 #include <stdint.h>
 #include <svr/maps.h>
 
-/* Called for each flow with copies. Return: 0 to go on, anything else ends the walk. It may delete flows. */
-typedef int (*svr_flow_visit)(const struct svr_flow4_key *key, const struct svr_flow *flow, void *user);
+/*
+ * Called for each flow with copies. Return: 0 to go on, anything else ends the walk. It may delete
+ * flows.
+ */
+typedef int (*svr_flow_visit)(const struct svr_flow4_key *key, const struct svr_flow *flow,
+			      void *user);
 
 struct svr_flow_walk;
 
-/* @fd: svr_flows4; @portion: flows that one step looks at, about. 0, -ENOMEM, other negative errno. */
+/*
+ * @fd: svr_flows4; @portion: flows that one step looks at, about. 0, -ENOMEM, other negative errno.
+ */
 int svr_flow_walk_new(int fd, uint32_t portion, struct svr_flow_walk **out);
 void svr_flow_walk_free(struct svr_flow_walk *w);
 
 /**
- * svr_flow_walk_step() - visit the next portion.
- * A flow that is there from the first step to the last is visited exactly once; one that comes or goes meanwhile may be.
- * Return: 1 if there is more, 0 if this was the last one (the next step starts from the beginning), @visit's value if not 0,
- * negative errno.
+ * svr_flow_walk_step() - visit the next portion. A flow that is there from the first step to the
+ * last is visited exactly once; one that comes or goes meanwhile may be.
+ * Return: 1 if there is more, 0 if this was the last one (the next step starts from the beginning),
+ * @visit's value if not 0, negative errno.
  */
 int svr_flow_walk_step(struct svr_flow_walk *w, svr_flow_visit visit, void *user);
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Key log (docs/protocol.md section 10): the one place where keys leave the programs, so it is picky about the file. */
+/*
+ * Key log (docs/protocol.md section 10): the one place where keys leave the programs, so it is
+ * picky about the file.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -38,8 +41,9 @@ static int refuse(char *err, size_t err_len, int code, const char *fmt, ...)
 }
 
 /*
- * Nobody but root may be able to put another file in the place of ours: the directory and all above it belong to root, and others
- * may write only to a sticky one above (such as /tmp), where they cannot rename root's entries.
+ * Nobody but root may be able to put another file in the place of ours: the directory and all above
+ * it belong to root, and others may write only to a sticky one above (such as /tmp), where they
+ * cannot rename root's entries.
  */
 static int dir_check(const char *dir, char *err, size_t err_len)
 {
@@ -48,15 +52,22 @@ static int dir_check(const char *dir, char *err, size_t err_len)
 	struct stat st;
 
 	if (!realpath(dir, path))
-		return refuse(err, err_len, -errno, "SVR_KEYLOG: directory %s: %s", dir, strerror(errno));
+		return refuse(err, err_len, -errno, "SVR_KEYLOG: directory %s: %s", dir,
+			      strerror(errno));
 	for (;;) {
 		if (stat(path, &st) < 0)
-			return refuse(err, err_len, -errno, "SVR_KEYLOG: %s: %s", path, strerror(errno));
+			return refuse(err, err_len, -errno, "SVR_KEYLOG: %s: %s", path,
+				      strerror(errno));
 		if (st.st_uid != 0)
-			return refuse(err, err_len, -EPERM, "SVR_KEYLOG: %s does not belong to root; use a directory of root's", path);
+			return refuse(
+				err, err_len, -EPERM,
+				"SVR_KEYLOG: %s does not belong to root; use a directory of root's",
+				path);
 		if ((st.st_mode & (S_IWGRP | S_IWOTH)) && (last || !(st.st_mode & S_ISVTX)))
-			return refuse(err, err_len, -EPERM, "SVR_KEYLOG: others may write to %s; try: mkdir -m 0700 DIR and a file in it",
-				      path);
+			return refuse(
+				err, err_len, -EPERM,
+				"SVR_KEYLOG: others may write to %s; try: mkdir -m 0700 DIR and a file in it",
+				path);
 		last = false;
 		if (strcmp(path, "/") == 0)
 			return 0;
@@ -78,9 +89,11 @@ static int file_check(int fd, const char *path, char *err, size_t err_len)
 	if (st.st_uid != 0)
 		return refuse(err, err_len, -EPERM, "SVR_KEYLOG: %s does not belong to root", path);
 	if (st.st_nlink != 1)
-		return refuse(err, err_len, -EPERM, "SVR_KEYLOG: %s has more than one name (hard links)", path);
+		return refuse(err, err_len, -EPERM,
+			      "SVR_KEYLOG: %s has more than one name (hard links)", path);
 	if ((st.st_mode & MODE_BITS) != KEYLOG_MODE)
-		return refuse(err, err_len, -EPERM, "SVR_KEYLOG: %s has mode %04o; try: chmod 0600 %s", path,
+		return refuse(err, err_len, -EPERM,
+			      "SVR_KEYLOG: %s has mode %04o; try: chmod 0600 %s", path,
 			      (unsigned int)st.st_mode & MODE_BITS, path);
 	return 0;
 }
@@ -112,9 +125,11 @@ int svr_keylog_open(FILE **out, char *err, size_t err_len)
 		fd = open(path, flags);
 	if (fd < 0) {
 		if (errno == ELOOP)
-			return refuse(err, err_len, -EPERM, "SVR_KEYLOG: %s is a symbolic link", path);
+			return refuse(err, err_len, -EPERM, "SVR_KEYLOG: %s is a symbolic link",
+				      path);
 		if (errno == EISDIR || errno == ENXIO)
-			return refuse(err, err_len, -EPERM, "SVR_KEYLOG: %s is not a regular file", path);
+			return refuse(err, err_len, -EPERM, "SVR_KEYLOG: %s is not a regular file",
+				      path);
 		return refuse(err, err_len, -errno, "SVR_KEYLOG: %s: %s", path, strerror(errno));
 	}
 	ret = file_check(fd, path, err, err_len);
@@ -129,7 +144,10 @@ out:
 	return ret;
 }
 
-/* "<words> <key in hex>\n" with one write: lines of several processes do not mix, and no key stays in a stdio buffer. */
+/*
+ * "<words> <key in hex>\n" with one write: lines of several processes do not mix, and no key stays
+ * in a stdio buffer.
+ */
 __attribute__((format(printf, 4, 5)))
 static void line_write(FILE *log, const uint8_t *key, size_t key_len, const char *fmt, ...)
 {
@@ -159,19 +177,23 @@ static void line_write(FILE *log, const uint8_t *key, size_t key_len, const char
 	OPENSSL_cleanse(line, sizeof(line));
 }
 
-void svr_keylog_peer_key(FILE *log, const char *self, const char *peer, uint32_t index, const uint8_t *key, size_t len)
+void svr_keylog_peer_key(FILE *log, const char *self, const char *peer, uint32_t index,
+			 const uint8_t *key, size_t len)
 {
 	bool self_first = strcmp(self, peer) < 0;
 
-	line_write(log, key, len, "PEER_KEY %s %s %" PRIu32, self_first ? self : peer, self_first ? peer : self, index);
+	line_write(log, key, len, "PEER_KEY %s %s %" PRIu32, self_first ? self : peer,
+		   self_first ? peer : self, index);
 }
 
-void svr_keylog_metadata_key(FILE *log, const char *owner, uint32_t index, const uint8_t *key, size_t len)
+void svr_keylog_metadata_key(FILE *log, const char *owner, uint32_t index, const uint8_t *key,
+			     size_t len)
 {
 	line_write(log, key, len, "METADATA_KEY %s %" PRIu32, owner, index);
 }
 
-void svr_keylog_session_key(FILE *log, const uint8_t uuid[static SVR_UUID_LEN], uint16_t epoch, const uint8_t *key, size_t len)
+void svr_keylog_session_key(FILE *log, const uint8_t uuid[static SVR_UUID_LEN], uint16_t epoch,
+			    const uint8_t *key, size_t len)
 {
 	char text[SVR_UUID_STRLEN];
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Log lines to standard error: one write per line, safe against control characters from the network. */
+/*
+ * Log lines to standard error: one write per line, safe against control characters from the
+ * network.
+ */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -27,8 +30,8 @@ static bool stderr_is_journal(void)
 	unsigned long long device, inode;
 	struct stat st;
 
-	return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(STDERR_FILENO, &st) == 0 &&
-	       st.st_dev == device && st.st_ino == inode;
+	return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+	       fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
 }
 
 static void log_write(enum svr_log_level level, const char *source, const char *fmt, va_list args)
@@ -52,7 +55,10 @@ static void log_write(enum svr_log_level level, const char *source, const char *
 		len = len + (size_t)n < sizeof(line) ? len + (size_t)n : sizeof(line) - 1;
 	while (len > 0 && line[len - 1] == '\n')
 		len--;
-	/* One event is one line: names and texts from peers must not forge others or drive a terminal. */
+	/*
+	 * One event is one line: names and texts from peers must not forge others or drive a
+	 * terminal.
+	 */
 	for (i = 0; i < len; i++)
 		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
 			line[i] = '?';
@@ -99,11 +105,13 @@ int svr_ratelimit_ok(struct svr_ratelimit *r, unsigned int interval_sec)
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	now_sec = (unsigned long)now.tv_sec + 1; /* never 0, which means that nothing was printed yet */
+	/* never 0, which means that nothing was printed yet */
+	now_sec = (unsigned long)now.tv_sec + 1;
 	last_sec = __atomic_load_n(&r->last_sec, __ATOMIC_RELAXED);
 	/* The exchange lets one of several threads through. */
 	if ((last_sec && now_sec - last_sec < interval_sec) ||
-	    !__atomic_compare_exchange_n(&r->last_sec, &last_sec, now_sec, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+	    !__atomic_compare_exchange_n(&r->last_sec, &last_sec, now_sec, false, __ATOMIC_RELAXED,
+					 __ATOMIC_RELAXED)) {
 		__atomic_fetch_add(&r->missed, 1, __ATOMIC_RELAXED);
 		return 0;
 	}

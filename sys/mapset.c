@@ -13,7 +13,10 @@
 #include "lib/name.h"
 #include "sys/mapset.h"
 
-/* What the maps without mapped pages must look like; arrays get theirs from SVR_MAPSET_ARRAYS. 0 in value_size: not checked. */
+/*
+ * What the maps without mapped pages must look like; arrays get theirs from SVR_MAPSET_ARRAYS. 0 in
+ * value_size: not checked.
+ */
 struct map_shape {
 	enum bpf_map_type type;
 	uint32_t key_size, value_size;
@@ -30,7 +33,8 @@ static const struct {
 } shapes = {
 	.vlans = { BPF_MAP_TYPE_HASH, sizeof(struct svr_vlan_key), INDEX_SIZE },
 	.tenant_lpm = { BPF_MAP_TYPE_LPM_TRIE, sizeof(struct svr_tenant_key), INDEX_SIZE },
-	.service_lpm = { BPF_MAP_TYPE_LPM_TRIE, sizeof(struct svr_service_key), sizeof(struct svr_service_set) },
+	.service_lpm = { BPF_MAP_TYPE_LPM_TRIE, sizeof(struct svr_service_key),
+			 sizeof(struct svr_service_set) },
 	.access = { BPF_MAP_TYPE_HASH, sizeof(struct svr_access_key), sizeof(uint32_t) },
 	.names = { BPF_MAP_TYPE_HASH, sizeof(struct svr_name_key), INDEX_SIZE },
 	.path_by_addr = { BPF_MAP_TYPE_HASH, sizeof(struct svr_addr_key), INDEX_SIZE },
@@ -64,8 +68,8 @@ int svr_mapset_dir(const char *router, char *buf, size_t len)
 }
 
 /* Opens one pin. Return: descriptor or negative errno. */
-static int map_open(const struct svr_mapset *m, const char *name, const struct map_shape *want, bool read_only,
-		    uint32_t *max_entries, char *err, size_t err_len)
+static int map_open(const struct svr_mapset *m, const char *name, const struct map_shape *want,
+		    bool read_only, uint32_t *max_entries, char *err, size_t err_len)
 {
 	LIBBPF_OPTS(bpf_obj_get_opts, opts, .file_flags = read_only ? BPF_F_RDONLY : 0);
 	struct bpf_map_info info = { 0 };
@@ -76,7 +80,8 @@ static int map_open(const struct svr_mapset *m, const char *name, const struct m
 	snprintf(path, sizeof(path), "%s/svr_%s", m->dir, name);
 	fd = bpf_obj_get_opts(path, &opts);
 	if (fd == -ENOENT)
-		return fail(err, err_len, fd, "%s: nothing is pinned here; try: svr link set dev DEVICE up", path);
+		return fail(err, err_len, fd,
+			    "%s: nothing is pinned here; try: svr link set dev DEVICE up", path);
 	if (fd == -EPERM || fd == -EACCES)
 		return fail(err, err_len, fd, "%s: %s; run as root (CAP_BPF)", path, strerror(-fd));
 	if (fd < 0)
@@ -88,10 +93,12 @@ static int map_open(const struct svr_mapset *m, const char *name, const struct m
 	}
 	if (info.type != want->type || info.key_size != want->key_size ||
 	    (want->value_size && info.value_size != want->value_size)) {
-		ret = fail(err, err_len, -EPROTO,
-			   "%s: map of another version of svr (type %u, key %u, value %u bytes; expected %u, %u, %u); "
-			   "try: svr link set dev DEVICE down and up again with this version", path, info.type, info.key_size,
-			   info.value_size, want->type, want->key_size, want->value_size);
+		ret = fail(
+			err, err_len, -EPROTO,
+			"%s: map of another version of svr (type %u, key %u, value %u bytes; expected %u, %u, %u); "
+			"try: svr link set dev DEVICE down and up again with this version",
+			path, info.type, info.key_size, info.value_size, want->type, want->key_size,
+			want->value_size);
 		goto out;
 	}
 	*max_entries = info.max_entries;
@@ -103,7 +110,10 @@ out:
 	return fd;
 }
 
-/* Length of the mapping: element sizes are multiples of 8 (sys/mapset.h), so the kernel's stride is the element size. */
+/*
+ * Length of the mapping: element sizes are multiples of 8 (sys/mapset.h), so the kernel's stride is
+ * the element size.
+ */
 static size_t array_len(uint32_t count, size_t element)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -111,22 +121,25 @@ static size_t array_len(uint32_t count, size_t element)
 	return (count * element + page - 1) / page * page;
 }
 
-static int array_open(struct svr_mapset *m, const char *name, size_t element, bool writer, int *fd, uint32_t *count,
-		      void **mapped, char *err, size_t err_len)
+static int array_open(struct svr_mapset *m, const char *name, size_t element, bool writer, int *fd,
+		      uint32_t *count, void **mapped, char *err, size_t err_len)
 {
 	const struct map_shape want = { BPF_MAP_TYPE_ARRAY, INDEX_SIZE, (uint32_t)element };
 	void *p;
 
 	/*
-	 * Not BPF_F_RDONLY for readers: the kernel takes VM_SHARED from a mapping of a descriptor that cannot write, and then
-	 * refuses to map it. PROT_READ is what keeps readers from writing.
+	 * Not BPF_F_RDONLY for readers: the kernel takes VM_SHARED from a mapping of a descriptor
+	 * that cannot write, and then refuses to map it. PROT_READ is what keeps readers from
+	 * writing.
 	 */
 	*fd = map_open(m, name, &want, false, count, err, err_len);
 	if (*fd < 0)
 		return *fd;
-	p = mmap(NULL, array_len(*count, element), writer ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, *fd, 0);
+	p = mmap(NULL, array_len(*count, element), writer ? PROT_READ | PROT_WRITE : PROT_READ,
+		 MAP_SHARED, *fd, 0);
 	if (p == MAP_FAILED)
-		return fail(err, err_len, -errno, "%s/svr_%s: cannot map: %s", m->dir, name, strerror(errno));
+		return fail(err, err_len, -errno, "%s/svr_%s: cannot map: %s", m->dir, name,
+			    strerror(errno));
 	*mapped = p;
 	return 0;
 }
@@ -138,13 +151,18 @@ static int router_check(const struct svr_mapset *m, char *err, size_t err_len)
 	if (abi == SVR_ABI_VERSION)
 		return 0;
 	if (abi == 0)
-		return fail(err, err_len, -EPROTO, "%s/svr_router: no configuration was applied yet; try: svr link set dev DEVICE up", m->dir);
-	return fail(err, err_len, -EPROTO,
-		    "%s/svr_router: map layout %u, this program knows %u; try: svr link set dev DEVICE down and up again with this version",
-		    m->dir, abi, SVR_ABI_VERSION);
+		return fail(
+			err, err_len, -EPROTO,
+			"%s/svr_router: no configuration was applied yet; try: svr link set dev DEVICE up",
+			m->dir);
+	return fail(
+		err, err_len, -EPROTO,
+		"%s/svr_router: map layout %u, this program knows %u; try: svr link set dev DEVICE down and up again with this version",
+		m->dir, abi, SVR_ABI_VERSION);
 }
 
-int svr_mapset_open(const char *router, enum svr_writer writer, struct svr_mapset *out, char *err, size_t err_len)
+int svr_mapset_open(const char *router, enum svr_writer writer, struct svr_mapset *out, char *err,
+		    size_t err_len)
 {
 	struct svr_mapset *m = out;
 	uint32_t entries;
@@ -159,30 +177,34 @@ int svr_mapset_open(const char *router, enum svr_writer writer, struct svr_mapse
 #undef X
 	ret = svr_mapset_dir(router, m->dir, sizeof(m->dir));
 	if (ret)
-		return fail(err, err_len, ret, "%.*s: not a router name (1 to 63 characters out of A-Z a-z 0-9 _ . -)",
+		return fail(err, err_len, ret,
+			    "%.*s: not a router name (1 to 63 characters out of A-Z a-z 0-9 _ . -)",
 			    SVR_NAME_LEN, router);
 
-	/* svr_router is the first of the arrays: without it nothing else is worth a look. */
-#define X(name, type, owner)                                                                                         \
-	do {                                                                                                          \
-		void *mapped = NULL;                                                                                  \
-														      \
-		ret = array_open(m, #name, sizeof(type), writer == (owner), &m->fd.name, &m->count.name, &mapped, err, \
-				 err_len);                                                                            \
-		m->name = mapped;                                                                                     \
-		if (!ret && (void *)&m->name == (void *)&m->router)                                                   \
-			ret = router_check(m, err, err_len);                                                          \
-		if (ret)                                                                                              \
-			goto out;                                                                                     \
+		/*
+		 * svr_router is the first of the arrays: without it nothing else is worth a look.
+		 */
+#define X(name, type, owner)                                                             \
+	do {                                                                             \
+		void *mapped = NULL;                                                     \
+                                                                                         \
+		ret = array_open(m, #name, sizeof(type), writer == (owner), &m->fd.name, \
+				 &m->count.name, &mapped, err, err_len);                 \
+		m->name = mapped;                                                        \
+		if (!ret && (void *)&m->name == (void *)&m->router)                      \
+			ret = router_check(m, err, err_len);                             \
+		if (ret)                                                                 \
+			goto out;                                                        \
 	} while (0);
 	SVR_MAPSET_ARRAYS(X)
 #undef X
-#define X(name)                                                                                                     \
-	do {                                                                                                        \
-		ret = map_open(m, #name, &shapes.name, writer == SVR_WRITER_NONE, &entries, err, err_len);          \
-		m->fd.name = ret;                                                                                   \
-		if (ret < 0)                                                                                        \
-			goto out;                                                                                   \
+#define X(name)                                                                                  \
+	do {                                                                                     \
+		ret = map_open(m, #name, &shapes.name, writer == SVR_WRITER_NONE, &entries, err, \
+			       err_len);                                                         \
+		m->fd.name = ret;                                                                \
+		if (ret < 0)                                                                     \
+			goto out;                                                                \
 	} while (0);
 	SVR_MAPSET_FDS(X)
 #undef X

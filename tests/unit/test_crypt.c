@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* HMAC, AES-CBC, the IV scheme and random bytes; the whole packets of docs/protocol.md section 11. */
+/*
+ * HMAC, AES-CBC, the IV scheme and random bytes; the whole packets of docs/protocol.md section 11.
+ */
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -27,7 +29,7 @@ static void teardown(void)
 
 TestSuite(crypt, .init = setup, .fini = teardown);
 
-/* ---- HMAC ---------------------------------------------------------------------------------------------- */
+/* ---- HMAC ------------------------------------------------------------------------------------ */
 
 /* Key and data of RFC 4231 4.2 to 4.8 and RFC 2202 3, where a text is repeated @n times. */
 struct hmac_case {
@@ -41,7 +43,7 @@ struct hmac_case {
 };
 
 #define AA "aa"
-#define LARGER_KEY_FIRST                                                                                              \
+#define LARGER_KEY_FIRST \
 	"54657374205573696e67204c6172676572205468616e20426c6f636b2d53697a65204b6579202d2048617368204b6579204669727374"
 #define HI_THERE "4869205468657265"
 #define JEFE "4a656665"
@@ -66,18 +68,23 @@ static const struct hmac_case hmac_cases[] = {
 	  "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe" },
 	{ "RFC 4231 case 3, SHA-384", SVR_HMAC_SHA384, AA, 20, "dd", 50,
 	  "88062608d3e6ad8a0aa2ace014c8a86f0aa635d947ac9febe83ef4e55966144b2a5ab39dc13814b94e3ab6e101a34f27" },
-	{ "RFC 4231 case 5, SHA-256 cut to 128 bits", SVR_HMAC_SHA256_128, "0c", 20, "546573742057697468205472756e636174696f6e", 1,
-	  "a3b6167473100ee06e0c796c2955552b" },
-	{ "RFC 4231 case 6, key longer than a block, SHA-256", SVR_HMAC_SHA256, AA, 131, LARGER_KEY_FIRST, 1,
-	  "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54" },
-	{ "RFC 4231 case 6, key longer than a block, SHA-384", SVR_HMAC_SHA384, AA, 131, LARGER_KEY_FIRST, 1,
+	{ "RFC 4231 case 5, SHA-256 cut to 128 bits", SVR_HMAC_SHA256_128, "0c", 20,
+	  "546573742057697468205472756e636174696f6e", 1, "a3b6167473100ee06e0c796c2955552b" },
+	{ "RFC 4231 case 6, key longer than a block, SHA-256", SVR_HMAC_SHA256, AA, 131,
+	  LARGER_KEY_FIRST, 1, "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54" },
+	{ "RFC 4231 case 6, key longer than a block, SHA-384", SVR_HMAC_SHA384, AA, 131,
+	  LARGER_KEY_FIRST, 1,
 	  "4ece084485813e9088d2c63a041bc5b44f9ef1012a2b588f3cd11f05033ac4c60c2ef6ab4030fe8296248df163f44952" },
-	{ "RFC 4231 case 6, key longer than a block, SHA-512", SVR_HMAC_SHA512, AA, 131, LARGER_KEY_FIRST, 1,
+	{ "RFC 4231 case 6, key longer than a block, SHA-512", SVR_HMAC_SHA512, AA, 131,
+	  LARGER_KEY_FIRST, 1,
 	  "80b24263c7c1a3ebb71493c1dd7be8b49b46d1f41b4aeec1121b013783f8f3526b56d037e05f2598bd0fd2215d6a1e5295e64f73f63f0aec8b915a98"
 	  "5d786598" },
-	{ "RFC 2202 case 1, SHA-1", SVR_HMAC_SHA1, "0b", 20, HI_THERE, 1, "b617318655057264e28bc0b6fb378c8ef146be00" },
-	{ "RFC 2202 case 2, SHA-1", SVR_HMAC_SHA1, JEFE, 1, WHAT, 1, "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79" },
-	{ "RFC 2202 case 6, SHA-1", SVR_HMAC_SHA1, AA, 80, LARGER_KEY_FIRST, 1, "aa4ae5e15272d00e95705637ce8a3b55ed402112" },
+	{ "RFC 2202 case 1, SHA-1", SVR_HMAC_SHA1, "0b", 20, HI_THERE, 1,
+	  "b617318655057264e28bc0b6fb378c8ef146be00" },
+	{ "RFC 2202 case 2, SHA-1", SVR_HMAC_SHA1, JEFE, 1, WHAT, 1,
+	  "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79" },
+	{ "RFC 2202 case 6, SHA-1", SVR_HMAC_SHA1, AA, 80, LARGER_KEY_FIRST, 1,
+	  "aa4ae5e15272d00e95705637ce8a3b55ed402112" },
 };
 
 static struct hex repeated(const char *text, size_t n)
@@ -105,10 +112,15 @@ Test(crypt, hmac_of_every_algorithm_is_that_of_the_rfcs)
 		data = repeated(row->data, row->data_repeat);
 		want = hex(row->tag);
 		cr_assert_eq(svr_hmac_tag_len(row->alg), want.len, "%s", row->name);
-		cr_assert_eq(svr_hmac_key_new(c, row->alg, key.bytes, key.len, &k), 0, "%s", row->name);
-		cr_assert_eq(svr_hmac_sign(c, k, &(struct svr_bytes){ data.bytes, data.len }, 1, tag), 0);
+		cr_assert_eq(svr_hmac_key_new(c, row->alg, key.bytes, key.len, &k), 0, "%s",
+			     row->name);
+		cr_assert_eq(svr_hmac_sign(c, k, &(struct svr_bytes){ data.bytes, data.len }, 1,
+					   tag),
+			     0);
 		cr_expect(memcmp(tag, want.bytes, want.len) == 0, "%s", row->name);
-		cr_expect_eq(svr_hmac_verify(c, k, &(struct svr_bytes){ data.bytes, data.len }, 1, want.bytes), 0, "%s", row->name);
+		cr_expect_eq(svr_hmac_verify(c, k, &(struct svr_bytes){ data.bytes, data.len }, 1,
+					     want.bytes),
+			     0, "%s", row->name);
 		svr_hmac_key_free(k);
 	}
 }
@@ -123,8 +135,12 @@ Test(crypt, hmac_of_every_algorithm_is_the_vector)
 	for (alg = SVR_HMAC_SHA1; alg <= SVR_HMAC_SHA512; alg++) {
 		name[5] = (char)('0' + alg);
 		want = vec(name);
-		cr_assert_eq(svr_hmac_key_new(c, alg, keys.bytes + SVR_HMAC_KEY_LEN, SVR_HMAC_KEY_LEN, &k), 0);
-		cr_assert_eq(svr_hmac_sign(c, k, &(struct svr_bytes){ data.bytes, data.len }, 1, tag), 0);
+		cr_assert_eq(svr_hmac_key_new(c, alg, keys.bytes + SVR_HMAC_KEY_LEN,
+					      SVR_HMAC_KEY_LEN, &k),
+			     0);
+		cr_assert_eq(svr_hmac_sign(c, k, &(struct svr_bytes){ data.bytes, data.len }, 1,
+					   tag),
+			     0);
 		cr_expect_eq(svr_hmac_tag_len(alg), want.len);
 		cr_expect(memcmp(tag, want.bytes, want.len) == 0, "algorithm %d", alg);
 		svr_hmac_key_free(k);
@@ -140,7 +156,8 @@ Test(crypt, hmac_of_unknown_algorithms_is_refused)
 	for (alg = 0; alg <= UINT8_MAX; alg++) {
 		if (alg >= SVR_HMAC_SHA1 && alg <= SVR_HMAC_SHA512)
 			continue;
-		cr_expect_eq(svr_hmac_key_new(c, (uint8_t)alg, key, sizeof(key), &k), -EINVAL, "%d", alg);
+		cr_expect_eq(svr_hmac_key_new(c, (uint8_t)alg, key, sizeof(key), &k), -EINVAL, "%d",
+			     alg);
 		cr_expect_null(k);
 		cr_expect_eq(svr_hmac_tag_len((uint8_t)alg), 0, "%d", alg);
 	}
@@ -162,11 +179,15 @@ Test(crypt, hmac_does_not_depend_on_how_the_input_is_cut)
 		a = test_random(&seed) % (sizeof(data) + 1);
 		b = a + test_random(&seed) % (sizeof(data) - a + 1);
 		struct svr_bytes pieces[] = {
-			{ data, a }, { NULL, 0 }, { data + a, b - a }, { data + b, sizeof(data) - b },
+			{ data, a },
+			{ NULL, 0 },
+			{ data + a, b - a },
+			{ data + b, sizeof(data) - b },
 		};
 
 		cr_assert_eq(svr_hmac_sign(c, k, pieces, 4, tag), 0);
-		cr_assert(memcmp(tag, whole, svr_hmac_tag_len(SVR_HMAC_SHA384)) == 0, "cut at %zu and %zu", a, b);
+		cr_assert(memcmp(tag, whole, svr_hmac_tag_len(SVR_HMAC_SHA384)) == 0,
+			  "cut at %zu and %zu", a, b);
 	}
 	svr_hmac_key_free(k);
 }
@@ -188,13 +209,15 @@ Test(crypt, hmac_verify_refuses_every_wrong_bit_and_stays_usable)
 		cr_assert_eq(svr_hmac_sign(c, k, &in, 1, tag), 0);
 		for (bit = 0; bit < 8 * len; bit++) {
 			tag[bit / 8] ^= (uint8_t)(1 << bit % 8);
-			cr_assert_eq(svr_hmac_verify(c, k, &in, 1, tag), -EBADMSG, "algorithm %d, bit %zu", alg, bit);
+			cr_assert_eq(svr_hmac_verify(c, k, &in, 1, tag), -EBADMSG,
+				     "algorithm %d, bit %zu", alg, bit);
 			tag[bit / 8] ^= (uint8_t)(1 << bit % 8);
 		}
 		cr_expect_eq(svr_hmac_verify(c, k, &in, 1, tag), 0, "algorithm %d", alg);
 		for (bit = 0; bit < 8 * data.len; bit++) {
 			data.bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
-			cr_assert_eq(svr_hmac_verify(c, k, &in, 1, tag), -EBADMSG, "data bit %zu", bit);
+			cr_assert_eq(svr_hmac_verify(c, k, &in, 1, tag), -EBADMSG, "data bit %zu",
+				     bit);
 			data.bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
 		}
 		cr_expect_eq(svr_hmac_verify(c, k, &in, 0, tag), -EBADMSG, "no input at all");
@@ -203,7 +226,7 @@ Test(crypt, hmac_verify_refuses_every_wrong_bit_and_stays_usable)
 	}
 }
 
-/* ---- AES-CBC ------------------------------------------------------------------------------------------- */
+/* ---- AES-CBC --------------------------------------------------------------------------------- */
 
 Test(crypt, cbc_is_that_of_nist)
 {
@@ -215,7 +238,8 @@ Test(crypt, cbc_is_that_of_nist)
 		{ SVR_CIPHER_AES_CBC_128, "2b7e151628aed2a6abf7158809cf4f3c",
 		  "7649abac8119b246cee98e9b12e9197d5086cb9b507219ee95db113a917678b2"
 		  "73bed6b8e3c1743b7116e69e222295163ff1caa1681fac09120eca307586e1a7" },
-		{ SVR_CIPHER_AES_CBC_256, "603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4",
+		{ SVR_CIPHER_AES_CBC_256,
+		  "603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4",
 		  "f58c4c04d6e5f1ba779eabfb5f7bfbd69cfc4e967edb808d679f777bc6702c7d"
 		  "39f23369a9d9bacfa530e26304231461b2eb05e2c39be9fcda6c19078c6a9d1b" },
 	};
@@ -227,10 +251,12 @@ Test(crypt, cbc_is_that_of_nist)
 	size_t i;
 
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		cr_assert_eq(svr_cipher_key_new(c, rows[i].cipher, hex(rows[i].key).bytes, NULL, &k), 0);
+		cr_assert_eq(
+			svr_cipher_key_new(c, rows[i].cipher, hex(rows[i].key).bytes, NULL, &k), 0);
 		memcpy(buf, plain.bytes, plain.len);
 		cr_assert_eq(svr_cbc_encrypt(c, k, iv.bytes, buf, plain.len), 80);
-		cr_expect(memcmp(buf, hex(rows[i].out).bytes, 64) == 0, "cipher %d", rows[i].cipher);
+		cr_expect(memcmp(buf, hex(rows[i].out).bytes, 64) == 0, "cipher %d",
+			  rows[i].cipher);
 		cr_assert_eq(svr_cbc_decrypt(c, k, iv.bytes, buf, 80), 64);
 		cr_expect(memcmp(buf, plain.bytes, 64) == 0);
 		svr_cipher_key_free(k);
@@ -255,7 +281,8 @@ Test(crypt, cbc_brings_every_length_back_and_stays_inside_its_room)
 		memcpy(buf, plain, len);
 		n = svr_cbc_encrypt(c, k, iv, buf, len);
 		cr_assert_eq(n, (int)svr_cbc_len(len), "%zu bytes", len);
-		cr_assert(len == 0 || memcmp(buf, plain, len) != 0 || len < 4, "%zu bytes are not encrypted", len);
+		cr_assert(len == 0 || memcmp(buf, plain, len) != 0 || len < 4,
+			  "%zu bytes are not encrypted", len);
 		cr_assert_eq(svr_cbc_decrypt(c, k, iv, buf, (size_t)n), (int)len, "%zu bytes", len);
 		cr_assert(memcmp(buf, plain, len) == 0, "%zu bytes", len);
 		free(buf);
@@ -272,7 +299,8 @@ Test(crypt, cbc_refuses_lengths_that_no_sender_makes)
 	cr_assert_eq(svr_cipher_key_new(c, SVR_CIPHER_AES_CBC_256, key, NULL, &k), 0);
 	for (len = 0; len < sizeof(buf); len++)
 		if (len == 0 || len % 16)
-			cr_expect_eq(svr_cbc_decrypt(c, k, iv, buf, len), -EBADMSG, "%zu bytes", len);
+			cr_expect_eq(svr_cbc_decrypt(c, k, iv, buf, len), -EBADMSG, "%zu bytes",
+				     len);
 	cr_expect_eq(svr_cbc_decrypt(c, k, iv, buf, SIZE_MAX - 15), -EBADMSG);
 	cr_expect_eq(svr_cbc_encrypt(c, k, iv, buf, 65537), -EINVAL);
 	cr_expect_eq(svr_cbc_encrypt(c, k, iv, buf, SIZE_MAX), -EINVAL);
@@ -287,19 +315,26 @@ Test(crypt, cbc_refuses_every_wrong_padding)
 
 	cr_assert_eq(svr_cipher_key_new(c, SVR_CIPHER_AES_CBC_256, key, NULL, &k), 0);
 	cr_assert_eq(svr_cbc_encrypt(c, k, iv, empty, 0), 16);
-	/* A changed IV changes the same bits of the first block: the plain text is sixteen bytes of 16, but for the last one. */
+	/*
+	 * A changed IV changes the same bits of the first block: the plain text is sixteen bytes of
+	 * 16, but for the last one.
+	 */
 	for (last = 0; last < 256; last++) {
 		memcpy(wrong_iv, iv, sizeof(iv));
 		wrong_iv[15] ^= (uint8_t)(16 ^ last);
 		memcpy(buf, empty, sizeof(buf));
-		cr_expect_eq(svr_cbc_decrypt(c, k, wrong_iv, buf, 16), last == 16 ? 0 : last == 1 ? 15 : -EBADMSG, "last byte %d",
-			     last);
+		cr_expect_eq(svr_cbc_decrypt(c, k, wrong_iv, buf, 16),
+			     last == 16 ? 0 :
+			     last == 1	? 15 :
+					  -EBADMSG,
+			     "last byte %d", last);
 	}
 	for (at = 0; at < 15; at++) {
 		memcpy(wrong_iv, iv, sizeof(iv));
 		wrong_iv[at] ^= 1;
 		memcpy(buf, empty, sizeof(buf));
-		cr_expect_eq(svr_cbc_decrypt(c, k, wrong_iv, buf, 16), -EBADMSG, "padding byte %d is wrong", at);
+		cr_expect_eq(svr_cbc_decrypt(c, k, wrong_iv, buf, 16), -EBADMSG,
+			     "padding byte %d is wrong", at);
 	}
 	svr_cipher_key_free(k);
 }
@@ -313,12 +348,13 @@ Test(crypt, ciphers_that_are_not_ours_are_refused)
 	for (cipher = 0; cipher <= UINT8_MAX; cipher++) {
 		if (cipher == SVR_CIPHER_AES_CBC_128 || cipher == SVR_CIPHER_AES_CBC_256)
 			continue;
-		cr_expect_eq(svr_cipher_key_new(c, (uint8_t)cipher, key, NULL, &k), -ENOTSUP, "%d", cipher);
+		cr_expect_eq(svr_cipher_key_new(c, (uint8_t)cipher, key, NULL, &k), -ENOTSUP, "%d",
+			     cipher);
 		cr_expect_null(k);
 	}
 }
 
-/* ---- IV scheme ----------------------------------------------------------------------------------------- */
+/* ---- IV scheme ------------------------------------------------------------------------------- */
 
 static struct svr_cipher_key *payload_key(uint16_t epoch, enum svr_dir dir)
 {
@@ -326,7 +362,8 @@ static struct svr_cipher_key *payload_key(uint16_t epoch, enum svr_dir dir)
 	struct svr_cipher_key *k;
 
 	cr_assert_eq(svr_kdf_payload(vec("session-key").bytes, vec("uuid").bytes, epoch, &keys), 0);
-	cr_assert_eq(svr_cipher_key_new(c, SVR_CIPHER_AES_CBC_256, keys.enc[dir], keys.iv[dir], &k), 0);
+	cr_assert_eq(svr_cipher_key_new(c, SVR_CIPHER_AES_CBC_256, keys.enc[dir], keys.iv[dir], &k),
+		     0);
 	return k;
 }
 
@@ -383,7 +420,8 @@ Test(crypt, ivs_never_repeat_and_bring_epoch_and_counter_back_in_order)
 			for (n = 1; n <= COUNTERS; n++, count++) {
 				cr_assert_eq(svr_iv_make(c, k, e, n, ivs[count]), 0);
 				cr_assert_eq(svr_iv_open(c, k, ivs[count], &epoch, &counter), 0);
-				cr_assert(epoch == e && counter == n, "epoch %d, counter %lu", e, n);
+				cr_assert(epoch == e && counter == n, "epoch %d, counter %lu", e,
+					  n);
 			}
 		}
 		svr_cipher_key_free(k);
@@ -396,7 +434,9 @@ Test(crypt, ivs_never_repeat_and_bring_epoch_and_counter_back_in_order)
 
 Test(crypt, iv_of_another_session_or_direction_is_refused)
 {
-	struct svr_cipher_key *fwd = payload_key(1, SVR_DIR_FWD), *rev = payload_key(1, SVR_DIR_REV), *next = payload_key(2, SVR_DIR_FWD);
+	struct svr_cipher_key *fwd = payload_key(1, SVR_DIR_FWD),
+			      *rev = payload_key(1, SVR_DIR_REV),
+			      *next = payload_key(2, SVR_DIR_FWD);
 	uint8_t iv[16];
 	uint16_t epoch;
 	uint64_t counter;
@@ -429,7 +469,7 @@ Test(crypt, a_key_without_iv_key_makes_no_ivs)
 	svr_cipher_key_free(k);
 }
 
-/* ---- random -------------------------------------------------------------------------------------------- */
+/* ---- random ---------------------------------------------------------------------------------- */
 
 Test(crypt, random_bytes_of_any_length_come_and_none_comes_twice)
 {
@@ -447,7 +487,8 @@ Test(crypt, random_bytes_of_any_length_come_and_none_comes_twice)
 	cr_assert_eq(svr_crypt_random(c, big, 3 * 4096 + 5), 0);
 	qsort(blocks, BLOCKS, sizeof(*blocks), block_compare);
 	for (i = 1; i < BLOCKS; i++)
-		cr_assert_neq(memcmp(blocks[i - 1], blocks[i], 16), 0, "16 random bytes came twice");
+		cr_assert_neq(memcmp(blocks[i - 1], blocks[i], 16), 0,
+			      "16 random bytes came twice");
 	free(blocks);
 	free(big);
 }
@@ -459,9 +500,12 @@ Test(crypt, freeing_nothing_is_fine)
 	svr_cipher_key_free(NULL);
 }
 
-/* ---- whole packets ------------------------------------------------------------------------------------- */
+/* ---- whole packets --------------------------------------------------------------------------- */
 
-/* One example of docs/protocol.md section 11 taken apart by hand, so that nothing of the worker's code is needed. */
+/*
+ * One example of docs/protocol.md section 11 taken apart by hand, so that nothing of the worker's
+ * code is needed.
+ */
 struct example {
 	const char *name;
 	uint8_t hmac;
@@ -477,7 +521,8 @@ static const struct example examples[] = {
 	{ "signed-tcp", SVR_HMAC_SHA256_128, 0, 0, 0, SVR_DIR_REV, 0, 0, "it is me" },
 	{ "secret-udp", SVR_HMAC_SHA384, 1, 1, 1, SVR_DIR_FWD, 850000000, 1, "who is there?" },
 	{ "secret-syn", SVR_HMAC_SHA384, 1, 1, 1, SVR_DIR_FWD, 850000000, 1, "" },
-	{ "secret-tcp", SVR_HMAC_SHA384, 0, 0, 1, SVR_DIR_REV, 850000000, 5, "HTTP/1.1 200 OK\r\n" },
+	{ "secret-tcp", SVR_HMAC_SHA384, 0, 0, 1, SVR_DIR_REV, 850000000, 5,
+	  "HTTP/1.1 200 OK\r\n" },
 };
 
 static struct hex example_vec(const char *name, const char *part)
@@ -489,7 +534,8 @@ static struct hex example_vec(const char *name, const char *part)
 }
 
 /* The HMAC input of section 6 in pieces, in the way of a receiver. */
-static int example_verify(const struct example *e, struct hex *packet, size_t l4_at, size_t payload_at)
+static int example_verify(const struct example *e, struct hex *packet, size_t l4_at,
+			  size_t payload_at)
 {
 	struct hex keys = vec("kdf.session-hmac.out"), uuid = vec("uuid");
 	uint8_t unsent[8 + 16 + 1] = { 0 }, tcp[60];
@@ -513,7 +559,9 @@ static int example_verify(const struct example *e, struct hex *packet, size_t l4
 		{ unsent, sizeof(unsent) },
 	};
 
-	cr_assert_eq(svr_hmac_key_new(c, e->hmac, keys.bytes + (e->to_east ? SVR_HMAC_KEY_LEN : 0), SVR_HMAC_KEY_LEN, &k), 0);
+	cr_assert_eq(svr_hmac_key_new(c, e->hmac, keys.bytes + (e->to_east ? SVR_HMAC_KEY_LEN : 0),
+				      SVR_HMAC_KEY_LEN, &k),
+		     0);
 	ret = svr_hmac_verify(c, k, pieces, 3, packet->bytes + packet->len - tag_len);
 	svr_hmac_key_free(k);
 	return ret;
@@ -539,7 +587,8 @@ static size_t example_metadata(const struct example *e, uint8_t *p, size_t len)
 	total = (size_t)m.header_len + m.payload_len;
 
 	cr_assert_geq(m.payload_len, 2 * 16);
-	cr_expect(memcmp(p + total - 16, iv.bytes, 16) == 0, "%s: IV behind the ciphertext", e->name);
+	cr_expect(memcmp(p + total - 16, iv.bytes, 16) == 0, "%s: IV behind the ciphertext",
+		  e->name);
 	n = svr_cbc_decrypt(c, k, p + total - 16, p + m.header_len, m.payload_len - 16u);
 	cr_assert_eq(n, (int)plain.len);
 	cr_expect(memcmp(p + m.header_len, plain.bytes, plain.len) == 0, "%s: metadata", e->name);
@@ -554,7 +603,8 @@ static size_t example_metadata(const struct example *e, uint8_t *p, size_t len)
 	memcpy(built + m.header_len + n, iv.bytes, 16);
 	svr_meta_set_payload_len(built, (uint16_t)(n + 16));
 	cr_assert_eq((size_t)m.header_len + (size_t)n + 16, total);
-	cr_expect(memcmp(built, example_vec(e->name, "metadata").bytes, total) == 0, "%s: built metadata", e->name);
+	cr_expect(memcmp(built, example_vec(e->name, "metadata").bytes, total) == 0,
+		  "%s: built metadata", e->name);
 	svr_cipher_key_free(k);
 	return total;
 }
@@ -588,17 +638,28 @@ Test(crypt, packets_of_the_protocol_text_are_understood)
 		struct hex packet = example_vec(e->name, "packet");
 
 		tag_len = svr_hmac_tag_len(e->hmac);
-		payload_at = l4_at + (packet.bytes[9] == 6 ? (size_t)(packet.bytes[l4_at + 12] >> 4) * 4 : 8);
+		payload_at =
+			l4_at +
+			(packet.bytes[9] == 6 ? (size_t)(packet.bytes[l4_at + 12] >> 4) * 4 : 8);
 		cr_assert_eq(example_verify(e, &packet, l4_at, payload_at), 0, "%s: tag", e->name);
-		/* from the TCP sequence number or the UDP payload to the end, no bit but those of the TCP checksum may change */
-		for (bit = 8 * (packet.bytes[9] == 6 ? l4_at + 4 : payload_at); bit < 8 * packet.len; bit++) {
-			if (packet.bytes[9] == 6 && (bit / 8 == l4_at + 16 || bit / 8 == l4_at + 17))
+		/*
+		 * from the TCP sequence number or the UDP payload to the end, no bit but those of
+		 * the TCP checksum may change
+		 */
+		for (bit = 8 * (packet.bytes[9] == 6 ? l4_at + 4 : payload_at);
+		     bit < 8 * packet.len; bit++) {
+			if (packet.bytes[9] == 6 &&
+			    (bit / 8 == l4_at + 16 || bit / 8 == l4_at + 17))
 				continue;
 			packet.bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
-			cr_assert_eq(example_verify(e, &packet, l4_at, payload_at), -EBADMSG, "%s: bit %zu", e->name, bit);
+			cr_assert_eq(example_verify(e, &packet, l4_at, payload_at), -EBADMSG,
+				     "%s: bit %zu", e->name, bit);
 			packet.bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
 		}
-		meta_len = e->metadata ? example_metadata(e, packet.bytes + payload_at, packet.len - payload_at - tag_len) : 0;
-		example_payload(e, packet.bytes + payload_at + meta_len, packet.len - payload_at - meta_len - tag_len);
+		meta_len = e->metadata ? example_metadata(e, packet.bytes + payload_at,
+							  packet.len - payload_at - tag_len) :
+					 0;
+		example_payload(e, packet.bytes + payload_at + meta_len,
+				packet.len - payload_at - meta_len - tag_len);
 	}
 }

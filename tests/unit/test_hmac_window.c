@@ -22,8 +22,15 @@ Test(hmac_window, number_changes_at_even_seconds_only)
 	const struct {
 		uint64_t ns, number;
 	} rows[] = {
-		{ 0, 0 }, { 2 * SEC - 1, 0 }, { 2 * SEC, 1 }, { 4 * SEC - 1, 1 }, { NOW, 850000000 }, { NOW - 1, 849999999 },
-		{ NOW + 2 * SEC - 1, 850000000 }, { NOW + 2 * SEC, 850000001 }, { UINT64_MAX, UINT64_MAX / (2 * SEC) },
+		{ 0, 0 },
+		{ 2 * SEC - 1, 0 },
+		{ 2 * SEC, 1 },
+		{ 4 * SEC - 1, 1 },
+		{ NOW, 850000000 },
+		{ NOW - 1, 849999999 },
+		{ NOW + 2 * SEC - 1, 850000000 },
+		{ NOW + 2 * SEC, 850000001 },
+		{ UINT64_MAX, UINT64_MAX / (2 * SEC) },
 	};
 	size_t i;
 
@@ -49,7 +56,7 @@ Test(hmac_window, hint_comes_first_and_each_window_once)
 		int8_t hint;
 		int8_t shift[3];
 	} rows[] = {
-		{ 0, { 0, -1, 1 } }, { -1, { -1, 0, 1 } }, { 1, { 1, 0, -1 } },
+		{ 0, { 0, -1, 1 } },   { -1, { -1, 0, 1 } },   { 1, { 1, 0, -1 } },
 		{ 127, { 1, 0, -1 } }, { -128, { -1, 0, 1 } }, /* whatever stands in a damaged session record */
 	};
 	struct svr_window_rx rx;
@@ -60,7 +67,8 @@ Test(hmac_window, hint_comes_first_and_each_window_once)
 		svr_window_rx(TIME_BASED, NOW, 0, rows[i].hint, &rx);
 		cr_expect_eq(rx.count, 3);
 		for (j = 0; j < 3; j++) {
-			cr_expect_eq(rx.shift[j], rows[i].shift[j], "hint %d, try %d", rows[i].hint, j);
+			cr_expect_eq(rx.shift[j], rows[i].shift[j], "hint %d, try %d", rows[i].hint,
+				     j);
 			cr_expect_eq(rx.window[j], 850000000 + (uint64_t)(int64_t)rows[i].shift[j]);
 		}
 	}
@@ -80,7 +88,8 @@ Test(hmac_window, offset_brings_our_clock_to_the_peers)
 		{ "peer is 1 ns behind", NOW, -1, 849999999 },
 		{ "an offset that leads before 1970", SEC, -5LL * (int64_t)SEC, 0 },
 		{ "smallest offset", SEC, INT64_MIN, 0 },
-		{ "an offset that leads beyond the numbers", UINT64_MAX - 1, INT64_MAX, UINT64_MAX / (2 * SEC) },
+		{ "an offset that leads beyond the numbers", UINT64_MAX - 1, INT64_MAX,
+		  UINT64_MAX / (2 * SEC) },
 	};
 	struct svr_window_rx rx;
 	size_t i;
@@ -92,7 +101,8 @@ Test(hmac_window, offset_brings_our_clock_to_the_peers)
 }
 
 /* Number of tries until the window of a packet is found; 0: it is refused. */
-static unsigned int tries(uint64_t sent_by_peer_ns, uint64_t now_ns, int64_t offset_ns, int8_t *hint)
+static unsigned int tries(uint64_t sent_by_peer_ns, uint64_t now_ns, int64_t offset_ns,
+			  int8_t *hint)
 {
 	struct svr_window_rx rx;
 	unsigned int i;
@@ -118,21 +128,31 @@ Test(hmac_window, delay_and_clock_error_up_to_one_window_are_accepted_in_every_p
 	for (i = 0; i < sizeof(skew_s) / sizeof(skew_s[0]); i++) {
 		for (phase = 0; phase < 4000; phase += 50) {
 			for (late_ms = -2000; late_ms <= 2000; late_ms += 100) {
-				sent = svr_clock_shift(NOW + phase * MS - (uint64_t)(late_ms * (int64_t)MS), skew_s[i] * (int64_t)SEC);
-				cr_assert(tries(sent, NOW + phase * MS, skew_s[i] * (int64_t)SEC, &hint) > 0,
-					  "skew %ld s, phase %lu ms, late %ld ms", skew_s[i], phase, late_ms);
+				sent = svr_clock_shift(NOW + phase * MS -
+							       (uint64_t)(late_ms * (int64_t)MS),
+						       skew_s[i] * (int64_t)SEC);
+				cr_assert(tries(sent, NOW + phase * MS, skew_s[i] * (int64_t)SEC,
+						&hint) > 0,
+					  "skew %ld s, phase %lu ms, late %ld ms", skew_s[i], phase,
+					  late_ms);
 			}
 			/* two whole windows away is never right */
 			sent = svr_clock_shift(NOW + phase * MS, skew_s[i] * (int64_t)SEC);
-			cr_assert_eq(tries(sent - 4 * SEC, NOW + phase * MS, skew_s[i] * (int64_t)SEC, &hint), 0);
-			cr_assert_eq(tries(sent + 4 * SEC, NOW + phase * MS, skew_s[i] * (int64_t)SEC, &hint), 0);
+			cr_assert_eq(tries(sent - 4 * SEC, NOW + phase * MS,
+					   skew_s[i] * (int64_t)SEC, &hint),
+				     0);
+			cr_assert_eq(tries(sent + 4 * SEC, NOW + phase * MS,
+					   skew_s[i] * (int64_t)SEC, &hint),
+				     0);
 		}
 	}
 }
 
 Test(hmac_window, a_stream_needs_one_hmac_per_packet)
 {
-	const int64_t error_ms[] = { 0, 30, -30, 900, -900, 1500, -1500 }; /* delay or error of the offset */
+	const int64_t error_ms[] = {
+		0, 30, -30, 900, -900, 1500, -1500
+	}; /* delay or error of the offset */
 	enum { PACKETS = 60000 }; /* one per ms */
 	unsigned int total, n;
 	uint64_t t;
@@ -143,12 +163,17 @@ Test(hmac_window, a_stream_needs_one_hmac_per_packet)
 		total = 0;
 		hint = 0;
 		for (t = 0; t < PACKETS; t++) {
-			n = tries(NOW + t * MS - (uint64_t)(error_ms[i] * (int64_t)MS), NOW + t * MS, 0, &hint);
+			n = tries(NOW + t * MS - (uint64_t)(error_ms[i] * (int64_t)MS),
+				  NOW + t * MS, 0, &hint);
 			cr_assert_gt(n, 0);
 			total += n;
 		}
-		/* the hint is wrong once when the sender enters a window and once when we do: 60 times in a minute, 3 tries each */
-		cr_expect_leq(total, PACKETS + 2 * 61, "error %ld ms: %u tries for %d packets", error_ms[i], total, PACKETS);
+		/*
+		 * the hint is wrong once when the sender enters a window and once when we do: 60
+		 * times in a minute, 3 tries each
+		 */
+		cr_expect_leq(total, PACKETS + 2 * 61, "error %ld ms: %u tries for %d packets",
+			      error_ms[i], total, PACKETS);
 	}
 }
 
@@ -167,10 +192,15 @@ Test(hmac_window, a_tag_fits_its_own_window_and_no_other)
 	cr_assert_eq(svr_hmac_key_new(c, SVR_HMAC_SHA384, key.bytes, SVR_HMAC_KEY_LEN, &k), 0);
 	for (delta = -2; delta <= 2; delta++) {
 		window = svr_window_tx(TIME_BASED, NOW + (uint64_t)(delta * 2 * (int64_t)SEC));
-		cr_assert_eq(svr_hmac_sign(c, k, &(struct svr_bytes){ &window, sizeof(window) }, 1, tag), 0);
+		cr_assert_eq(svr_hmac_sign(c, k, &(struct svr_bytes){ &window, sizeof(window) }, 1,
+					   tag),
+			     0);
 		svr_window_rx(TIME_BASED, NOW, 0, 0, &rx);
 		for (i = 0, right = 0; i < rx.count; i++)
-			right += svr_hmac_verify(c, k, &(struct svr_bytes){ &rx.window[i], sizeof(rx.window[i]) }, 1, tag) == 0;
+			right += svr_hmac_verify(c, k,
+						 &(struct svr_bytes){ &rx.window[i],
+								      sizeof(rx.window[i]) },
+						 1, tag) == 0;
 		cr_expect_eq(right, delta >= -1 && delta <= 1 ? 1 : 0, "window %d away", delta);
 	}
 	svr_hmac_key_free(k);

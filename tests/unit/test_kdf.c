@@ -19,10 +19,13 @@ static void expect_vector(const char *name, const void *got, size_t len)
 
 Test(kdf, peer_key_with_salt_and_transcript_is_the_vector)
 {
-	struct hex secret = vec("kdf.peer-key.secret"), salt = vec("kdf.peer-key.salt"), t = vec("kdf.peer-key.context");
+	struct hex secret = vec("kdf.peer-key.secret"), salt = vec("kdf.peer-key.salt"),
+		   t = vec("kdf.peer-key.context");
 	uint8_t out[SVR_PEER_KEY_LEN];
 
-	cr_assert_eq(svr_kdf(salt.bytes, salt.len, secret.bytes, secret.len, "peer key", t.bytes, t.len, out, sizeof(out)), 0);
+	cr_assert_eq(svr_kdf(salt.bytes, salt.len, secret.bytes, secret.len, "peer key", t.bytes,
+			     t.len, out, sizeof(out)),
+		     0);
 	expect_vector("kdf.peer-key.out", out, sizeof(out));
 }
 
@@ -34,7 +37,8 @@ Test(kdf, keys_of_a_peer_key_are_the_vectors)
 
 	cr_assert_eq(svr_kdf_bfd(peer_key.bytes, &bfd), 0);
 	expect_vector("kdf.bfd.out", &bfd, sizeof(bfd));
-	cr_expect(memcmp(bfd.mac[1], vec("kdf.bfd.out").bytes + 112, 48) == 0, "mac1 is the last part");
+	cr_expect(memcmp(bfd.mac[1], vec("kdf.bfd.out").bytes + 112, 48) == 0,
+		  "mac1 is the last part");
 	cr_assert_eq(svr_kdf_session_hmac(peer_key.bytes, session), 0);
 	expect_vector("kdf.session-hmac.out", session, sizeof(session));
 }
@@ -54,7 +58,8 @@ Test(kdf, payload_keys_of_each_epoch_are_the_vectors)
 
 	cr_assert_eq(svr_kdf_payload(key.bytes, uuid.bytes, 1, &out), 0);
 	expect_vector("kdf.payload-1.out", &out, sizeof(out));
-	cr_expect(memcmp(out.iv[SVR_DIR_REV], vec("kdf.payload-1.out").bytes + 96, 32) == 0, "iv_rev is the last part");
+	cr_expect(memcmp(out.iv[SVR_DIR_REV], vec("kdf.payload-1.out").bytes + 96, 32) == 0,
+		  "iv_rev is the last part");
 	cr_assert_eq(svr_kdf_payload(key.bytes, uuid.bytes, 2, &out), 0);
 	expect_vector("kdf.payload-2.out", &out, sizeof(out));
 }
@@ -79,11 +84,13 @@ Test(kdf, every_input_changes_the_output)
 	int i, j;
 
 	for (i = 0; i < ROWS; i++) {
-		cr_assert_eq(svr_kdf(salt, rows[i].salt_len, secret, rows[i].secret_len, rows[i].label, context,
-				     rows[i].context_len, out[i], sizeof(out[i])), 0, "%s", rows[i].name);
+		cr_assert_eq(svr_kdf(salt, rows[i].salt_len, secret, rows[i].secret_len,
+				     rows[i].label, context, rows[i].context_len, out[i],
+				     sizeof(out[i])),
+			     0, "%s", rows[i].name);
 		for (j = 0; j < i; j++)
-			cr_expect(memcmp(out[i], out[j], sizeof(out[i])) != 0, "%s gives other bytes than %s", rows[i].name,
-				  rows[j].name);
+			cr_expect(memcmp(out[i], out[j], sizeof(out[i])) != 0,
+				  "%s gives other bytes than %s", rows[i].name, rows[j].name);
 	}
 }
 
@@ -108,10 +115,12 @@ Test(kdf, what_is_refused_leaves_no_key_behind)
 		memset(label, 'l', sizeof(label));
 		label[rows[i].label_len] = '\0';
 		memset(out, 0xaa, sizeof(out));
-		cr_expect_eq(svr_kdf(NULL, 0, secret, rows[i].secret_len, label, context, rows[i].context_len, out, sizeof(out)),
+		cr_expect_eq(svr_kdf(NULL, 0, secret, rows[i].secret_len, label, context,
+				     rows[i].context_len, out, sizeof(out)),
 			     rows[i].err, "%s", rows[i].name);
 		if (rows[i].err)
-			cr_expect(memcmp(out, zeros, sizeof(out)) == 0, "%s: output is wiped", rows[i].name);
+			cr_expect(memcmp(out, zeros, sizeof(out)) == 0, "%s: output is wiped",
+				  rows[i].name);
 	}
 }
 
@@ -132,13 +141,14 @@ Test(kdf, direction_number_follows_the_bytes_of_the_names)
 	size_t i;
 
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		cr_expect_eq(svr_direction_number(rows[i].sender, rows[i].receiver), rows[i].number, "%s to %s", rows[i].sender,
-			     rows[i].receiver);
+		cr_expect_eq(svr_direction_number(rows[i].sender, rows[i].receiver), rows[i].number,
+			     "%s to %s", rows[i].sender, rows[i].receiver);
 }
 
 Test(kdf, the_vectors_are_what_the_script_computes)
 {
 	if (system("command -v python3 >/dev/null && command -v openssl >/dev/null && test -f tests/vectors/make_vectors.py"))
 		cr_skip_test("needs python3, openssl and to run in the source directory");
-	cr_expect_eq(system("python3 tests/vectors/make_vectors.py --check >&2"), 0, "run tests/vectors/make_vectors.py");
+	cr_expect_eq(system("python3 tests/vectors/make_vectors.py --check >&2"), 0,
+		     "run tests/vectors/make_vectors.py");
 }

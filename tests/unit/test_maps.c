@@ -23,9 +23,10 @@ static char err[512];
 /* A mount namespace with a bpffs that goes away with this process. False: not possible here. */
 static bool world(void)
 {
-	return geteuid() == 0 && unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-	       mount("bpf", "/sys/fs/bpf", "bpf", 0, NULL) == 0 && mkdir("/sys/fs/bpf/svr", 0700) == 0 &&
-	       mkdir("/sys/fs/bpf/svr/" ROUTER, 0700) == 0;
+	return geteuid() == 0 && unshare(CLONE_NEWNS) == 0 &&
+	       mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	       mount("bpf", "/sys/fs/bpf", "bpf", 0, NULL) == 0 &&
+	       mkdir("/sys/fs/bpf/svr", 0700) == 0 && mkdir("/sys/fs/bpf/svr/" ROUTER, 0700) == 0;
 }
 
 static const char *pin_path(const char *name)
@@ -36,7 +37,8 @@ static const char *pin_path(const char *name)
 	return path;
 }
 
-static void pin(enum bpf_map_type type, const char *name, size_t key, size_t value, uint32_t entries, uint32_t flags)
+static void pin(enum bpf_map_type type, const char *name, size_t key, size_t value,
+		uint32_t entries, uint32_t flags)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = flags);
 	int fd = bpf_map_create(type, NULL, (__u32)key, (__u32)value, entries, &opts);
@@ -58,16 +60,18 @@ static void pin_all(uint32_t abi)
 	SVR_MAPSET_ARRAYS(X)
 #undef X
 	pin(BPF_MAP_TYPE_HASH, "vlans", sizeof(struct svr_vlan_key), 4, 8, 0);
-	pin(BPF_MAP_TYPE_LPM_TRIE, "tenant_lpm", sizeof(struct svr_tenant_key), 4, 8, BPF_F_NO_PREALLOC);
-	pin(BPF_MAP_TYPE_LPM_TRIE, "service_lpm", sizeof(struct svr_service_key), sizeof(struct svr_service_set), 8,
+	pin(BPF_MAP_TYPE_LPM_TRIE, "tenant_lpm", sizeof(struct svr_tenant_key), 4, 8,
 	    BPF_F_NO_PREALLOC);
+	pin(BPF_MAP_TYPE_LPM_TRIE, "service_lpm", sizeof(struct svr_service_key),
+	    sizeof(struct svr_service_set), 8, BPF_F_NO_PREALLOC);
 	pin(BPF_MAP_TYPE_HASH, "access", sizeof(struct svr_access_key), 4, 8, 0);
 	pin(BPF_MAP_TYPE_HASH, "names", sizeof(struct svr_name_key), 4, 8, 0);
 	pin(BPF_MAP_TYPE_HASH, "path_by_addr", sizeof(struct svr_addr_key), 4, 8, 0);
 	pin(BPF_MAP_TYPE_DEVMAP, "txports", 4, 4, 8, 0);
 	pin(BPF_MAP_TYPE_HASH, "neighbours", sizeof(struct svr_addr_key), 4, 8, 0);
 	pin(BPF_MAP_TYPE_XSKMAP, "xsks", 4, 4, 8, 0);
-	pin(BPF_MAP_TYPE_HASH, "flows4", sizeof(struct svr_flow4_key), sizeof(struct svr_flow), 16384, 0);
+	pin(BPF_MAP_TYPE_HASH, "flows4", sizeof(struct svr_flow4_key), sizeof(struct svr_flow),
+	    16384, 0);
 	pin(BPF_MAP_TYPE_PERCPU_ARRAY, "drops", 4, 8, 8, 0);
 	pin(BPF_MAP_TYPE_PERCPU_ARRAY, "stats", 4, 8, 8, 0);
 
@@ -115,7 +119,10 @@ Test(mapset, elements_are_where_the_kernel_has_them)
 	cr_assert_eq(svr_mapset_open(ROUTER, SVR_WRITER_SVR, &m, err, sizeof(err)), 0, "%s", err);
 	cr_expect_eq(m.count.zones, 5);
 	cr_expect_str_eq(m.router->name, ROUTER);
-	/* what a program writes through its pointer is what the system call and other processes see, for every element */
+	/*
+	 * what a program writes through its pointer is what the system call and other processes
+	 * see, for every element
+	 */
 	for (i = 0; i < m.count.zones; i++) {
 		m.zones[i].ifindex = 100 + i;
 		memset(m.zones[i].device, 'a' + (int)i, 5);
@@ -128,7 +135,8 @@ Test(mapset, elements_are_where_the_kernel_has_them)
 		cr_assert_eq(bpf_map_lookup_elem(m.fd.services, &i, &service), 0);
 		cr_expect_eq(service.policy, 200 + i, "service %u", i);
 	}
-	cr_assert_eq(svr_mapset_open(ROUTER, SVR_WRITER_NONE, &reader, err, sizeof(err)), 0, "%s", err);
+	cr_assert_eq(svr_mapset_open(ROUTER, SVR_WRITER_NONE, &reader, err, sizeof(err)), 0, "%s",
+		     err);
 	cr_expect_eq(reader.zones[4].ifindex, 104);
 	svr_mapset_close(&reader);
 	svr_mapset_close(&m);
@@ -176,8 +184,9 @@ Test(mapset, each_program_can_write_its_own_arrays_only)
 	for (who = SVR_WRITER_NONE; who <= SVR_WRITER_WORKER; who++) {
 		cr_assert_eq(svr_mapset_open(ROUTER, who, &m, err, sizeof(err)), 0, "%s", err);
 		/* the last byte of the last element, which is not the version number */
-#define X(name, type, writer) \
-		cr_expect_eq(writable((uint8_t *)&m.name[m.count.name] - 1), who == (writer), "writer %d, " #name, who);
+#define X(name, type, writer)                                                         \
+	cr_expect_eq(writable((uint8_t *)&m.name[m.count.name] - 1), who == (writer), \
+		     "writer %d, " #name, who);
 		SVR_MAPSET_ARRAYS(X)
 #undef X
 		svr_mapset_close(&m);
@@ -193,10 +202,13 @@ Test(mapset, maps_of_another_version_are_refused)
 		uint32_t flags;
 	} rows[] = {
 		{ "zones", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct svr_zone) - 4, BPF_F_MMAPABLE },
-		{ "sessions", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct svr_session) + 8, BPF_F_MMAPABLE },
+		{ "sessions", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct svr_session) + 8,
+		  BPF_F_MMAPABLE },
 		{ "nonces", BPF_MAP_TYPE_HASH, 4, sizeof(struct svr_nonce_slot), 0 },
-		{ "flows4", BPF_MAP_TYPE_HASH, sizeof(struct svr_flow4_key), sizeof(struct svr_flow) - 8, 0 },
-		{ "flows4", BPF_MAP_TYPE_LRU_HASH, sizeof(struct svr_flow4_key), sizeof(struct svr_flow), 0 },
+		{ "flows4", BPF_MAP_TYPE_HASH, sizeof(struct svr_flow4_key),
+		  sizeof(struct svr_flow) - 8, 0 },
+		{ "flows4", BPF_MAP_TYPE_LRU_HASH, sizeof(struct svr_flow4_key),
+		  sizeof(struct svr_flow), 0 },
 		{ "names", BPF_MAP_TYPE_HASH, 64, 4, 0 },
 		{ "drops", BPF_MAP_TYPE_ARRAY, 4, 8, 0 },
 	};
@@ -208,7 +220,8 @@ Test(mapset, maps_of_another_version_are_refused)
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		pin_all(SVR_ABI_VERSION);
 		pin(rows[i].type, rows[i].name, rows[i].key, rows[i].value, 8, rows[i].flags);
-		cr_expect_eq(svr_mapset_open(ROUTER, SVR_WRITER_NONE, &m, err, sizeof(err)), -EPROTO, "row %zu", i);
+		cr_expect_eq(svr_mapset_open(ROUTER, SVR_WRITER_NONE, &m, err, sizeof(err)),
+			     -EPROTO, "row %zu", i);
 		cr_expect_not_null(strstr(err, rows[i].name), "row %zu: %s", i, err);
 		cr_expect_not_null(strstr(err, "another version"), "row %zu: %s", i, err);
 	}
@@ -229,7 +242,7 @@ Test(mapset, maps_of_another_version_are_refused)
 	cr_expect_not_null(strstr(err, "cannot map"), "%s", err);
 }
 
-/* ---- flows --------------------------------------------------------------------------------------------- */
+/* ---- flows ----------------------------------------------------------------------------------- */
 
 enum { FLOWS = 10000 };
 
@@ -256,7 +269,8 @@ static int visit(const struct svr_flow4_key *key, const struct svr_flow *flow, v
 
 static int flows_new(uint32_t flows)
 {
-	int fd = bpf_map_create(BPF_MAP_TYPE_HASH, NULL, sizeof(struct svr_flow4_key), sizeof(struct svr_flow), FLOWS, NULL);
+	int fd = bpf_map_create(BPF_MAP_TYPE_HASH, NULL, sizeof(struct svr_flow4_key),
+				sizeof(struct svr_flow), FLOWS, NULL);
 	uint32_t i;
 
 	for (i = 0; fd >= 0 && i < flows; i++) {
@@ -320,8 +334,12 @@ Test(flows, a_walk_in_portions_visits_each_flow_once)
 				steps++;
 			} while (ret == 1);
 			expect_each_once(&v);
-			/* portions of one or none grow to the fullest bucket of the hash table, no further */
-			cr_expect_geq(steps, FLOWS / (portions[i] < 16 ? 16 : portions[i]), "portion %u: %u steps", portions[i], steps);
+			/*
+			 * portions of one or none grow to the fullest bucket of the hash table, no
+			 * further
+			 */
+			cr_expect_geq(steps, FLOWS / (portions[i] < 16 ? 16 : portions[i]),
+				      "portion %u: %u steps", portions[i], steps);
 		}
 		svr_flow_walk_free(w);
 	}

@@ -36,7 +36,8 @@ static int parse(const uint8_t *p, size_t len, struct svr_meta *m)
 	if (ret) {
 		static const struct svr_meta nothing;
 
-		cr_assert(memcmp(m, &nothing, sizeof(nothing)) == 0, "part of a refused block is left");
+		cr_assert(memcmp(m, &nothing, sizeof(nothing)) == 0,
+			  "part of a refused block is left");
 	}
 	return ret;
 }
@@ -57,7 +58,7 @@ static struct hex block(const char *header, const char *payload)
 	return b;
 }
 
-/* ---- base header --------------------------------------------------------------------------------------- */
+/* ---- base header ----------------------------------------------------------------------------- */
 
 Test(meta, base_headers)
 {
@@ -66,7 +67,8 @@ Test(meta, base_headers)
 		int want;
 	} rows[] = {
 		{ "the bare header", COOKIE "100c 0000", GOOD },
-		{ "bytes behind the block are not its business", COOKIE "100c 0000 ffffffff", GOOD },
+		{ "bytes behind the block are not its business", COOKIE "100c 0000 ffffffff",
+		  GOOD },
 		{ "an empty packet", "", MALFORMED },
 		{ "the cookie alone", COOKIE, MALFORMED },
 		{ "one byte is missing", COOKIE "100c 00", MALFORMED },
@@ -108,12 +110,14 @@ Test(meta, a_block_is_at_most_1024_bytes)
 		p[11] = (uint8_t)(total - 12);
 		p[14] = (uint8_t)((total - 16) >> 8);
 		p[15] = (uint8_t)(total - 16);
-		cr_expect_eq(parse(p, sizeof(p), NULL), total <= SVR_META_MAX ? GOOD : MALFORMED, "%zu bytes", total);
+		cr_expect_eq(parse(p, sizeof(p), NULL), total <= SVR_META_MAX ? GOOD : MALFORMED,
+			     "%zu bytes", total);
 	}
-	cr_expect_eq(svr_meta_parse_payload(p, SVR_META_MAX + 1, &(struct svr_meta){ 0 }), MALFORMED);
+	cr_expect_eq(svr_meta_parse_payload(p, SVR_META_MAX + 1, &(struct svr_meta){ 0 }),
+		     MALFORMED);
 }
 
-/* ---- TLVs ---------------------------------------------------------------------------------------------- */
+/* ---- TLVs ------------------------------------------------------------------------------------ */
 
 #define SEC_ID "0010 0004 00000007 "
 #define PARAMS "f001 0008 00000003 02 04 02 00 "
@@ -123,7 +127,8 @@ Test(meta, a_block_is_at_most_1024_bytes)
 #define TENANT "0007 0004 626c7565 "
 #define NONCE "f002 0010 17979cfe53f76500 0123456789abcdef "
 #define KEY32 "808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9f "
-#define NAME63 "616161616161616161616161616161616161616161616161616161616161616161616161616161616161616161616161616161616161616161616161616161 "
+#define NAME63 \
+	"616161616161616161616161616161616161616161616161616161616161616161616161616161616161616161616161616161616161616161616161616161 "
 
 Test(meta, tlvs)
 {
@@ -133,19 +138,25 @@ Test(meta, tlvs)
 		uint32_t have;
 		unsigned int unknown;
 	} rows[] = {
-		{ "all header TLVs", SEC_ID PARAMS, "", GOOD, SVR_HAVE_SECURITY_ID | SVR_HAVE_SECURITY_PARAMS, 0 },
-		{ "in another order", PARAMS SEC_ID, "", GOOD, SVR_HAVE_SECURITY_ID | SVR_HAVE_SECURITY_PARAMS, 0 },
-		{ "payload TLVs in another order", "", UUID FWD4, GOOD, SVR_HAVE_UUID | SVR_HAVE_FWD_CONTEXT4, 0 },
-		{ "an unknown header TLV is skipped", "7fff 0003 010203" SEC_ID, "", GOOD, SVR_HAVE_SECURITY_ID, 1 },
-		{ "unknown payload TLVs are skipped and counted", "", "7fff 0000 7ffe 0001 00" UUID "7fff 0000", GOOD,
-		  SVR_HAVE_UUID, 3 },
+		{ "all header TLVs", SEC_ID PARAMS, "", GOOD,
+		  SVR_HAVE_SECURITY_ID | SVR_HAVE_SECURITY_PARAMS, 0 },
+		{ "in another order", PARAMS SEC_ID, "", GOOD,
+		  SVR_HAVE_SECURITY_ID | SVR_HAVE_SECURITY_PARAMS, 0 },
+		{ "payload TLVs in another order", "", UUID FWD4, GOOD,
+		  SVR_HAVE_UUID | SVR_HAVE_FWD_CONTEXT4, 0 },
+		{ "an unknown header TLV is skipped", "7fff 0003 010203" SEC_ID, "", GOOD,
+		  SVR_HAVE_SECURITY_ID, 1 },
+		{ "unknown payload TLVs are skipped and counted", "",
+		  "7fff 0000 7ffe 0001 00" UUID "7fff 0000", GOOD, SVR_HAVE_UUID, 3 },
 		{ "an unknown TLV may come twice", "", "7fff 0000 7fff 0000", GOOD, 0, 2 },
-		{ "TLV 1 (fragment) is unknown today", "0001 000a 00000001 1234 2000 0578", "", GOOD, 0, 1 },
+		{ "TLV 1 (fragment) is unknown today", "0001 000a 00000001 1234 2000 0578", "",
+		  GOOD, 0, 1 },
 
 		{ "header TLVs one byte short", "0010 0004 000000", "", MALFORMED, 0, 0 },
 		{ "header TLVs one byte long", SEC_ID "00", "", MALFORMED, 0, 0 },
 		{ "a TLV header of three bytes", "", UUID "000600", MALFORMED, 0, 0 },
-		{ "an unknown TLV that is longer than its section", "7fff 0004 010203", SEC_ID, MALFORMED, 0, 0 },
+		{ "an unknown TLV that is longer than its section", "7fff 0004 010203", SEC_ID,
+		  MALFORMED, 0, 0 },
 		{ "an unknown TLV of 65535 bytes", "", "7fff ffff 00", MALFORMED, 0, 0 },
 
 		{ "security id twice", SEC_ID SEC_ID, "", MALFORMED, 0, 0 },
@@ -165,16 +176,23 @@ Test(meta, tlvs)
 
 		{ "security id of 3 bytes", "0010 0003 000007", "", MALFORMED, 0, 0 },
 		{ "security id of 5 bytes", "0010 0005 0000000700", "", MALFORMED, 0, 0 },
-		{ "security parameters of 7 bytes", "f001 0007 00000003 02 04 02", "", MALFORMED, 0, 0 },
-		{ "security parameters of 9 bytes", "f001 0009 00000003 02 04 02 00 00", "", MALFORMED, 0, 0 },
-		{ "security parameters with a reserved byte set", "f001 0008 00000003 02 04 02 01", "", MALFORMED, 0, 0 },
-		{ "unknown algorithms are for the caller to judge", "f001 0008 00000003 ff ff ff 00", "", GOOD,
-		  SVR_HAVE_SECURITY_PARAMS, 0 },
-		{ "a context of 12 bytes", "", "0002 000c ac10010a ac100214 9c40 0035", MALFORMED, 0, 0 },
-		{ "a context of 14 bytes", "", "0002 000e ac10010a ac100214 9c40 0035 11 00", MALFORMED, 0, 0 },
-		{ "a UUID of 15 bytes", "", "0006 000f 6ba7b8109dad41d180b400c04fd430", MALFORMED, 0, 0 },
+		{ "security parameters of 7 bytes", "f001 0007 00000003 02 04 02", "", MALFORMED, 0,
+		  0 },
+		{ "security parameters of 9 bytes", "f001 0009 00000003 02 04 02 00 00", "",
+		  MALFORMED, 0, 0 },
+		{ "security parameters with a reserved byte set", "f001 0008 00000003 02 04 02 01",
+		  "", MALFORMED, 0, 0 },
+		{ "unknown algorithms are for the caller to judge",
+		  "f001 0008 00000003 ff ff ff 00", "", GOOD, SVR_HAVE_SECURITY_PARAMS, 0 },
+		{ "a context of 12 bytes", "", "0002 000c ac10010a ac100214 9c40 0035", MALFORMED,
+		  0, 0 },
+		{ "a context of 14 bytes", "", "0002 000e ac10010a ac100214 9c40 0035 11 00",
+		  MALFORMED, 0, 0 },
+		{ "a UUID of 15 bytes", "", "0006 000f 6ba7b8109dad41d180b400c04fd430", MALFORMED,
+		  0, 0 },
 		{ "a flag with a value", "", "000b 0001 00", MALFORMED, 0, 0 },
-		{ "a session key of 31 bytes", "", "002e 001f 808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e",
+		{ "a session key of 31 bytes", "",
+		  "002e 001f 808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e",
 		  MALFORMED, 0, 0 },
 		{ "a nonce of 8 bytes", "", "f002 0008 17979cfe53f76500", MALFORMED, 0, 0 },
 		{ "an epoch of 4 bytes", "", "f003 0004 00000001", MALFORMED, 0, 0 },
@@ -190,10 +208,13 @@ Test(meta, tlvs)
 		{ "a name with a line end", "", "000f 0003 610a62", MALFORMED, 0, 0 },
 		{ "a name with an escape", "", "000e 0003 611b62", MALFORMED, 0, 0 },
 		{ "a name with a byte above 127", "", "0007 0002 c3a4", MALFORMED, 0, 0 },
-		{ "a name with all kinds of characters", "", "0007 0008 617a415a30392d5f", GOOD, SVR_HAVE_TENANT, 0 },
+		{ "a name with all kinds of characters", "", "0007 0008 617a415a30392d5f", GOOD,
+		  SVR_HAVE_TENANT, 0 },
 		{ "a peer path of 6 characters", "", "0013 0006 312e322e332e", MALFORMED, 0, 0 },
-		{ "a peer path of 7 characters", "", "0013 0007 312e322e332e34", GOOD, SVR_HAVE_PATH_ID, 0 },
-		{ "a peer path of 16 characters", "", "0013 0010 3139322e3136382e3130302e32303030", MALFORMED, 0, 0 },
+		{ "a peer path of 7 characters", "", "0013 0007 312e322e332e34", GOOD,
+		  SVR_HAVE_PATH_ID, 0 },
+		{ "a peer path of 16 characters", "", "0013 0010 3139322e3136382e3130302e32303030",
+		  MALFORMED, 0, 0 },
 	};
 	struct svr_meta m;
 	size_t i;
@@ -232,22 +253,35 @@ Test(meta, generic_walk)
 	cr_expect_eq(svr_tlv_put(buf, 6, 2, "\xaa\xbb\xcc", 3), -ENOSPC);
 	cr_expect_eq(svr_tlv_put(buf, 3, 2, NULL, 0), -ENOSPC);
 	cr_expect_eq(svr_tlv_put(buf, 4, 2, NULL, 0), 4);
-	cr_expect_eq(svr_tlv_put(buf, SIZE_MAX, 2, buf, 65536), -ENOSPC, "no length field holds this");
+	cr_expect_eq(svr_tlv_put(buf, SIZE_MAX, 2, buf, 65536), -ENOSPC,
+		     "no length field holds this");
 }
 
-/* ---- whole blocks -------------------------------------------------------------------------------------- */
+/* ---- whole blocks ---------------------------------------------------------------------------- */
 
 /* Every understood TLV of a forward block. */
 static struct svr_meta everything(void)
 {
 	struct svr_meta m = {
-		.have = SVR_HAVE_SECURITY_ID | SVR_HAVE_SECURITY_PARAMS | SVR_HAVE_FWD_CONTEXT4 | SVR_HAVE_UUID | SVR_HAVE_TENANT |
-			SVR_HAVE_SERVICE | SVR_HAVE_ENCRYPTED | SVR_HAVE_SOURCE_ROUTER | SVR_HAVE_POLICY | SVR_HAVE_PATH_ID |
+		.have = SVR_HAVE_SECURITY_ID | SVR_HAVE_SECURITY_PARAMS | SVR_HAVE_FWD_CONTEXT4 |
+			SVR_HAVE_UUID | SVR_HAVE_TENANT | SVR_HAVE_SERVICE | SVR_HAVE_ENCRYPTED |
+			SVR_HAVE_SOURCE_ROUTER | SVR_HAVE_POLICY | SVR_HAVE_PATH_ID |
 			SVR_HAVE_SESSION_KEY | SVR_HAVE_NONCE | SVR_HAVE_KEY_EPOCH,
-		.security_id = 7, .peer_key_index = 0xfffffffe, .cipher = SVR_CIPHER_AES_CBC_256, .hmac = SVR_HMAC_SHA384,
-		.hmac_mode = SVR_HMAC_MODE_TIME_BASED, .context = { .sport = 1, .dport = 2, .proto = 17 }, .uuid = { 1, 2, 3 },
-		.tenant = "blue", .service = "dns", .source_router = "west", .policy = "secret", .path_id = "192.0.2.1",
-		.session_key = { 9, 8, 7 }, .nonce_time_ns = 1700000000500000000ULL, .nonce_random = 0x0123456789abcdefULL,
+		.security_id = 7,
+		.peer_key_index = 0xfffffffe,
+		.cipher = SVR_CIPHER_AES_CBC_256,
+		.hmac = SVR_HMAC_SHA384,
+		.hmac_mode = SVR_HMAC_MODE_TIME_BASED,
+		.context = { .sport = 1, .dport = 2, .proto = 17 },
+		.uuid = { 1, 2, 3 },
+		.tenant = "blue",
+		.service = "dns",
+		.source_router = "west",
+		.policy = "secret",
+		.path_id = "192.0.2.1",
+		.session_key = { 9, 8, 7 },
+		.nonce_time_ns = 1700000000500000000ULL,
+		.nonce_random = 0x0123456789abcdefULL,
 		.key_epoch = 0xfffe,
 	};
 
@@ -272,10 +306,13 @@ Test(meta, clear_blocks_are_the_vectors)
 		const char *vector;
 		uint32_t have;
 	} rows[] = {
-		{ "meta.clear-forward", SVR_HAVE_FWD_CONTEXT4 | SVR_HAVE_UUID | SVR_HAVE_TENANT | SVR_HAVE_SERVICE | SVR_HAVE_POLICY |
-		  SVR_HAVE_SOURCE_ROUTER | SVR_HAVE_PATH_ID },
-		{ "meta.clear-reverse", SVR_HAVE_REV_CONTEXT4 | SVR_HAVE_UUID | SVR_HAVE_SOURCE_ROUTER | SVR_HAVE_PATH_ID },
-		{ "meta.ssr-forward", SVR_HAVE_SECURITY_ID | SVR_HAVE_FWD_CONTEXT4 | SVR_HAVE_TENANT | SVR_HAVE_SERVICE },
+		{ "meta.clear-forward", SVR_HAVE_FWD_CONTEXT4 | SVR_HAVE_UUID | SVR_HAVE_TENANT |
+						SVR_HAVE_SERVICE | SVR_HAVE_POLICY |
+						SVR_HAVE_SOURCE_ROUTER | SVR_HAVE_PATH_ID },
+		{ "meta.clear-reverse", SVR_HAVE_REV_CONTEXT4 | SVR_HAVE_UUID |
+						SVR_HAVE_SOURCE_ROUTER | SVR_HAVE_PATH_ID },
+		{ "meta.ssr-forward", SVR_HAVE_SECURITY_ID | SVR_HAVE_FWD_CONTEXT4 |
+					      SVR_HAVE_TENANT | SVR_HAVE_SERVICE },
 		{ "meta.false-positive", 0 },
 	};
 	uint8_t built[SVR_META_MAX];
@@ -289,7 +326,8 @@ Test(meta, clear_blocks_are_the_vectors)
 		cr_assert_eq(parse(want.bytes, want.len, &m), GOOD, "%s", rows[i].vector);
 		cr_expect_eq(m.have, rows[i].have, "%s: have 0x%x", rows[i].vector, m.have);
 		n = svr_meta_build(built, sizeof(built), &m);
-		cr_expect(n == (int)want.len && memcmp(built, want.bytes, want.len) == 0, "%s: built otherwise", rows[i].vector);
+		cr_expect(n == (int)want.len && memcmp(built, want.bytes, want.len) == 0,
+			  "%s: built otherwise", rows[i].vector);
 	}
 }
 
@@ -302,7 +340,8 @@ Test(meta, vectors_of_ssr_give_their_values)
 	cr_expect_eq(m.security_id, 1);
 	cr_expect_str_eq(m.tenant, "blue");
 	cr_expect_str_eq(m.service, "dns");
-	cr_expect(memcmp(&m.context, "\xc0\xa8\x01\x0a\x08\x08\x08\x08\x9c\x40\x00\x35\x11", 13) == 0);
+	cr_expect(memcmp(&m.context, "\xc0\xa8\x01\x0a\x08\x08\x08\x08\x9c\x40\x00\x35\x11", 13) ==
+		  0);
 
 	h = vec("meta.ssr-fragment");
 	cr_assert_eq(parse(h.bytes, h.len, &m), GOOD);
@@ -375,7 +414,8 @@ Test(meta, a_section_cut_anywhere_but_between_tlvs_is_refused)
 	for (len = 0; len <= m.payload_len; len++) {
 		payload = exact_copy(p + m.header_len, len);
 		memset(&back, 0, sizeof(back));
-		cr_expect_eq(svr_meta_parse_payload(payload, len, &back), len == border ? GOOD : MALFORMED, "%zu bytes", len);
+		cr_expect_eq(svr_meta_parse_payload(payload, len, &back),
+			     len == border ? GOOD : MALFORMED, "%zu bytes", len);
 		if (len == border && len < m.payload_len) {
 			cr_assert_eq(svr_tlv_next(p + m.header_len, m.payload_len, &border, &t), 1);
 			tlvs++;
@@ -411,7 +451,9 @@ Test(meta, every_length_field_with_every_value)
 			}
 			p[at] = (uint8_t)(right >> 8);
 			p[at + 1] = (uint8_t)right;
-			/* no other length leads to a place where TLVs that fill the section start */
+			/*
+			 * no other length leads to a place where TLVs that fill the section start
+			 */
 			cr_expect_eq(good, 1, "TLV %u: %zu lengths are taken", t.type, good);
 		}
 	}
@@ -427,7 +469,8 @@ Test(meta, build_says_what_is_wrong)
 	for (room = 0; room < need; room++) {
 		exact = malloc((size_t)room + !room);
 		cr_assert_not_null(exact);
-		cr_expect_eq(svr_meta_build(exact, (size_t)room, &m), -ENOSPC, "%d of %d bytes", room, need);
+		cr_expect_eq(svr_meta_build(exact, (size_t)room, &m), -ENOSPC, "%d of %d bytes",
+			     room, need);
 		free(exact);
 	}
 	m.tenant[0] = '\0';
@@ -440,7 +483,8 @@ Test(meta, build_says_what_is_wrong)
 	cr_expect_eq(svr_meta_build(p, sizeof(p), &m), -EINVAL, "a name that no receiver takes");
 	m = everything();
 	memcpy(m.path_id, "short", 6);
-	cr_expect_eq(svr_meta_build(p, sizeof(p), &m), -EINVAL, "a peer path that no receiver takes");
+	cr_expect_eq(svr_meta_build(p, sizeof(p), &m), -EINVAL,
+		     "a peer path that no receiver takes");
 	m = everything();
 	m.have |= 1u << 31;
 	cr_expect_eq(svr_meta_build(p, sizeof(p), &m), -EINVAL, "a bit that stands for nothing");
@@ -482,7 +526,7 @@ Test(meta, user_data_that_starts_with_the_cookie)
 	cr_expect(!svr_meta_is_cookie(p, sizeof(p)));
 }
 
-/* ---- printing ------------------------------------------------------------------------------------------ */
+/* ---- printing -------------------------------------------------------------------------------- */
 
 Test(meta, prints_everything_but_secrets)
 {
@@ -494,21 +538,29 @@ Test(meta, prints_everything_but_secrets)
 	cr_assert_gt(svr_meta_build(p, sizeof(p), &m), 0);
 	n = svr_meta_print(&m, line, sizeof(line));
 	cr_assert_eq((size_t)n, strlen(line));
-	cr_expect_str_eq(line, "header-length=32 payload-length=149 security-id=7 peer-key-index=4294967294 cipher=aes-cbc-256 "
-			       "hmac=sha384 hmac-mode=time-based forward-context=172.16.1.10:256-172.16.2.20:512/17 "
-			       "uuid=01020300-0000-0000-0000-000000000000 tenant=blue service=dns policy=secret source-router=west "
-			       "peer-path=192.0.2.1 nonce-time-ns=1700000000500000000 nonce-random=0123456789abcdef encrypted=yes "
-			       "session-key=hidden key-epoch=65534");
+	cr_expect_str_eq(
+		line,
+		"header-length=32 payload-length=149 security-id=7 peer-key-index=4294967294 cipher=aes-cbc-256 "
+		"hmac=sha384 hmac-mode=time-based forward-context=172.16.1.10:256-172.16.2.20:512/17 "
+		"uuid=01020300-0000-0000-0000-000000000000 tenant=blue service=dns policy=secret source-router=west "
+		"peer-path=192.0.2.1 nonce-time-ns=1700000000500000000 nonce-random=0123456789abcdef encrypted=yes "
+		"session-key=hidden key-epoch=65534");
 	cr_expect_eq(svr_meta_print(&m, small, sizeof(small)), n, "says how much room it takes");
 	cr_expect_str_eq(small, "header-le");
 	cr_expect_eq(svr_meta_print(&m, NULL, 0), n);
-	m = (struct svr_meta){ .have = SVR_HAVE_SECURITY_PARAMS, .cipher = 200, .hmac = 200, .hmac_mode = 200, .unknown = 3 };
+	m = (struct svr_meta){ .have = SVR_HAVE_SECURITY_PARAMS,
+			       .cipher = 200,
+			       .hmac = 200,
+			       .hmac_mode = 200,
+			       .unknown = 3 };
 	svr_meta_print(&m, line, sizeof(line));
-	cr_expect_str_eq(line, "header-length=0 payload-length=0 peer-key-index=0 cipher=unknown hmac=unknown hmac-mode=unknown "
-			       "unknown=3");
+	cr_expect_str_eq(
+		line,
+		"header-length=0 payload-length=0 peer-key-index=0 cipher=unknown hmac=unknown hmac-mode=unknown "
+		"unknown=3");
 }
 
-/* ---- by chance ----------------------------------------------------------------------------------------- */
+/* ---- by chance ------------------------------------------------------------------------------- */
 
 /* What must hold of any block that is taken: built again and parsed again, it says the same. */
 static void expect_stable(const struct svr_meta *m)
@@ -545,7 +597,8 @@ Test(meta, mutations_never_hurt)
 				p[to] ^= (uint8_t)(1 << test_random(&seed) % 8);
 				break;
 			case 1: /* one byte, one that means something more often than chance has it */
-				p[to] = (uint8_t)(test_random(&seed) & 1 ? test_random(&seed) % 48 : test_random(&seed));
+				p[to] = (uint8_t)(test_random(&seed) & 1 ? test_random(&seed) % 48 :
+									   test_random(&seed));
 				break;
 			case 2: /* a part stands somewhere else */
 				count = test_random(&seed) % COPY_MAX;
@@ -557,7 +610,8 @@ Test(meta, mutations_never_hurt)
 				len = to;
 				break;
 			case 4: /* payload length moves */
-				svr_meta_set_payload_len(p, (uint16_t)(test_random(&seed) % (n + 8)));
+				svr_meta_set_payload_len(p,
+							 (uint16_t)(test_random(&seed) % (n + 8)));
 				break;
 			}
 		}
@@ -574,7 +628,8 @@ Test(meta, mutations_never_hurt)
 
 Test(meta, random_tlvs_never_hurt)
 {
-	static const uint16_t types[] = { 1, 2, 4, 6, 7, 10, 11, 14, 15, 16, 19, 46, 0xf001, 0xf002, 0xf003, 0x7fff };
+	static const uint16_t types[] = { 1,  2,  4,  6,  7,	  10,	  11,	  14,
+					  15, 16, 19, 46, 0xf001, 0xf002, 0xf003, 0x7fff };
 	static const uint16_t lengths[] = { 0, 1, 2, 4, 7, 8, 13, 16, 32, 63, 64 };
 	uint8_t value[64], p[SVR_META_MAX];
 	uint64_t seed = 20261122;
@@ -588,8 +643,12 @@ Test(meta, random_tlvs_never_hurt)
 		for (len = 0, tlvs = (int)(test_random(&seed) % 6); tlvs > 0; tlvs--) {
 			for (i = 0; i < sizeof(value); i++)
 				value[i] = (uint8_t)('a' + test_random(&seed) % 26);
-			n = svr_tlv_put(p + len, sizeof(p) - len, types[test_random(&seed) % (sizeof(types) / sizeof(types[0]))],
-					value, lengths[test_random(&seed) % (sizeof(lengths) / sizeof(lengths[0]))]);
+			n = svr_tlv_put(
+				p + len, sizeof(p) - len,
+				types[test_random(&seed) % (sizeof(types) / sizeof(types[0]))],
+				value,
+				lengths[test_random(&seed) %
+					(sizeof(lengths) / sizeof(lengths[0]))]);
 			cr_assert_gt(n, 0);
 			len += (size_t)n;
 		}

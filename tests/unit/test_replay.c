@@ -57,7 +57,8 @@ Test(replay, single_packets)
 		{ 10 * W, OK, "a jump by many windows" },
 		{ W + 65, OLD, "the old top is gone" },
 		{ 9 * W, OLD, "exactly one window behind" },
-		{ 9 * W + 1, OK, "oldest counter of the new window, no bit of the past in the way" },
+		{ 9 * W + 1, OK,
+		  "oldest counter of the new window, no bit of the past in the way" },
 		{ 10 * W - 1, OK, "newest but one" },
 		{ 10 * W, SEEN, "the top" },
 		{ (1ULL << 48), OK, "the largest counter of the protocol" },
@@ -73,7 +74,8 @@ Test(replay, single_packets)
 	size_t i;
 
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		cr_expect_eq(receive(&r, rows[i].counter), rows[i].want, "row %zu: %s", i, rows[i].name);
+		cr_expect_eq(receive(&r, rows[i].counter), rows[i].want, "row %zu: %s", i,
+			     rows[i].name);
 }
 
 Test(replay, a_check_alone_changes_nothing)
@@ -143,7 +145,7 @@ Test(replay, random_walks_agree_with_a_list_of_what_was_seen)
 	free(seen);
 }
 
-/* ---- nonces -------------------------------------------------------------------------------------------- */
+/* ---- nonces ---------------------------------------------------------------------------------- */
 
 #define SEC 1000000000ULL
 #define LIFE (SVR_NONCE_LIFE_SEC * SEC)
@@ -180,14 +182,16 @@ Test(nonce, one_after_the_other)
 		{ "the end of time", 1, UINT64_MAX, 6, NOW, NONCE_OLD },
 		{ "seen, at the end of its life", 1, NOW, 7, NOW + LIFE, NONCE_SEEN },
 		{ "after its life it is too old", 1, NOW, 7, NOW + LIFE + 1, NONCE_OLD },
-		{ "the newest one is remembered as long as it is valid", 1, NOW + LIFE, 3, NOW + 2 * LIFE, NONCE_SEEN },
+		{ "the newest one is remembered as long as it is valid", 1, NOW + LIFE, 3,
+		  NOW + 2 * LIFE, NONCE_SEEN },
 		{ "a clock that went back finds it still", 1, NOW, 7, NOW - LIFE, NONCE_SEEN },
 	};
 	struct svr_nonce_slot *slots = slots_new();
 	size_t i;
 
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		cr_expect_eq(svr_nonce_accept(slots, rows[i].peer, rows[i].time_ns, rows[i].random, rows[i].now_ns),
+		cr_expect_eq(svr_nonce_accept(slots, rows[i].peer, rows[i].time_ns, rows[i].random,
+					      rows[i].now_ns),
 			     rows[i].want, "%s", rows[i].name);
 	free(slots);
 }
@@ -196,7 +200,9 @@ Test(nonce, a_clock_that_is_set_back_makes_none_new_again)
 {
 	enum { FIRST = 1000, OTHERS = SVR_NONCE_SLOTS / 16 * 6 };
 	struct svr_nonce_slot *slots = slots_new();
-	const uint64_t ahead = NOW + 2 * LIFE - SEC; /* our clock ran ahead, by almost a life more than a nonce lives */
+	const uint64_t ahead =
+		NOW + 2 * LIFE -
+		SEC; /* our clock ran ahead, by almost a life more than a nonce lives */
 	int i;
 
 	for (i = 0; i < FIRST; i++)
@@ -205,7 +211,8 @@ Test(nonce, a_clock_that_is_set_back_makes_none_new_again)
 	for (i = 0; i < OTHERS; i++)
 		cr_assert_eq(svr_nonce_accept(slots, 2, ahead, (uint64_t)i, ahead), TAKEN);
 	for (i = 0; i < FIRST; i++)
-		cr_assert_eq(svr_nonce_accept(slots, 1, NOW, (uint64_t)i, NOW + LIFE), NONCE_SEEN, "nonce %d", i);
+		cr_assert_eq(svr_nonce_accept(slots, 1, NOW, (uint64_t)i, NOW + LIFE), NONCE_SEEN,
+			     "nonce %d", i);
 	free(slots);
 }
 
@@ -215,11 +222,14 @@ Test(nonce, memory_of_the_past_is_used_again)
 	uint64_t seed = 1, now = NOW;
 	int i, round;
 
-	/* many fillings to 7/16, each a lifetime after the other: nothing may be left of the one before */
+	/*
+	 * many fillings to 7/16, each a lifetime after the other: nothing may be left of the one
+	 * before
+	 */
 	for (round = 0; round < 4; round++, now += 4 * LIFE)
 		for (i = 0; i < SVR_NONCE_SLOTS / 16 * 7; i++)
-			cr_assert_eq(svr_nonce_accept(slots, 1, now, test_random(&seed), now), TAKEN, "round %d, nonce %d",
-				     round, i);
+			cr_assert_eq(svr_nonce_accept(slots, 1, now, test_random(&seed), now),
+				     TAKEN, "round %d, nonce %d", round, i);
 	free(slots);
 }
 
@@ -245,7 +255,8 @@ Test(nonce, a_full_memory_refuses_and_still_knows_what_it_took)
 	for (i = 0; i < SVR_NONCE_SLOTS; i++)
 		used += slots[i].time_ns != 0;
 	cr_expect_eq(used, n, "every nonce that was taken is in a slot of its own");
-	cr_expect_gt(n, SVR_NONCE_SLOTS * 99 / 100, "only %d of %d slots could be used", n, SVR_NONCE_SLOTS);
+	cr_expect_gt(n, SVR_NONCE_SLOTS * 99 / 100, "only %d of %d slots could be used", n,
+		     SVR_NONCE_SLOTS);
 	for (i = 0; i < n; i++)
 		cr_assert_eq(svr_nonce_accept(slots, 9, NOW, taken[i], NOW + 1), NONCE_SEEN);
 	/* and all is free again when the lives are over */
@@ -259,10 +270,15 @@ Test(nonce, neighbouring_nonces_spread_over_the_buckets)
 	struct svr_nonce_slot *slots = slots_new();
 	int i;
 
-	/* a counter instead of random numbers, times one nanosecond apart: they must find as much room as random ones */
+	/*
+	 * a counter instead of random numbers, times one nanosecond apart: they must find as much
+	 * room as random ones
+	 */
 	for (i = 0; i < SVR_NONCE_SLOTS / 32 * 7; i++) {
-		cr_assert_eq(svr_nonce_accept(slots, 1, NOW, (uint64_t)i, NOW), TAKEN, "random %d", i);
-		cr_assert_eq(svr_nonce_accept(slots, 2, NOW + (uint64_t)i, 0, NOW), TAKEN, "time %d", i);
+		cr_assert_eq(svr_nonce_accept(slots, 1, NOW, (uint64_t)i, NOW), TAKEN, "random %d",
+			     i);
+		cr_assert_eq(svr_nonce_accept(slots, 2, NOW + (uint64_t)i, 0, NOW), TAKEN,
+			     "time %d", i);
 	}
 	free(slots);
 }

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Control sockets, key log, log lines and names: the glue in sys/, each test in directories of its own. */
+/*
+ * Control sockets, key log, log lines and names: the glue in sys/, each test in directories of its
+ * own.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -58,7 +61,7 @@ static const char *in_dir(const char *name)
 	return path[next];
 }
 
-/* ---- control sockets ----------------------------------------------------------------------------------- */
+/* ---- control sockets ------------------------------------------------------------------------- */
 
 TestSuite(ctl, .init = dir_setup, .fini = dir_teardown, .timeout = 60);
 
@@ -195,7 +198,8 @@ Test(ctl, answers_results_and_errors)
 	cr_expect_eq(call("fly", NULL, &result, err), -EREMOTEIO);
 	cr_expect_str_eq(err, "no such command: fly");
 	cr_expect_null(result);
-	cr_expect_eq(call("nothing", NULL, &result, err), -EREMOTEIO, "a handler without an answer");
+	cr_expect_eq(call("nothing", NULL, &result, err), -EREMOTEIO,
+		     "a handler without an answer");
 	server_kill(server);
 }
 
@@ -209,8 +213,10 @@ Test(ctl, says_that_nobody_runs)
 	cr_expect_not_null(strstr(err, "svr-worker of router west does not run"), "%s", err);
 	server = server_start("west");
 	server_kill(server);
-	cr_expect_eq(access(in_dir("west/worker.sock"), F_OK), 0, "a killed server leaves its socket behind");
-	cr_expect_eq(call("echo", NULL, &result, err), -ECONNREFUSED, "a socket of a killed process");
+	cr_expect_eq(access(in_dir("west/worker.sock"), F_OK), 0,
+		     "a killed server leaves its socket behind");
+	cr_expect_eq(call("echo", NULL, &result, err), -ECONNREFUSED,
+		     "a socket of a killed process");
 }
 
 Test(ctl, one_process_per_router_and_a_killed_one_is_replaced)
@@ -224,9 +230,11 @@ Test(ctl, one_process_per_router_and_a_killed_one_is_replaced)
 
 	cr_expect_eq(svr_ctl_serve(base, "west", "worker", answer, &calls, &second), -EADDRINUSE);
 	cr_expect_null(second);
-	cr_expect_eq(call("echo", "still there", &result, err), 0, "the refused one did not remove the socket: %s", err);
+	cr_expect_eq(call("echo", "still there", &result, err), 0,
+		     "the refused one did not remove the socket: %s", err);
 	json_object_put(result);
-	cr_expect_eq(svr_ctl_serve(base, "east", "worker", answer, &calls, &east), 0, "another router is another process");
+	cr_expect_eq(svr_ctl_serve(base, "east", "worker", answer, &calls, &east), 0,
+		     "another router is another process");
 	svr_ctl_server_free(east);
 	cr_expect_neq(access(in_dir("east/worker.sock"), F_OK), 0, "free removes the socket");
 	cr_expect_neq(access(in_dir("east/worker.pid"), F_OK), 0, "and the PID file");
@@ -258,7 +266,8 @@ Test(ctl, files_are_private)
 	fd = open(in_dir("west/worker.pid"), O_RDONLY);
 	cr_assert_gt(read(fd, pid_text, sizeof(pid_text) - 1), 0);
 	cr_expect_eq(atoi(pid_text), server);
-	cr_expect(flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK, "the PID file is locked");
+	cr_expect(flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK,
+		  "the PID file is locked");
 	close(fd);
 	server_kill(server);
 }
@@ -269,15 +278,18 @@ Test(ctl, a_directory_of_somebody_else_is_refused)
 
 	cr_expect_eq(svr_ctl_path("west", "worker.pid", 1, path, sizeof(path)), 0);
 	cr_assert_eq(chmod(in_dir("west"), 0777), 0);
-	cr_expect_eq(svr_ctl_path("west", "worker.pid", 1, path, sizeof(path)), -EPERM, "others may write");
+	cr_expect_eq(svr_ctl_path("west", "worker.pid", 1, path, sizeof(path)), -EPERM,
+		     "others may write");
 	cr_assert_eq(rmdir(in_dir("west")), 0);
 	cr_assert_eq(symlink("/tmp", in_dir("west")), 0);
-	cr_expect_eq(svr_ctl_path("west", "worker.pid", 1, path, sizeof(path)), -ENOTDIR, "a symbolic link");
+	cr_expect_eq(svr_ctl_path("west", "worker.pid", 1, path, sizeof(path)), -ENOTDIR,
+		     "a symbolic link");
 	cr_assert_eq(unlink(in_dir("west")), 0);
 	if (geteuid() == 0) {
 		cr_assert_eq(mkdir(in_dir("west"), 0700), 0);
 		cr_assert_eq(chown(in_dir("west"), 1, 1), 0);
-		cr_expect_eq(svr_ctl_path("west", "worker.pid", 1, path, sizeof(path)), -EPERM, "another owner");
+		cr_expect_eq(svr_ctl_path("west", "worker.pid", 1, path, sizeof(path)), -EPERM,
+			     "another owner");
 	}
 }
 
@@ -289,15 +301,20 @@ Test(ctl, names_that_leave_the_directory_are_refused)
 	size_t i;
 
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		cr_expect_eq(svr_ctl_path(bad[i], "worker.sock", 1, path, sizeof(path)), -EINVAL, "router '%s'", bad[i]);
-		cr_expect_eq(svr_ctl_path("west", bad[i], 1, path, sizeof(path)), -EINVAL, "file '%s'", bad[i]);
-		cr_expect_eq(svr_ctl_call(bad[i], "worker", request, &result, err, sizeof(err)), -EINVAL);
+		cr_expect_eq(svr_ctl_path(bad[i], "worker.sock", 1, path, sizeof(path)), -EINVAL,
+			     "router '%s'", bad[i]);
+		cr_expect_eq(svr_ctl_path("west", bad[i], 1, path, sizeof(path)), -EINVAL,
+			     "file '%s'", bad[i]);
+		cr_expect_eq(svr_ctl_call(bad[i], "worker", request, &result, err, sizeof(err)),
+			     -EINVAL);
 	}
 	memset(long_name, 'a', sizeof(long_name) - 1);
 	long_name[SVR_NAME_LEN] = '\0';
-	cr_expect_eq(svr_ctl_path(long_name, "worker.sock", 0, path, sizeof(path)), -EINVAL, "64 characters");
+	cr_expect_eq(svr_ctl_path(long_name, "worker.sock", 0, path, sizeof(path)), -EINVAL,
+		     "64 characters");
 	long_name[SVR_NAME_LEN - 1] = '\0';
-	cr_expect_eq(svr_ctl_path(long_name, "worker.sock", 0, path, sizeof(path)), 0, "63 characters");
+	cr_expect_eq(svr_ctl_path(long_name, "worker.sock", 0, path, sizeof(path)), 0,
+		     "63 characters");
 	cr_expect_eq(svr_ctl_path(long_name, "worker.sock", 0, path, 64), -ENAMETOOLONG);
 	json_object_put(request);
 }
@@ -315,9 +332,12 @@ Test(ctl, hostile_requests_are_answered_or_cut_off_and_the_server_goes_on)
 		{ "two objects", "{\"command\":\"calls\"}{}\n", "not one JSON object", 0 },
 		{ "no command", "{}\n", "no \\\"command\\\"", 0 },
 		{ "a command that is a number", "{\"command\":1}\n", "no \\\"command\\\"", 0 },
-		{ "deep nesting", "{\"command\":[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]}\n", "not one JSON object", 0 },
+		{ "deep nesting",
+		  "{\"command\":[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]}\n",
+		  "not one JSON object", 0 },
 		{ "a NUL in the line", "{\"command\":\"calls\"}\0\n", "not one JSON object", 21 },
-		{ "a second request behind the first", "{\"command\":\"calls\"}\n{\"command\":\"calls\"}\n", "{\"result\":1}\n", 0 },
+		{ "a second request behind the first",
+		  "{\"command\":\"calls\"}\n{\"command\":\"calls\"}\n", "{\"result\":1}\n", 0 },
 		{ "the end of the stream instead of a line", "{\"command\":\"calls\"}", "", 0 },
 	};
 	pid_t server = server_start("west");
@@ -335,7 +355,8 @@ Test(ctl, hostile_requests_are_answered_or_cut_off_and_the_server_goes_on)
 		if (rows[i].want[0] == '{' || !rows[i].want[0])
 			cr_expect_str_eq(got, rows[i].want, "%s: '%s'", rows[i].name, got);
 		else
-			cr_expect_not_null(strstr(got, rows[i].want), "%s: '%s'", rows[i].name, got);
+			cr_expect_not_null(strstr(got, rows[i].want), "%s: '%s'", rows[i].name,
+					   got);
 	}
 	/* a client that asks and runs away while three megabytes are on their way to it */
 	fd = raw_connect();
@@ -400,7 +421,9 @@ Test(ctl, slow_clients_are_cut_off_while_others_are_served)
 
 Test(ctl, too_many_clients_do_not_stop_the_server)
 {
-	enum { CROWD = 45 }; /* more than are served at once, fewer than the backlog takes besides */
+	enum {
+		CROWD = 45
+	}; /* more than are served at once, fewer than the backlog takes besides */
 	pid_t server = server_start("west");
 	struct json_object *result;
 	char err[ERR_LEN];
@@ -447,9 +470,12 @@ Test(ctl, another_user_is_refused)
 	server = server_start("west");
 	child = fork();
 	if (child == 0) {
-		/* connected as root, so that only the credentials of the socket speak; they are those of connect() */
-		if (chmod(dir, 0711) || chmod(in_dir("west"), 0711) || chmod(in_dir("west/worker.sock"), 0666) || setgid(65534) ||
-		    setuid(65534))
+		/*
+		 * connected as root, so that only the credentials of the socket speak; they are
+		 * those of connect()
+		 */
+		if (chmod(dir, 0711) || chmod(in_dir("west"), 0711) ||
+		    chmod(in_dir("west/worker.sock"), 0666) || setgid(65534) || setuid(65534))
 			_exit(3);
 		int fd = raw_connect();
 
@@ -461,7 +487,7 @@ Test(ctl, another_user_is_refused)
 	server_kill(server);
 }
 
-/* ---- key log ------------------------------------------------------------------------------------------- */
+/* ---- key log --------------------------------------------------------------------------------- */
 
 static void keylog_setup(void)
 {
@@ -503,7 +529,8 @@ Test(keylog, is_off_by_default)
 
 Test(keylog, lines_are_those_of_the_protocol_text)
 {
-	struct hex peer = vec("peer-key"), meta = vec("metadata-key"), session = vec("session-key"), uuid = vec("uuid");
+	struct hex peer = vec("peer-key"), meta = vec("metadata-key"), session = vec("session-key"),
+		   uuid = vec("uuid");
 	char name[SVR_NAME_LEN], err[ERR_LEN];
 	mode_t mask = umask(0777);
 	struct stat st;
@@ -521,11 +548,12 @@ Test(keylog, lines_are_those_of_the_protocol_text)
 	svr_keylog_metadata_key(log, "east", 7, meta.bytes, meta.len);
 	svr_keylog_session_key(log, uuid.bytes, 65535, session.bytes, session.len);
 	/* whole lines are there without a flush; a process that is killed leaves them */
-	cr_expect_str_eq(keylog_text(),
-			 "PEER_KEY east west 4294967295 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f202122232425262728292a2b2c2d2e2f\n"
-			 "PEER_KEY east west 2 0001\n"
-			 "METADATA_KEY east 7 404142434445464748494a4b4c4d4e4f505152535455565758595a5b5c5d5e5f\n"
-			 "SESSION_KEY 6ba7b810-9dad-41d1-80b4-00c04fd430c8 65535 808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9f\n");
+	cr_expect_str_eq(
+		keylog_text(),
+		"PEER_KEY east west 4294967295 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f202122232425262728292a2b2c2d2e2f\n"
+		"PEER_KEY east west 2 0001\n"
+		"METADATA_KEY east 7 404142434445464748494a4b4c4d4e4f505152535455565758595a5b5c5d5e5f\n"
+		"SESSION_KEY 6ba7b810-9dad-41d1-80b4-00c04fd430c8 65535 808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9f\n");
 	fclose(log);
 
 	/* appended, and the longest line of all is whole */
@@ -535,7 +563,8 @@ Test(keylog, lines_are_those_of_the_protocol_text)
 	cr_assert_eq(svr_keylog_open(&log, err, sizeof(err)), 0, "%s", err);
 	svr_keylog_peer_key(log, name, name, 4294967295, peer.bytes, peer.len);
 	fclose(log);
-	cr_expect_eq(strlen(keylog_text()), before + strlen("PEER_KEY   4294967295 \n") + 2 * 63 + 96);
+	cr_expect_eq(strlen(keylog_text()),
+		     before + strlen("PEER_KEY   4294967295 \n") + 2 * 63 + 96);
 }
 
 /* What must be refused: each row makes "keys" (or something around it) in the wrong way. */
@@ -660,11 +689,16 @@ Test(keylog, refuses_every_file_that_is_not_private_to_root)
 		{ "a FIFO", make_fifo, -EPERM, "not a regular file" },
 		{ "a directory", make_directory, -EPERM, "not a regular file" },
 		{ "a socket", make_socket, -EPERM, "not a regular file" },
-		{ "a directory that all may write to", make_open_directory, -EPERM, "others may write" },
-		{ "a sticky directory that all may write to", make_sticky_directory, -EPERM, "others may write" },
-		{ "a directory that a group may write to", make_group_directory, -EPERM, "others may write" },
-		{ "a directory of another user", make_foreign_directory, -EPERM, "does not belong to root" },
-		{ "a directory inside one of another user", make_foreign_directory_above, -EPERM, "does not belong to root" },
+		{ "a directory that all may write to", make_open_directory, -EPERM,
+		  "others may write" },
+		{ "a sticky directory that all may write to", make_sticky_directory, -EPERM,
+		  "others may write" },
+		{ "a directory that a group may write to", make_group_directory, -EPERM,
+		  "others may write" },
+		{ "a directory of another user", make_foreign_directory, -EPERM,
+		  "does not belong to root" },
+		{ "a directory inside one of another user", make_foreign_directory_above, -EPERM,
+		  "does not belong to root" },
 		{ "a directory that is not there", make_no_directory, -ENOENT, "No such file" },
 		{ "a path that is too long", make_too_long, -ENAMETOOLONG, "too long" },
 	};
@@ -685,11 +719,12 @@ Test(keylog, refuses_every_file_that_is_not_private_to_root)
 		cr_expect_eq(ret, rows[i].err, "%s: %d (%s)", rows[i].name, ret, err);
 		cr_expect_null(log, "%s", rows[i].name);
 		cr_expect_not_null(strstr(err, rows[i].words), "%s: '%s'", rows[i].name, err);
-		cr_expect_neq(access(in_dir("nowhere"), F_OK), 0, "nothing is made where a link points to");
+		cr_expect_neq(access(in_dir("nowhere"), F_OK), 0,
+			      "nothing is made where a link points to");
 	}
 }
 
-/* ---- log ----------------------------------------------------------------------------------------------- */
+/* ---- log ------------------------------------------------------------------------------------- */
 
 TestSuite(log, .init = dir_setup, .fini = dir_teardown);
 
@@ -703,7 +738,8 @@ static const char *spoken(void (*speak)(void), const char *file)
 	ssize_t n;
 
 	cr_assert_eq(fstat(fd, &st), 0);
-	snprintf(stream, sizeof(stream), "%lu:%lu", (unsigned long)st.st_dev, (unsigned long)st.st_ino);
+	snprintf(stream, sizeof(stream), "%lu:%lu", (unsigned long)st.st_dev,
+		 (unsigned long)st.st_ino);
 	if (getenv("TEST_JOURNAL"))
 		setenv("JOURNAL_STREAM", stream, 1);
 	cr_assert_eq(dup2(fd, STDERR_FILENO), STDERR_FILENO);
@@ -729,7 +765,8 @@ static void speak_levels(void)
 Test(log, lines_up_to_the_level)
 {
 	unsetenv("JOURNAL_STREAM");
-	cr_expect_str_eq(spoken(speak_levels, in_dir("log")), "svr-test: one 1\nsvr-test: two\nsvr-test: three\n");
+	cr_expect_str_eq(spoken(speak_levels, in_dir("log")),
+			 "svr-test: one 1\nsvr-test: two\nsvr-test: three\n");
 }
 
 Test(log, priorities_for_the_journal)
@@ -741,7 +778,8 @@ Test(log, priorities_for_the_journal)
 Test(log, another_stream_is_not_the_journal)
 {
 	setenv("JOURNAL_STREAM", "1:1", 1);
-	cr_expect_str_eq(spoken(speak_levels, in_dir("log")), "svr-test: one 1\nsvr-test: two\nsvr-test: three\n");
+	cr_expect_str_eq(spoken(speak_levels, in_dir("log")),
+			 "svr-test: one 1\nsvr-test: two\nsvr-test: three\n");
 }
 
 static void speak_hostile(void)
@@ -765,7 +803,11 @@ Test(log, names_from_peers_cannot_forge_lines)
 
 	unsetenv("JOURNAL_STREAM");
 	text = spoken(speak_hostile, in_dir("log"));
-	cr_expect_eq(strncmp(text, "svr-test: peer 'x?<0>svr-keymgr: peer west is up?[2J?""?'\n", 56), 0, "%.80s", text);
+	cr_expect_eq(strncmp(text,
+			     "svr-test: peer 'x?<0>svr-keymgr: peer west is up?[2J?"
+			     "?'\n",
+			     56),
+		     0, "%.80s", text);
 	second = strchr(text, '\n') + 1;
 	cr_expect_eq(strchr(second, '\n') - second, 1023, "cut");
 	second = strchr(second, '\n') + 1;
@@ -795,11 +837,12 @@ static void speak_often(void)
 Test(log, repeated_lines_are_counted)
 {
 	unsetenv("JOURNAL_STREAM");
-	cr_expect_str_eq(spoken(speak_often, in_dir("log")),
-			 "svr-test: drop 0\nsvr-test: 999 more like the next line were left out\nsvr-test: drop 1000\n");
+	cr_expect_str_eq(
+		spoken(speak_often, in_dir("log")),
+		"svr-test: drop 0\nsvr-test: 999 more like the next line were left out\nsvr-test: drop 1000\n");
 }
 
-/* ---- small things of lib/ that sys/ and the programs lean on -------------------------------------------- */
+/* ---- small things of lib/ that sys/ and the programs lean on --------------------------------- */
 
 Test(name, rows)
 {
@@ -807,15 +850,19 @@ Test(name, rows)
 		const char *text;
 		bool ok, ok_for_path;
 	} rows[] = {
-		{ "west", true, true }, { "a", true, true }, { "A-Z_0.9", true, true }, { "-", true, true }, { "...", true, true },
-		{ ".", true, false }, { "..", true, false }, { "", false, false }, { "a/b", false, false }, { "a b", false, false },
-		{ "a\tb", false, false }, { "\xc3\xa4", false, false }, { "a:b", false, false },
+		{ "west", true, true },	 { "a", true, true },	   { "A-Z_0.9", true, true },
+		{ "-", true, true },	 { "...", true, true },	   { ".", true, false },
+		{ "..", true, false },	 { "", false, false },	   { "a/b", false, false },
+		{ "a b", false, false }, { "a\tb", false, false }, { "\xc3\xa4", false, false },
+		{ "a:b", false, false },
 	};
 	size_t i;
 
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		cr_expect_eq(svr_name_ok(rows[i].text, strlen(rows[i].text)), rows[i].ok, "'%s'", rows[i].text);
-		cr_expect_eq(svr_name_ok_for_path(rows[i].text), rows[i].ok_for_path, "'%s' in a path", rows[i].text);
+		cr_expect_eq(svr_name_ok(rows[i].text, strlen(rows[i].text)), rows[i].ok, "'%s'",
+			     rows[i].text);
+		cr_expect_eq(svr_name_ok_for_path(rows[i].text), rows[i].ok_for_path,
+			     "'%s' in a path", rows[i].text);
 	}
 	cr_expect(!svr_name_ok("a\0b", 3), "a NUL inside");
 }
@@ -823,9 +870,15 @@ Test(name, rows)
 Test(uuid, text_and_back)
 {
 	static const char *const bad[] = {
-		"", "6ba7b810-9dad-41d1-80b4-00c04fd430c", "6ba7b810-9dad-41d1-80b4-00c04fd430c88", "6ba7b8109dad41d180b400c04fd430c8",
-		"6ba7b810-9dad-41d1-80b4-00c04fd430cg", "6ba7b810-9dad-41d1-80b4-00c04fd430 8", "6ba7b810:9dad-41d1-80b4-00c04fd430c8",
-		"{6ba7b810-9dad-41d1-80b4-00c04fd430c8}", "-",
+		"",
+		"6ba7b810-9dad-41d1-80b4-00c04fd430c",
+		"6ba7b810-9dad-41d1-80b4-00c04fd430c88",
+		"6ba7b8109dad41d180b400c04fd430c8",
+		"6ba7b810-9dad-41d1-80b4-00c04fd430cg",
+		"6ba7b810-9dad-41d1-80b4-00c04fd430 8",
+		"6ba7b810:9dad-41d1-80b4-00c04fd430c8",
+		"{6ba7b810-9dad-41d1-80b4-00c04fd430c8}",
+		"-",
 	};
 	struct hex want = vec("uuid");
 	uint8_t uuid[SVR_UUID_LEN] = { 0 }, before[SVR_UUID_LEN];
@@ -843,7 +896,8 @@ Test(uuid, text_and_back)
 	memset(uuid, 0xff, sizeof(uuid));
 	svr_uuid_from_random(uuid);
 	svr_uuid_print(uuid, text);
-	cr_expect_str_eq(text, "ffffffff-ffff-4fff-bfff-ffffffffffff", "version 4 and variant of RFC 9562");
+	cr_expect_str_eq(text, "ffffffff-ffff-4fff-bfff-ffffffffffff",
+			 "version 4 and variant of RFC 9562");
 }
 
 Test(wirename, numbers_have_the_words_of_the_configuration)

@@ -12,7 +12,8 @@
 static uint8_t digit(char c)
 {
 	cr_assert(isxdigit((unsigned char)c), "'%c' is no hexadecimal digit", c);
-	return (uint8_t)(isdigit((unsigned char)c) ? c - '0' : tolower((unsigned char)c) - 'a' + 10);
+	return (uint8_t)(isdigit((unsigned char)c) ? c - '0' :
+						     tolower((unsigned char)c) - 'a' + 10);
 }
 
 struct hex hex(const char *text)
