@@ -228,14 +228,13 @@ attach() {
 	must west svr link show
 }
 
-# peers_changed: print the state of both peers when it is another than before
+# peers_state: one line for each router
 peers_state() {
 	local router
 
 	for router in west east; do
-		at "$router" svr -j show peers security 2>/dev/null | json '", ".join(
-			"%s sees %s" % ("'"$router"'", " ".join(str(v) for k, v in p.items() if isinstance(v, str)))
-			for p in (j if isinstance(j, list) else j["peers"]))' 2>/dev/null
+		at "$router" svr -j show peers security 2>/dev/null | json '"\n".join("'"$router"': peer %s %s, BFD %s, %s%s" % (p["peer"],
+			p["status"], p["bfd_state"], p["security_status"], ": " + p["reason"] if p["reason"] else "") for p in j)' 2>/dev/null
 	done
 }
 
@@ -276,6 +275,8 @@ start_programs() {
 		fi
 		sleep 0.05
 	done
+	say "What the key manager of west said meanwhile:"
+	sed 's/^/    /' "$(proc_log west-keymgr)"
 	must west svr show peers
 	must west svr show peers security
 	must east svr show peers security
@@ -493,12 +494,12 @@ keep() {
 summary() {
 	local kind
 
-	printf '\n%s%-9s %-11s %-27s %-12s %-12s %s%s\n' "$bold" service file "HTTP Mbit/s h1<h2 / h2<h1" "TCP Mbit/s" \
+	printf '\n%s%-9s %-11s %-24s %-12s %-12s %s%s\n' "$bold" service file "HTTP Mbit/s, both ways" "TCP Mbit/s" \
 		"bytes added" "what svr did" "$plain"
 	local -A did=([clear]="XDP alone, re-addressed like a NAT" [signed]="worker: HMAC on every packet"
 		[secret]="worker: encrypted, signed, no replay")
 	for kind in clear signed secret; do
-		printf '%-9s %-11s %-27s %-12s %-12s %s\n' "$kind" "${result_file[$kind]}" "${result_http[$kind]}" \
+		printf '%-9s %-11s %-24s %-12s %-12s %s\n' "$kind" "${result_file[$kind]}" "${result_http[$kind]}" \
 			"${result_tcp[$kind]}" "+${result_added[$kind]}" "${did[$kind]}"
 	done
 	printf '\nfile: %s bytes, both directions, SHA-256 compared; bytes added: to an established IP packet with %s bytes of UDP payload.\n' \
