@@ -35,13 +35,13 @@ capture_start() {
 	local ns=$1 dev=$2 file=$3
 	shift 3
 
-	start_proc "capture-$dev" on "$ns" tcpdump -i "$dev" -U -n -s 0 -B 16384 -Z root -w "$file" "$@"
+	start_proc "capture-$dev" on "$ns" tcpdump -i "$dev" -U --immediate-mode -n -s 0 -B 16384 -Z root -w "$file" "$@"
 	wait_for 5 logged "capture-$dev" "listening on" || die "tcpdump does not start"
 }
 
 # capture_stop DEV
 capture_stop() {
-	# packets are handed over in blocks; nothing tells when the last one is written
+	# nothing tells when the last packet is written
 	sleep 0.3
 	stop_proc "capture-$1" INT
 	: >"$(proc_log "capture-$1")"
@@ -52,19 +52,24 @@ drops() {
 	svr_on "$1" -j show drops | /usr/bin/python3 -c '
 import json, sys
 want = sys.argv[1:]
-print(sum(d["packets"] for d in json.load(sys.stdin) if not want or d["name"] in want))' "${@:2}"
+print(sum(d["packets"] for d in json.load(sys.stdin) if not want or d["reason"] in want))' "${@:2}"
 }
 
 # stat_of ROUTER COUNTER: over all interfaces, XDP and worker
 stat_of() {
 	svr_on "$1" -j show stats | /usr/bin/python3 -c '
 import json, sys
-print(sum(d["value"] for d in json.load(sys.stdin) if d["name"] == sys.argv[1]))' "$2"
+print(sum(d["value"] for d in json.load(sys.stdin) if d["metric"] == sys.argv[1]))' "$2"
 }
 
-# rx_packets NAMESPACE DEV
-rx_packets() {
-	on "$1" cat "/sys/class/net/$2/statistics/rx_packets"
+# ip_received NAMESPACE: IP packets that arrived there, ARP not counted
+ip_received() {
+	on "$1" awk '/^Ip:/ { v = $3 } END { print v }' /proc/net/snmp
+}
+
+# mac_of NAMESPACE DEV
+mac_of() {
+	ip -n "$1" -j link show dev "$2" | sed -n 's/.*"address":"\([^"]*\)".*/\1/p'
 }
 
 # sessions ROUTER [SERVICE]: number of sessions there
