@@ -130,7 +130,12 @@ void km_path_send(struct km_path *path, const uint8_t *packet, size_t len)
 	c->cmsg_type = IP_TOS;
 	c->cmsg_len = CMSG_LEN(sizeof(tos));
 	memcpy(CMSG_DATA(c), &tos, sizeof(tos));
-	if (sendmsg(s->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+	/*
+	 * In two calls: MSG_MORE makes the kernel compute the UDP checksum while it copies. Otherwise it leaves the sum to the device,
+	 * and a virtual one carries the packet to the peer with the sum of the pseudo-header only.
+	 */
+	if (sendmsg(s->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE) >= 0 &&
+	    send(s->fd, NULL, 0, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
 		return;
 	/* BFD notices a path that cannot be sent on; here it is only told why. */
 	if (path->send_errors++ == 0)
