@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The configuration maps: numbers for names, contents, and writing them so that XDP never sees half an object. */
+/*
+ * The configuration maps: numbers for names, contents, and writing them so that XDP never sees half
+ * an object.
+ */
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -21,8 +24,8 @@
 #include "netdev.h"
 
 enum {
-	MAPPED_BITS = 96,	/* IPv4 prefixes in the 128-bit form, RFC 4291 2.5.5.2 */
-	ZONE_BITS = 32,		/* in front of the address in svr_tenant_lpm */
+	MAPPED_BITS = 96, /* IPv4 prefixes in the 128-bit form, RFC 4291 2.5.5.2 */
+	ZONE_BITS = 32, /* in front of the address in svr_tenant_lpm */
 };
 
 struct svr_plan {
@@ -46,13 +49,13 @@ struct maker {
 	struct svr_plan *p;
 };
 
-/* ---- numbers ------------------------------------------------------------------------------------------- */
+/* ---- numbers -------------------------------------------------------------------------------- */
 
 /* How one kind of object is numbered. The callbacks get the index in the view and the slot. */
 struct numbering {
 	const char *what;
-	uint32_t count;		/* of the view */
-	uint32_t slots;		/* of the map; slot 0 is never used */
+	uint32_t count; /* of the view */
+	uint32_t slots; /* of the map; slot 0 is never used */
 	bool (*free)(const struct maker *mk, uint32_t slot);
 	bool (*same)(const struct maker *mk, uint32_t index, uint32_t slot);
 	/* NULL, or true if another program still has state of a former owner there */
@@ -75,14 +78,18 @@ static int number(const struct maker *mk, const struct numbering *k, uint32_t *s
 		if (slot_of[i])
 			continue;
 		/*
-		 * Slots that become free by this very change stay empty until the next one: sessions still name them. And a slot
-		 * in which a former peer's keys or path state wait for the key manager would make a new one look alive.
+		 * Slots that become free by this very change stay empty until the next one:
+		 * sessions still name them. And a slot in which a former peer's keys or path state
+		 * wait for the key manager would make a new one look alive.
 		 */
 		while (next < k->slots && (!k->free(mk, next) || (k->dirty && k->dirty(mk, next))))
 			next++;
 		if (next >= k->slots)
-			return svr_cli_error(mk->cli, -ENOSPC, "there is no number left for a %s: %u are there, %u fit. Apply removals first, "
-					     "additions afterwards, with svr-keymgr running", k->what, k->count, k->slots - 1);
+			return svr_cli_error(
+				mk->cli, -ENOSPC,
+				"there is no number left for a %s: %u are there, %u fit. Apply removals first, "
+				"additions afterwards, with svr-keymgr running",
+				k->what, k->count, k->slots - 1);
 		slot_of[i] = next++;
 	}
 	return 0;
@@ -109,7 +116,9 @@ BY_NAME(path, paths, mk->v->paths[i].name)
 /* A peer with another common name is somebody else: it must not get the keys of the former one. */
 static bool peer_same(const struct maker *mk, uint32_t i, uint32_t slot)
 {
-	return peer_name_is(mk, i, slot) && !strncmp(mk->m->peers[slot].common_name, mk->v->peers[i].peering_common_name, SVR_NAME_LEN);
+	return peer_name_is(mk, i, slot) &&
+	       !strncmp(mk->m->peers[slot].common_name, mk->v->peers[i].peering_common_name,
+			SVR_NAME_LEN);
 }
 
 static bool peer_dirty(const struct maker *mk, uint32_t slot)
@@ -123,13 +132,17 @@ static bool peer_dirty(const struct maker *mk, uint32_t slot)
 	return false;
 }
 
-/* And a path between other addresses, or to somebody else, is not in service because the former one was. */
+/*
+ * And a path between other addresses, or to somebody else, is not in service because the former one
+ * was.
+ */
 static bool path_same(const struct maker *mk, uint32_t i, uint32_t slot)
 {
 	const struct svr_path *have = &mk->m->paths[slot];
 	const struct svr_view_path *path = &mk->v->paths[i];
 
-	return path_name_is(mk, i, slot) && have->peer == mk->p->peer_slot[path->peer] && have->zone == mk->p->zone_slot[path->zone] &&
+	return path_name_is(mk, i, slot) && have->peer == mk->p->peer_slot[path->peer] &&
+	       have->zone == mk->p->zone_slot[path->zone] &&
 	       !memcmp(have->local, path->local_address.bytes, sizeof(have->local)) &&
 	       !memcmp(have->remote, path->remote_address.bytes, sizeof(have->remote));
 }
@@ -146,13 +159,24 @@ static int number_all(struct maker *mk)
 	const struct {
 		struct numbering k;
 		uint32_t **slot_of;
-	} kinds[] = { /* peers and zones before paths, which name them */
-		{ { "network-interface", v->n_zones, mk->m->count.zones, zone_free, zone_name_is, NULL }, &p->zone_slot },
-		{ { "tenant", v->n_tenants, mk->m->count.tenants, tenant_free, tenant_name_is, NULL }, &p->tenant_slot },
-		{ { "security policy", v->n_policies, mk->m->count.policies, policy_free, policy_name_is, NULL }, &p->policy_slot },
-		{ { "peer", v->n_peers, mk->m->count.peers, peer_free, peer_same, peer_dirty }, &p->peer_slot },
-		{ { "peer path", v->n_paths, mk->m->count.paths, path_free, path_same, path_dirty }, &p->path_slot },
-		{ { "service", v->n_services, mk->m->count.services, service_free, service_name_is, NULL }, &p->service_slot },
+	} kinds[] = {
+		/* peers and zones before paths, which name them */
+		{ { "network-interface", v->n_zones, mk->m->count.zones, zone_free, zone_name_is,
+		    NULL },
+		  &p->zone_slot },
+		{ { "tenant", v->n_tenants, mk->m->count.tenants, tenant_free, tenant_name_is,
+		    NULL },
+		  &p->tenant_slot },
+		{ { "security policy", v->n_policies, mk->m->count.policies, policy_free,
+		    policy_name_is, NULL },
+		  &p->policy_slot },
+		{ { "peer", v->n_peers, mk->m->count.peers, peer_free, peer_same, peer_dirty },
+		  &p->peer_slot },
+		{ { "peer path", v->n_paths, mk->m->count.paths, path_free, path_same, path_dirty },
+		  &p->path_slot },
+		{ { "service", v->n_services, mk->m->count.services, service_free, service_name_is,
+		    NULL },
+		  &p->service_slot },
 	};
 	int err = 0;
 
@@ -165,7 +189,7 @@ static int number_all(struct maker *mk)
 	return err;
 }
 
-/* ---- small parts --------------------------------------------------------------------------------------- */
+/* ---- small parts ---------------------------------------------------------------------------- */
 
 static void put_name(char name[static SVR_NAME_LEN], const char *from)
 {
@@ -182,15 +206,16 @@ static void frag_add(struct svr_meta_frag *f, uint16_t type, const char *text)
 }
 
 /*
- * IPv4 lies inside the 128-bit space as ::ffff:0:0/96, so in the tries an IPv6 prefix like ::/0 would hold for IPv4 packets, too. The
- * configuration takes no IPv6 prefixes yet; when it does, each trie needs an entry for ::ffff:0:0/96 that stops this.
+ * IPv4 lies inside the 128-bit space as ::ffff:0:0/96, so in the tries an IPv6 prefix like ::/0
+ * would hold for IPv4 packets, too. The configuration takes no IPv6 prefixes yet; when it does,
+ * each trie needs an entry for ::ffff:0:0/96 that stops this.
  */
 static uint8_t bits128(const struct svr_cfg_prefix *prefix)
 {
 	return (uint8_t)(prefix->addr.family == 4 ? MAPPED_BITS + prefix->len : prefix->len);
 }
 
-/* ---- objects in arrays --------------------------------------------------------------------------------- */
+/* ---- objects in arrays ---------------------------------------------------------------------- */
 
 static void make_router(struct maker *mk)
 {
@@ -204,10 +229,12 @@ static void make_router(struct maker *mk)
 }
 
 /*
- * Device names are unique only inside a network namespace. If a device of this router is attached, what has its name here must be
- * that device; otherwise this call was made in another namespace and would write wrong numbers.
+ * Device names are unique only inside a network namespace. If a device of this router is attached,
+ * what has its name here must be that device; otherwise this call was made in another namespace and
+ * would write wrong numbers.
  */
-static int check_namespace(struct maker *mk, const struct svr_view_zone *z, const struct svr_netdev *d)
+static int check_namespace(struct maker *mk, const struct svr_view_zone *z,
+			   const struct svr_netdev *d)
 {
 	const char *router = mk->v->router->name;
 	uint32_t prog_id = 0, ifindex;
@@ -219,13 +246,18 @@ static int check_namespace(struct maker *mk, const struct svr_view_zone *z, cons
 		return 0;
 	if (d->ifindex == ifindex && !svr_attach_query(NULL, d, &a) && a.prog_id == prog_id)
 		return 0;
-	return svr_cli_error(mk->cli, -EXDEV, "device %s of router %s is attached, but not in this network namespace; enter its namespace first: "
-			     "nsenter --net=/run/netns/NAME svr ...", z->device, router);
+	return svr_cli_error(
+		mk->cli, -EXDEV,
+		"device %s of router %s is attached, but not in this network namespace; enter its namespace first: "
+		"nsenter --net=/run/netns/NAME svr ...",
+		z->device, router);
 }
 
 static int make_zones(struct maker *mk)
 {
-	static const uint8_t mss_modes[] = { [SVR_CFG_MSS_DISABLED] = 0, [SVR_CFG_MSS_AUTOMATIC] = 1, [SVR_CFG_MSS_FIXED] = 2 };
+	static const uint8_t mss_modes[] = {
+		[SVR_CFG_MSS_DISABLED] = 0, [SVR_CFG_MSS_AUTOMATIC] = 1, [SVR_CFG_MSS_FIXED] = 2
+	};
 
 	for (unsigned int i = 0; i < mk->v->n_zones; i++) {
 		const struct svr_view_zone *z = &mk->v->zones[i];
@@ -238,7 +270,8 @@ static int make_zones(struct maker *mk)
 
 		err = svr_netdev_get(z->device, &d);
 		if (err && err != -ENODEV)
-			return svr_cli_error(mk->cli, err, "%s: cannot ask the kernel for it: %s", z->device, strerror(-err));
+			return svr_cli_error(mk->cli, err, "%s: cannot ask the kernel for it: %s",
+					     z->device, strerror(-err));
 		err = check_namespace(mk, z, &d);
 		if (err)
 			return err;
@@ -257,7 +290,8 @@ static int make_zones(struct maker *mk)
 		put_name(to->device, z->device);
 		vlan.ifindex = d.ifindex;
 		vlan.vlan = z->vlan;
-		if (z->vlan && d.ifindex && svr_keyed_add(&mk->p->vlans, &vlan, &mk->p->zone_slot[i]))
+		if (z->vlan && d.ifindex &&
+		    svr_keyed_add(&mk->p->vlans, &vlan, &mk->p->zone_slot[i]))
 			return svr_cli_error(mk->cli, -ENOMEM, "out of memory");
 	}
 	return 0;
@@ -275,14 +309,18 @@ static void make_tenants(struct maker *mk)
 
 static void make_policies(struct maker *mk)
 {
-	static const uint8_t ciphers[] = { [SVR_CFG_AES_CBC_128] = SVR_CIPHER_AES_CBC_128, [SVR_CFG_AES_CBC_256] = SVR_CIPHER_AES_CBC_256 };
+	static const uint8_t ciphers[] = { [SVR_CFG_AES_CBC_128] = SVR_CIPHER_AES_CBC_128,
+					   [SVR_CFG_AES_CBC_256] = SVR_CIPHER_AES_CBC_256 };
 	static const uint8_t hmacs[] = {
-		[SVR_CFG_HMAC_SHA1] = SVR_HMAC_SHA1, [SVR_CFG_HMAC_SHA256] = SVR_HMAC_SHA256,
-		[SVR_CFG_HMAC_SHA256_128] = SVR_HMAC_SHA256_128, [SVR_CFG_HMAC_SHA384] = SVR_HMAC_SHA384,
+		[SVR_CFG_HMAC_SHA1] = SVR_HMAC_SHA1,
+		[SVR_CFG_HMAC_SHA256] = SVR_HMAC_SHA256,
+		[SVR_CFG_HMAC_SHA256_128] = SVR_HMAC_SHA256_128,
+		[SVR_CFG_HMAC_SHA384] = SVR_HMAC_SHA384,
 		[SVR_CFG_HMAC_SHA512] = SVR_HMAC_SHA512,
 	};
 	static const uint8_t modes[] = {
-		[SVR_CFG_HMAC_DISABLED] = SVR_HMAC_MODE_DISABLED, [SVR_CFG_HMAC_REGULAR] = SVR_HMAC_MODE_REGULAR,
+		[SVR_CFG_HMAC_DISABLED] = SVR_HMAC_MODE_DISABLED,
+		[SVR_CFG_HMAC_REGULAR] = SVR_HMAC_MODE_REGULAR,
 		[SVR_CFG_HMAC_TIME_BASED] = SVR_HMAC_MODE_TIME_BASED,
 	};
 
@@ -294,7 +332,8 @@ static void make_policies(struct maker *mk)
 		to->encrypt = from->encrypt;
 		to->hmac_mode = modes[from->hmac_mode];
 		to->cipher = from->encrypt ? ciphers[from->encryption_cipher] : SVR_CIPHER_NONE;
-		to->hmac = from->hmac_mode == SVR_CFG_HMAC_DISABLED ? SVR_HMAC_NONE : hmacs[from->hmac_cipher];
+		to->hmac = from->hmac_mode == SVR_CFG_HMAC_DISABLED ? SVR_HMAC_NONE :
+								      hmacs[from->hmac_cipher];
 		to->clear = !from->encrypt && from->hmac_mode == SVR_CFG_HMAC_DISABLED;
 	}
 }
@@ -330,7 +369,8 @@ static int make_paths(struct maker *mk)
 		to->vector = from->cost;
 		snprintf(to->name, sizeof(to->name), "%s", from->name);
 		frag_add(&to->frag, SVR_TLV_SOURCE_ROUTER, mk->p->router.common_name);
-		frag_add(&to->frag, SVR_TLV_PATH_ID, svr_config_addr_print(&from->local_address, text));
+		frag_add(&to->frag, SVR_TLV_PATH_ID,
+			 svr_config_addr_print(&from->local_address, text));
 		key.zone = to->zone;
 		memcpy(key.addr, to->remote, sizeof(key.addr));
 		if (svr_keyed_add(&mk->p->path_by_addr, &key, &mk->p->path_slot[i]))
@@ -367,7 +407,8 @@ static void make_timeouts(const struct svr_view_service *from, struct svr_servic
 	}
 }
 
-static void make_route(struct maker *mk, const struct svr_view_service *from, struct svr_service *to)
+static void make_route(struct maker *mk, const struct svr_view_service *from,
+		       struct svr_service *to)
 {
 	const struct svr_view_route *r;
 
@@ -397,8 +438,9 @@ static int make_services(struct maker *mk)
 		make_timeouts(from, to);
 		make_route(mk, from, to);
 		if (!from->any_transport && from->n_transport > SVR_MAX_TRANSPORTS)
-			return svr_cli_error(mk->cli, -E2BIG, "service %s: %u transport rows, %d fit", to->name, from->n_transport,
-					     SVR_MAX_TRANSPORTS);
+			return svr_cli_error(mk->cli, -E2BIG,
+					     "service %s: %u transport rows, %d fit", to->name,
+					     from->n_transport, SVR_MAX_TRANSPORTS);
 		for (unsigned int t = 0; !from->any_transport && t < from->n_transport; t++) {
 			to->transport[t].proto = (uint8_t)from->transport[t].protocol;
 			to->transport[t].port_lo = from->transport[t].ports.start_port;
@@ -411,9 +453,10 @@ static int make_services(struct maker *mk)
 	return 0;
 }
 
-/* ---- objects in hashes and tries ----------------------------------------------------------------------- */
+/* ---- objects in hashes and tries ------------------------------------------------------------ */
 
-static int add_tenant_prefix(struct maker *mk, uint32_t zone, const struct svr_cfg_prefix *prefix, uint32_t tenant)
+static int add_tenant_prefix(struct maker *mk, uint32_t zone, const struct svr_cfg_prefix *prefix,
+			     uint32_t tenant)
 {
 	struct svr_tenant_key key = { .prefixlen = ZONE_BITS, .zone = htonl(zone) };
 
@@ -424,21 +467,26 @@ static int add_tenant_prefix(struct maker *mk, uint32_t zone, const struct svr_c
 	return svr_keyed_add(&mk->p->tenant_lpm, &key, &tenant);
 }
 
-/* The tenant of an interface holds for all sources that no tenant prefix covers, not only for its own subnet. */
+/*
+ * The tenant of an interface holds for all sources that no tenant prefix covers, not only for its
+ * own subnet.
+ */
 static int make_tenant_lpm(struct maker *mk)
 {
 	int err = 0;
 
 	for (unsigned int i = 0; i < mk->v->n_zones && !err; i++) {
 		const struct svr_view_zone *z = &mk->v->zones[i];
-		uint32_t zone = mk->p->zone_slot[i], tenant = z->tenant < 0 ? 0 : mk->p->tenant_slot[z->tenant];
+		uint32_t zone = mk->p->zone_slot[i],
+			 tenant = z->tenant < 0 ? 0 : mk->p->tenant_slot[z->tenant];
 
 		if (tenant)
 			err = add_tenant_prefix(mk, zone, NULL, tenant);
 		for (unsigned int t = 0; t < z->n_tenant_prefixes && !err; t++) {
 			const struct svr_cfg_tenant_prefix *from = &z->tenant_prefixes[t];
 
-			err = add_tenant_prefix(mk, zone, &from->source_address, mk->p->tenant_slot[from->tenant_index]);
+			err = add_tenant_prefix(mk, zone, &from->source_address,
+						mk->p->tenant_slot[from->tenant_index]);
 		}
 	}
 	return err ? svr_cli_error(mk->cli, err, "out of memory") : 0;
@@ -452,7 +500,8 @@ static int cover(const struct svr_cfg_service *service, const struct svr_cfg_pre
 	for (unsigned int i = 0; i < service->n_address; i++) {
 		const struct svr_cfg_prefix *p = &service->address[i];
 
-		if (p->len <= prefix->len && p->len > best && svr_config_prefix_has(p, &prefix->addr))
+		if (p->len <= prefix->len && p->len > best &&
+		    svr_config_prefix_has(p, &prefix->addr))
 			best = p->len;
 	}
 	return best;
@@ -473,9 +522,12 @@ static int add_service_prefix(struct maker *mk, const struct svr_cfg_prefix *pre
 		if (bits < 0)
 			continue;
 		if (set.count == SVR_MAX_SVC_PER_PREFIX)
-			return svr_cli_error(mk->cli, -E2BIG, "more than %d services compete for %s, service %s among them; give them addresses of "
-					     "their own", SVR_MAX_SVC_PER_PREFIX, svr_config_prefix_print(prefix, text),
-					     mk->v->services[i].cfg->name);
+			return svr_cli_error(
+				mk->cli, -E2BIG,
+				"more than %d services compete for %s, service %s among them; give them addresses of "
+				"their own",
+				SVR_MAX_SVC_PER_PREFIX, svr_config_prefix_print(prefix, text),
+				mk->v->services[i].cfg->name);
 		/* most specific first; equal ones stay in the order of the configuration */
 		for (at = set.count; at && len[at - 1] < bits; at--) {
 			len[at] = len[at - 1];
@@ -503,7 +555,8 @@ static int make_service_lpm(struct maker *mk)
 	if (!err)
 		svr_keyed_seal(&mk->p->service_lpm);
 	if (!err && mk->p->service_lpm.n > SVR_MAX_PREFIXES)
-		err = svr_cli_error(mk->cli, -E2BIG, "the services have %u prefixes, %d fit", mk->p->service_lpm.n, SVR_MAX_PREFIXES);
+		err = svr_cli_error(mk->cli, -E2BIG, "the services have %u prefixes, %d fit",
+				    mk->p->service_lpm.n, SVR_MAX_PREFIXES);
 	return err;
 }
 
@@ -513,8 +566,10 @@ static int make_access(struct maker *mk)
 		const struct svr_cfg_service *s = mk->v->services[i].cfg;
 
 		for (unsigned int a = 0; a < s->n_access_policy; a++) {
-			const struct svr_access_key key = { mk->p->service_slot[i],
-							    mk->p->tenant_slot[s->access_policy[a].tenant_index] };
+			const struct svr_access_key key = {
+				mk->p->service_slot[i],
+				mk->p->tenant_slot[s->access_policy[a].tenant_index]
+			};
 			uint32_t allow = s->access_policy[a].permission == SVR_CFG_ALLOW;
 
 			if (svr_keyed_add(&mk->p->access, &key, &allow))
@@ -523,7 +578,8 @@ static int make_access(struct maker *mk)
 	}
 	svr_keyed_seal(&mk->p->access);
 	if (mk->p->access.n > SVR_MAX_ACCESS)
-		return svr_cli_error(mk->cli, -E2BIG, "there are %u access policies, %d fit", mk->p->access.n, SVR_MAX_ACCESS);
+		return svr_cli_error(mk->cli, -E2BIG, "there are %u access policies, %d fit",
+				     mk->p->access.n, SVR_MAX_ACCESS);
 	return 0;
 }
 
@@ -552,9 +608,10 @@ static int make_names(struct maker *mk)
 	return err ? svr_cli_error(mk->cli, err, "out of memory") : 0;
 }
 
-/* ---- the plan ------------------------------------------------------------------------------------------ */
+/* ---- the plan ------------------------------------------------------------------------------- */
 
-int svr_plan_make(struct svr_cli *cli, const struct svr_mapset *m, const struct svr_router_view *view, struct svr_plan **out)
+int svr_plan_make(struct svr_cli *cli, const struct svr_mapset *m,
+		  const struct svr_router_view *view, struct svr_plan **out)
 {
 	struct svr_plan *p = calloc(1, sizeof(*p));
 	struct maker mk = { cli, m, view, p };
@@ -564,7 +621,8 @@ int svr_plan_make(struct svr_cli *cli, const struct svr_mapset *m, const struct 
 		return svr_cli_error(cli, err, "out of memory");
 	svr_keyed_init(&p->vlans, sizeof(struct svr_vlan_key), sizeof(uint32_t));
 	svr_keyed_init(&p->tenant_lpm, sizeof(struct svr_tenant_key), sizeof(uint32_t));
-	svr_keyed_init(&p->service_lpm, sizeof(struct svr_service_key), sizeof(struct svr_service_set));
+	svr_keyed_init(&p->service_lpm, sizeof(struct svr_service_key),
+		       sizeof(struct svr_service_set));
 	svr_keyed_init(&p->access, sizeof(struct svr_access_key), sizeof(uint32_t));
 	svr_keyed_init(&p->names, sizeof(struct svr_name_key), sizeof(uint32_t));
 	svr_keyed_init(&p->path_by_addr, sizeof(struct svr_addr_key), sizeof(uint32_t));
@@ -603,7 +661,8 @@ int svr_plan_make(struct svr_cli *cli, const struct svr_mapset *m, const struct 
 	svr_keyed_seal(&p->names);
 	svr_keyed_seal(&p->path_by_addr);
 	if (!err && p->tenant_lpm.n > SVR_MAX_PREFIXES)
-		err = svr_cli_error(cli, -E2BIG, "there are %u tenant prefixes, %d fit", p->tenant_lpm.n, SVR_MAX_PREFIXES);
+		err = svr_cli_error(cli, -E2BIG, "there are %u tenant prefixes, %d fit",
+				    p->tenant_lpm.n, SVR_MAX_PREFIXES);
 out:
 	if (err) {
 		svr_plan_free(p);
@@ -643,11 +702,11 @@ void svr_plan_free(struct svr_plan *p)
 	free(p);
 }
 
-/* ---- writing ------------------------------------------------------------------------------------------- */
+/* ---- writing -------------------------------------------------------------------------------- */
 
 /*
- * One object. Readers run meanwhile, so the byte at @guard, without which they leave the object alone or take the safe way, is
- * zero while the rest is written.
+ * One object. Readers run meanwhile, so the byte at @guard, without which they leave the object
+ * alone or take the safe way, is zero while the rest is written.
  */
 static void put(void *slot, const void *wanted, size_t size, size_t guard)
 {
@@ -667,10 +726,11 @@ static void put(void *slot, const void *wanted, size_t size, size_t guard)
 /* @alive: write objects that exist, otherwise empty the slots of those that do not. */
 static void put_all(const struct svr_mapset *m, const struct svr_plan *p, bool alive)
 {
-#define PUT(field, type, guard)                                                                             \
-	for (uint32_t i = 1; i < m->count.field; i++) {                                                     \
-		if ((p->field[i].name[0] != 0) == alive)                                                    \
-			put(&m->field[i], &p->field[i], sizeof(struct type), offsetof(struct type, guard)); \
+#define PUT(field, type, guard)                                              \
+	for (uint32_t i = 1; i < m->count.field; i++) {                      \
+		if ((p->field[i].name[0] != 0) == alive)                     \
+			put(&m->field[i], &p->field[i], sizeof(struct type), \
+			    offsetof(struct type, guard));                   \
 	}
 	PUT(zones, svr_zone, role)
 	PUT(tenants, svr_tenant, name)
@@ -732,12 +792,15 @@ int svr_plan_write(struct svr_cli *cli, struct svr_mapset *m, const struct svr_p
 	__atomic_add_fetch(&m->router->generation, 1, __ATOMIC_RELEASE);
 out:
 	if (err)
-		svr_cli_error(cli, err, "cannot write %s/%s: %s; the configuration is in force in part, apply it again", m->dir, what,
-			      strerror(-err));
+		svr_cli_error(
+			cli, err,
+			"cannot write %s/%s: %s; the configuration is in force in part, apply it again",
+			m->dir, what, strerror(-err));
 	return err;
 }
 
-int svr_apply_txports(struct svr_cli *cli, const char *router, struct svr_mapset *m, const char *extra)
+int svr_apply_txports(struct svr_cli *cli, const char *router, struct svr_mapset *m,
+		      const char *extra)
 {
 	for (uint32_t i = 1; i < m->count.zones; i++) {
 		const struct svr_zone *z = &m->zones[i];
@@ -759,7 +822,9 @@ int svr_apply_txports(struct svr_cli *cli, const char *router, struct svr_mapset
 		else
 			err = bpf_map_delete_elem(m->fd.txports, &i);
 		if (err && err != -ENOENT)
-			return svr_cli_error(cli, err, "%s: cannot be made a way out for packets: %s", z->device, strerror(-err));
+			return svr_cli_error(cli, err,
+					     "%s: cannot be made a way out for packets: %s",
+					     z->device, strerror(-err));
 	}
 	return 0;
 }

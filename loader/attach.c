@@ -15,7 +15,10 @@
 #include "libbpf_log.h"
 #include "pins.h"
 
-/* Largest MTU that drivers take for XDP in one page: 4096 - 256 headroom - 320 skb_shared_info - Ethernet header, about. */
+/*
+ * Largest MTU that drivers take for XDP in one page: 4096 - 256 headroom - 320 skb_shared_info -
+ * Ethernet header, about.
+ */
 enum { ONE_PAGE_MTU = 3498 };
 
 const char *svr_attach_mode_name(enum svr_attach_mode mode)
@@ -67,7 +70,8 @@ static int open_link(const char *router, const char *device, struct bpf_link_inf
 	return fd;
 }
 
-uint32_t svr_attach_link_ifindex(const char *router, const char *device, bool *pinned, uint32_t *prog_id)
+uint32_t svr_attach_link_ifindex(const char *router, const char *device, bool *pinned,
+				 uint32_t *prog_id)
 {
 	struct bpf_link_info info = {};
 	int fd = open_link(router, device, &info);
@@ -97,7 +101,10 @@ static void describe_program(struct svr_attached *a)
 	close(fd);
 }
 
-/* The link that holds program @prog_id on @ifindex. Other namespaces have the same numbers, but not with the same program. */
+/*
+ * The link that holds program @prog_id on @ifindex. Other namespaces have the same numbers, but not
+ * with the same program.
+ */
 static uint32_t find_link(uint32_t ifindex, uint32_t prog_id)
 {
 	struct bpf_link_info info;
@@ -111,7 +118,8 @@ static uint32_t find_link(uint32_t ifindex, uint32_t prog_id)
 		if (link_info(fd, &info))
 			info.type = BPF_LINK_TYPE_UNSPEC;
 		close(fd);
-		if (info.type == BPF_LINK_TYPE_XDP && info.xdp.ifindex == ifindex && info.prog_id == prog_id)
+		if (info.type == BPF_LINK_TYPE_XDP && info.xdp.ifindex == ifindex &&
+		    info.prog_id == prog_id)
 			return id;
 	}
 	return 0;
@@ -120,8 +128,8 @@ static uint32_t find_link(uint32_t ifindex, uint32_t prog_id)
 int svr_attach_query(const char *router, const struct svr_netdev *d, struct svr_attached *a)
 {
 	static const enum svr_attach_mode modes[] = {
-		[XDP_ATTACHED_NONE] = SVR_ATTACH_NONE, [XDP_ATTACHED_DRV] = SVR_ATTACH_NATIVE,
-		[XDP_ATTACHED_SKB] = SVR_ATTACH_SKB, [XDP_ATTACHED_HW] = SVR_ATTACH_OFFLOADED,
+		[XDP_ATTACHED_NONE] = SVR_ATTACH_NONE,	   [XDP_ATTACHED_DRV] = SVR_ATTACH_NATIVE,
+		[XDP_ATTACHED_SKB] = SVR_ATTACH_SKB,	   [XDP_ATTACHED_HW] = SVR_ATTACH_OFFLOADED,
 		[XDP_ATTACHED_MULTI] = SVR_ATTACH_SEVERAL,
 	};
 	LIBBPF_OPTS(bpf_xdp_query_opts, opts);
@@ -134,7 +142,9 @@ int svr_attach_query(const char *router, const struct svr_netdev *d, struct svr_
 		return err;
 	if (opts.attach_mode < sizeof(modes) / sizeof(modes[0]))
 		a->mode = modes[opts.attach_mode];
-	a->prog_id = opts.prog_id ? opts.prog_id : opts.drv_prog_id ? opts.drv_prog_id : opts.hw_prog_id;
+	a->prog_id = opts.prog_id     ? opts.prog_id :
+		     opts.drv_prog_id ? opts.drv_prog_id :
+					opts.hw_prog_id;
 	if (a->mode == SVR_ATTACH_NONE)
 		return 0;
 	describe_program(a);
@@ -148,46 +158,61 @@ int svr_attach_query(const char *router, const struct svr_netdev *d, struct svr_
 	return 0;
 }
 
-int svr_attach_check_foreign(struct svr_cli *cli, const struct svr_netdev *d, const struct svr_attached *a, bool force)
+int svr_attach_check_foreign(struct svr_cli *cli, const struct svr_netdev *d,
+			     const struct svr_attached *a, bool force)
 {
 	if (a->mode == SVR_ATTACH_NONE || a->ours)
 		return 0;
 	if (a->link_id)
-		return svr_cli_error(cli, -EBUSY, "%s: program %u (%s), mode %s, is attached and not ours; link %u holds it, so it cannot be "
-				     "replaced, not even with --force. End the process that made it, or: bpftool link detach id %u",
-				     d->name, a->prog_id, a->prog_name, svr_attach_mode_name(a->mode), a->link_id, a->link_id);
+		return svr_cli_error(
+			cli, -EBUSY,
+			"%s: program %u (%s), mode %s, is attached and not ours; link %u holds it, so it cannot be "
+			"replaced, not even with --force. End the process that made it, or: bpftool link detach id %u",
+			d->name, a->prog_id, a->prog_name, svr_attach_mode_name(a->mode),
+			a->link_id, a->link_id);
 	if (a->mode == SVR_ATTACH_SEVERAL)
-		return svr_cli_error(cli, -EBUSY, "%s: several programs are attached, %u (%s) among them, and they are not ours; detach them: "
-				     "ip link set dev %s xdp off; ip link set dev %s xdpoffload off", d->name, a->prog_id, a->prog_name,
-				     d->name, d->name);
+		return svr_cli_error(
+			cli, -EBUSY,
+			"%s: several programs are attached, %u (%s) among them, and they are not ours; detach them: "
+			"ip link set dev %s xdp off; ip link set dev %s xdpoffload off",
+			d->name, a->prog_id, a->prog_name, d->name, d->name);
 	if (!force)
-		return svr_cli_error(cli, -EBUSY, "%s: program %u (%s), mode %s, is attached and not ours; --force takes it away, or: "
-				     "ip link set dev %s xdp%s off", d->name, a->prog_id, a->prog_name, svr_attach_mode_name(a->mode),
-				     d->name, a->mode == SVR_ATTACH_SKB ? "generic" : a->mode == SVR_ATTACH_OFFLOADED ? "offload" : "drv");
+		return svr_cli_error(
+			cli, -EBUSY,
+			"%s: program %u (%s), mode %s, is attached and not ours; --force takes it away, or: "
+			"ip link set dev %s xdp%s off",
+			d->name, a->prog_id, a->prog_name, svr_attach_mode_name(a->mode), d->name,
+			a->mode == SVR_ATTACH_SKB	? "generic" :
+			a->mode == SVR_ATTACH_OFFLOADED ? "offload" :
+							  "drv");
 	return 0;
 }
 
 /* Takes away exactly the program that was looked at. */
-static int detach_foreign(struct svr_cli *cli, const struct svr_netdev *d, const struct svr_attached *a)
+static int detach_foreign(struct svr_cli *cli, const struct svr_netdev *d,
+			  const struct svr_attached *a)
 {
 	LIBBPF_OPTS(bpf_xdp_attach_opts, opts);
 	int fd, err;
 
 	fd = bpf_prog_get_fd_by_id(a->prog_id);
 	if (fd < 0)
-		return svr_cli_error(cli, fd, "%s: program %u has gone while we looked at it; try again", d->name, a->prog_id);
+		return svr_cli_error(cli, fd,
+				     "%s: program %u has gone while we looked at it; try again",
+				     d->name, a->prog_id);
 	opts.old_prog_fd = fd;
 	err = bpf_xdp_detach((int)d->ifindex, mode_flags(a->mode), &opts);
 	close(fd);
 	if (err)
-		return svr_cli_error(cli, err, "%s: cannot detach program %u (%s): %s", d->name, a->prog_id, a->prog_name,
-				     strerror(-err));
+		return svr_cli_error(cli, err, "%s: cannot detach program %u (%s): %s", d->name,
+				     a->prog_id, a->prog_name, strerror(-err));
 	return 0;
 }
 
 /*
- * bpf_link_create() has only an error number for us. Netlink says the driver's reason in words, so it is asked for the same,
- * and what it should attach against expectation is taken off again at once.
+ * bpf_link_create() has only an error number for us. Netlink says the driver's reason in words, so
+ * it is asked for the same, and what it should attach against expectation is taken off again at
+ * once.
  */
 static void ask_for_reason(const struct svr_netdev *d, int prog_fd, uint32_t flags)
 {
@@ -198,7 +223,8 @@ static void ask_for_reason(const struct svr_netdev *d, int prog_fd, uint32_t fla
 		bpf_xdp_detach((int)d->ifindex, flags, &opts);
 }
 
-static int attach_failed(struct svr_cli *cli, const struct svr_netdev *d, int prog_fd, enum svr_attach_mode mode, int err)
+static int attach_failed(struct svr_cli *cli, const struct svr_netdev *d, int prog_fd,
+			 enum svr_attach_mode mode, int err)
 {
 	const char *said, *name = svr_attach_mode_name(mode);
 	bool native = mode != SVR_ATTACH_SKB;
@@ -206,16 +232,23 @@ static int attach_failed(struct svr_cli *cli, const struct svr_netdev *d, int pr
 	ask_for_reason(d, prog_fd, mode_flags(mode));
 	said = svr_libbpf_log_kernel_message();
 	if (native && d->mtu > ONE_PAGE_MTU)
-		return svr_cli_error(cli, err, "%s: cannot attach in %s mode: %s%s%s; MTU %u is more than one page holds, try: ip link set dev %s mtu %d, or: "
-				     "svr link set dev %s up mode skb", d->name, name, strerror(-err), *said ? ": " : "", said, d->mtu,
-				     d->name, ONE_PAGE_MTU, d->name);
+		return svr_cli_error(
+			cli, err,
+			"%s: cannot attach in %s mode: %s%s%s; MTU %u is more than one page holds, try: ip link set dev %s mtu %d, or: "
+			"svr link set dev %s up mode skb",
+			d->name, name, strerror(-err), *said ? ": " : "", said, d->mtu, d->name,
+			ONE_PAGE_MTU, d->name);
 	if (native)
-		return svr_cli_error(cli, err, "%s: cannot attach in %s mode: %s%s%s; try: svr link set dev %s up mode skb", d->name, name,
-				     strerror(-err), *said ? ": " : "", said, d->name);
-	return svr_cli_error(cli, err, "%s: cannot attach in %s mode: %s%s%s", d->name, name, strerror(-err), *said ? ": " : "", said);
+		return svr_cli_error(
+			cli, err,
+			"%s: cannot attach in %s mode: %s%s%s; try: svr link set dev %s up mode skb",
+			d->name, name, strerror(-err), *said ? ": " : "", said, d->name);
+	return svr_cli_error(cli, err, "%s: cannot attach in %s mode: %s%s%s", d->name, name,
+			     strerror(-err), *said ? ": " : "", said);
 }
 
-static int create_link(struct svr_cli *cli, const char *router, const struct svr_netdev *d, int prog_fd, enum svr_attach_mode mode)
+static int create_link(struct svr_cli *cli, const char *router, const struct svr_netdev *d,
+		       int prog_fd, enum svr_attach_mode mode)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = mode_flags(mode));
 	int fd, err;
@@ -233,7 +266,8 @@ static int create_link(struct svr_cli *cli, const char *router, const struct svr
 }
 
 /* Back to the mode that worked; the error of the other one stands already. */
-static void restore_link(const char *router, const struct svr_netdev *d, int prog_fd, enum svr_attach_mode mode)
+static void restore_link(const char *router, const struct svr_netdev *d, int prog_fd,
+			 enum svr_attach_mode mode)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = mode_flags(mode));
 	int fd = bpf_link_create(prog_fd, (int)d->ifindex, BPF_XDP, &opts);
@@ -247,8 +281,8 @@ static void restore_link(const char *router, const struct svr_netdev *d, int pro
 	close(fd);
 }
 
-int svr_attach_up(struct svr_cli *cli, const char *router, const struct svr_netdev *d, int prog_fd, enum svr_attach_mode mode,
-		  bool force, bool *replaced)
+int svr_attach_up(struct svr_cli *cli, const char *router, const struct svr_netdev *d, int prog_fd,
+		  enum svr_attach_mode mode, bool force, bool *replaced)
 {
 	struct bpf_link_info info = {};
 	struct svr_attached a;
@@ -257,7 +291,8 @@ int svr_attach_up(struct svr_cli *cli, const char *router, const struct svr_netd
 	*replaced = false;
 	err = svr_attach_query(router, d, &a);
 	if (err)
-		return svr_cli_error(cli, err, "%s: cannot ask for its XDP program: %s", d->name, strerror(-err));
+		return svr_cli_error(cli, err, "%s: cannot ask for its XDP program: %s", d->name,
+				     strerror(-err));
 	err = svr_attach_check_foreign(cli, d, &a, force);
 	if (err)
 		return err;
@@ -269,28 +304,33 @@ int svr_attach_up(struct svr_cli *cli, const char *router, const struct svr_netd
 	if (a.ours) {
 		link_fd = open_link(router, d->name, &info);
 		if (link_fd < 0)
-			return svr_cli_error(cli, link_fd, "%s: cannot open our own link: %s", d->name, strerror(-link_fd));
+			return svr_cli_error(cli, link_fd, "%s: cannot open our own link: %s",
+					     d->name, strerror(-link_fd));
 	}
 	if (a.ours && (mode == SVR_ATTACH_NONE || mode == a.mode)) {
 		/* In place: no packet meets the device without a program */
 		err = bpf_link_update(link_fd, prog_fd, NULL);
 		if (err)
-			svr_cli_error(cli, err, "%s: cannot put the new program in the place of program %u: %s", d->name, a.prog_id,
-				      strerror(-err));
+			svr_cli_error(
+				cli, err,
+				"%s: cannot put the new program in the place of program %u: %s",
+				d->name, a.prog_id, strerror(-err));
 		else
 			*replaced = true;
 	} else {
 		/* Another mode needs another link; for a moment the kernel sees the packets */
 		if (a.ours)
 			bpf_link_detach(link_fd);
-		err = create_link(cli, router, d, prog_fd, mode == SVR_ATTACH_NONE ? SVR_ATTACH_NATIVE : mode);
+		err = create_link(cli, router, d, prog_fd,
+				  mode == SVR_ATTACH_NONE ? SVR_ATTACH_NATIVE : mode);
 		if (err && a.ours)
 			restore_link(router, d, prog_fd, a.mode);
 	}
 	if (!err) {
 		err = svr_pins_replace(router, SVR_PIN_PROGS, d->name, prog_fd);
 		if (err)
-			svr_cli_error(cli, err, "%s: cannot pin the program: %s", d->name, strerror(-err));
+			svr_cli_error(cli, err, "%s: cannot pin the program: %s", d->name,
+				      strerror(-err));
 	}
 	if (link_fd >= 0)
 		close(link_fd);
@@ -310,16 +350,19 @@ int svr_attach_down(struct svr_cli *cli, const char *router, const char *device)
 		err = was ? bpf_link_detach(fd) : 0;
 		close(fd);
 		if (err)
-			return svr_cli_error(cli, err, "%s: cannot detach program %u: %s", device, info.prog_id, strerror(-err));
+			return svr_cli_error(cli, err, "%s: cannot detach program %u: %s", device,
+					     info.prog_id, strerror(-err));
 	} else if (fd != -ENOENT) {
-		return svr_cli_error(cli, fd, "%s: cannot open its link: %s", device, strerror(-fd));
+		return svr_cli_error(cli, fd, "%s: cannot open its link: %s", device,
+				     strerror(-fd));
 	}
 	for (unsigned int i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		err = svr_pins_path(router, kinds[i], device, path);
 		if (!err && unlink(path) && errno != ENOENT)
 			err = -errno;
 		if (err)
-			return svr_cli_error(cli, err, "%s: cannot remove its pin: %s", device, strerror(-err));
+			return svr_cli_error(cli, err, "%s: cannot remove its pin: %s", device,
+					     strerror(-err));
 	}
 	return was;
 }

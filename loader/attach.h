@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * XDP programs on devices: what is attached and whose it is, attaching ours by a pinned bpf_link, never in the place of
- * somebody else's. Loader only.
+ * XDP programs on devices: what is attached and whose it is, attaching ours by a pinned bpf_link,
+ * never in the place of somebody else's. Loader only.
  */
 #ifndef SVR_LOADER_ATTACH_H
 #define SVR_LOADER_ATTACH_H
@@ -18,18 +18,18 @@ enum svr_attach_mode {
 	SVR_ATTACH_NATIVE,
 	SVR_ATTACH_SKB,
 	SVR_ATTACH_OFFLOADED,
-	SVR_ATTACH_SEVERAL,	/* in hardware and in the driver */
+	SVR_ATTACH_SEVERAL, /* in hardware and in the driver */
 };
 
-enum { SVR_TAG_STRLEN = 17 };	/* 8 bytes in hex and a NUL */
+enum { SVR_TAG_STRLEN = 17 }; /* 8 bytes in hex and a NUL */
 
 struct svr_attached {
 	enum svr_attach_mode mode;
 	uint32_t prog_id;
 	char prog_name[16];
 	char tag[SVR_TAG_STRLEN];
-	uint32_t link_id;	/* bpf_link that holds it; 0: attached over netlink, or link not visible */
-	bool ours;		/* held by the pinned link of this router */
+	uint32_t link_id; /* bpf_link that holds it; 0: none, or not visible */
+	bool ours; /* held by the pinned link of this router */
 };
 
 const char *svr_attach_mode_name(enum svr_attach_mode mode);
@@ -37,21 +37,32 @@ const char *svr_attach_mode_name(enum svr_attach_mode mode);
 /* What is on device @d. @router NULL: nothing is ours. 0 or negative errno. */
 int svr_attach_query(const char *router, const struct svr_netdev *d, struct svr_attached *a);
 
-/* Error with what to do if a program is there that is not ours and may not be replaced. 0: go on. */
-int svr_attach_check_foreign(struct svr_cli *cli, const struct svr_netdev *d, const struct svr_attached *a, bool force);
+/*
+ * Error with what to do if a program is there that is not ours and may not be replaced. 0: go on.
+ */
+int svr_attach_check_foreign(struct svr_cli *cli, const struct svr_netdev *d,
+			     const struct svr_attached *a, bool force);
 
 /**
- * svr_attach_up() - attach @prog_fd to @d, or put it in the place of our own program without losing a packet.
+ * svr_attach_up() - attach @prog_fd to @d, or put it in the place of our own program without losing
+ * a packet.
  * @mode: NONE keeps the mode of our own program, native otherwise
  * @replaced: set if our own program was replaced in place
  */
-int svr_attach_up(struct svr_cli *cli, const char *router, const struct svr_netdev *d, int prog_fd, enum svr_attach_mode mode,
-		  bool force, bool *replaced);
+int svr_attach_up(struct svr_cli *cli, const char *router, const struct svr_netdev *d, int prog_fd,
+		  enum svr_attach_mode mode, bool force, bool *replaced);
 
-/* Detaches our program from @device and removes its pins. 1: it was attached, 0: only pins or nothing, negative errno. */
+/*
+ * Detaches our program from @device and removes its pins. 1: it was attached, 0: only pins or
+ * nothing, negative errno.
+ */
 int svr_attach_down(struct svr_cli *cli, const char *router, const char *device);
 
-/* Device of the pinned link: 0: there is no link, or its device is gone. *@pinned: a pin is there. *@prog_id may be NULL. */
-uint32_t svr_attach_link_ifindex(const char *router, const char *device, bool *pinned, uint32_t *prog_id);
+/*
+ * Device of the pinned link: 0: there is no link, or its device is gone. *@pinned: a pin is there.
+ * *@prog_id may be NULL.
+ */
+uint32_t svr_attach_link_ifindex(const char *router, const char *device, bool *pinned,
+				 uint32_t *prog_id);
 
 #endif

@@ -9,10 +9,11 @@
 #include "netdev.h"
 
 enum {
-	ONE_PAGE_MTU = 3498,	/* most drivers: XDP wants a frame in one page, with headroom */
+	ONE_PAGE_MTU = 3498, /* most drivers: XDP wants a frame in one page, with headroom */
 };
 
-void svr_check_add(struct svr_checks *c, enum svr_check_status status, const char *name, const char *fix, const char *fmt, ...)
+void svr_check_add(struct svr_checks *c, enum svr_check_status status, const char *name,
+		   const char *fix, const char *fmt, ...)
 {
 	struct svr_check *bigger, *k;
 	va_list ap;
@@ -57,17 +58,21 @@ static void check_native(struct svr_checks *c, const struct svr_netdev *d)
 
 	snprintf(fix, sizeof(fix), "svr link set dev %s up mode skb", d->name);
 	if (!d->xdp_features_known)
-		svr_check_add(c, SVR_CHECK_OK, "native-xdp", NULL, "this kernel does not tell what the driver can do; attaching will show it");
+		svr_check_add(
+			c, SVR_CHECK_OK, "native-xdp", NULL,
+			"this kernel does not tell what the driver can do; attaching will show it");
 	else if ((d->xdp_features & need) == need)
 		svr_check_add(c, SVR_CHECK_OK, "native-xdp", NULL, "driver has native XDP%s",
-			      d->xdp_features & SVR_XDP_ZEROCOPY ? " and zero-copy AF_XDP" : "; AF_XDP copies");
+			      d->xdp_features & SVR_XDP_ZEROCOPY ? " and zero-copy AF_XDP" :
+								   "; AF_XDP copies");
 	else
-		svr_check_add(c, SVR_CHECK_WARN, "native-xdp", fix, "driver has no native XDP%s", d->xdp_features & SVR_XDP_BASIC ? " redirection" : "");
+		svr_check_add(c, SVR_CHECK_WARN, "native-xdp", fix, "driver has no native XDP%s",
+			      d->xdp_features & SVR_XDP_BASIC ? " redirection" : "");
 }
 
 /*
- * XDP_REDIRECT into a veth reaches the other end only if that end takes packets in NAPI: with an XDP program, or with GRO. Newer
- * kernels tell us here, also for a peer in another namespace.
+ * XDP_REDIRECT into a veth reaches the other end only if that end takes packets in NAPI: with an
+ * XDP program, or with GRO. Newer kernels tell us here, also for a peer in another namespace.
  */
 static void check_veth(struct svr_checks *c, const struct svr_netdev *d)
 {
@@ -80,18 +85,24 @@ static void check_veth(struct svr_checks *c, const struct svr_netdev *d)
 		if_indextoname(d->peer_ifindex, peer);
 		gro = svr_netdev_feature(peer, "rx-gro");
 	} else {
-		snprintf(where, sizeof(where), " (interface %u of the namespace of the other end)", d->peer_ifindex);
+		snprintf(where, sizeof(where), " (interface %u of the namespace of the other end)",
+			 d->peer_ifindex);
 	}
 	if (d->xdp_features_known)
 		gro = d->xdp_features & SVR_XDP_NDO_XMIT ? SVR_YES : SVR_NO;
 	snprintf(fix, sizeof(fix), "ethtool -K %s gro on%s", peer, where);
 	if (gro == SVR_YES)
-		svr_check_add(c, SVR_CHECK_OK, "veth-peer", NULL, "the other end of the veth takes redirected packets");
+		svr_check_add(c, SVR_CHECK_OK, "veth-peer", NULL,
+			      "the other end of the veth takes redirected packets");
 	else if (gro == SVR_NO)
-		svr_check_add(c, SVR_CHECK_WARN, "veth-peer", fix, "the other end of the veth has neither GRO nor an XDP program: packets that are "
-			      "redirected to this interface are lost");
+		svr_check_add(
+			c, SVR_CHECK_WARN, "veth-peer", fix,
+			"the other end of the veth has neither GRO nor an XDP program: packets that are "
+			"redirected to this interface are lost");
 	else
-		svr_check_add(c, SVR_CHECK_WARN, "veth-peer", fix, "the other end of the veth needs GRO or an XDP program, which cannot be seen from here");
+		svr_check_add(
+			c, SVR_CHECK_WARN, "veth-peer", fix,
+			"the other end of the veth needs GRO or an XDP program, which cannot be seen from here");
 }
 
 static void check_offloads(struct svr_checks *c, const struct svr_netdev *d, bool tagged)
@@ -100,21 +111,30 @@ static void check_offloads(struct svr_checks *c, const struct svr_netdev *d, boo
 
 	if (svr_netdev_feature(d->name, "rx-lro") == SVR_YES) {
 		snprintf(fix, sizeof(fix), "ethtool -K %s lro off", d->name);
-		svr_check_add(c, SVR_CHECK_WARN, "lro", fix, "LRO is on: merged packets do not pass through XDP");
+		svr_check_add(c, SVR_CHECK_WARN, "lro", fix,
+			      "LRO is on: merged packets do not pass through XDP");
 	} else {
 		svr_check_add(c, SVR_CHECK_OK, "lro", NULL, "LRO is off");
 	}
-	/* Without VLANs the sender of a tag behind a veth wins nothing; elsewhere it would choose its interface */
-	if ((tagged || !d->has_peer) && svr_netdev_feature(d->name, "rx-vlan-hw-parse") == SVR_YES) {
+	/*
+	 * Without VLANs the sender of a tag behind a veth wins nothing; elsewhere it would choose
+	 * its interface
+	 */
+	if ((tagged || !d->has_peer) &&
+	    svr_netdev_feature(d->name, "rx-vlan-hw-parse") == SVR_YES) {
 		snprintf(fix, sizeof(fix), "ethtool -K %s rxvlan off%s", d->name,
 			 d->has_peer ? "; and at the other end: ethtool -K PEER txvlan off" : "");
-		svr_check_add(c, SVR_CHECK_WARN, "rxvlan", fix, "the device takes VLAN tags away before XDP sees them: tagged packets count as untagged");
+		svr_check_add(
+			c, SVR_CHECK_WARN, "rxvlan", fix,
+			"the device takes VLAN tags away before XDP sees them: tagged packets count as untagged");
 	} else {
-		svr_check_add(c, SVR_CHECK_OK, "rxvlan", NULL, "%s", tagged ? "VLAN tags stay in the frame" : "no VLAN is configured");
+		svr_check_add(c, SVR_CHECK_OK, "rxvlan", NULL, "%s",
+			      tagged ? "VLAN tags stay in the frame" : "no VLAN is configured");
 	}
 	if (d->has_peer)
-		svr_check_add(c, SVR_CHECK_OK, "tx-checksum", NULL,
-			      "packets of hosts behind the veth may come with partial TCP and UDP checksums; svr completes them");
+		svr_check_add(
+			c, SVR_CHECK_OK, "tx-checksum", NULL,
+			"packets of hosts behind the veth may come with partial TCP and UDP checksums; svr completes them");
 }
 
 void svr_check_device(struct svr_checks *c, const struct svr_netdev *d, bool tagged)
@@ -123,7 +143,8 @@ void svr_check_device(struct svr_checks *c, const struct svr_netdev *d, bool tag
 
 	c->device = d->name;
 	if (!d->ethernet)
-		svr_check_add(c, SVR_CHECK_FAIL, "ethernet", NULL, "is no Ethernet device; svr needs Ethernet frames");
+		svr_check_add(c, SVR_CHECK_FAIL, "ethernet", NULL,
+			      "is no Ethernet device; svr needs Ethernet frames");
 	snprintf(fix, sizeof(fix), "ip link set dev %s up", d->name);
 	if (d->up)
 		svr_check_add(c, SVR_CHECK_OK, "up", NULL, "interface is up");
@@ -132,9 +153,11 @@ void svr_check_device(struct svr_checks *c, const struct svr_netdev *d, bool tag
 	check_native(c, d);
 	snprintf(fix, sizeof(fix), "ip link set dev %s mtu %d", d->name, ONE_PAGE_MTU);
 	if (d->mtu > ONE_PAGE_MTU)
-		svr_check_add(c, SVR_CHECK_WARN, "mtu", fix, "MTU %u: native XDP takes at most about %d", d->mtu, ONE_PAGE_MTU);
+		svr_check_add(c, SVR_CHECK_WARN, "mtu", fix,
+			      "MTU %u: native XDP takes at most about %d", d->mtu, ONE_PAGE_MTU);
 	else
-		svr_check_add(c, SVR_CHECK_OK, "mtu", NULL, "MTU %u fits into one page with headroom", d->mtu);
+		svr_check_add(c, SVR_CHECK_OK, "mtu", NULL,
+			      "MTU %u fits into one page with headroom", d->mtu);
 	check_veth(c, d);
 	check_offloads(c, d, tagged);
 	c->device = NULL;

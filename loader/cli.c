@@ -8,11 +8,11 @@
 #include "cli.h"
 
 enum {
-	CLI_LINE = 512,		/* one line of usage, a list of words */
-	CLI_PATH = 128,		/* words from the object to the command */
+	CLI_LINE = 512, /* one line of usage, a list of words */
+	CLI_PATH = 128, /* words from the object to the command */
 };
 
-/* ---- errors -------------------------------------------------------------------------------------------- */
+/* ---- errors --------------------------------------------------------------------------------- */
 
 int svr_cli_error(struct svr_cli *cli, int err, const char *fmt, ...)
 {
@@ -71,7 +71,7 @@ void svr_cli_warn(const char *fmt, ...)
 	fprintf(stderr, "svr: warning: %s\n", text);
 }
 
-/* ---- words --------------------------------------------------------------------------------------------- */
+/* ---- words ---------------------------------------------------------------------------------- */
 
 static void add(char *buf, size_t len, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 static void add(char *buf, size_t len, const char *fmt, ...)
@@ -164,7 +164,7 @@ static void list_words(char *buf, size_t len, const void *list, name_at name)
 	}
 }
 
-/* ---- usage --------------------------------------------------------------------------------------------- */
+/* ---- usage ---------------------------------------------------------------------------------- */
 
 static void usage_arg(const struct svr_arg *a, char *buf, size_t len)
 {
@@ -190,7 +190,8 @@ static void usage_arg(const struct svr_arg *a, char *buf, size_t len)
 }
 
 /* One line for each command below @c. */
-static void usage_lines(struct svr_out *o, const struct svr_command *c, const char *path, bool *first)
+static void usage_lines(struct svr_out *o, const struct svr_command *c, const char *path,
+			bool *first)
 {
 	char line[CLI_LINE] = "";
 
@@ -253,22 +254,24 @@ static int usage(struct svr_cli *cli, const struct svr_command *c, const char *p
 		svr_out_note(o, "\nObjects:");
 		for (const struct svr_command *s = c->sub; s->name; s++)
 			svr_out_note(o, "    %-14s %s", s->name, s->help ? s->help : "");
-		svr_out_note(o,
-			     "\nOptions:\n"
-			     "    -j, --json         JSON instead of text\n"
-			     "    -p, --pretty       JSON with line breaks\n"
-			     "    -V, --version      version\n"
-			     "    -v, --verbose      also what libraries and the kernel say\n"
-			     "    --router NAME      which router of the configuration (SVR_ROUTER)\n"
-			     "    --config FILE      authority-wide configuration (SVR_CONFIG, /etc/svr/authority.json)\n"
-			     "Words may be shortened: svr sh se. Exit codes: 0 done, 1 refused or failed, 2 wrong words.");
+		svr_out_note(
+			o,
+			"\nOptions:\n"
+			"    -j, --json         JSON instead of text\n"
+			"    -p, --pretty       JSON with line breaks\n"
+			"    -V, --version      version\n"
+			"    -v, --verbose      also what libraries and the kernel say\n"
+			"    --router NAME      which router of the configuration (SVR_ROUTER)\n"
+			"    --config FILE      authority-wide configuration (SVR_CONFIG, /etc/svr/authority.json)\n"
+			"Words may be shortened: svr sh se. Exit codes: 0 done, 1 refused or failed, 2 wrong words.");
 	}
 	return 0;
 }
 
-/* ---- reading arguments --------------------------------------------------------------------------------- */
+/* ---- reading arguments ---------------------------------------------------------------------- */
 
-static int value_word(struct svr_cli *cli, const char *path, const struct svr_arg *a, const char *word, const char **out)
+static int value_word(struct svr_cli *cli, const char *path, const struct svr_arg *a,
+		      const char *word, const char **out)
 {
 	char names[CLI_LINE];
 	int i = find(a->words, word_name, word, names, sizeof(names));
@@ -281,12 +284,15 @@ static int value_word(struct svr_cli *cli, const char *path, const struct svr_ar
 		return svr_cli_usage(cli, "svr%s: \"%s\" could be %s", path, word, names);
 	list_words(names, sizeof(names), a->words, word_name);
 	return svr_cli_usage(cli, "svr%s: \"%s\" is no value of %s; allowed: %s", path, word,
-			     a->name ? a->name : a->value ? a->value : "this argument", names);
+			     a->name  ? a->name :
+			     a->value ? a->value :
+					"this argument",
+			     names);
 }
 
 /*
- * An argument without keyword, or whose keyword may be left out, that is still free and would take @word. Those with fixed
- * words come first: in "link set up dev ge0" the first word is no device.
+ * An argument without keyword, or whose keyword may be left out, that is still free and would take
+ * @word. Those with fixed words come first: in "link set up dev ge0" the first word is no device.
  */
 static int find_bare(const struct svr_arg *args, const char *word, const char *const *val)
 {
@@ -296,7 +302,8 @@ static int find_bare(const struct svr_arg *args, const char *word, const char *c
 	for (int i = 0; !arg_end(&args[i]); i++) {
 		if (val[i] || (args[i].name && !args[i].bare))
 			continue;
-		if (args[i].words && find(args[i].words, word_name, word, names, sizeof(names)) >= 0)
+		if (args[i].words &&
+		    find(args[i].words, word_name, word, names, sizeof(names)) >= 0)
 			return i;
 		if (!args[i].words && any == FIND_NONE)
 			any = i;
@@ -304,7 +311,8 @@ static int find_bare(const struct svr_arg *args, const char *word, const char *c
 	return any;
 }
 
-static int unknown_arg(struct svr_cli *cli, const char *path, const struct svr_arg *args, const char *word)
+static int unknown_arg(struct svr_cli *cli, const char *path, const struct svr_arg *args,
+		       const char *word)
 {
 	char names[CLI_LINE] = "";
 
@@ -318,10 +326,12 @@ static int unknown_arg(struct svr_cli *cli, const char *path, const struct svr_a
 	}
 	if (!*names)
 		return svr_cli_usage(cli, "svr%s: takes no argument, \"%s\" was given", path, word);
-	return svr_cli_usage(cli, "svr%s: unknown argument \"%s\"; allowed: %s; see: svr%s help", path, word, names, path);
+	return svr_cli_usage(cli, "svr%s: unknown argument \"%s\"; allowed: %s; see: svr%s help",
+			     path, word, names, path);
 }
 
-static int run_command(struct svr_cli *cli, const struct svr_command *c, const char *path, int argc, char **argv)
+static int run_command(struct svr_cli *cli, const struct svr_command *c, const char *path, int argc,
+		       char **argv)
 {
 	static const struct svr_arg no_args[1];
 	const struct svr_arg *args = c->args ? c->args : no_args;
@@ -337,7 +347,9 @@ static int run_command(struct svr_cli *cli, const struct svr_command *c, const c
 		if (is_help(word))
 			return usage(cli, c, path);
 		a = find(args, arg_name, word, names, sizeof(names));
-		/* An abbreviation must not take the place of a name that happens to look like one */
+		/*
+		 * An abbreviation must not take the place of a name that happens to look like one
+		 */
 		if (a < 0 || match(word, args[a].name) != MATCH_EXACT) {
 			int bare = find_bare(args, word, val);
 
@@ -354,13 +366,16 @@ static int run_command(struct svr_cli *cli, const struct svr_command *c, const c
 			value = args[a].name;
 		} else {
 			if (++i == argc)
-				return svr_cli_usage(cli, "svr%s: %s needs a value", path, args[a].name);
+				return svr_cli_usage(cli, "svr%s: %s needs a value", path,
+						     args[a].name);
 			value = argv[i];
 		}
 take:
 		if (val[a])
 			return svr_cli_usage(cli, "svr%s: %s is given twice", path,
-					     args[a].name ? args[a].name : args[a].value ? args[a].value : word);
+					     args[a].name  ? args[a].name :
+					     args[a].value ? args[a].value :
+							     word);
 		val[a] = value;
 		if (args[a].words) {
 			err = value_word(cli, path, &args[a], value, &val[a]);
@@ -381,7 +396,8 @@ take:
 			char what[CLI_LINE] = "";
 
 			usage_arg(&args[a], what, sizeof(what));
-			return svr_cli_usage(cli, "svr%s:%s is missing; see: svr%s help", path, what, path);
+			return svr_cli_usage(cli, "svr%s:%s is missing; see: svr%s help", path,
+					     what, path);
 		}
 	}
 	if (cli->force && !force_known)
@@ -389,7 +405,8 @@ take:
 	return c->run(cli, val);
 }
 
-static int run(struct svr_cli *cli, const struct svr_command *c, const char *path, int argc, char **argv)
+static int run(struct svr_cli *cli, const struct svr_command *c, const char *path, int argc,
+	       char **argv)
 {
 	char below[CLI_PATH], names[CLI_LINE];
 	const char *word = argc ? argv[0] : c->preset;
@@ -415,7 +432,8 @@ static int run(struct svr_cli *cli, const struct svr_command *c, const char *pat
 		}
 	} else {
 		list_words(names, sizeof(names), c->sub, command_name);
-		return svr_cli_usage(cli, "svr%s: a word is missing: %s; see: svr%s help", path, names, path);
+		return svr_cli_usage(cli, "svr%s: a word is missing: %s; see: svr%s help", path,
+				     names, path);
 	}
 	if (i == FIND_AMBIGUOUS)
 		return svr_cli_usage(cli, "svr%s: \"%s\" could be %s", path, word, names);
@@ -431,7 +449,7 @@ int svr_command_run(struct svr_cli *cli, const struct svr_command *table, int ar
 	return run(cli, &root, "", argc, argv);
 }
 
-/* ---- completion ---------------------------------------------------------------------------------------- */
+/* ---- completion ----------------------------------------------------------------------------- */
 
 static void complete_value(struct svr_out *o, const struct svr_arg *a)
 {
@@ -471,7 +489,8 @@ static void complete_args(struct svr_out *o, const struct svr_arg *args, int arg
 		svr_out_note(o, "help");
 }
 
-int svr_command_complete(struct svr_cli *cli, const struct svr_command *table, int argc, char **argv)
+int svr_command_complete(struct svr_cli *cli, const struct svr_command *table, int argc,
+			 char **argv)
 {
 	const struct svr_command root = { .name = "svr", .sub = table }, *c = &root;
 	char names[CLI_LINE];

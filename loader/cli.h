@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Command tables, words and errors of `svr`. Loader only. The grammar is iproute2's: OBJECT COMMAND [ NAME VALUE ]..., every
- * word may be shortened as long as it stays unique, `help` stands anywhere.
+ * Command tables, words and errors of `svr`. Loader only. The grammar is iproute2's: OBJECT COMMAND
+ * [ NAME VALUE ]..., every word may be shortened as long as it stays unique, `help` stands
+ * anywhere.
  */
 #ifndef SVR_LOADER_CLI_H
 #define SVR_LOADER_CLI_H
@@ -13,38 +14,39 @@
 
 enum svr_exit {
 	SVR_EXIT_OK = 0,
-	SVR_EXIT_FAILED = 1,	/* refused, failed, or something is wrong with what was checked */
-	SVR_EXIT_USAGE = 2,	/* unknown, ambiguous or missing word; nothing was done */
+	SVR_EXIT_FAILED = 1, /* refused, failed, or something is wrong with what was checked */
+	SVR_EXIT_USAGE = 2, /* unknown, ambiguous or missing word; nothing was done */
 };
 
 enum svr_cli_limits {
 	SVR_CLI_ERROR_LEN = 1024,
-	SVR_CLI_DETAILS_LEN = 8192,	/* verifier log and the like */
-	SVR_CLI_ARGS = 8,		/* arguments of one command */
+	SVR_CLI_DETAILS_LEN = 8192, /* verifier log and the like */
+	SVR_CLI_ARGS = 8, /* arguments of one command */
 };
 
 struct svr_cli {
 	struct svr_out *out;
 	bool json, pretty, verbose, force;
-	const char *router;		/* NULL: not given */
-	const char *config;		/* configuration file, never NULL */
-	bool usage;			/* the error is one of usage */
+	const char *router; /* NULL: not given */
+	const char *config; /* configuration file, never NULL */
+	bool usage; /* the error is one of usage */
 	char error[SVR_CLI_ERROR_LEN];
-	char details[SVR_CLI_DETAILS_LEN];	/* lines, each with its '\n' */
+	char details[SVR_CLI_DETAILS_LEN]; /* lines, each with its '\n' */
 };
 
 /* One argument of a command. */
 struct svr_arg {
-	const char *name;		/* keyword in front of the value; NULL: the value stands alone */
-	const char *value;		/* placeholder in the usage; NULL with a name: a flag, without value */
-	const char *const *words;	/* allowed values, NULL-terminated; NULL: any */
+	const char *name; /* keyword in front of the value; NULL: the value stands alone */
+	const char *value; /* placeholder in the usage; NULL with a name: a flag, without value */
+	const char *const *words; /* allowed values, NULL-terminated; NULL: any */
 	bool required;
-	bool bare;			/* the keyword may be left out */
+	bool bare; /* the keyword may be left out */
 	const char *help;
 };
 
 /*
- * Runs a command. @val: one entry per argument, NULL where it was not given, the argument's name for a flag.
+ * Runs a command. @val: one entry per argument, NULL where it was not given, the argument's name
+ * for a flag.
  * Return: 0, enum svr_exit (what was printed stays), or a negative errno after svr_cli_error().
  */
 struct svr_command;
@@ -53,24 +55,26 @@ typedef int (*svr_run)(struct svr_cli *cli, const char *const *val);
 /* An object, or a command of one. Tables end with an entry without name. */
 struct svr_command {
 	const char *name;
-	const char *help;		/* what it does, one line */
-	svr_run run;			/* with args */
-	const struct svr_arg *args;	/* ends with an all-zero entry; NULL: none */
-	const struct svr_command *sub;	/* or further words */
-	const char *preset;		/* with sub: word that is meant when none is given; NULL: the usage is shown */
+	const char *help; /* what it does, one line */
+	svr_run run; /* with args */
+	const struct svr_arg *args; /* ends with an all-zero entry; NULL: none */
+	const struct svr_command *sub; /* or further words */
+	const char *preset; /* with sub: the word that is meant when none is given; NULL: none */
 };
 
 /* Finds and runs the command. Return: enum svr_exit or negative errno as above. */
 int svr_command_run(struct svr_cli *cli, const struct svr_command *table, int argc, char **argv);
 
 /*
- * For the shell's completion: what may stand after the words of @argv, a word per line. A value that is no fixed word is given by its
- * placeholder, "<DEV>". Text only.
+ * For the shell's completion: what may stand after the words of @argv, a word per line. A value
+ * that is no fixed word is given by its placeholder, "<DEV>". Text only.
  */
-int svr_command_complete(struct svr_cli *cli, const struct svr_command *table, int argc, char **argv);
+int svr_command_complete(struct svr_cli *cli, const struct svr_command *table, int argc,
+			 char **argv);
 
 /* Reports an error: what, where, why, next step. Returns @err (negative). The last report wins. */
-int svr_cli_error(struct svr_cli *cli, int err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int svr_cli_error(struct svr_cli *cli, int err, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 /* The same for words; exit code 2. */
 int svr_cli_usage(struct svr_cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Lines below the error. Cut at the front when there are too many: the end of a log says why. */
@@ -78,7 +82,10 @@ void svr_cli_details(struct svr_cli *cli, const char *text);
 /* A line to standard error at once, in JSON mode too: standard output stays clean. */
 void svr_cli_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* The router: --router, SVR_ROUTER, or the only one that has pinned maps. 0 or negative errno with the error reported. */
+/*
+ * The router: --router, SVR_ROUTER, or the only one that has pinned maps. 0 or negative errno with
+ * the error reported.
+ */
 int svr_cli_router(struct svr_cli *cli, const char **name);
 
 /* Commands, one file each. */
@@ -92,7 +99,8 @@ int svr_link_set_run(struct svr_cli *cli, const char *const *val);
 int svr_link_show_run(struct svr_cli *cli, const char *const *val);
 int svr_link_clean_run(struct svr_cli *cli, const char *const *val);
 
-extern const struct svr_arg svr_show_sessions_args[], svr_show_peers_args[], svr_show_drops_args[], svr_show_stats_args[];
+extern const struct svr_arg svr_show_sessions_args[], svr_show_peers_args[], svr_show_drops_args[],
+	svr_show_stats_args[];
 int svr_show_sessions_run(struct svr_cli *cli, const char *const *val);
 int svr_show_peers_run(struct svr_cli *cli, const char *const *val);
 int svr_show_drops_run(struct svr_cli *cli, const char *const *val);

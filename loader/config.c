@@ -26,7 +26,7 @@ const struct svr_arg svr_config_show_args[] = {
 	{},
 };
 
-/* ---- check --------------------------------------------------------------------------------------------- */
+/* ---- check ---------------------------------------------------------------------------------- */
 
 static void print_problem(struct svr_out *o, const char *file, const struct svr_config_error *e)
 {
@@ -46,7 +46,8 @@ static void print_problem(struct svr_out *o, const char *file, const struct svr_
 	svr_out_item_end(o);
 }
 
-static void print_problems(struct svr_out *o, const char *file, const struct svr_config_errors *errs)
+static void print_problems(struct svr_out *o, const char *file,
+			   const struct svr_config_errors *errs)
 {
 	svr_out_record_begin(o, NULL, NULL);
 	svr_out_str(o, "file", NULL, file);
@@ -58,9 +59,11 @@ static void print_problems(struct svr_out *o, const char *file, const struct svr
 		print_problem(o, file, &errs->list[i]);
 	svr_out_list_end(o);
 	if (errs->n < errs->n_errors + errs->n_warnings)
-		svr_out_note(o, "%s: and %u more", file, errs->n_errors + errs->n_warnings - errs->n);
+		svr_out_note(o, "%s: and %u more", file,
+			     errs->n_errors + errs->n_warnings - errs->n);
 	if (errs->n_errors)
-		svr_out_note(o, "%s: %u %s", file, errs->n_errors, errs->n_errors == 1 ? "error" : "errors");
+		svr_out_note(o, "%s: %u %s", file, errs->n_errors,
+			     errs->n_errors == 1 ? "error" : "errors");
 	else
 		svr_out_note(o, "%s: valid", file);
 	svr_out_record_end(o);
@@ -77,7 +80,8 @@ int svr_config_check_run(struct svr_cli *cli, const char *const *val)
 		return svr_cli_error(cli, -ENOMEM, "out of memory");
 	err = svr_config_load(file, &cfg, errs);
 	if (err && err != -EINVAL) {
-		svr_cli_error(cli, err, "%s: cannot read the configuration: %s", file, strerror(-err));
+		svr_cli_error(cli, err, "%s: cannot read the configuration: %s", file,
+			      strerror(-err));
 	} else {
 		print_problems(cli->out, file, errs);
 		err = err ? SVR_EXIT_FAILED : SVR_EXIT_OK;
@@ -87,7 +91,7 @@ int svr_config_check_run(struct svr_cli *cli, const char *const *val)
 	return err;
 }
 
-/* ---- show ---------------------------------------------------------------------------------------------- */
+/* ---- show ----------------------------------------------------------------------------------- */
 
 static void show_zones(struct svr_out *o, const struct svr_router_view *v)
 {
@@ -104,10 +108,12 @@ static void show_zones(struct svr_out *o, const struct svr_router_view *v)
 		svr_out_str(o, "node", "Node", z->node);
 		svr_out_u64(o, "vlan", "VLAN", z->vlan);
 		svr_out_str(o, "role", "Role", svr_config_role_name(z->role));
-		svr_out_str(o, "tenant", "Tenant", z->tenant < 0 ? NULL : v->tenants[z->tenant].name);
+		svr_out_str(o, "tenant", "Tenant",
+			    z->tenant < 0 ? NULL : v->tenants[z->tenant].name);
 		svr_out_inline_begin(o, "addresses", "Addresses");
 		for (unsigned int a = 0; a < z->n_address; a++)
-			svr_out_fmt(o, NULL, NULL, "%s/%u", svr_config_addr_print(&z->address[a].ip_address, addr),
+			svr_out_fmt(o, NULL, NULL, "%s/%u",
+				    svr_config_addr_print(&z->address[a].ip_address, addr),
 				    z->address[a].prefix_length);
 		svr_out_list_end(o);
 		svr_out_u64(o, "mtu", "MTU", z->mtu);
@@ -132,15 +138,19 @@ static void show_paths(struct svr_out *o, const struct svr_router_view *v)
 		svr_out_str(o, "interface", "Intf Name", v->zones[p->zone].interface);
 		svr_out_str(o, "local", "Local", svr_config_addr_print(&p->local_address, addr));
 		svr_out_str(o, "remote", "Remote", svr_config_addr_print(&p->remote_address, addr));
-		svr_out_str(o, "gateway", "Gateway", p->gateway.family ? svr_config_addr_print(&p->gateway, addr) : NULL);
-		svr_out_fmt(o, "local_ports", "Local Ports", "%u-%u", p->local_ports.start_port, p->local_ports.end_port);
-		svr_out_fmt(o, "remote_ports", "Remote Ports", "%u-%u", p->remote_ports.start_port, p->remote_ports.end_port);
+		svr_out_str(o, "gateway", "Gateway",
+			    p->gateway.family ? svr_config_addr_print(&p->gateway, addr) : NULL);
+		svr_out_fmt(o, "local_ports", "Local Ports", "%u-%u", p->local_ports.start_port,
+			    p->local_ports.end_port);
+		svr_out_fmt(o, "remote_ports", "Remote Ports", "%u-%u", p->remote_ports.start_port,
+			    p->remote_ports.end_port);
 		svr_out_item_end(o);
 	}
 	svr_out_list_end(o);
 }
 
-static void show_route(struct svr_out *o, const struct svr_router_view *v, const struct svr_view_service *s)
+static void show_route(struct svr_out *o, const struct svr_router_view *v,
+		       const struct svr_view_service *s)
 {
 	char addr[SVR_CFG_ADDR_STRLEN];
 	const struct svr_view_route *r = s->route < 0 ? NULL : &v->routes[s->route];
@@ -150,7 +160,8 @@ static void show_route(struct svr_out *o, const struct svr_router_view *v, const
 	else if (r->kind == SVR_VIEW_ROUTE_PEER)
 		svr_out_fmt(o, "route", "Route", "peer %s", v->peers[r->peer].name);
 	else if (r->gateway.family)
-		svr_out_fmt(o, "route", "Route", "%s via %s", v->zones[r->zone].interface, svr_config_addr_print(&r->gateway, addr));
+		svr_out_fmt(o, "route", "Route", "%s via %s", v->zones[r->zone].interface,
+			    svr_config_addr_print(&r->gateway, addr));
 	else
 		svr_out_fmt(o, "route", "Route", "%s", v->zones[r->zone].interface);
 }
@@ -168,14 +179,17 @@ static void show_services(struct svr_out *o, const struct svr_router_view *v)
 		svr_out_str(o, "service", "Service", s->cfg->name);
 		svr_out_inline_begin(o, "prefixes", "Prefixes");
 		for (unsigned int a = 0; a < s->cfg->n_address; a++)
-			svr_out_str(o, NULL, NULL, svr_config_prefix_print(&s->cfg->address[a], prefix));
+			svr_out_str(o, NULL, NULL,
+				    svr_config_prefix_print(&s->cfg->address[a], prefix));
 		svr_out_list_end(o);
 		svr_out_inline_begin(o, "transport", "Transport");
 		if (s->any_transport)
 			svr_out_str(o, NULL, NULL, "any");
 		for (unsigned int t = 0; !s->any_transport && t < s->n_transport; t++)
-			svr_out_fmt(o, NULL, NULL, "%s/%u-%u", svr_config_protocol_name(s->transport[t].protocol),
-				    s->transport[t].ports.start_port, s->transport[t].ports.end_port);
+			svr_out_fmt(o, NULL, NULL, "%s/%u-%u",
+				    svr_config_protocol_name(s->transport[t].protocol),
+				    s->transport[t].ports.start_port,
+				    s->transport[t].ports.end_port);
 		svr_out_list_end(o);
 		svr_out_inline_begin(o, "tenants_allowed", "Tenants Allowed");
 		for (unsigned int a = 0; a < s->cfg->n_access_policy; a++) {
@@ -201,9 +215,12 @@ static void show_policies(struct svr_out *o, const struct svr_router_view *v)
 		svr_out_item_begin(o);
 		svr_out_str(o, "security_policy", "Security Policy", p->name);
 		svr_out_bool(o, "encrypt", "Encrypt", p->encrypt);
-		svr_out_str(o, "encryption_cipher", "Cipher", p->encrypt ? svr_config_encryption_cipher_name(p->encryption_cipher) : NULL);
+		svr_out_str(o, "encryption_cipher", "Cipher",
+			    p->encrypt ? svr_config_encryption_cipher_name(p->encryption_cipher) :
+					 NULL);
 		svr_out_str(o, "hmac_mode", "HMAC Mode", svr_config_hmac_mode_name(p->hmac_mode));
-		svr_out_str(o, "hmac_cipher", "HMAC", hmac ? svr_config_hmac_cipher_name(p->hmac_cipher) : NULL);
+		svr_out_str(o, "hmac_cipher", "HMAC",
+			    hmac ? svr_config_hmac_cipher_name(p->hmac_cipher) : NULL);
 		svr_out_item_end(o);
 	}
 	svr_out_list_end(o);
@@ -227,7 +244,8 @@ int svr_config_show_run(struct svr_cli *cli, const char *const *val)
 	svr_out_str(o, "router", "Router", router);
 	svr_out_str(o, "common_name", "Common Name", view.router->router->peering_common_name);
 	svr_out_str(o, "authority", "Authority", view.cfg->name);
-	svr_out_bool(o, "enhanced_security_key_management", "Enhanced Key Management", view.router->enhanced_security_key_management);
+	svr_out_bool(o, "enhanced_security_key_management", "Enhanced Key Management",
+		     view.router->enhanced_security_key_management);
 	show_zones(o, view.router);
 	show_paths(o, view.router);
 	show_services(o, view.router);
@@ -237,7 +255,7 @@ int svr_config_show_run(struct svr_cli *cli, const char *const *val)
 	return 0;
 }
 
-/* ---- apply --------------------------------------------------------------------------------------------- */
+/* ---- apply ---------------------------------------------------------------------------------- */
 
 int svr_config_apply_run(struct svr_cli *cli, const char *const *val)
 {
@@ -273,7 +291,8 @@ int svr_config_apply_run(struct svr_cli *cli, const char *const *val)
 	svr_out_str(cli->out, "router", NULL, router);
 	svr_out_str(cli->out, "file", NULL, cli->config);
 	svr_out_u64(cli->out, "generation", NULL, m.router->generation);
-	svr_out_note(cli->out, "router %s: %s applied, generation %u", router, cli->config, m.router->generation);
+	svr_out_note(cli->out, "router %s: %s applied, generation %u", router, cli->config,
+		     m.router->generation);
 	svr_out_record_end(cli->out);
 out_maps:
 	svr_plan_free(plan);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* `svr doctor`: is this machine fit for it? Every finding comes with the command that changes it. */
+/*
+ * `svr doctor`: is this machine fit for it? Every finding comes with the command that changes it.
+ */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -26,29 +28,30 @@
 
 enum { DOCTOR_DEV };
 const struct svr_arg svr_doctor_args[] = {
-	[DOCTOR_DEV] = { "dev", "DEV", NULL, false, true, "one device only; otherwise all of the configuration" },
+	[DOCTOR_DEV] = { "dev", "DEV", NULL, false, true,
+			 "one device only; otherwise all of the configuration" },
 	{},
 };
 
 enum {
-	KERNEL_MAJOR = 6,	/* oldest kernel that is tested: 6.1 */
+	KERNEL_MAJOR = 6, /* oldest kernel that is tested: 6.1 */
 	KERNEL_MINOR = 1,
-	MEMCG_MAJOR = 5,	/* since 5.11 BPF memory does not count against RLIMIT_MEMLOCK */
+	MEMCG_MAJOR = 5, /* since 5.11 BPF memory does not count against RLIMIT_MEMLOCK */
 	MEMCG_MINOR = 11,
 	MEMLOCK_MIN = 512 * 1024 * 1024,
-	CLOCK_OLDEST = 1767225600,	/* 2026-01-01, before this was written: an earlier clock was never set */
+	CLOCK_OLDEST = 1767225600, /* 2026-01-01; a clock before it was never set */
 };
 
 struct doctor {
 	struct svr_cli *cli;
 	struct svr_checks c;
-	const char *router;		/* NULL: none is known */
-	struct svr_view view;		/* empty without a router or a valid configuration */
-	const char *device;		/* NULL: all */
-	struct json_object *worker;	/* its answer to "status" */
+	const char *router; /* NULL: none is known */
+	struct svr_view view; /* empty without a router or a valid configuration */
+	const char *device; /* NULL: all */
+	struct json_object *worker; /* its answer to "status" */
 };
 
-/* ---- machine ------------------------------------------------------------------------------------------- */
+/* ---- machine -------------------------------------------------------------------------------- */
 
 static bool kernel_at_least(unsigned int major, unsigned int minor, struct utsname *u)
 {
@@ -65,29 +68,41 @@ static void check_machine(struct svr_checks *c)
 	struct utsname u = {};
 
 	if (geteuid())
-		svr_check_add(c, SVR_CHECK_FAIL, "root", "sudo svr doctor", "not run as root; svr needs CAP_BPF and CAP_NET_ADMIN");
+		svr_check_add(c, SVR_CHECK_FAIL, "root", "sudo svr doctor",
+			      "not run as root; svr needs CAP_BPF and CAP_NET_ADMIN");
 	else
 		svr_check_add(c, SVR_CHECK_OK, "root", NULL, "run as root");
 	if (kernel_at_least(KERNEL_MAJOR, KERNEL_MINOR, &u))
 		svr_check_add(c, SVR_CHECK_OK, "kernel", NULL, "Linux %s", u.release);
 	else
-		svr_check_add(c, SVR_CHECK_FAIL, "kernel", "install a newer kernel, on Debian: apt-get install linux-image-amd64",
-			      "Linux %s; %d.%d or newer is needed", u.release, KERNEL_MAJOR, KERNEL_MINOR);
+		svr_check_add(
+			c, SVR_CHECK_FAIL, "kernel",
+			"install a newer kernel, on Debian: apt-get install linux-image-amd64",
+			"Linux %s; %d.%d or newer is needed", u.release, KERNEL_MAJOR,
+			KERNEL_MINOR);
 	if (!access("/sys/kernel/btf/vmlinux", R_OK))
-		svr_check_add(c, SVR_CHECK_OK, "btf", NULL, "the kernel has BTF: bpftool names the fields of the maps");
+		svr_check_add(c, SVR_CHECK_OK, "btf", NULL,
+			      "the kernel has BTF: bpftool names the fields of the maps");
 	else
-		svr_check_add(c, SVR_CHECK_WARN, "btf", "boot a kernel with CONFIG_DEBUG_INFO_BTF=y", "the kernel has no BTF (/sys/kernel/btf/vmlinux)");
+		svr_check_add(c, SVR_CHECK_WARN, "btf",
+			      "boot a kernel with CONFIG_DEBUG_INFO_BTF=y",
+			      "the kernel has no BTF (/sys/kernel/btf/vmlinux)");
 	if (svr_pins_mounted())
-		svr_check_add(c, SVR_CHECK_OK, "bpffs", NULL, "BPF file system is mounted at /sys/fs/bpf");
+		svr_check_add(c, SVR_CHECK_OK, "bpffs", NULL,
+			      "BPF file system is mounted at /sys/fs/bpf");
 	else
-		svr_check_add(c, SVR_CHECK_FAIL, "bpffs", "mount -t bpf bpf /sys/fs/bpf",
-			      "no BPF file system at /sys/fs/bpf (`ip netns exec` hides it: use nsenter --net=)");
+		svr_check_add(
+			c, SVR_CHECK_FAIL, "bpffs", "mount -t bpf bpf /sys/fs/bpf",
+			"no BPF file system at /sys/fs/bpf (`ip netns exec` hides it: use nsenter --net=)");
 	getrlimit(RLIMIT_MEMLOCK, &limit);
 	if (kernel_at_least(MEMCG_MAJOR, MEMCG_MINOR, &u) || limit.rlim_cur >= MEMLOCK_MIN)
-		svr_check_add(c, SVR_CHECK_OK, "memlock", NULL, "locked memory does not limit the tables");
+		svr_check_add(c, SVR_CHECK_OK, "memlock", NULL,
+			      "locked memory does not limit the tables");
 	else
-		svr_check_add(c, SVR_CHECK_WARN, "memlock", "ulimit -l unlimited", "limit of locked memory is %llu bytes, and this kernel counts tables against it",
-			      (unsigned long long)limit.rlim_cur);
+		svr_check_add(
+			c, SVR_CHECK_WARN, "memlock", "ulimit -l unlimited",
+			"limit of locked memory is %llu bytes, and this kernel counts tables against it",
+			(unsigned long long)limit.rlim_cur);
 }
 
 static void check_clock(struct svr_checks *c)
@@ -97,14 +112,17 @@ static void check_clock(struct svr_checks *c)
 	int state;
 
 	if (now < CLOCK_OLDEST) {
-		svr_check_add(c, SVR_CHECK_FAIL, "clock", "timedatectl set-ntp true, or: date -s ...",
-			      "the clock was never set: certificates and time windows will be refused");
+		svr_check_add(
+			c, SVR_CHECK_FAIL, "clock", "timedatectl set-ntp true, or: date -s ...",
+			"the clock was never set: certificates and time windows will be refused");
 		return;
 	}
 	state = adjtimex(&t);
 	if (state == TIME_ERROR || t.status & STA_UNSYNC)
-		svr_check_add(c, SVR_CHECK_WARN, "clock", "timedatectl set-ntp true, or: apt-get install chrony",
-			      "the clock is not synchronised; peers measure the difference, but certificates go by it");
+		svr_check_add(
+			c, SVR_CHECK_WARN, "clock",
+			"timedatectl set-ntp true, or: apt-get install chrony",
+			"the clock is not synchronised; peers measure the difference, but certificates go by it");
 	else
 		svr_check_add(c, SVR_CHECK_OK, "clock", NULL, "the clock is synchronised");
 }
@@ -118,26 +136,30 @@ static void check_forwarding(struct svr_checks *c)
 	if (f)
 		fclose(f);
 	if (on == '1')
-		svr_check_add(c, SVR_CHECK_WARN, "ip-forward", "sysctl -w net.ipv4.ip_forward=0",
-			      "the kernel forwards packets in this namespace: what XDP does not take, it could route around the policy, in clear text");
+		svr_check_add(
+			c, SVR_CHECK_WARN, "ip-forward", "sysctl -w net.ipv4.ip_forward=0",
+			"the kernel forwards packets in this namespace: what XDP does not take, it could route around the policy, in clear text");
 	else
-		svr_check_add(c, SVR_CHECK_OK, "ip-forward", NULL, "the kernel forwards nothing by itself");
+		svr_check_add(c, SVR_CHECK_OK, "ip-forward", NULL,
+			      "the kernel forwards nothing by itself");
 }
 
-/* ---- router -------------------------------------------------------------------------------------------- */
+/* ---- router --------------------------------------------------------------------------------- */
 
 static void check_config(struct doctor *d)
 {
 	char text[SVR_CHECK_TEXT], fix[SVR_CHECK_TEXT];
 
 	if (!d->router) {
-		svr_check_add(&d->c, SVR_CHECK_WARN, "configuration", "svr --router NAME --config FILE doctor",
+		svr_check_add(&d->c, SVR_CHECK_WARN, "configuration",
+			      "svr --router NAME --config FILE doctor",
 			      "no router is named: only the machine was looked at");
 		return;
 	}
 	snprintf(fix, sizeof(fix), "svr config check %.200s", d->cli->config);
 	if (!svr_view_load(d->cli, d->router, &d->view)) {
-		svr_check_add(&d->c, SVR_CHECK_OK, "configuration", NULL, "%.200s is valid for router %s", d->cli->config, d->router);
+		svr_check_add(&d->c, SVR_CHECK_OK, "configuration", NULL,
+			      "%.200s is valid for router %s", d->cli->config, d->router);
 		return;
 	}
 	snprintf(text, sizeof(text), "%.300s", d->cli->error);
@@ -155,14 +177,18 @@ static void check_maps(struct doctor *d)
 	err = svr_mapset_open(d->router, SVR_WRITER_NONE, &m, reason, sizeof(reason));
 	if (!err) {
 		svr_mapset_dir(d->router, where, sizeof(where));
-		svr_check_add(&d->c, SVR_CHECK_OK, "maps", NULL, "pinned in %s, generation %u", where, m.router->generation);
+		svr_check_add(&d->c, SVR_CHECK_OK, "maps", NULL, "pinned in %s, generation %u",
+			      where, m.router->generation);
 		svr_mapset_close(&m);
 		return;
 	}
 	if (err == -EPROTO)
-		snprintf(fix, sizeof(fix), "svr --router %s link clean, then: svr --router %s link set dev DEV up", d->router, d->router);
+		snprintf(fix, sizeof(fix),
+			 "svr --router %s link clean, then: svr --router %s link set dev DEV up",
+			 d->router, d->router);
 	else
-		snprintf(fix, sizeof(fix), "svr --router %s --config %.160s link set dev DEV up", d->router, d->cli->config);
+		snprintf(fix, sizeof(fix), "svr --router %s --config %.160s link set dev DEV up",
+			 d->router, d->cli->config);
 	svr_check_add(&d->c, err == -EPROTO ? SVR_CHECK_FAIL : SVR_CHECK_WARN, "maps", fix, "%s",
 		      err == -ENOENT ? "the router was not started here" : reason);
 }
@@ -174,22 +200,27 @@ static void check_processes(struct doctor *d)
 	int err;
 
 	err = svr_process_ask(d->cli, d->router, "worker", request, &d->worker);
-	snprintf(fix, sizeof(fix), "svr-worker --router %s, or: systemctl start svr-worker@%s", d->router, d->router);
+	snprintf(fix, sizeof(fix), "svr-worker --router %s, or: systemctl start svr-worker@%s",
+		 d->router, d->router);
 	if (err == -ECONNREFUSED)
-		svr_check_add(&d->c, SVR_CHECK_WARN, "worker", fix, "svr-worker does not run: no signed or encrypted session, no new next hops");
+		svr_check_add(
+			&d->c, SVR_CHECK_WARN, "worker", fix,
+			"svr-worker does not run: no signed or encrypted session, no new next hops");
 	else
 		svr_check_add(&d->c, SVR_CHECK_OK, "worker", NULL, "svr-worker runs");
 	json_object_put(request);
-	snprintf(fix, sizeof(fix), "svr-keymgr --router %s --config %.120s, or: systemctl start svr-keymgr@%s", d->router, d->cli->config,
-		 d->router);
+	snprintf(fix, sizeof(fix),
+		 "svr-keymgr --router %s --config %.120s, or: systemctl start svr-keymgr@%s",
+		 d->router, d->cli->config, d->router);
 	if (svr_process_runs(d->router, "keymgr"))
 		svr_check_add(&d->c, SVR_CHECK_OK, "keymgr", NULL, "svr-keymgr runs");
 	else
-		svr_check_add(&d->c, SVR_CHECK_WARN, "keymgr", fix, "svr-keymgr does not run: no peer path comes into service");
+		svr_check_add(&d->c, SVR_CHECK_WARN, "keymgr", fix,
+			      "svr-keymgr does not run: no peer path comes into service");
 	*d->cli->error = 0;
 }
 
-/* ---- devices ------------------------------------------------------------------------------------------- */
+/* ---- devices -------------------------------------------------------------------------------- */
 
 static void check_program(struct doctor *d, const struct svr_netdev *dev)
 {
@@ -198,21 +229,30 @@ static void check_program(struct doctor *d, const struct svr_netdev *dev)
 
 	d->c.device = dev->name;
 	if (svr_attach_query(d->router, dev, &a)) {
-		svr_check_add(&d->c, SVR_CHECK_WARN, "program", NULL, "the kernel does not tell which XDP program is attached");
+		svr_check_add(&d->c, SVR_CHECK_WARN, "program", NULL,
+			      "the kernel does not tell which XDP program is attached");
 	} else if (a.mode == SVR_ATTACH_NONE) {
-		snprintf(fix, sizeof(fix), "svr --router %s link set dev %s up", d->router ? d->router : "NAME", dev->name);
+		snprintf(fix, sizeof(fix), "svr --router %s link set dev %s up",
+			 d->router ? d->router : "NAME", dev->name);
 		svr_check_add(&d->c, SVR_CHECK_WARN, "program", fix, "no XDP program is attached");
 	} else if (a.ours) {
-		svr_check_add(&d->c, a.mode == SVR_ATTACH_SKB ? SVR_CHECK_WARN : SVR_CHECK_OK, "program", NULL, "our program %u is attached, mode %s%s",
-			      a.prog_id, svr_attach_mode_name(a.mode), a.mode == SVR_ATTACH_SKB ? " (slow)" : "");
+		svr_check_add(&d->c, a.mode == SVR_ATTACH_SKB ? SVR_CHECK_WARN : SVR_CHECK_OK,
+			      "program", NULL, "our program %u is attached, mode %s%s", a.prog_id,
+			      svr_attach_mode_name(a.mode),
+			      a.mode == SVR_ATTACH_SKB ? " (slow)" : "");
 	} else if (a.link_id) {
-		snprintf(fix, sizeof(fix), "end the process that made it, or: bpftool link detach id %u", a.link_id);
-		svr_check_add(&d->c, SVR_CHECK_FAIL, "program", fix, "a foreign program is attached: %u (%s), mode %s, held by link %u", a.prog_id,
-			      a.prog_name, svr_attach_mode_name(a.mode), a.link_id);
+		snprintf(fix, sizeof(fix),
+			 "end the process that made it, or: bpftool link detach id %u", a.link_id);
+		svr_check_add(&d->c, SVR_CHECK_FAIL, "program", fix,
+			      "a foreign program is attached: %u (%s), mode %s, held by link %u",
+			      a.prog_id, a.prog_name, svr_attach_mode_name(a.mode), a.link_id);
 	} else {
-		snprintf(fix, sizeof(fix), "ip link set dev %s xdp off, or: svr link set dev %s up --force", dev->name, dev->name);
-		svr_check_add(&d->c, SVR_CHECK_FAIL, "program", fix, "a foreign program is attached: %u (%s), mode %s", a.prog_id, a.prog_name,
-			      svr_attach_mode_name(a.mode));
+		snprintf(fix, sizeof(fix),
+			 "ip link set dev %s xdp off, or: svr link set dev %s up --force",
+			 dev->name, dev->name);
+		svr_check_add(&d->c, SVR_CHECK_FAIL, "program", fix,
+			      "a foreign program is attached: %u (%s), mode %s", a.prog_id,
+			      a.prog_name, svr_attach_mode_name(a.mode));
 	}
 	d->c.device = NULL;
 }
@@ -226,22 +266,27 @@ static void check_queues(struct doctor *d, const struct svr_netdev *dev, const c
 	d->c.device = dev->name;
 	if (dev->rx_queues > SVR_MAX_QUEUES) {
 		snprintf(fix, sizeof(fix), "ethtool -L %s combined %d", dev->name, SVR_MAX_QUEUES);
-		svr_check_add(&d->c, SVR_CHECK_FAIL, "queues", fix, "%u RX queues, the worker takes %d", dev->rx_queues, SVR_MAX_QUEUES);
+		svr_check_add(&d->c, SVR_CHECK_FAIL, "queues", fix,
+			      "%u RX queues, the worker takes %d", dev->rx_queues, SVR_MAX_QUEUES);
 		goto out;
 	}
 	n = interface ? svr_process_sockets(d->worker, interface) : -1;
 	if (n >= 0 && dev->rx_queues && (unsigned int)n != dev->rx_queues)
-		svr_check_add(&d->c, SVR_CHECK_FAIL, "queues", "restart svr-worker", "%u RX queues, but the worker has %d sockets: packets of the others are dropped",
-			      dev->rx_queues, n);
+		svr_check_add(
+			&d->c, SVR_CHECK_FAIL, "queues", "restart svr-worker",
+			"%u RX queues, but the worker has %d sockets: packets of the others are dropped",
+			dev->rx_queues, n);
 	else if (n >= 0)
-		svr_check_add(&d->c, SVR_CHECK_OK, "queues", NULL, "%d RX queues, each with a socket of the worker", n);
+		svr_check_add(&d->c, SVR_CHECK_OK, "queues", NULL,
+			      "%d RX queues, each with a socket of the worker", n);
 	else
 		svr_check_add(&d->c, SVR_CHECK_OK, "queues", NULL, "%u RX queues", dev->rx_queues);
 out:
 	d->c.device = NULL;
 }
 
-static void check_zone(struct doctor *d, const struct svr_view_zone *z, const struct svr_netdev *dev)
+static void check_zone(struct doctor *d, const struct svr_view_zone *z,
+		       const struct svr_netdev *dev)
 {
 	char fix[SVR_CHECK_TEXT], addr[SVR_CFG_ADDR_STRLEN], vlan[24] = "";
 	char device[IF_NAMESIZE + sizeof(vlan)];
@@ -252,17 +297,26 @@ static void check_zone(struct doctor *d, const struct svr_view_zone *z, const st
 	snprintf(device, sizeof(device), "%s%s", dev->name, vlan);
 	for (unsigned int i = 0; i < z->n_address; i++) {
 		svr_config_addr_print(&z->address[i].ip_address, addr);
-		snprintf(fix, sizeof(fix), "ip addr add %s/%u dev %s", addr, z->address[i].prefix_length, device);
+		snprintf(fix, sizeof(fix), "ip addr add %s/%u dev %s", addr,
+			 z->address[i].prefix_length, device);
 		if (svr_netdev_has_address(device, z->address[i].ip_address.bytes))
-			svr_check_add(&d->c, SVR_CHECK_OK, "address", NULL, "%s of network-interface %s is on %s", addr, z->interface, device);
+			svr_check_add(&d->c, SVR_CHECK_OK, "address", NULL,
+				      "%s of network-interface %s is on %s", addr, z->interface,
+				      device);
 		else
-			svr_check_add(&d->c, SVR_CHECK_FAIL, "address", fix, "%s of network-interface %s is not on %s: nobody would answer ARP for it", addr,
-				      z->interface, device);
+			svr_check_add(
+				&d->c, SVR_CHECK_FAIL, "address", fix,
+				"%s of network-interface %s is not on %s: nobody would answer ARP for it",
+				addr, z->interface, device);
 	}
 	if (z->mtu > dev->mtu) {
-		snprintf(fix, sizeof(fix), "ip link set dev %s mtu %u, or \"mtu\": %u in the configuration", dev->name, z->mtu, dev->mtu);
-		svr_check_add(&d->c, SVR_CHECK_FAIL, "configured-mtu", fix, "network-interface %s says MTU %u, the device has %u: full packets would be lost",
-			      z->interface, z->mtu, dev->mtu);
+		snprintf(fix, sizeof(fix),
+			 "ip link set dev %s mtu %u, or \"mtu\": %u in the configuration",
+			 dev->name, z->mtu, dev->mtu);
+		svr_check_add(
+			&d->c, SVR_CHECK_FAIL, "configured-mtu", fix,
+			"network-interface %s says MTU %u, the device has %u: full packets would be lost",
+			z->interface, z->mtu, dev->mtu);
 	}
 	d->c.device = NULL;
 }
@@ -277,9 +331,11 @@ static void check_one_device(struct doctor *d, const char *name)
 	d->c.device = name;
 	err = svr_netdev_get(name, &dev);
 	if (err == -ENODEV)
-		svr_check_add(&d->c, SVR_CHECK_FAIL, "device", "ip link", "no such device in this network namespace");
+		svr_check_add(&d->c, SVR_CHECK_FAIL, "device", "ip link",
+			      "no such device in this network namespace");
 	else if (err)
-		svr_check_add(&d->c, SVR_CHECK_FAIL, "device", NULL, "the kernel does not tell about it: %s", strerror(-err));
+		svr_check_add(&d->c, SVR_CHECK_FAIL, "device", NULL,
+			      "the kernel does not tell about it: %s", strerror(-err));
 	d->c.device = NULL;
 	if (err)
 		return;
@@ -310,7 +366,7 @@ static void check_devices(struct doctor *d)
 	}
 }
 
-/* ---- output -------------------------------------------------------------------------------------------- */
+/* ---- output --------------------------------------------------------------------------------- */
 
 static int print_checks(struct svr_out *o, const struct svr_checks *c)
 {
@@ -322,7 +378,8 @@ static int print_checks(struct svr_out *o, const struct svr_checks *c)
 		const struct svr_check *k = &c->list[i];
 
 		count[k->status]++;
-		svr_out_note(o, "%-4s  %s%s%s: %s", svr_check_status_name(k->status), k->device, *k->device ? ": " : "", k->name, k->text);
+		svr_out_note(o, "%-4s  %s%s%s: %s", svr_check_status_name(k->status), k->device,
+			     *k->device ? ": " : "", k->name, k->text);
 		if (*k->fix)
 			svr_out_note(o, "      do: %s", k->fix);
 		if (!svr_out_is_json(o))
@@ -339,7 +396,8 @@ static int print_checks(struct svr_out *o, const struct svr_checks *c)
 	svr_out_u64(o, "ok", NULL, count[SVR_CHECK_OK]);
 	svr_out_u64(o, "warn", NULL, count[SVR_CHECK_WARN]);
 	svr_out_u64(o, "fail", NULL, count[SVR_CHECK_FAIL]);
-	svr_out_note(o, "%u ok, %u warn, %u fail", count[SVR_CHECK_OK], count[SVR_CHECK_WARN], count[SVR_CHECK_FAIL]);
+	svr_out_note(o, "%u ok, %u warn, %u fail", count[SVR_CHECK_OK], count[SVR_CHECK_WARN],
+		     count[SVR_CHECK_FAIL]);
 	svr_out_record_end(o);
 	return count[SVR_CHECK_FAIL] ? SVR_EXIT_FAILED : SVR_EXIT_OK;
 }
@@ -366,7 +424,8 @@ int svr_doctor_run(struct svr_cli *cli, const char *const *val)
 		check_processes(&d);
 	}
 	check_devices(&d);
-	err = d.c.failed_alloc ? svr_cli_error(cli, -ENOMEM, "out of memory") : print_checks(cli->out, &d.c);
+	err = d.c.failed_alloc ? svr_cli_error(cli, -ENOMEM, "out of memory") :
+				 print_checks(cli->out, &d.c);
 	svr_checks_free(&d.c);
 	svr_view_free(&d.view);
 	json_object_put(d.worker);

@@ -11,7 +11,8 @@
 
 enum { DROPS_INTERFACE, DROPS_ALL };
 const struct svr_arg svr_show_drops_args[] = {
-	[DROPS_INTERFACE] = { "interface", "NAME", NULL, false, false, "one network-interface only" },
+	[DROPS_INTERFACE] = { "interface", "NAME", NULL, false, false,
+			      "one network-interface only" },
 	[DROPS_ALL] = { "all", NULL, NULL, false, false, "reasons that did not occur, too" },
 	{},
 };
@@ -29,11 +30,12 @@ struct drops {
 	struct svr_out *o;
 	const struct svr_state *s;
 	const uint64_t *xdp;
-	uint32_t only;	/* zone, 0: all */
+	uint32_t only; /* zone, 0: all */
 	bool all;
 };
 
-static void print_row(const struct drops *d, unsigned int r, uint32_t zone, uint64_t xdp, uint64_t worker, uint64_t keymgr)
+static void print_row(const struct drops *d, unsigned int r, uint32_t zone, uint64_t xdp,
+		      uint64_t worker, uint64_t keymgr)
 {
 	struct svr_out *o = d->o;
 
@@ -60,7 +62,10 @@ static void print_reason(const struct drops *d, unsigned int r)
 	for (uint32_t zone = d->only; zone < m->count.zones; zone++) {
 		uint32_t i = zone * SVR_DROP_MAX + number;
 		uint64_t worker = i < m->count.worker_drops ? m->worker_drops[i] : 0;
-		/* The key manager counts for the whole router; zone 0 is what belongs to no interface */
+		/*
+		 * The key manager counts for the whole router; zone 0 is what belongs to no
+		 * interface
+		 */
 		uint64_t here = zone ? 0 : keymgr;
 
 		if (svr_state_zone(d->s, zone) || d->xdp[i] || worker || here)

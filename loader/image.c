@@ -19,22 +19,25 @@
 #include "skel/svr_wan.skel.h"
 
 /* Both skeletons have the same members, but no common type. */
-#define EACH_IMAGE(X) X(SVR_ROLE_LAN, svr_lan) X(SVR_ROLE_WAN, svr_wan)
+#define EACH_IMAGE(X)            \
+	X(SVR_ROLE_LAN, svr_lan) \
+	X(SVR_ROLE_WAN, svr_wan)
 
-static int skel_open(enum svr_zone_role role, const struct bpf_object_open_opts *opts, struct svr_image *image)
+static int skel_open(enum svr_zone_role role, const struct bpf_object_open_opts *opts,
+		     struct svr_image *image)
 {
 	switch (role) {
-#define X(id, name)                                         \
-	case id: {                                          \
-		struct name *s = name##__open_opts(opts);   \
-							    \
-		if (!s)                                     \
-			return -errno;                      \
-		image->skel = s;                            \
-		image->obj = s->obj;                        \
-		return 0;                                   \
+#define X(id, name)                                       \
+	case id: {                                        \
+		struct name *s = name##__open_opts(opts); \
+                                                          \
+		if (!s)                                   \
+			return -errno;                    \
+		image->skel = s;                          \
+		image->obj = s->obj;                      \
+		return 0;                                 \
 	}
-	EACH_IMAGE(X)
+		EACH_IMAGE(X)
 #undef X
 	default:
 		return -EINVAL;
@@ -44,11 +47,11 @@ static int skel_open(enum svr_zone_role role, const struct bpf_object_open_opts 
 static void skel_set_zone(struct svr_image *image, uint32_t zone)
 {
 	switch (image->role) {
-#define X(id, name)                                                  \
-	case id:                                                     \
+#define X(id, name)                                                    \
+	case id:                                                       \
 		((struct name *)image->skel)->rodata->svr_zone = zone; \
 		break;
-	EACH_IMAGE(X)
+		EACH_IMAGE(X)
 #undef X
 	default:
 		break;
@@ -58,11 +61,11 @@ static void skel_set_zone(struct svr_image *image, uint32_t zone)
 static void skel_destroy(struct svr_image *image)
 {
 	switch (image->role) {
-#define X(id, name)                                       \
-	case id:                                          \
+#define X(id, name)                                          \
+	case id:                                             \
 		name##__destroy((struct name *)image->skel); \
 		break;
-	EACH_IMAGE(X)
+		EACH_IMAGE(X)
 #undef X
 	default:
 		break;
@@ -87,8 +90,9 @@ static uint32_t pinned_abi(struct svr_image *image)
 }
 
 /*
- * Takes over a pinned map if it fits. Not left to libbpf, which (before 1.6) refuses every pinned DEVMAP, because the kernel adds a flag
- * to it, and cannot say what does not fit. A table of another size is as good as ours.
+ * Takes over a pinned map if it fits. Not left to libbpf, which (before 1.6) refuses every pinned
+ * DEVMAP, because the kernel adds a flag to it, and cannot say what does not fit. A table of
+ * another size is as good as ours.
  */
 static int adopt_map(struct svr_cli *cli, const char *router, struct bpf_map *map, bool *there)
 {
@@ -111,12 +115,16 @@ static int adopt_map(struct svr_cli *cli, const char *router, struct bpf_map *ma
 		goto out;
 	}
 	if (info.type != bpf_map__type(map) || info.key_size != bpf_map__key_size(map) ||
-	    info.value_size != bpf_map__value_size(map) || (!sized && info.max_entries != bpf_map__max_entries(map))) {
-		err = svr_cli_error(cli, -EPROTO, "%s: made by another version of svr: type %u, key %u, value %u bytes, %u entries; this one "
-				    "needs %u, %u, %u, %u. Its sessions cannot be taken over; stop svr-worker and svr-keymgr and run: "
-				    "svr --router %s link clean", path, info.type, info.key_size, info.value_size, info.max_entries,
-				    bpf_map__type(map), bpf_map__key_size(map), bpf_map__value_size(map), bpf_map__max_entries(map),
-				    router);
+	    info.value_size != bpf_map__value_size(map) ||
+	    (!sized && info.max_entries != bpf_map__max_entries(map))) {
+		err = svr_cli_error(
+			cli, -EPROTO,
+			"%s: made by another version of svr: type %u, key %u, value %u bytes, %u entries; this one "
+			"needs %u, %u, %u, %u. Its sessions cannot be taken over; stop svr-worker and svr-keymgr and run: "
+			"svr --router %s link clean",
+			path, info.type, info.key_size, info.value_size, info.max_entries,
+			bpf_map__type(map), bpf_map__key_size(map), bpf_map__value_size(map),
+			bpf_map__max_entries(map), router);
 		goto out;
 	}
 	err = bpf_map__reuse_fd(map, fd);
@@ -137,9 +145,11 @@ static int adopt_maps(struct svr_cli *cli, const char *router, struct svr_image 
 	int err;
 
 	if (abi && abi != SVR_ABI_VERSION)
-		return svr_cli_error(cli, -EPROTO, "the maps of router %s have layout %u, this svr knows %u. Their sessions cannot be taken over; stop "
-				     "svr-worker and svr-keymgr and run: svr --router %s link clean", router, abi, SVR_ABI_VERSION,
-				     router);
+		return svr_cli_error(
+			cli, -EPROTO,
+			"the maps of router %s have layout %u, this svr knows %u. Their sessions cannot be taken over; stop "
+			"svr-worker and svr-keymgr and run: svr --router %s link clean",
+			router, abi, SVR_ABI_VERSION, router);
 	*fresh = true;
 	bpf_object__for_each_map(map, image->obj) {
 		if (!bpf_map__pin_path(map))
@@ -153,7 +163,8 @@ static int adopt_maps(struct svr_cli *cli, const char *router, struct svr_image 
 }
 
 /* @fresh: no map of the router is there yet */
-static int image_open(struct svr_cli *cli, const char *router, enum svr_zone_role role, struct svr_image *image, bool *fresh)
+static int image_open(struct svr_cli *cli, const char *router, enum svr_zone_role role,
+		      struct svr_image *image, bool *fresh)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts);
 	char dir[128];
@@ -169,7 +180,8 @@ static int image_open(struct svr_cli *cli, const char *router, enum svr_zone_rol
 	opts.pin_root_path = dir;
 	err = skel_open(role, &opts, image);
 	if (err) {
-		svr_cli_error(cli, err, "cannot read the XDP program inside svr: %s", strerror(-err));
+		svr_cli_error(cli, err, "cannot read the XDP program inside svr: %s",
+			      strerror(-err));
 		svr_libbpf_log_details(cli);
 		return err;
 	}
@@ -181,15 +193,20 @@ static int image_open(struct svr_cli *cli, const char *router, enum svr_zone_rol
 
 static int load_failed(struct svr_cli *cli, const char *what, int err)
 {
-	svr_cli_error(cli, err, "the kernel refuses %s: %s%s", what, strerror(-err),
-		      err == -EPERM ? "; run as root (CAP_BPF, CAP_NET_ADMIN), or raise: ulimit -l unlimited" :
-		      err == -ENOMEM ? "; there is not enough memory for the tables" :
-				       "; its reason stands below, more of it with: svr -v ...");
+	svr_cli_error(
+		cli, err, "the kernel refuses %s: %s%s", what, strerror(-err),
+		err == -EPERM ?
+			"; run as root (CAP_BPF, CAP_NET_ADMIN), or raise: ulimit -l unlimited" :
+		err == -ENOMEM ? "; there is not enough memory for the tables" :
+				 "; its reason stands below, more of it with: svr -v ...");
 	svr_libbpf_log_details(cli);
 	return err;
 }
 
-/* The other programs ask for the ABI version first, so the maps are not theirs before it stands there. */
+/*
+ * The other programs ask for the ABI version first, so the maps are not theirs before it stands
+ * there.
+ */
 static int mark_abi(struct svr_image *image)
 {
 	struct bpf_map *map = bpf_object__find_map_by_name(image->obj, "svr_router");
@@ -234,7 +251,8 @@ out:
 	return err;
 }
 
-int svr_image_load(struct svr_cli *cli, const char *router, enum svr_zone_role role, uint32_t zone, struct svr_image *out)
+int svr_image_load(struct svr_cli *cli, const char *router, enum svr_zone_role role, uint32_t zone,
+		   struct svr_image *out)
 {
 	struct bpf_program *prog;
 	bool fresh;

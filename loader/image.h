@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The XDP programs that `svr` carries: opening, checking against what is pinned, loading. Loader only. */
+/*
+ * The XDP programs that `svr` carries: opening, checking against what is pinned, loading. Loader
+ * only.
+ */
 #ifndef SVR_LOADER_IMAGE_H
 #define SVR_LOADER_IMAGE_H
 
@@ -18,14 +21,18 @@ struct svr_image {
 };
 
 /**
- * svr_image_make_maps() - makes and pins the maps of @router that are not there yet, without a program.
- * Refuses pinned maps of another layout, naming map and versions.
+ * svr_image_make_maps() - makes and pins the maps of @router that are not there yet, without a
+ * program. Refuses pinned maps of another layout, naming map and versions.
  * @fresh: none was there before
  */
 int svr_image_make_maps(struct svr_cli *cli, const char *router, bool *fresh);
 
-/* Loads the program for @role with the maps of @router. @zone: network interface of untagged frames, 0: none. */
-int svr_image_load(struct svr_cli *cli, const char *router, enum svr_zone_role role, uint32_t zone, struct svr_image *out);
+/*
+ * Loads the program for @role with the maps of @router. @zone: network interface of untagged
+ * frames, 0: none.
+ */
+int svr_image_load(struct svr_cli *cli, const char *router, enum svr_zone_role role, uint32_t zone,
+		   struct svr_image *out);
 void svr_image_close(struct svr_image *image);
 
 #endif

@@ -105,7 +105,8 @@ int svr_keyed_list(int fd, size_t key_size, uint8_t **keys)
 			}
 			list = bigger;
 		}
-		err = bpf_map_get_next_key(fd, n ? list + (size_t)(n - 1) * key_size : NULL, list + (size_t)n * key_size);
+		err = bpf_map_get_next_key(fd, n ? list + (size_t)(n - 1) * key_size : NULL,
+					   list + (size_t)n * key_size);
 		if (err == -ENOENT)
 			break;
 		if (err)
@@ -125,7 +126,10 @@ int svr_keyed_upsert(const struct svr_keyed *k, int fd)
 	struct svr_keyed have;
 	int n, err = 0;
 
-	/* In a trie a look-up finds shorter prefixes too, so which keys are there has to be known from the list */
+	/*
+	 * In a trie a look-up finds shorter prefixes too, so which keys are there has to be known
+	 * from the list
+	 */
 	svr_keyed_init(&have, k->key_size, 0);
 	n = svr_keyed_list(fd, k->key_size, &keys);
 	if (n < 0)
@@ -136,7 +140,8 @@ int svr_keyed_upsert(const struct svr_keyed *k, int fd)
 	svr_keyed_seal(&have);
 	for (uint32_t i = 0; i < k->n && !err; i++) {
 		wanted = row(k, i) + k->key_size;
-		if (svr_keyed_find(&have, row(k, i)) && !bpf_map_lookup_elem(fd, row(k, i), value) &&
+		if (svr_keyed_find(&have, row(k, i)) &&
+		    !bpf_map_lookup_elem(fd, row(k, i), value) &&
 		    !memcmp(value, wanted, k->value_size))
 			continue;
 		err = bpf_map_update_elem(fd, row(k, i), wanted, BPF_ANY);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Wanted contents of a map with keys (hash or trie), and the two halves of making it so. Loader only. */
+/*
+ * Wanted contents of a map with keys (hash or trie), and the two halves of making it so. Loader
+ * only.
+ */
 #ifndef SVR_LOADER_KEYED_H
 #define SVR_LOADER_KEYED_H
 
@@ -11,7 +14,7 @@ enum { SVR_KEYED_KEY_MAX = 72, SVR_KEYED_VALUE_MAX = 64 };
 struct svr_keyed {
 	size_t key_size, value_size;
 	uint32_t n, cap;
-	uint8_t *rows;		/* key, then value; sorted by svr_keyed_seal() */
+	uint8_t *rows; /* key, then value; sorted by svr_keyed_seal() */
 };
 
 void svr_keyed_init(struct svr_keyed *k, size_t key_size, size_t value_size);
@@ -28,7 +31,10 @@ int svr_keyed_upsert(const struct svr_keyed *k, int fd);
 /* Removes what is not wanted any more. 0 or negative errno. */
 int svr_keyed_prune(const struct svr_keyed *k, int fd);
 
-/* All keys of a map, to be freed. Number of keys or negative errno. Nobody else may remove keys meanwhile. */
+/*
+ * All keys of a map, to be freed. Number of keys or negative errno. Nobody else may remove keys
+ * meanwhile.
+ */
 int svr_keyed_list(int fd, size_t key_size, uint8_t **keys);
 
 #endif

@@ -89,6 +89,7 @@ const char *svr_libbpf_log_kernel_message(void)
 
 	for (at = log_text; (at = strstr(at, KERNEL_MESSAGE)); at += strlen(KERNEL_MESSAGE))
 		found = at + strlen(KERNEL_MESSAGE);
-	snprintf(message, sizeof(message), "%.*s", found ? (int)strcspn(found, "\n") : 0, found ? found : "");
+	snprintf(message, sizeof(message), "%.*s", found ? (int)strcspn(found, "\n") : 0,
+		 found ? found : "");
 	return message;
 }

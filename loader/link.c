@@ -28,13 +28,15 @@ static const char *const mode_words[] = { "native", "skb", NULL };
 enum { SET_DEV, SET_STATE, SET_MODE, SET_FORCE };
 const struct svr_arg svr_link_set_args[] = {
 	[SET_DEV] = { "dev", "DEV", NULL, true, true, "device-interface of the configuration" },
-	[SET_STATE] = { NULL, "STATE", state_words, true, false, "up: load, configure, attach, or replace our own program; down: detach" },
-	[SET_MODE] = { "mode", "MODE", mode_words, false, false, "in the driver, or for every device in the kernel (slower)" },
+	[SET_STATE] = { NULL, "STATE", state_words, true, false,
+			"up: load, configure, attach, or replace our own program; down: detach" },
+	[SET_MODE] = { "mode", "MODE", mode_words, false, false,
+		       "in the driver, or for every device in the kernel (slower)" },
 	[SET_FORCE] = { "force", NULL, NULL, false, false, "take away a program that is not ours" },
 	{},
 };
 
-/* ---- up ------------------------------------------------------------------------------------------------ */
+/* ---- up ------------------------------------------------------------------------------------- */
 
 struct up {
 	struct svr_cli *cli;
@@ -47,7 +49,7 @@ struct up {
 	struct svr_plan *plan;
 	struct svr_image image;
 	enum svr_zone_role role;
-	int zone_index;		/* any network interface of the device, for its role */
+	int zone_index; /* any network interface of the device, for its role */
 	bool fresh, opened, replaced;
 };
 
@@ -60,14 +62,20 @@ static int find_zone(struct up *u)
 	u->zone_index = svr_view_find_zone(v, u->device, -1);
 	if (u->zone_index < 0) {
 		for (unsigned int i = 0; i < v->n_zones && have < sizeof(names); i++)
-			have += (size_t)snprintf(names + have, sizeof(names) - have, "%s%s", i ? ", " : "", v->zones[i].device);
-		return svr_cli_error(u->cli, -ENODEV, "%s is no device-interface of router %s in %s; it has: %s", u->device, u->router,
-				     u->cli->config, names);
+			have += (size_t)snprintf(names + have, sizeof(names) - have, "%s%s",
+						 i ? ", " : "", v->zones[i].device);
+		return svr_cli_error(u->cli, -ENODEV,
+				     "%s is no device-interface of router %s in %s; it has: %s",
+				     u->device, u->router, u->cli->config, names);
 	}
 	for (unsigned int i = 0; i < v->n_zones; i++) {
-		if (!strcmp(v->zones[i].device, u->device) && v->zones[i].role != v->zones[u->zone_index].role)
-			return svr_cli_error(u->cli, -EINVAL, "%s: network-interfaces %s and %s have different roles (LAN and WAN); one device can have only one",
-					     u->device, v->zones[u->zone_index].interface, v->zones[i].interface);
+		if (!strcmp(v->zones[i].device, u->device) &&
+		    v->zones[i].role != v->zones[u->zone_index].role)
+			return svr_cli_error(
+				u->cli, -EINVAL,
+				"%s: network-interfaces %s and %s have different roles (LAN and WAN); one device can have only one",
+				u->device, v->zones[u->zone_index].interface,
+				v->zones[i].interface);
 	}
 	u->role = v->zones[u->zone_index].role == SVR_CFG_ROLE_WAN ? SVR_ROLE_WAN : SVR_ROLE_LAN;
 	return 0;
@@ -87,14 +95,18 @@ static int up_check(struct up *u)
 		return err;
 	err = svr_netdev_get(u->device, &u->dev);
 	if (err == -ENODEV)
-		return svr_cli_error(u->cli, err, "%s: no such device in this network namespace; see: ip link", u->device);
+		return svr_cli_error(u->cli, err,
+				     "%s: no such device in this network namespace; see: ip link",
+				     u->device);
 	if (err)
-		return svr_cli_error(u->cli, err, "%s: cannot ask the kernel for it: %s", u->device, strerror(-err));
+		return svr_cli_error(u->cli, err, "%s: cannot ask the kernel for it: %s", u->device,
+				     strerror(-err));
 	if (!u->dev.ethernet)
 		return svr_cli_error(u->cli, -EINVAL, "%s is no Ethernet device", u->device);
 	err = svr_attach_query(u->router, &u->dev, &a);
 	if (err)
-		return svr_cli_error(u->cli, err, "%s: cannot ask for its XDP program: %s", u->device, strerror(-err));
+		return svr_cli_error(u->cli, err, "%s: cannot ask for its XDP program: %s",
+				     u->device, strerror(-err));
 	return svr_attach_check_foreign(u->cli, &u->dev, &a, u->force);
 }
 
@@ -117,7 +129,9 @@ static int up_load(struct up *u)
 	if (err)
 		return err;
 	untagged = svr_view_find_zone(u->view.router, u->device, 0);
-	return svr_image_load(u->cli, u->router, u->role, untagged < 0 ? 0 : svr_plan_zone(u->plan, (unsigned int)untagged), &u->image);
+	return svr_image_load(u->cli, u->router, u->role,
+			      untagged < 0 ? 0 : svr_plan_zone(u->plan, (unsigned int)untagged),
+			      &u->image);
 }
 
 static int up_attach(struct up *u)
@@ -129,7 +143,8 @@ static int up_attach(struct up *u)
 		err = svr_apply_txports(u->cli, u->router, &u->maps, u->device);
 	if (err)
 		return err;
-	err = svr_attach_up(u->cli, u->router, &u->dev, u->image.prog_fd, u->mode, u->force, &u->replaced);
+	err = svr_attach_up(u->cli, u->router, &u->dev, u->image.prog_fd, u->mode, u->force,
+			    &u->replaced);
 	/* A device without our program must not be a way out: its answers would go round us */
 	if (err)
 		svr_apply_txports(u->cli, u->router, &u->maps, NULL);
@@ -143,7 +158,8 @@ static void print_warnings(struct up *u)
 	bool tagged = false;
 
 	for (unsigned int i = 0; i < u->view.router->n_zones; i++)
-		tagged = tagged || (u->view.router->zones[i].vlan && !strcmp(u->view.router->zones[i].device, u->device));
+		tagged = tagged || (u->view.router->zones[i].vlan &&
+				    !strcmp(u->view.router->zones[i].device, u->device));
 	/* Some are only true with the program in place */
 	svr_netdev_get(u->device, &u->dev);
 	svr_check_device(&checks, &u->dev, tagged);
@@ -154,7 +170,8 @@ static void print_warnings(struct up *u)
 		if (k->status == SVR_CHECK_OK)
 			continue;
 		if (!svr_out_is_json(o)) {
-			svr_cli_warn("%s: %s%s%s", u->device, k->text, *k->fix ? "; run: " : "", k->fix);
+			svr_cli_warn("%s: %s%s%s", u->device, k->text, *k->fix ? "; run: " : "",
+				     k->fix);
 			continue;
 		}
 		svr_out_item_begin(o);
@@ -183,20 +200,24 @@ static void print_up(struct up *u)
 	svr_out_u64(o, "program", NULL, a.prog_id);
 	svr_out_bool(o, "replaced", NULL, u->replaced);
 	svr_out_u64(o, "generation", NULL, u->maps.router->generation);
-	svr_out_note(o, "%s: %s (%s), mode %s, program %u%s", u->device, z->interface, svr_config_role_name(z->role),
-		     svr_attach_mode_name(a.mode), a.prog_id, u->replaced ? ", replaced in place" : "");
+	svr_out_note(o, "%s: %s (%s), mode %s, program %u%s", u->device, z->interface,
+		     svr_config_role_name(z->role), svr_attach_mode_name(a.mode), a.prog_id,
+		     u->replaced ? ", replaced in place" : "");
 	print_warnings(u);
 	svr_out_record_end(o);
 }
 
-static int link_up(struct svr_cli *cli, const char *router, const char *device, enum svr_attach_mode mode, bool force)
+static int link_up(struct svr_cli *cli, const char *router, const char *device,
+		   enum svr_attach_mode mode, bool force)
 {
 	struct up *u = calloc(1, sizeof(*u));
 	int lock = -1, err;
 
 	if (!u)
 		return svr_cli_error(cli, -ENOMEM, "out of memory");
-	*u = (struct up){ .cli = cli, .router = router, .device = device, .mode = mode, .force = force };
+	*u = (struct up){
+		.cli = cli, .router = router, .device = device, .mode = mode, .force = force
+	};
 	err = up_check(u);
 	if (!err)
 		err = svr_pins_lock(cli, router, &lock);
@@ -220,7 +241,7 @@ static int link_up(struct svr_cli *cli, const char *router, const char *device, 
 	return err;
 }
 
-/* ---- down ---------------------------------------------------------------------------------------------- */
+/* ---- down ----------------------------------------------------------------------------------- */
 
 static bool device_known(const struct svr_mapset *m, const char *device)
 {
@@ -248,7 +269,9 @@ static int link_down(struct svr_cli *cli, const char *router, const char *device
 		goto out;
 	}
 	if (!pinned && !device_known(&m, device)) {
-		err = svr_cli_error(cli, -ENODEV, "%s is no device of router %s; see: svr --router %s link show", device, router, router);
+		err = svr_cli_error(cli, -ENODEV,
+				    "%s is no device of router %s; see: svr --router %s link show",
+				    device, router, router);
 		goto out;
 	}
 	was = svr_attach_down(cli, router, device);
@@ -262,7 +285,8 @@ static int link_down(struct svr_cli *cli, const char *router, const char *device
 	svr_out_str(cli->out, "router", NULL, router);
 	svr_out_str(cli->out, "device", NULL, device);
 	svr_out_bool(cli->out, "detached", NULL, was);
-	svr_out_note(cli->out, "%s: %s; sessions stay in the maps, see: svr link clean", device, was ? "detached" : "was not attached");
+	svr_out_note(cli->out, "%s: %s; sessions stay in the maps, see: svr link clean", device,
+		     was ? "detached" : "was not attached");
 	svr_out_record_end(cli->out);
 out:
 	if (opened)
@@ -282,13 +306,15 @@ int svr_link_set_run(struct svr_cli *cli, const char *const *val)
 	if (err)
 		return err;
 	if (!up && (val[SET_MODE] || val[SET_FORCE]))
-		return svr_cli_usage(cli, "svr link set: %s means nothing with down", val[SET_MODE] ? "mode" : "force");
+		return svr_cli_usage(cli, "svr link set: %s means nothing with down",
+				     val[SET_MODE] ? "mode" : "force");
 	if (val[SET_MODE])
 		mode = strcmp(val[SET_MODE], "skb") ? SVR_ATTACH_NATIVE : SVR_ATTACH_SKB;
-	return up ? link_up(cli, router, val[SET_DEV], mode, val[SET_FORCE] != NULL) : link_down(cli, router, val[SET_DEV]);
+	return up ? link_up(cli, router, val[SET_DEV], mode, val[SET_FORCE] != NULL) :
+		    link_down(cli, router, val[SET_DEV]);
 }
 
-/* ---- clean --------------------------------------------------------------------------------------------- */
+/* ---- clean ---------------------------------------------------------------------------------- */
 
 struct clean {
 	struct svr_cli *cli;
@@ -324,20 +350,28 @@ int svr_link_clean_run(struct svr_cli *cli, const char *const *val)
 		if (!svr_process_runs(c.router, processes[i]))
 			continue;
 		close(lock);
-		return svr_cli_error(cli, -EBUSY, "svr-%s of router %s is running and works with the maps; stop it first", processes[i], c.router);
+		return svr_cli_error(
+			cli, -EBUSY,
+			"svr-%s of router %s is running and works with the maps; stop it first",
+			processes[i], c.router);
 	}
 	err = svr_pins_each_link(c.router, clean_link, &c);
 	maps = err ? err : svr_pins_remove(c.router);
 	close(lock);
 	if (err)
-		return *cli->error ? err : svr_cli_error(cli, err, "cannot list the links of router %s: %s", c.router, strerror(-err));
+		return *cli->error ?
+			       err :
+			       svr_cli_error(cli, err, "cannot list the links of router %s: %s",
+					     c.router, strerror(-err));
 	if (maps < 0)
-		return svr_cli_error(cli, maps, "cannot remove the maps of router %s: %s", c.router, strerror(-maps));
+		return svr_cli_error(cli, maps, "cannot remove the maps of router %s: %s", c.router,
+				     strerror(-maps));
 	svr_out_record_begin(cli->out, NULL, NULL);
 	svr_out_str(cli->out, "router", NULL, c.router);
 	svr_out_u64(cli->out, "links", NULL, c.links);
 	svr_out_u64(cli->out, "maps", NULL, (uint64_t)maps);
-	svr_out_note(cli->out, "router %s: %u interfaces detached, %d maps removed", c.router, c.links, maps);
+	svr_out_note(cli->out, "router %s: %u interfaces detached, %d maps removed", c.router,
+		     c.links, maps);
 	svr_out_record_end(cli->out);
 	return 0;
 }

@@ -24,16 +24,21 @@ struct show {
 	struct svr_out *o;
 	const struct svr_state *s;
 	const uint64_t *stats;
-	struct json_object *worker;	/* its answer to "status"; NULL: it does not run */
+	struct json_object *worker; /* its answer to "status"; NULL: it does not run */
 };
 
 static void print_zone(const struct show *sh, uint32_t zone)
 {
-	static const char *const roles[] = { [SVR_ROLE_NONE] = "none", [SVR_ROLE_LAN] = "lan", [SVR_ROLE_WAN] = "wan" };
-	static const unsigned int shown[] = { SVR_STAT_RX_PACKETS, SVR_STAT_FORWARDED, SVR_STAT_TO_WORKER, SVR_STAT_PASSED,
+	static const char *const roles[] = {
+		[SVR_ROLE_NONE] = "none", [SVR_ROLE_LAN] = "lan", [SVR_ROLE_WAN] = "wan"
+	};
+	static const unsigned int shown[] = { SVR_STAT_RX_PACKETS, SVR_STAT_FORWARDED,
+					      SVR_STAT_TO_WORKER, SVR_STAT_PASSED,
 					      SVR_STAT_DROPPED };
-	static const char *const keys[] = { "rx_packets", "forwarded", "to_worker", "passed", "dropped" };
-	static const char *const titles[] = { "Rx Packets", "Forwarded", "To Worker", "Passed", "Dropped" };
+	static const char *const keys[] = { "rx_packets", "forwarded", "to_worker", "passed",
+					    "dropped" };
+	static const char *const titles[] = { "Rx Packets", "Forwarded", "To Worker", "Passed",
+					      "Dropped" };
 	const struct svr_zone *z = &sh->s->m.zones[zone];
 	struct svr_attached a = {};
 	struct svr_out *o = sh->o;
@@ -50,9 +55,14 @@ static void print_zone(const struct show *sh, uint32_t zone)
 	svr_out_u64(o, "vlan", "VLAN", z->vlan);
 	svr_out_str(o, "role", "Role", roles[z->role <= SVR_ROLE_WAN ? z->role : 0]);
 	/* A pin without device: it is in another network namespace, or it is gone */
-	svr_out_str(o, "state", "State", a.ours ? "up" : a.mode != SVR_ATTACH_NONE ? "foreign" : pinned && !here ? "elsewhere" :
-					 pinned ? "lost" : "down");
-	svr_out_str(o, "mode", "Mode", a.mode == SVR_ATTACH_NONE ? NULL : svr_attach_mode_name(a.mode));
+	svr_out_str(o, "state", "State",
+		    a.ours		      ? "up" :
+		    a.mode != SVR_ATTACH_NONE ? "foreign" :
+		    pinned && !here	      ? "elsewhere" :
+		    pinned		      ? "lost" :
+						"down");
+	svr_out_str(o, "mode", "Mode",
+		    a.mode == SVR_ATTACH_NONE ? NULL : svr_attach_mode_name(a.mode));
 	svr_out_u64(o, "program", "Program", a.prog_id);
 	svr_out_str(o, "tag", "Tag", a.tag[0] ? a.tag : NULL);
 	svr_out_u64(o, "queues", "Queues", here ? d.rx_queues : 0);
@@ -91,14 +101,17 @@ int svr_link_show_run(struct svr_cli *cli, const char *const *val)
 	for (uint32_t zone = 1; zone < s.m.count.zones; zone++) {
 		const struct show sh = { cli->out, &s, stats, worker };
 
-		if (!svr_state_zone(&s, zone) || (val[SHOW_DEV] && strcmp(s.m.zones[zone].device, val[SHOW_DEV])))
+		if (!svr_state_zone(&s, zone) ||
+		    (val[SHOW_DEV] && strcmp(s.m.zones[zone].device, val[SHOW_DEV])))
 			continue;
 		print_zone(&sh, zone);
 		found = true;
 	}
 	svr_out_list_end(cli->out);
 	if (val[SHOW_DEV] && !found)
-		err = svr_cli_error(cli, -ENODEV, "%s is no device of router %s; see: svr --router %s link show", val[SHOW_DEV], s.router, s.router);
+		err = svr_cli_error(cli, -ENODEV,
+				    "%s is no device of router %s; see: svr --router %s link show",
+				    val[SHOW_DEV], s.router, s.router);
 	json_object_put(worker);
 	free(stats);
 out:

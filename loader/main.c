@@ -18,56 +18,95 @@
 #define SVR_CONFIG_DEFAULT "/etc/svr/authority.json"
 #define COMPLETE_WORD	   "__complete" /* asked by completion/svr.bash */
 
-/* ---- commands ------------------------------------------------------------------------------------------ */
+/* ---- commands ------------------------------------------------------------------------------- */
 
 static int version_run(struct svr_cli *cli, const char *const *val);
 
 static const struct svr_command link_commands[] = {
-	{ "set", "attach an interface to the router, or detach it", svr_link_set_run, svr_link_set_args, NULL, NULL },
-	{ "show", "attached interfaces", svr_link_show_run, svr_link_show_args, NULL, NULL },
-	{ "clean", "remove all that the router has left in the kernel; its sessions end", svr_link_clean_run, NULL, NULL, NULL },
+	{ .name = "set",
+	  .help = "attach an interface to the router, or detach it",
+	  .run = svr_link_set_run,
+	  .args = svr_link_set_args },
+	{ .name = "show",
+	  .help = "attached interfaces",
+	  .run = svr_link_show_run,
+	  .args = svr_link_show_args },
+	{ .name = "clean",
+	  .help = "remove all that the router has left in the kernel; its sessions end",
+	  .run = svr_link_clean_run },
 	{}
 };
 
 static const struct svr_command config_commands[] = {
-	{ "check", "check a configuration file, name every mistake and its place", svr_config_check_run,
-	  svr_config_check_args, NULL, NULL },
-	{ "show", "what the configuration means for one router", svr_config_show_run, svr_config_show_args, NULL, NULL },
-	{ "apply", "give the configuration to the running router, by difference", svr_config_apply_run, NULL, NULL, NULL },
+	{ .name = "check",
+	  .help = "check a configuration file, name every mistake and its place",
+	  .run = svr_config_check_run,
+	  .args = svr_config_check_args },
+	{ .name = "show",
+	  .help = "what the configuration means for one router",
+	  .run = svr_config_show_run,
+	  .args = svr_config_show_args },
+	{ .name = "apply",
+	  .help = "give the configuration to the running router, by difference",
+	  .run = svr_config_apply_run },
 	{}
 };
 
 static const struct svr_command show_commands[] = {
-	{ "sessions", "sessions, two rows each, or one in detail", svr_show_sessions_run, svr_show_sessions_args, NULL, NULL },
-	{ "peers", "peers and their paths", svr_show_peers_run, svr_show_peers_args, NULL, NULL },
-	{ "drops", "packets that were refused, with the reason", svr_show_drops_run, svr_show_drops_args, NULL, NULL },
-	{ "stats", "counters per interface", svr_show_stats_run, svr_show_stats_args, NULL, NULL },
-	{ "services", "services, who may use them and how they are reached", svr_show_services_run, NULL, NULL, NULL },
-	{ "tenants", "tenants and where their packets come from", svr_show_tenants_run, NULL, NULL, NULL },
-	{ "paths", "peer paths as the data plane sees them", svr_show_paths_run, NULL, NULL, NULL },
-	{ "nexthops", "link-layer addresses in use", svr_show_nexthops_run, NULL, NULL, NULL },
+	{ .name = "sessions",
+	  .help = "sessions, two rows each, or one in detail",
+	  .run = svr_show_sessions_run,
+	  .args = svr_show_sessions_args },
+	{ .name = "peers",
+	  .help = "peers and their paths",
+	  .run = svr_show_peers_run,
+	  .args = svr_show_peers_args },
+	{ .name = "drops",
+	  .help = "packets that were refused, with the reason",
+	  .run = svr_show_drops_run,
+	  .args = svr_show_drops_args },
+	{ .name = "stats",
+	  .help = "counters per interface",
+	  .run = svr_show_stats_run,
+	  .args = svr_show_stats_args },
+	{ .name = "services",
+	  .help = "services, who may use them and how they are reached",
+	  .run = svr_show_services_run },
+	{ .name = "tenants",
+	  .help = "tenants and where their packets come from",
+	  .run = svr_show_tenants_run },
+	{ .name = "paths",
+	  .help = "peer paths as the data plane sees them",
+	  .run = svr_show_paths_run },
+	{ .name = "nexthops", .help = "link-layer addresses in use", .run = svr_show_nexthops_run },
 	{}
 };
 
-static const struct svr_command session_commands[] = {
-	{ "delete", "end sessions", svr_session_delete_run, svr_session_delete_args, NULL, NULL },
-	{}
-};
+static const struct svr_command session_commands[] = { { .name = "delete",
+							 .help = "end sessions",
+							 .run = svr_session_delete_run,
+							 .args = svr_session_delete_args },
+						       {} };
 
 static const struct svr_command certificate_commands[] = {
-	{ "self-signed", "make a key and a certificate that is signed with it", svr_certificate_self_signed_run,
-	  svr_certificate_self_signed_args, NULL, NULL },
+	{ .name = "self-signed",
+	  .help = "make a key and a certificate that is signed with it",
+	  .run = svr_certificate_self_signed_run,
+	  .args = svr_certificate_self_signed_args },
 	{}
 };
 
 static const struct svr_command commands[] = {
-	{ "link", "interfaces", NULL, NULL, link_commands, "show" },
-	{ "config", "configuration", NULL, NULL, config_commands, "show" },
-	{ "show", "state and counters", NULL, NULL, show_commands, NULL },
-	{ "session", "sessions", NULL, NULL, session_commands, NULL },
-	{ "certificate", "keys and certificates", NULL, NULL, certificate_commands, NULL },
-	{ "doctor", "is this machine fit for it? what to do if not", svr_doctor_run, svr_doctor_args, NULL, NULL },
-	{ "version", "version of svr", version_run, NULL, NULL, NULL },
+	{ .name = "link", .help = "interfaces", .sub = link_commands, .preset = "show" },
+	{ .name = "config", .help = "configuration", .sub = config_commands, .preset = "show" },
+	{ .name = "show", .help = "state and counters", .sub = show_commands },
+	{ .name = "session", .help = "sessions", .sub = session_commands },
+	{ .name = "certificate", .help = "keys and certificates", .sub = certificate_commands },
+	{ .name = "doctor",
+	  .help = "is this machine fit for it? what to do if not",
+	  .run = svr_doctor_run,
+	  .args = svr_doctor_args },
+	{ .name = "version", .help = "version of svr", .run = version_run },
 	{}
 };
 
@@ -82,7 +121,7 @@ static int version_run(struct svr_cli *cli, const char *const *val)
 	return 0;
 }
 
-/* ---- router -------------------------------------------------------------------------------------------- */
+/* ---- router --------------------------------------------------------------------------------- */
 
 /* A router's name becomes a directory in bpffs, which takes no dots. */
 static bool router_name_ok(const char *name)
@@ -111,8 +150,12 @@ static int only_router(struct svr_cli *cli)
 		return 0;
 	}
 	if (n)
-		return svr_cli_usage(cli, "which router? There are %u below " SVR_PIN_ROOT "; use: svr --router NAME ...", n);
-	return svr_cli_usage(cli, "which router? None is running; use: svr --router NAME ... or set SVR_ROUTER");
+		return svr_cli_usage(cli,
+				     "which router? There are %u below " SVR_PIN_ROOT
+				     "; use: svr --router NAME ...",
+				     n);
+	return svr_cli_usage(
+		cli, "which router? None is running; use: svr --router NAME ... or set SVR_ROUTER");
 }
 
 int svr_cli_router(struct svr_cli *cli, const char **name)
@@ -122,13 +165,14 @@ int svr_cli_router(struct svr_cli *cli, const char **name)
 	if (!cli->router)
 		err = only_router(cli);
 	else if (!router_name_ok(cli->router))
-		err = svr_cli_usage(cli, "\"%s\" is no router name; allowed are up to %d of A-Z a-z 0-9 _ -", cli->router,
-				    SVR_NAME_LEN - 1);
+		err = svr_cli_usage(
+			cli, "\"%s\" is no router name; allowed are up to %d of A-Z a-z 0-9 _ -",
+			cli->router, SVR_NAME_LEN - 1);
 	*name = err ? NULL : cli->router;
 	return err;
 }
 
-/* ---- the end of a run ---------------------------------------------------------------------------------- */
+/* ---- the end of a run ----------------------------------------------------------------------- */
 
 static void print_details_json(const char *details)
 {
@@ -137,7 +181,8 @@ static void print_details_json(const char *details)
 
 	fputs(",\"details\":[", stdout);
 	for (; (end = strchr(line, '\n')); line = end + 1) {
-		char *text = strndup(line, (size_t)(end - line)), *quoted = text ? svr_out_json_quote(text) : NULL;
+		char *text = strndup(line, (size_t)(end - line)),
+		     *quoted = text ? svr_out_json_quote(text) : NULL;
 
 		if (quoted)
 			printf("%s%s", first ? "" : ",", quoted);
@@ -166,7 +211,8 @@ static void print_error(const struct svr_cli *cli)
 	snprintf(text, sizeof(text), "%s\n%s", cli->error, cli->details);
 	svr_out_sanitize(text, true);
 	/* "svr link set: ..." and "svr: ..." carry the name already */
-	fprintf(stderr, "%s%s", strncmp(text, "svr ", 4) && strncmp(text, "svr:", 4) ? "svr: " : "", text);
+	fprintf(stderr, "%s%s", strncmp(text, "svr ", 4) && strncmp(text, "svr:", 4) ? "svr: " : "",
+		text);
 }
 
 static int finish(struct svr_cli *cli, int result)
@@ -188,21 +234,19 @@ static int finish(struct svr_cli *cli, int result)
 	return result;
 }
 
-/* ---- options ------------------------------------------------------------------------------------------- */
+/* ---- options -------------------------------------------------------------------------------- */
 
 enum { OPT_ROUTER = 256, OPT_CONFIG, OPT_FORCE };
 
-static const struct option options[] = {
-	{ "json", no_argument, NULL, 'j' },
-	{ "pretty", no_argument, NULL, 'p' },
-	{ "version", no_argument, NULL, 'V' },
-	{ "verbose", no_argument, NULL, 'v' },
-	{ "help", no_argument, NULL, 'h' },
-	{ "router", required_argument, NULL, OPT_ROUTER },
-	{ "config", required_argument, NULL, OPT_CONFIG },
-	{ "force", no_argument, NULL, OPT_FORCE },
-	{}
-};
+static const struct option options[] = { { "json", no_argument, NULL, 'j' },
+					 { "pretty", no_argument, NULL, 'p' },
+					 { "version", no_argument, NULL, 'V' },
+					 { "verbose", no_argument, NULL, 'v' },
+					 { "help", no_argument, NULL, 'h' },
+					 { "router", required_argument, NULL, OPT_ROUTER },
+					 { "config", required_argument, NULL, OPT_CONFIG },
+					 { "force", no_argument, NULL, OPT_FORCE },
+					 {} };
 
 /* Options may stand anywhere; "--" ends them. Returns 0, 'h', 'V', or negative errno. */
 static int read_options(struct svr_cli *cli, int argc, char **argv)
@@ -248,8 +292,11 @@ static int read_options(struct svr_cli *cli, int argc, char **argv)
 	if (bad == ':')
 		return svr_cli_usage(cli, "option %s needs a value", bad_word);
 	if (bad)
-		return svr_cli_usage(cli, "unknown or ambiguous option %s; allowed: -j, -p, -V, -v, -h, --router NAME, "
-				     "--config FILE, --force", bad_word);
+		return svr_cli_usage(
+			cli,
+			"unknown or ambiguous option %s; allowed: -j, -p, -V, -v, -h, --router NAME, "
+			"--config FILE, --force",
+			bad_word);
 	return other;
 }
 

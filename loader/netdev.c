@@ -21,14 +21,14 @@
 /* Generic netlink family "netdev" (Linux 6.3); its header is newer than those of Debian 12. */
 enum {
 	NETDEV_FAMILY_VERSION = 1,
-	NETDEV_CMD_GET = 1,		/* NETDEV_CMD_DEV_GET */
-	NETDEV_ATTR_IFINDEX = 1,	/* NETDEV_A_DEV_IFINDEX */
-	NETDEV_ATTR_XDP_FEATURES = 3,	/* NETDEV_A_DEV_XDP_FEATURES, u64 */
+	NETDEV_CMD_GET = 1, /* NETDEV_CMD_DEV_GET */
+	NETDEV_ATTR_IFINDEX = 1, /* NETDEV_A_DEV_IFINDEX */
+	NETDEV_ATTR_XDP_FEATURES = 3, /* NETDEV_A_DEV_XDP_FEATURES, u64 */
 };
 
 enum { NL_BUFFER = 32768, NL_TIMEOUT_SEC = 5 };
 
-/* ---- netlink ------------------------------------------------------------------------------------------- */
+/* ---- netlink -------------------------------------------------------------------------------- */
 
 struct nl_request {
 	struct nlmsghdr hdr;
@@ -54,7 +54,8 @@ static void nl_attr(struct nl_request *r, uint16_t type, const void *value, size
 }
 
 /* Sends one request and gives the first message of the answer to @parse. 0 or negative errno. */
-static int nl_ask(int protocol, struct nl_request *r, void (*parse)(const void *body, size_t len, void *user), void *user)
+static int nl_ask(int protocol, struct nl_request *r,
+		  void (*parse)(const void *body, size_t len, void *user), void *user)
 {
 	struct timeval timeout = { .tv_sec = NL_TIMEOUT_SEC };
 	const struct nlmsghdr *answer;
@@ -146,9 +147,11 @@ static void parse_link(const void *body, size_t len, void *user)
 			break;
 		case IFLA_LINKINFO:
 			inner = 0;
-			while ((in = attr_next((const char *)a + NLA_HDRLEN, a->nla_len - NLA_HDRLEN, &inner))) {
+			while ((in = attr_next((const char *)a + NLA_HDRLEN,
+					       a->nla_len - NLA_HDRLEN, &inner))) {
 				if ((in->nla_type & NLA_TYPE_MASK) == IFLA_INFO_KIND)
-					snprintf(d->kind, sizeof(d->kind), "%.*s", in->nla_len - NLA_HDRLEN,
+					snprintf(d->kind, sizeof(d->kind), "%.*s",
+						 in->nla_len - NLA_HDRLEN,
 						 (const char *)in + NLA_HDRLEN);
 			}
 			break;
@@ -189,7 +192,9 @@ static void parse_xdp_features(const void *body, size_t len, void *user)
 static struct nl_request nl_request(uint16_t type)
 {
 	return (struct nl_request){
-		.hdr = { .nlmsg_len = NLMSG_HDRLEN, .nlmsg_type = type, .nlmsg_flags = NLM_F_REQUEST },
+		.hdr = { .nlmsg_len = NLMSG_HDRLEN,
+			 .nlmsg_type = type,
+			 .nlmsg_flags = NLM_F_REQUEST },
 	};
 }
 
@@ -217,7 +222,7 @@ static void get_xdp_features(struct svr_netdev *d)
 	nl_ask(NETLINK_GENERIC, &r, parse_xdp_features, d);
 }
 
-/* ---- ethtool ------------------------------------------------------------------------------------------- */
+/* ---- ethtool -------------------------------------------------------------------------------- */
 
 static int ethtool(const char *name, void *data)
 {
@@ -269,8 +274,10 @@ enum svr_tristate svr_netdev_feature(const char *name, const char *feature)
 	if (ethtool(name, strings) || ethtool(name, features))
 		goto out;
 	for (uint32_t i = 0; i < n; i++) {
-		if (!strncmp((const char *)strings->data + i * ETH_GSTRING_LEN, feature, ETH_GSTRING_LEN))
-			state = features->features[i / 32].active >> (i % 32) & 1 ? SVR_YES : SVR_NO;
+		if (!strncmp((const char *)strings->data + i * ETH_GSTRING_LEN, feature,
+			     ETH_GSTRING_LEN))
+			state = features->features[i / 32].active >> (i % 32) & 1 ? SVR_YES :
+										    SVR_NO;
 	}
 out:
 	free(strings);
@@ -278,7 +285,7 @@ out:
 	return state;
 }
 
-/* ---- all together -------------------------------------------------------------------------------------- */
+/* ---- all together --------------------------------------------------------------------------- */
 
 int svr_netdev_get(const char *name, struct svr_netdev *d)
 {
@@ -314,7 +321,8 @@ bool svr_netdev_has_address(const char *name, const uint8_t addr[16])
 			continue;
 		if (i->ifa_addr->sa_family == AF_INET)
 			found = !memcmp(addr, mapped, sizeof(mapped)) &&
-				!memcmp(addr + sizeof(mapped), &((struct sockaddr_in *)i->ifa_addr)->sin_addr, 4);
+				!memcmp(addr + sizeof(mapped),
+					&((struct sockaddr_in *)i->ifa_addr)->sin_addr, 4);
 		else if (i->ifa_addr->sa_family == AF_INET6)
 			found = !memcmp(addr, &((struct sockaddr_in6 *)i->ifa_addr)->sin6_addr, 16);
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the kernel says about a network device of the current network namespace. Loader only. Asked over netlink and ioctl,
- * not in /sys, which shows the namespace that it was mounted in.
+ * What the kernel says about a network device of the current network namespace. Loader only. Asked
+ * over netlink and ioctl, not in /sys, which shows the namespace that it was mounted in.
  */
 #ifndef SVR_LOADER_NETDEV_H
 #define SVR_LOADER_NETDEV_H
@@ -12,9 +12,9 @@
 
 /* Kernel's enum netdev_xdp_act (linux/netdev.h, newer than Debian 12's headers). */
 enum svr_xdp_feature {
-	SVR_XDP_BASIC = 1 << 0,		/* PASS, DROP, TX, ABORTED in the driver */
+	SVR_XDP_BASIC = 1 << 0, /* PASS, DROP, TX, ABORTED in the driver */
 	SVR_XDP_REDIRECT = 1 << 1,
-	SVR_XDP_NDO_XMIT = 1 << 2,	/* others may redirect to it */
+	SVR_XDP_NDO_XMIT = 1 << 2, /* others may redirect to it */
 	SVR_XDP_ZEROCOPY = 1 << 3,
 	SVR_XDP_RX_SG = 1 << 5,
 };
@@ -28,13 +28,13 @@ struct svr_netdev {
 	uint8_t mac[6];
 	bool ethernet;
 	bool up;
-	char kind[16];			/* "veth", "vlan", ...; "" for hardware */
-	bool has_peer;			/* veth and the like */
-	bool peer_here;			/* in this network namespace */
-	uint32_t peer_ifindex;		/* there */
-	unsigned int rx_queues;		/* in use; 0: not known */
-	bool xdp_features_known;	/* kernels before 6.3 do not tell */
-	uint64_t xdp_features;		/* enum svr_xdp_feature */
+	char kind[16]; /* "veth", "vlan", ...; "" for hardware */
+	bool has_peer; /* veth and the like */
+	bool peer_here; /* in this network namespace */
+	uint32_t peer_ifindex; /* there */
+	unsigned int rx_queues; /* in use; 0: not known */
+	bool xdp_features_known; /* kernels before 6.3 do not tell */
+	uint64_t xdp_features; /* enum svr_xdp_feature */
 };
 
 /* 0, -ENODEV if there is no such device, other negative errno. */

@@ -39,17 +39,22 @@ static int make_dir(struct svr_cli *cli, const char *path)
 	struct stat s;
 
 	if (mkdir(path, 0700) && errno != EEXIST)
-		return svr_cli_error(cli, -errno, "%s: cannot make the directory: %s%s", path, strerror(errno),
+		return svr_cli_error(cli, -errno, "%s: cannot make the directory: %s%s", path,
+				     strerror(errno),
 				     errno == EPERM || errno == EACCES ? "; run as root" : "");
 	if (lstat(path, &s))
 		return svr_cli_error(cli, -errno, "%s: %s", path, strerror(errno));
 	if (!S_ISDIR(s.st_mode) || s.st_uid != geteuid() || s.st_mode & (S_IWGRP | S_IWOTH))
-		return svr_cli_error(cli, -EPERM, "%s: must be a directory that belongs to root and that nobody else may write to; "
-				     "look at it with: ls -ld %s", path, path);
+		return svr_cli_error(
+			cli, -EPERM,
+			"%s: must be a directory that belongs to root and that nobody else may write to; "
+			"look at it with: ls -ld %s",
+			path, path);
 	return 0;
 }
 
-int svr_pins_path(const char *router, const char *kind, const char *device, char buf[static SVR_PIN_PATH_LEN])
+int svr_pins_path(const char *router, const char *kind, const char *device,
+		  char buf[static SVR_PIN_PATH_LEN])
 {
 	char dir[128], name[IF_NAMESIZE];
 	int n, err;
@@ -79,7 +84,9 @@ int svr_pins_prepare(struct svr_cli *cli, const char *router)
 	int err;
 
 	if (!svr_pins_mounted())
-		return svr_cli_error(cli, -ENOENT, "no BPF file system at " BPFFS "; run: mount -t bpf bpf " BPFFS);
+		return svr_cli_error(cli, -ENOENT,
+				     "no BPF file system at " BPFFS
+				     "; run: mount -t bpf bpf " BPFFS);
 	err = make_dir(cli, SVR_PIN_ROOT);
 	if (err)
 		return err;
@@ -183,11 +190,14 @@ int svr_pins_lock(struct svr_cli *cli, const char *router, int *fd)
 	*fd = -1;
 	err = svr_ctl_path(router, "svr.lock", 1, path, sizeof(path));
 	if (err)
-		return svr_cli_error(cli, err, "cannot make the run directory of router %s: %s; run as root, or set SVR_RUN_DIR",
-				     router, strerror(-err));
+		return svr_cli_error(
+			cli, err,
+			"cannot make the run directory of router %s: %s; run as root, or set SVR_RUN_DIR",
+			router, strerror(-err));
 	*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (*fd < 0)
-		return svr_cli_error(cli, -errno, "%s: cannot open the lock: %s", path, strerror(errno));
+		return svr_cli_error(cli, -errno, "%s: cannot open the lock: %s", path,
+				     strerror(errno));
 	for (int i = 0; i < LOCK_TRIES; i++) {
 		if (!flock(*fd, LOCK_EX | LOCK_NB))
 			return 0;
@@ -196,7 +206,10 @@ int svr_pins_lock(struct svr_cli *cli, const char *router, int *fd)
 		nanosleep(&wait, NULL);
 	}
 	err = errno == EWOULDBLOCK ?
-		      svr_cli_error(cli, -EBUSY, "another svr is changing router %s; try again (who it is: fuser %s)", router, path) :
+		      svr_cli_error(
+			      cli, -EBUSY,
+			      "another svr is changing router %s; try again (who it is: fuser %s)",
+			      router, path) :
 		      svr_cli_error(cli, -errno, "%s: cannot lock: %s", path, strerror(errno));
 	close(*fd);
 	*fd = -1;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The print layer of `svr`: tables and blocks for people, JSON for programs, from the same calls. */
+/*
+ * The print layer of `svr`: tables and blocks for people, JSON for programs, from the same calls.
+ */
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -14,12 +16,12 @@
 #include "print.h"
 
 enum {
-	OUT_DEPTH = 16,		/* nested containers */
-	OUT_COLUMNS = 32,	/* of a table */
-	OUT_CHUNK_ROWS = 4096,	/* rows that are measured and printed together */
+	OUT_DEPTH = 16, /* nested containers */
+	OUT_COLUMNS = 32, /* of a table */
+	OUT_CHUNK_ROWS = 4096, /* rows that are measured and printed together */
 	OUT_INDENT = 4,
-	OUT_FORMATTED = 1024,	/* longest formatted value; longer ones are cut */
-	OUT_ESCAPED = 6,	/* most bytes that one byte becomes: \u00xx or U+FFFD as an escape */
+	OUT_FORMATTED = 1024, /* longest formatted value; longer ones are cut */
+	OUT_ESCAPED = 6, /* most bytes that one byte becomes: \u00xx or U+FFFD as an escape */
 };
 
 struct buf {
@@ -39,7 +41,7 @@ enum frame_kind {
 
 struct frame {
 	enum frame_kind kind;
-	unsigned int members;	/* printed in it so far */
+	unsigned int members; /* printed in it so far */
 	const char *empty;
 };
 
@@ -50,19 +52,19 @@ struct svr_out {
 	struct frame stack[OUT_DEPTH];
 	unsigned int depth;
 	/* the table, or the block of a record, that is being collected */
-	struct buf cells;			/* NUL-terminated texts, one after the other */
-	size_t *cell;				/* per row OUT_COLUMNS offsets into cells + 1; 0: no cell */
+	struct buf cells; /* NUL-terminated texts, one after the other */
+	size_t *cell; /* per row OUT_COLUMNS offsets into cells + 1; 0: no cell */
 	unsigned int rows, rows_cap;
 	const char *title[OUT_COLUMNS];
 	unsigned int width[OUT_COLUMNS];
 	bool number[OUT_COLUMNS];
-	unsigned int columns, columns_shown;	/* shown: with a header */
+	unsigned int columns, columns_shown; /* shown: with a header */
 	/* the cell that an inline list fills */
 	struct buf line;
 	const char *line_title;
 };
 
-/* ---- buffers ------------------------------------------------------------------------------------------- */
+/* ---- buffers -------------------------------------------------------------------------------- */
 
 static void buf_add(struct buf *b, const char *p, size_t len)
 {
@@ -104,7 +106,9 @@ static void buf_reset(struct buf *b)
 	b->failed = false;
 }
 
-/* Bytes of the UTF-8 sequence at @p, 0 if it is none (RFC 3629: no surrogates, no overlong forms). */
+/*
+ * Bytes of the UTF-8 sequence at @p, 0 if it is none (RFC 3629: no surrogates, no overlong forms).
+ */
 static size_t utf8_len(const unsigned char *p)
 {
 	uint32_t c, least;
@@ -178,7 +182,9 @@ void svr_out_sanitize(char *text, bool lines)
 
 	while (*p) {
 		size_t n = utf8_len(p);
-		/* C0 and C1 controls, also as UTF-8 (c2 80 .. c2 9f), can move a terminal's cursor */
+		/*
+		 * C0 and C1 controls, also as UTF-8 (c2 80 .. c2 9f), can move a terminal's cursor
+		 */
 		bool control = *p < 0x20 || *p == 0x7f || (n == 2 && p[0] == 0xc2 && p[1] < 0xa0);
 
 		if (lines && (*p == '\n' || *p == '\t'))
@@ -202,7 +208,7 @@ static unsigned int text_width(const char *s)
 	return n;
 }
 
-/* ---- frames -------------------------------------------------------------------------------------------- */
+/* ---- frames --------------------------------------------------------------------------------- */
 
 static struct frame *top(struct svr_out *o)
 {
@@ -235,7 +241,7 @@ static unsigned int record_level(const struct svr_out *o)
 	return n ? n - 1 : 0;
 }
 
-/* ---- JSON ---------------------------------------------------------------------------------------------- */
+/* ---- JSON ----------------------------------------------------------------------------------- */
 
 static void json_newline(struct svr_out *o)
 {
@@ -274,7 +280,7 @@ static bool json_wanted(struct svr_out *o, const char *key)
 	return o->json && (key || top(o)->kind == FRAME_INLINE);
 }
 
-/* ---- text: tables and blocks --------------------------------------------------------------------------- */
+/* ---- text: tables and blocks ---------------------------------------------------------------- */
 
 static unsigned int row_new(struct svr_out *o)
 {
@@ -312,7 +318,8 @@ static void cell_set(struct svr_out *o, unsigned int column, const char *text, b
 		o->number[column] = false;
 }
 
-static void row_print(struct svr_out *o, unsigned int indent, const char *const *text, const char *gap)
+static void row_print(struct svr_out *o, unsigned int indent, const char *const *text,
+		      const char *gap)
 {
 	unsigned int last = 0;
 
@@ -359,10 +366,14 @@ out:
 
 static void table_print(struct svr_out *o)
 {
-	static const char rule[] = "================================================================";
+	static const char rule[] =
+		"================================================================";
 	const char *text[OUT_COLUMNS];
 
-	/* Widths only grow, so a later chunk of a long table may be wider; a new column gets a new header */
+	/*
+	 * Widths only grow, so a later chunk of a long table may be wider; a new column gets a new
+	 * header
+	 */
 	if (o->rows && o->columns_shown != o->columns) {
 		for (unsigned int c = 0; c < o->columns; c++) {
 			unsigned int width = text_width(o->title[c]);
@@ -372,7 +383,8 @@ static void table_print(struct svr_out *o)
 		}
 		row_print(o, 0, o->title, "  ");
 		for (unsigned int c = 0; c < o->columns; c++) {
-			unsigned int n = o->width[c] < sizeof(rule) - 1 ? o->width[c] : sizeof(rule) - 1;
+			unsigned int n = o->width[c] < sizeof(rule) - 1 ? o->width[c] :
+									  sizeof(rule) - 1;
 
 			text[c] = rule + sizeof(rule) - 1 - n;
 		}
@@ -451,7 +463,7 @@ static void text_member(struct svr_out *o, const char *title, const char *text, 
 	}
 }
 
-/* ---- life ---------------------------------------------------------------------------------------------- */
+/* ---- life ----------------------------------------------------------------------------------- */
 
 struct svr_out *svr_out_new(bool json, bool pretty)
 {
@@ -510,7 +522,7 @@ out:
 	return err;
 }
 
-/* ---- containers ---------------------------------------------------------------------------------------- */
+/* ---- containers ----------------------------------------------------------------------------- */
 
 static void list_begin(struct svr_out *o, const char *key, enum frame_kind kind, const char *empty)
 {
@@ -527,7 +539,8 @@ static void list_begin(struct svr_out *o, const char *key, enum frame_kind kind,
 	push(o, kind, empty);
 }
 
-void svr_out_list_begin(struct svr_out *o, const char *key, enum svr_out_style style, const char *empty)
+void svr_out_list_begin(struct svr_out *o, const char *key, enum svr_out_style style,
+			const char *empty)
 {
 	list_begin(o, key, style == SVR_OUT_TABLE ? FRAME_TABLE : FRAME_BLOCKS, empty);
 }
@@ -619,7 +632,7 @@ void svr_out_record_end(struct svr_out *o)
 	svr_out_item_end(o);
 }
 
-/* ---- members ------------------------------------------------------------------------------------------- */
+/* ---- members -------------------------------------------------------------------------------- */
 
 void svr_out_str(struct svr_out *o, const char *key, const char *title, const char *value)
 {
@@ -644,7 +657,8 @@ void svr_out_fmt(struct svr_out *o, const char *key, const char *title, const ch
 	svr_out_str(o, key, title, text);
 }
 
-static void out_number(struct svr_out *o, const char *key, const char *title, const char *number, const char *text)
+static void out_number(struct svr_out *o, const char *key, const char *title, const char *number,
+		       const char *text)
 {
 	if (json_wanted(o, key)) {
 		json_lead(o, key);
@@ -661,7 +675,8 @@ void svr_out_u64(struct svr_out *o, const char *key, const char *title, uint64_t
 	out_number(o, key, title, number, number);
 }
 
-void svr_out_u64_as(struct svr_out *o, const char *key, const char *title, uint64_t value, const char *fmt, ...)
+void svr_out_u64_as(struct svr_out *o, const char *key, const char *title, uint64_t value,
+		    const char *fmt, ...)
 {
 	char number[24], text[OUT_FORMATTED];
 	va_list ap;
@@ -682,10 +697,12 @@ void svr_out_bool(struct svr_out *o, const char *key, const char *title, bool va
 	text_member(o, title, value ? "True" : "False", false);
 }
 
-static void json_value_list(struct svr_out *o, const char *key, const char *title, struct json_object *value)
+static void json_value_list(struct svr_out *o, const char *key, const char *title,
+			    struct json_object *value)
 {
 	size_t n = json_object_array_length(value);
-	bool objects = n && json_object_is_type(json_object_array_get_idx(value, 0), json_type_object);
+	bool objects = n &&
+		       json_object_is_type(json_object_array_get_idx(value, 0), json_type_object);
 
 	if (objects)
 		svr_out_list_begin(o, key, SVR_OUT_BLOCKS, NULL);
@@ -696,9 +713,11 @@ static void json_value_list(struct svr_out *o, const char *key, const char *titl
 	svr_out_list_end(o);
 }
 
-static void json_value_object(struct svr_out *o, const char *key, const char *title, struct json_object *value)
+static void json_value_object(struct svr_out *o, const char *key, const char *title,
+			      struct json_object *value)
 {
-	struct json_object_iterator it = json_object_iter_begin(value), end = json_object_iter_end(value);
+	struct json_object_iterator it = json_object_iter_begin(value),
+				    end = json_object_iter_end(value);
 	bool item = top(o)->kind == FRAME_BLOCKS || top(o)->kind == FRAME_TABLE;
 
 	if (item)
@@ -718,7 +737,8 @@ static void json_value_object(struct svr_out *o, const char *key, const char *ti
 
 void svr_out_json(struct svr_out *o, const char *key, const char *title, struct json_object *value)
 {
-	if (!o->json && !title && top(o)->kind != FRAME_INLINE && !json_object_is_type(value, json_type_object))
+	if (!o->json && !title && top(o)->kind != FRAME_INLINE &&
+	    !json_object_is_type(value, json_type_object))
 		return;
 	if (!o->json && !title && top(o)->kind == FRAME_ROW)
 		return;

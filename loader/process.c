@@ -41,8 +41,8 @@ bool svr_process_runs(const char *router, const char *process)
 	return err != -ECONNREFUSED;
 }
 
-int svr_process_ask(struct svr_cli *cli, const char *router, const char *process, struct json_object *request,
-		    struct json_object **result)
+int svr_process_ask(struct svr_cli *cli, const char *router, const char *process,
+		    struct json_object *request, struct json_object **result)
 {
 	char reason[SVR_CLI_ERROR_LEN] = "";
 	int err;
@@ -53,8 +53,9 @@ int svr_process_ask(struct svr_cli *cli, const char *router, const char *process
 	err = svr_ctl_call(router, process, request, result, reason, sizeof(reason));
 	/* What the process itself says does not name it */
 	if (err)
-		svr_cli_error(cli, err, "%s%s%s%.800s%s", err == -EREMOTEIO ? "svr-" : "", err == -EREMOTEIO ? process : "",
-			      err == -EREMOTEIO ? ": " : "", reason, err == -EACCES || err == -EPERM ? "; run as root" : "");
+		svr_cli_error(cli, err, "%s%s%s%.800s%s", err == -EREMOTEIO ? "svr-" : "",
+			      err == -EREMOTEIO ? process : "", err == -EREMOTEIO ? ": " : "",
+			      reason, err == -EACCES || err == -EPERM ? "; run as root" : "");
 	return err;
 }
 
@@ -62,11 +63,13 @@ int svr_process_sockets(struct json_object *answer, const char *interface)
 {
 	struct json_object *list, *entry, *name, *sockets;
 
-	if (!answer || !json_object_object_get_ex(answer, "interfaces", &list) || !json_object_is_type(list, json_type_array))
+	if (!answer || !json_object_object_get_ex(answer, "interfaces", &list) ||
+	    !json_object_is_type(list, json_type_array))
 		return -1;
 	for (size_t i = 0; i < json_object_array_length(list); i++) {
 		entry = json_object_array_get_idx(list, i);
-		if (json_object_object_get_ex(entry, "interface", &name) && json_object_object_get_ex(entry, "sockets", &sockets) &&
+		if (json_object_object_get_ex(entry, "interface", &name) &&
+		    json_object_object_get_ex(entry, "sockets", &sockets) &&
 		    !strcmp(json_object_get_string(name), interface))
 			return json_object_get_int(sockets);
 	}

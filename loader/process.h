@@ -11,11 +11,17 @@ struct svr_cli;
 /* True if "worker" or "keymgr" of @router answers on its control socket, with whatever. */
 bool svr_process_runs(const char *router, const char *process);
 
-/* Asks @process. 0 and the result, or negative errno with the error reported; -ECONNREFUSED if it does not run. */
-int svr_process_ask(struct svr_cli *cli, const char *router, const char *process, struct json_object *request,
-		    struct json_object **result);
+/*
+ * Asks @process. 0 and the result, or negative errno with the error reported; -ECONNREFUSED if it
+ * does not run.
+ */
+int svr_process_ask(struct svr_cli *cli, const char *router, const char *process,
+		    struct json_object *request, struct json_object **result);
 
-/* AF_XDP sockets that the worker has for network-interface @interface, from its answer to "status"; -1: @answer says nothing. */
+/*
+ * AF_XDP sockets that the worker has for network-interface @interface, from its answer to "status";
+ * -1: @answer says nothing.
+ */
 int svr_process_sockets(struct json_object *answer, const char *interface);
 
 /* A request {"command": @command}; NULL: no memory. */

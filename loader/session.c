@@ -11,8 +11,10 @@
 
 enum { DELETE_SERVICE, DELETE_ID };
 const struct svr_arg svr_session_delete_args[] = {
-	[DELETE_SERVICE] = { "service-name", "NAME", NULL, false, false, "all sessions of a service" },
-	[DELETE_ID] = { "by-id", "UUID", NULL, false, false, "one session; neither: all sessions of the router" },
+	[DELETE_SERVICE] = { "service-name", "NAME", NULL, false, false,
+			     "all sessions of a service" },
+	[DELETE_ID] = { "by-id", "UUID", NULL, false, false,
+			"one session; neither: all sessions of the router" },
 	{},
 };
 
@@ -38,11 +40,15 @@ int svr_session_delete_run(struct svr_cli *cli, const char *const *val)
 	if (err)
 		return err;
 	if (val[DELETE_ID] && svr_uuid_parse(val[DELETE_ID], id))
-		return svr_cli_usage(cli, "\"%s\" is no session id; see: svr show sessions", val[DELETE_ID]);
+		return svr_cli_usage(cli, "\"%s\" is no session id; see: svr show sessions",
+				     val[DELETE_ID]);
 	if (val[DELETE_ID] && val[DELETE_SERVICE])
-		return svr_cli_usage(cli, "svr session delete: by-id names one session already, service-name is too much");
+		return svr_cli_usage(
+			cli,
+			"svr session delete: by-id names one session already, service-name is too much");
 	request = svr_process_request("delete sessions");
-	if (!request || (val[DELETE_SERVICE] && add(request, "service_name", val[DELETE_SERVICE])) ||
+	if (!request ||
+	    (val[DELETE_SERVICE] && add(request, "service_name", val[DELETE_SERVICE])) ||
 	    (val[DELETE_ID] && add(request, "by_id", val[DELETE_ID]))) {
 		err = svr_cli_error(cli, -ENOMEM, "out of memory");
 		goto out;
@@ -57,7 +63,8 @@ int svr_session_delete_run(struct svr_cli *cli, const char *const *val)
 	svr_out_note(cli->out, "%lld %s deleted", (long long)n, n == 1 ? "session" : "sessions");
 	svr_out_record_end(cli->out);
 	if (val[DELETE_ID] && !n)
-		err = svr_cli_error(cli, -ENOENT, "router %s has no session %s", router, val[DELETE_ID]);
+		err = svr_cli_error(cli, -ENOENT, "router %s has no session %s", router,
+				    val[DELETE_ID]);
 out:
 	json_object_put(request);
 	json_object_put(answer);

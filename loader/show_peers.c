@@ -16,7 +16,8 @@ static const char *const what_words[] = { "security", NULL };
 
 enum { PEERS_WHAT };
 const struct svr_arg svr_show_peers_args[] = {
-	[PEERS_WHAT] = { NULL, "WHAT", what_words, false, false, "security: certificates, salts and keys of each path" },
+	[PEERS_WHAT] = { NULL, "WHAT", what_words, false, false,
+			 "security: certificates, salts and keys of each path" },
 	{},
 };
 
@@ -33,12 +34,16 @@ static const struct {
 	{ "path_mtu", "Path MTU" },
 };
 
-/* "peer_ki" -> "Peer Ki", as SSR writes it. */
+/* "peer_ki" -> "Peer Ki", as SSR writes it, and "uptime_s" -> "Uptime (s)". */
 static const char *title_of(const char *key, char *buf, size_t len)
 {
+	const char *unit = strrchr(key, '_');
 	bool start = true;
 
-	snprintf(buf, len, "%s", key);
+	if (unit && (!strcmp(unit, "_s") || !strcmp(unit, "_ms") || !strcmp(unit, "_us")))
+		snprintf(buf, len, "%.*s (%s)", (int)(unit - key), key, unit + 1);
+	else
+		snprintf(buf, len, "%s", key);
 	for (char *p = buf; *p; p++) {
 		if (*p == '_')
 			*p = ' ';
@@ -60,7 +65,8 @@ static bool is_column(const char *key)
 
 static void print_answer(struct svr_out *o, struct json_object *peer, bool blocks)
 {
-	struct json_object_iterator it = json_object_iter_begin(peer), end = json_object_iter_end(peer);
+	struct json_object_iterator it = json_object_iter_begin(peer),
+				    end = json_object_iter_end(peer);
 	struct json_object *value;
 	char title[64];
 
@@ -73,7 +79,8 @@ static void print_answer(struct svr_out *o, struct json_object *peer, bool block
 		const char *key = json_object_iter_peek_name(&it);
 
 		if (!is_column(key))
-			svr_out_json(o, key, blocks ? title_of(key, title, sizeof(title)) : NULL, json_object_iter_peek_value(&it));
+			svr_out_json(o, key, blocks ? title_of(key, title, sizeof(title)) : NULL,
+				     json_object_iter_peek_value(&it));
 	}
 	svr_out_item_end(o);
 }
@@ -83,7 +90,9 @@ static int print_answers(struct svr_cli *cli, struct json_object *answer, bool s
 	size_t n;
 
 	if (!json_object_is_type(answer, json_type_array))
-		return svr_cli_error(cli, -EPROTO, "svr-keymgr answered with something else than a list of peers; are both of the same version?");
+		return svr_cli_error(
+			cli, -EPROTO,
+			"svr-keymgr answered with something else than a list of peers; are both of the same version?");
 	n = json_object_array_length(answer);
 	svr_out_list_begin(cli->out, NULL, security ? SVR_OUT_BLOCKS : SVR_OUT_TABLE, "no peers");
 	for (size_t i = 0; i < n; i++) {
@@ -100,7 +109,8 @@ static void print_keys(struct svr_out *o, const struct svr_peer_keys *k)
 {
 	const uint32_t tx = k->tx, meta = k->meta_tx;
 
-	svr_out_u64(o, "peer_key_index", "Peer Key Index", tx < SVR_KEY_SLOTS ? k->peer[tx].index : 0);
+	svr_out_u64(o, "peer_key_index", "Peer Key Index",
+		    tx < SVR_KEY_SLOTS ? k->peer[tx].index : 0);
 	svr_out_u64(o, "peer_ki", "Peer Ki", meta < SVR_KEY_SLOTS ? k->meta[meta].index : 0);
 }
 
@@ -125,7 +135,8 @@ static void print_map_path(struct svr_out *o, const struct svr_state *s, uint32_
 	svr_out_str(o, "network_interface", "Network Interface", svr_state_zone(s, p->zone));
 	svr_out_str(o, "destination", "Destination", svr_state_addr(p->remote, addr));
 	svr_out_str(o, "status", "Status", svr_path_status_name(state->status));
-	svr_out_str(o, "hostname", "Hostname", p->peer && p->peer < s->m.count.peers ? s->m.peers[p->peer].common_name : NULL);
+	svr_out_str(o, "hostname", "Hostname",
+		    p->peer && p->peer < s->m.count.peers ? s->m.peers[p->peer].common_name : NULL);
 	svr_out_u64(o, "path_mtu", "Path MTU", state->mtu);
 	if (security && p->peer && p->peer < s->m.count.peer_keys)
 		print_keys(o, &s->m.peer_keys[p->peer]);
@@ -141,7 +152,9 @@ static int print_maps(struct svr_cli *cli, bool security)
 	err = svr_state_open(cli, &s);
 	if (err)
 		return err;
-	svr_cli_warn("svr-keymgr of router %s does not run; this is what it left in the maps, and peers that come or go are not noticed", s.router);
+	svr_cli_warn(
+		"svr-keymgr of router %s does not run; this is what it left in the maps, and peers that come or go are not noticed",
+		s.router);
 	svr_out_list_begin(cli->out, NULL, security ? SVR_OUT_BLOCKS : SVR_OUT_TABLE, "no peers");
 	for (uint32_t i = 1; i < s.m.count.paths && i < s.m.count.path_state; i++) {
 		if (svr_state_path(&s, i))

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* `svr show services` and `svr show tenants`: what the data plane classifies by, with the sessions of each. */
+/*
+ * `svr show services` and `svr show tenants`: what the data plane classifies by, with the sessions
+ * of each.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,10 +83,11 @@ static void print_prefix(struct svr_out *o, const void *addr, uint32_t bits)
 	char text[SVR_STATE_ADDR_LEN];
 	bool ipv4 = bits >= MAPPED_BITS && IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)addr);
 
-	svr_out_fmt(o, NULL, NULL, "%s/%u", svr_state_addr(addr, text), ipv4 ? bits - MAPPED_BITS : bits);
+	svr_out_fmt(o, NULL, NULL, "%s/%u", svr_state_addr(addr, text),
+		    ipv4 ? bits - MAPPED_BITS : bits);
 }
 
-/* ---- services ------------------------------------------------------------------------------------------ */
+/* ---- services ------------------------------------------------------------------------------- */
 
 static bool set_has(const struct svr_service_set *set, uint32_t service)
 {
@@ -106,10 +110,11 @@ static bool inside(const struct svr_service_key *wide, const struct svr_service_
 }
 
 /*
- * The set of a prefix also holds the services of the wider ones. What belongs to a service itself is what lies in no other prefix
- * of it.
+ * The set of a prefix also holds the services of the wider ones. What belongs to a service itself
+ * is what lies in no other prefix of it.
  */
-static void print_prefixes(struct svr_out *o, const struct rows *r, const struct svr_service_set *sets, uint32_t service)
+static void print_prefixes(struct svr_out *o, const struct rows *r,
+			   const struct svr_service_set *sets, uint32_t service)
 {
 	const struct svr_service_key *keys = (const struct svr_service_key *)r->keys;
 
@@ -136,21 +141,25 @@ static void print_transports(struct svr_out *o, const struct svr_service *v)
 		const struct svr_transport *t = &v->transport[i];
 
 		if (t->port_lo == t->port_hi)
-			svr_out_fmt(o, NULL, NULL, "%s/%u", svr_state_proto(t->proto, proto), t->port_lo);
+			svr_out_fmt(o, NULL, NULL, "%s/%u", svr_state_proto(t->proto, proto),
+				    t->port_lo);
 		else
-			svr_out_fmt(o, NULL, NULL, "%s/%u-%u", svr_state_proto(t->proto, proto), t->port_lo, t->port_hi);
+			svr_out_fmt(o, NULL, NULL, "%s/%u-%u", svr_state_proto(t->proto, proto),
+				    t->port_lo, t->port_hi);
 	}
 	svr_out_list_end(o);
 }
 
-static void print_access(struct svr_out *o, const struct svr_state *s, const struct rows *access, uint32_t service)
+static void print_access(struct svr_out *o, const struct svr_state *s, const struct rows *access,
+			 uint32_t service)
 {
 	const struct svr_access_key *keys = (const struct svr_access_key *)access->keys;
 	uint32_t allowed;
 
 	svr_out_inline_begin(o, "tenants_allowed", "Tenants Allowed");
 	for (int i = 0; i < access->n; i++) {
-		if (keys[i].service == service && !bpf_map_lookup_elem(s->m.fd.access, &keys[i], &allowed) && allowed &&
+		if (keys[i].service == service &&
+		    !bpf_map_lookup_elem(s->m.fd.access, &keys[i], &allowed) && allowed &&
 		    svr_state_tenant(s, keys[i].tenant))
 			svr_out_str(o, NULL, NULL, svr_state_tenant(s, keys[i].tenant));
 	}
@@ -167,7 +176,8 @@ static bool print_route(struct svr_out *o, const struct svr_state *s, const stru
 	switch (v->route_kind) {
 	case SVR_ROUTE_LOCAL:
 		up = svr_state_zone(s, v->zone) && s->m.zones[v->zone].ifindex;
-		svr_out_fmt(o, NULL, NULL, "%s", svr_state_zone(s, v->zone) ? svr_state_zone(s, v->zone) : "?");
+		svr_out_fmt(o, NULL, NULL, "%s",
+			    svr_state_zone(s, v->zone) ? svr_state_zone(s, v->zone) : "?");
 		if (v->gateway[0] || v->gateway[1] || v->gateway[2] || v->gateway[3])
 			svr_out_fmt(o, NULL, NULL, "via %s", svr_state_addr(v->gateway, addr));
 		break;
@@ -188,8 +198,9 @@ static bool print_route(struct svr_out *o, const struct svr_state *s, const stru
 	return up;
 }
 
-static void print_service(struct svr_out *o, const struct svr_state *s, uint32_t i, const struct rows *lpm,
-			  const struct svr_service_set *sets, const struct rows *access, const struct counts *c)
+static void print_service(struct svr_out *o, const struct svr_state *s, uint32_t i,
+			  const struct rows *lpm, const struct svr_service_set *sets,
+			  const struct rows *access, const struct counts *c)
 {
 	const struct svr_service *v = &s->m.services[i];
 	bool up;
@@ -220,9 +231,11 @@ int svr_show_services_run(struct svr_cli *cli, const char *const *val)
 		return err;
 	err = counts_read(cli, &s, &c);
 	if (!err)
-		err = rows_read(cli, s.m.fd.service_lpm, sizeof(struct svr_service_key), "svr_service_lpm", &lpm);
+		err = rows_read(cli, s.m.fd.service_lpm, sizeof(struct svr_service_key),
+				"svr_service_lpm", &lpm);
 	if (!err)
-		err = rows_read(cli, s.m.fd.access, sizeof(struct svr_access_key), "svr_access", &access);
+		err = rows_read(cli, s.m.fd.access, sizeof(struct svr_access_key), "svr_access",
+				&access);
 	if (err)
 		goto out;
 	sets = calloc((size_t)lpm.n + 1, sizeof(*sets));
@@ -231,7 +244,8 @@ int svr_show_services_run(struct svr_cli *cli, const char *const *val)
 		goto out;
 	}
 	for (int i = 0; i < lpm.n; i++) {
-		if (bpf_map_lookup_elem(s.m.fd.service_lpm, lpm.keys + (size_t)i * lpm.key_size, &sets[i]))
+		if (bpf_map_lookup_elem(s.m.fd.service_lpm, lpm.keys + (size_t)i * lpm.key_size,
+					&sets[i]))
 			sets[i].count = 0;
 	}
 	svr_out_list_begin(cli->out, NULL, SVR_OUT_TABLE, "no services");
@@ -249,9 +263,10 @@ out:
 	return err;
 }
 
-/* ---- tenants ------------------------------------------------------------------------------------------- */
+/* ---- tenants -------------------------------------------------------------------------------- */
 
-static void print_sources(struct svr_out *o, const struct svr_state *s, const struct rows *lpm, uint32_t tenant)
+static void print_sources(struct svr_out *o, const struct svr_state *s, const struct rows *lpm,
+			  uint32_t tenant)
 {
 	const struct svr_tenant_key *keys = (const struct svr_tenant_key *)lpm->keys;
 	uint32_t value;
@@ -261,14 +276,18 @@ static void print_sources(struct svr_out *o, const struct svr_state *s, const st
 		uint32_t zone = ntohl(keys[i].zone), bits = keys[i].prefixlen - ZONE_BITS;
 		char text[SVR_STATE_ADDR_LEN];
 
-		if (bpf_map_lookup_elem(s->m.fd.tenant_lpm, &keys[i], &value) || value != tenant || !svr_state_zone(s, zone))
+		if (bpf_map_lookup_elem(s->m.fd.tenant_lpm, &keys[i], &value) || value != tenant ||
+		    !svr_state_zone(s, zone))
 			continue;
 		if (!bits)
 			svr_out_fmt(o, NULL, NULL, "%s", svr_state_zone(s, zone));
-		else if (bits >= MAPPED_BITS && IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)keys[i].addr))
-			svr_out_fmt(o, NULL, NULL, "%s@%s/%u", svr_state_zone(s, zone), svr_state_addr(keys[i].addr, text), bits - MAPPED_BITS);
+		else if (bits >= MAPPED_BITS &&
+			 IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)keys[i].addr))
+			svr_out_fmt(o, NULL, NULL, "%s@%s/%u", svr_state_zone(s, zone),
+				    svr_state_addr(keys[i].addr, text), bits - MAPPED_BITS);
 		else
-			svr_out_fmt(o, NULL, NULL, "%s@%s/%u", svr_state_zone(s, zone), svr_state_addr(keys[i].addr, text), bits);
+			svr_out_fmt(o, NULL, NULL, "%s@%s/%u", svr_state_zone(s, zone),
+				    svr_state_addr(keys[i].addr, text), bits);
 	}
 	svr_out_list_end(o);
 }
@@ -286,7 +305,8 @@ int svr_show_tenants_run(struct svr_cli *cli, const char *const *val)
 		return err;
 	err = counts_read(cli, &s, &c);
 	if (!err)
-		err = rows_read(cli, s.m.fd.tenant_lpm, sizeof(struct svr_tenant_key), "svr_tenant_lpm", &lpm);
+		err = rows_read(cli, s.m.fd.tenant_lpm, sizeof(struct svr_tenant_key),
+				"svr_tenant_lpm", &lpm);
 	if (err)
 		goto out;
 	svr_out_list_begin(cli->out, NULL, SVR_OUT_TABLE, "no tenants");

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* `svr show sessions`: two rows per session in SSR's columns, or one session in all detail. Never a byte of a key. */
+/*
+ * `svr show sessions`: two rows per session in SSR's columns, or one session in all detail. Never a
+ * byte of a key.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,17 +37,17 @@ struct sessions {
 	const struct svr_state *s;
 	struct entry *list;
 	size_t n, cap;
-	const char *service;	/* NULL: all */
-	const uint8_t *id;	/* NULL: all */
+	const char *service; /* NULL: all */
+	const uint8_t *id; /* NULL: all */
 };
 
 /* The two flows of a session; one of them may be missing. */
 struct session {
 	const struct entry *fwd, *rev;
-	const struct svr_session *w;	/* the worker's record, NULL: clear session */
+	const struct svr_session *w; /* the worker's record, NULL: clear session */
 };
 
-/* ---- collecting ---------------------------------------------------------------------------------------- */
+/* ---- collecting ----------------------------------------------------------------------------- */
 
 static bool wanted(const struct sessions *c, const struct svr_flow *f)
 {
@@ -97,12 +100,14 @@ static const struct svr_session *record_of(const struct sessions *c, const struc
 {
 	const struct svr_session *w;
 
-	if (!e || !(e->flow.flags & SVR_FLOW_WORKER) || !e->flow.slot || e->flow.slot >= c->s->m.count.sessions)
+	if (!e || !(e->flow.flags & SVR_FLOW_WORKER) || !e->flow.slot ||
+	    e->flow.slot >= c->s->m.count.sessions)
 		return NULL;
 	w = &c->s->m.sessions[e->flow.slot];
 	return w->state != SVR_SESSION_FREE && w->generation == e->flow.slot_generation &&
 			       !memcmp(w->uuid, e->flow.uuid, SVR_UUID_LEN) ?
-		       w : NULL;
+		       w :
+		       NULL;
 }
 
 /* The session that begins at entry *@i; moves *@i behind it. */
@@ -111,7 +116,8 @@ static struct session session_at(const struct sessions *c, size_t *i)
 	const struct entry *first = &c->list[*i];
 	struct session x = {};
 
-	for (; *i < c->n && !memcmp(c->list[*i].flow.uuid, first->flow.uuid, SVR_UUID_LEN); (*i)++) {
+	for (; *i < c->n && !memcmp(c->list[*i].flow.uuid, first->flow.uuid, SVR_UUID_LEN);
+	     (*i)++) {
 		if (is_rev(&c->list[*i]))
 			x.rev = &c->list[*i];
 		else
@@ -121,7 +127,7 @@ static struct session session_at(const struct sessions *c, size_t *i)
 	return x;
 }
 
-/* ---- what both views need ------------------------------------------------------------------------------ */
+/* ---- what both views need ------------------------------------------------------------------- */
 
 static const struct entry *any(const struct session *x)
 {
@@ -147,12 +153,15 @@ static uint64_t created(const struct session *x)
 	return x->w ? x->w->created_ns : any(x)->flow.created_ns;
 }
 
-/* As the worker sees it: a TCP session is established when both sides have acknowledged something. */
+/*
+ * As the worker sees it: a TCP session is established when both sides have acknowledged something.
+ */
 static bool established(const struct session *x)
 {
 	if (any(x)->key.proto == IPPROTO_TCP)
 		return x->w ? x->w->tcp_lan & x->w->tcp_wan & SVR_TCP_DATA :
-			      x->fwd && x->rev && x->fwd->flow.tcp_seen & x->rev->flow.tcp_seen & SVR_TCP_DATA;
+			      x->fwd && x->rev &&
+				       x->fwd->flow.tcp_seen & x->rev->flow.tcp_seen & SVR_TCP_DATA;
 	if (x->w)
 		return x->w->last_lan_ns && x->w->last_wan_ns;
 	return x->fwd && x->rev && x->fwd->flow.packets && x->rev->flow.packets;
@@ -162,7 +171,8 @@ static bool closing(const struct session *x)
 {
 	if (x->w)
 		return x->w->closing;
-	return (x->fwd && x->fwd->flow.flags & SVR_FLOW_CLOSING) || (x->rev && x->rev->flow.flags & SVR_FLOW_CLOSING);
+	return (x->fwd && x->fwd->flow.flags & SVR_FLOW_CLOSING) ||
+	       (x->rev && x->rev->flow.flags & SVR_FLOW_CLOSING);
 }
 
 static const char *state_of(const struct session *x)
@@ -172,10 +182,14 @@ static const char *state_of(const struct session *x)
 	return closing(x) ? "CLOSING" : established(x) ? "ESTABLISHED" : "INITIAL";
 }
 
-/* Time until the worker ends the session if nothing passes, in seconds; a session that closes has none left to speak of. */
+/*
+ * Time until the worker ends the session if nothing passes, in seconds; a session that closes has
+ * none left to speak of.
+ */
 static uint64_t timeout_sec(const struct sessions *c, const struct session *x)
 {
-	const uint32_t none[3] = { SVR_CFG_TIMEOUT_TCP_MS, SVR_CFG_TIMEOUT_UDP_MS, SVR_CFG_TIMEOUT_ICMP_MS };
+	const uint32_t none[3] = { SVR_CFG_TIMEOUT_TCP_MS, SVR_CFG_TIMEOUT_UDP_MS,
+				   SVR_CFG_TIMEOUT_ICMP_MS };
 	const struct svr_flow *f = &any(x)->flow;
 	unsigned int row = f->proto == IPPROTO_TCP ? 0 : f->proto == IPPROTO_UDP ? 1 : 2;
 	uint64_t total_ms = SVR_CFG_TIMEOUT_INITIAL_MS, idle_ms, seen = last_seen(x);
@@ -198,6 +212,21 @@ static uint64_t age_ns(const struct sessions *c, uint64_t since)
 	return c->s->now_ns > since ? c->s->now_ns - since : 0;
 }
 
+/* What passed on a flow: the worker counts its sessions by side and leaves the flows alone. */
+struct traffic {
+	uint64_t packets, bytes, last_seen_ns;
+};
+
+static struct traffic traffic_of(const struct session *x, const struct entry *e)
+{
+	bool from_wan = e->flow.flags & SVR_FLOW_FROM_WAN;
+
+	if (!x->w)
+		return (struct traffic){ e->flow.packets, e->flow.bytes, e->flow.last_seen_ns };
+	return (struct traffic){ x->w->packets[from_wan], x->w->bytes[from_wan],
+				 from_wan ? x->w->last_wan_ns : x->w->last_lan_ns };
+}
+
 static void print_age(struct svr_out *o, const char *key, const char *title, uint64_t ns)
 {
 	char text[SVR_STATE_AGE_LEN];
@@ -214,19 +243,23 @@ static void print_security(struct svr_out *o, const struct session *x)
 {
 	svr_out_bool(o, "payload_encrypted", "Payload Encrypted", cipher_of(x) != SVR_CIPHER_NONE);
 	svr_out_str(o, "cipher", "Cipher", svr_cipher_name(cipher_of(x)));
-	svr_out_str(o, "hmac_mode", "HMAC Mode", svr_hmac_mode_name(x->w ? x->w->hmac_mode : SVR_HMAC_MODE_DISABLED));
+	svr_out_str(o, "hmac_mode", "HMAC Mode",
+		    svr_hmac_mode_name(x->w ? x->w->hmac_mode : SVR_HMAC_MODE_DISABLED));
 	svr_out_str(o, "hmac", "HMAC", svr_hmac_name(x->w ? x->w->hmac : SVR_HMAC_NONE));
 }
 
-/* ---- table --------------------------------------------------------------------------------------------- */
+/* ---- table ---------------------------------------------------------------------------------- */
 
 static void print_row(const struct sessions *c, const struct session *x, const struct entry *e)
 {
 	char uuid[SVR_UUID_STRLEN], addr[SVR_STATE_ADDR_LEN], proto[4];
 	const struct svr_flow *f = &e->flow;
-	const struct svr_zone *z = svr_state_zone(c->s, e->key.zone) ? &c->s->m.zones[e->key.zone] : NULL;
+	const struct svr_zone *z = svr_state_zone(c->s, e->key.zone) ? &c->s->m.zones[e->key.zone] :
+								       NULL;
 	/* As SSR prints it: the address that the source gets, zero if it keeps its own */
-	bool nat = memcmp(&f->saddr[3], &e->key.saddr, sizeof(e->key.saddr)) || f->sport != e->key.sport;
+	bool nat = memcmp(&f->saddr[3], &e->key.saddr, sizeof(e->key.saddr)) ||
+		   f->sport != e->key.sport;
+	const struct traffic t = traffic_of(x, e);
 	const uint32_t none = 0;
 	struct svr_out *o = c->o;
 
@@ -244,14 +277,15 @@ static void print_row(const struct sessions *c, const struct session *x, const s
 	svr_out_u64(o, "source_port", "Src Port", ntohs(e->key.sport));
 	svr_out_str(o, "destination_address", "Dest IP", svr_state_addr4(&e->key.daddr, addr));
 	svr_out_u64(o, "destination_port", "Dest Port", ntohs(e->key.dport));
-	svr_out_str(o, "nat_address", "NAT IP", nat ? svr_state_addr(f->saddr, addr) : svr_state_addr4(&none, addr));
+	svr_out_str(o, "nat_address", "NAT IP",
+		    nat ? svr_state_addr(f->saddr, addr) : svr_state_addr4(&none, addr));
 	svr_out_u64(o, "nat_port", "NAT Port", nat ? ntohs(f->sport) : 0);
 	print_security(o, x);
 	svr_out_u64(o, "timeout", "Timeout", timeout_sec(c, x));
 	print_age(o, "uptime", "Uptime", age_ns(c, created(x)));
 	svr_out_str(o, "state", NULL, state_of(x));
-	svr_out_u64(o, "packets", NULL, f->packets);
-	svr_out_u64(o, "bytes", NULL, f->bytes);
+	svr_out_u64(o, "packets", NULL, t.packets);
+	svr_out_u64(o, "bytes", NULL, t.bytes);
 	svr_out_bool(o, "worker", NULL, f->flags & SVR_FLOW_WORKER);
 	svr_out_item_end(o);
 }
@@ -270,9 +304,10 @@ static void print_table(const struct sessions *c)
 	svr_out_list_end(c->o);
 }
 
-/* ---- one session --------------------------------------------------------------------------------------- */
+/* ---- one session ---------------------------------------------------------------------------- */
 
-static void print_bits(struct svr_out *o, const char *key, const char *title, uint32_t bits, const char *const *names, unsigned int n)
+static void print_bits(struct svr_out *o, const char *key, const char *title, uint32_t bits,
+		       const char *const *names, unsigned int n)
 {
 	svr_out_inline_begin(o, key, title);
 	for (unsigned int i = 0; i < n; i++) {
@@ -282,39 +317,55 @@ static void print_bits(struct svr_out *o, const char *key, const char *title, ui
 	svr_out_list_end(o);
 }
 
-static void print_tuple(struct svr_out *o, const char *key, const char *title, const char *saddr, uint16_t sport, const char *daddr,
-			uint16_t dport)
+static void print_tuple(struct svr_out *o, const char *key, const char *title, const char *saddr,
+			uint16_t sport, const char *daddr, uint16_t dport)
 {
 	svr_out_fmt(o, key, title, "%s:%u -> %s:%u", saddr, ntohs(sport), daddr, ntohs(dport));
 }
 
-static void print_flow(const struct sessions *c, const struct entry *e, const char *key, const char *title, uint8_t tcp_seen)
+/* The worker keeps the bits of its sessions by side, XDP those of its flows by flow. */
+static uint8_t tcp_seen(const struct session *x, const struct entry *e)
 {
-	static const char *const flags[] = { "valid", "reverse", "from-wan", "worker", "metadata-add", "metadata-watch", "closing",
-					     "originator" };
+	if (!x->w)
+		return e->flow.tcp_seen;
+	return e->flow.flags & SVR_FLOW_FROM_WAN ? x->w->tcp_wan : x->w->tcp_lan;
+}
+
+static void print_flow(const struct sessions *c, const struct session *x, const struct entry *e,
+		       const char *key, const char *title)
+{
+	static const char *const flags[] = { "valid",	"reverse",	"from-wan",
+					     "worker",	"metadata-add", "metadata-watch",
+					     "closing", "originator" };
 	static const char *const tcp[] = { "syn", "fin", "rst", "data" };
 	char from[SVR_STATE_ADDR_LEN], to[SVR_STATE_ADDR_LEN], mac[SVR_STATE_MAC_LEN];
 	const struct svr_mapset *m = &c->s->m;
+	const struct traffic t = traffic_of(x, e);
 	const struct svr_flow *f = &e->flow;
 	struct svr_out *o = c->o;
 
 	svr_out_record_begin(o, key, title);
-	print_tuple(o, "key", "Key", svr_state_addr4(&e->key.saddr, from), e->key.sport, svr_state_addr4(&e->key.daddr, to), e->key.dport);
+	print_tuple(o, "key", "Key", svr_state_addr4(&e->key.saddr, from), e->key.sport,
+		    svr_state_addr4(&e->key.daddr, to), e->key.dport);
 	svr_out_str(o, "interface", "Arrives At", svr_state_zone(c->s, e->key.zone));
-	print_tuple(o, "rewritten", "Rewritten To", svr_state_addr(f->saddr, from), f->sport, svr_state_addr(f->daddr, to), f->dport);
+	print_tuple(o, "rewritten", "Rewritten To", svr_state_addr(f->saddr, from), f->sport,
+		    svr_state_addr(f->daddr, to), f->dport);
 	svr_out_str(o, "out_interface", "Leaves By", svr_state_zone(c->s, f->out_zone));
 	svr_out_u64(o, "next_hop", "Next Hop", f->nexthop);
 	if (f->nexthop < m->count.nexthops && m->nexthops[f->nexthop].valid)
-		svr_out_str(o, "next_hop_mac", "Next Hop MAC", svr_state_mac(m->nexthops[f->nexthop].dmac, mac));
+		svr_out_str(o, "next_hop_mac", "Next Hop MAC",
+			    svr_state_mac(m->nexthops[f->nexthop].dmac, mac));
 	else
 		svr_out_str(o, "next_hop_mac", "Next Hop MAC", NULL);
 	print_bits(o, "flags", "Flags", f->flags, flags, sizeof(flags) / sizeof(flags[0]));
 	if (e->key.proto == IPPROTO_TCP)
-		print_bits(o, "tcp_seen", "TCP Seen", tcp_seen, tcp, sizeof(tcp) / sizeof(tcp[0]));
-	svr_out_u64(o, "packets", "Packets", f->packets);
-	svr_out_u64(o, "bytes", "Bytes", f->bytes);
-	svr_out_u64(o, "metadata_packets", "Packets With Metadata Added", f->meta_packets);
-	print_age(o, "idle", "Idle", age_ns(c, f->last_seen_ns));
+		print_bits(o, "tcp_seen", "TCP Seen", tcp_seen(x, e), tcp,
+			   sizeof(tcp) / sizeof(tcp[0]));
+	svr_out_u64(o, "packets", "Packets", t.packets);
+	svr_out_u64(o, "bytes", "Bytes", t.bytes);
+	if (!x->w)
+		svr_out_u64(o, "metadata_packets", "Packets With Metadata Added", f->meta_packets);
+	print_age(o, "idle", "Idle", age_ns(c, t.last_seen_ns));
 	svr_out_record_end(o);
 }
 
@@ -331,10 +382,6 @@ static void print_worker(const struct sessions *c, const struct session *x)
 	svr_out_str(o, NULL, "Keys", "(hidden)");
 	svr_out_u64(o, "encryption_counter", "Current Encryption Index", w->tx_counter);
 	svr_out_u64(o, "decryption_counter", "Current Decryption Index", w->replay.top);
-	svr_out_u64(o, "packets_from_lan", "Packets From LAN", w->packets[0]);
-	svr_out_u64(o, "bytes_from_lan", "Bytes From LAN", w->bytes[0]);
-	svr_out_u64(o, "packets_from_peer", "Packets From Peer", w->packets[1]);
-	svr_out_u64(o, "bytes_from_peer", "Bytes From Peer", w->bytes[1]);
 	svr_out_record_end(o);
 }
 
@@ -342,22 +389,16 @@ static bool metadata_added(const struct session *x)
 {
 	if (x->w)
 		return x->w->meta_add;
-	return (x->fwd && x->fwd->flow.flags & SVR_FLOW_META_ADD) || (x->rev && x->rev->flow.flags & SVR_FLOW_META_ADD);
-}
-
-/* The worker keeps the bits of its sessions by side, XDP those of its flows by flow. */
-static uint8_t tcp_seen(const struct session *x, const struct entry *e)
-{
-	if (!x->w)
-		return e->flow.tcp_seen;
-	return e->flow.flags & SVR_FLOW_FROM_WAN ? x->w->tcp_wan : x->w->tcp_lan;
+	return (x->fwd && x->fwd->flow.flags & SVR_FLOW_META_ADD) ||
+	       (x->rev && x->rev->flow.flags & SVR_FLOW_META_ADD);
 }
 
 static void print_detail(const struct sessions *c, const struct session *x)
 {
 	char uuid[SVR_UUID_STRLEN], proto[4], addr[SVR_STATE_ADDR_LEN];
 	const struct svr_flow *f = &any(x)->flow;
-	const struct svr_path *path = svr_state_path(c->s, f->path) ? &c->s->m.paths[f->path] : NULL;
+	const struct svr_path *path = svr_state_path(c->s, f->path) ? &c->s->m.paths[f->path] :
+								      NULL;
 	struct svr_out *o = c->o;
 
 	svr_uuid_print(f->uuid, uuid);
@@ -370,8 +411,10 @@ static void print_detail(const struct sessions *c, const struct session *x)
 	svr_out_str(o, "state", "Session State", state_of(x));
 	svr_out_str(o, "peer", "Peer Name", path ? svr_state_peer(c->s, path->peer) : NULL);
 	svr_out_str(o, "path", "Peer Path", path ? path->name : NULL);
-	svr_out_str(o, "local_waypoint", "Local Waypoint", path ? svr_state_addr(path->local, addr) : NULL);
-	svr_out_str(o, "remote_waypoint", "Remote Waypoint", path ? svr_state_addr(path->remote, addr) : NULL);
+	svr_out_str(o, "local_waypoint", "Local Waypoint",
+		    path ? svr_state_addr(path->local, addr) : NULL);
+	svr_out_str(o, "remote_waypoint", "Remote Waypoint",
+		    path ? svr_state_addr(path->remote, addr) : NULL);
 	svr_out_str(o, "security_policy", "Security Policy", svr_state_policy(c->s, f->policy));
 	print_security(o, x);
 	svr_out_bool(o, "metadata_adding", "Metadata Is Added", metadata_added(x));
@@ -382,13 +425,13 @@ static void print_detail(const struct sessions *c, const struct session *x)
 	if (x->w)
 		print_worker(c, x);
 	if (x->fwd)
-		print_flow(c, x->fwd, "forward_flow", "Forward Flow", tcp_seen(x, x->fwd));
+		print_flow(c, x, x->fwd, "forward_flow", "Forward Flow");
 	if (x->rev)
-		print_flow(c, x->rev, "reverse_flow", "Reverse Flow", tcp_seen(x, x->rev));
+		print_flow(c, x, x->rev, "reverse_flow", "Reverse Flow");
 	svr_out_record_end(o);
 }
 
-/* ---- command ------------------------------------------------------------------------------------------- */
+/* ---- command -------------------------------------------------------------------------------- */
 
 static int check_service(struct svr_cli *cli, const struct svr_state *s, const char *name)
 {
@@ -398,7 +441,8 @@ static int check_service(struct svr_cli *cli, const struct svr_state *s, const c
 		if (service && !strcmp(service, name))
 			return 0;
 	}
-	return svr_cli_usage(cli, "router %s has no service \"%s\"; see: svr show services", s->router, name);
+	return svr_cli_usage(cli, "router %s has no service \"%s\"; see: svr show services",
+			     s->router, name);
 }
 
 int svr_show_sessions_run(struct svr_cli *cli, const char *const *val)
@@ -411,8 +455,10 @@ int svr_show_sessions_run(struct svr_cli *cli, const char *const *val)
 
 	if (val[SESSIONS_ID]) {
 		if (svr_uuid_parse(val[SESSIONS_ID], id))
-			return svr_cli_usage(cli, "\"%s\" is no session id; one looks like 550e8400-e29b-41d4-a716-446655440000",
-					     val[SESSIONS_ID]);
+			return svr_cli_usage(
+				cli,
+				"\"%s\" is no session id; one looks like 550e8400-e29b-41d4-a716-446655440000",
+				val[SESSIONS_ID]);
 		c.id = id;
 	}
 	err = svr_state_open(cli, &s);
@@ -434,8 +480,9 @@ int svr_show_sessions_run(struct svr_cli *cli, const char *const *val)
 	if (!c.id) {
 		print_table(&c);
 	} else if (!c.n) {
-		err = svr_cli_error(cli, -ENOENT, "router %s has no session %s%s%s", s.router, val[SESSIONS_ID],
-				    c.service ? " of service " : "", c.service ? c.service : "");
+		err = svr_cli_error(cli, -ENOENT, "router %s has no session %s%s%s", s.router,
+				    val[SESSIONS_ID], c.service ? " of service " : "",
+				    c.service ? c.service : "");
 	} else {
 		struct session x = session_at(&c, &first);
 

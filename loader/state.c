@@ -48,13 +48,16 @@ void svr_state_close(struct svr_state *s)
 	svr_mapset_close(&s->m);
 }
 
-/* Whoever writes the maps ends every name with a NUL, and the last byte of a slot is never another one. */
-#define NAME_OF(kind, field)                                                      \
-	const char *svr_state_##kind(const struct svr_state *s, uint32_t i)       \
-	{                                                                         \
-		if (!i || i >= s->m.count.field || !s->m.field[i].name[0])        \
-			return NULL;                                              \
-		return s->m.field[i].name;                                        \
+/*
+ * Whoever writes the maps ends every name with a NUL, and the last byte of a slot is never another
+ * one.
+ */
+#define NAME_OF(kind, field)                                                \
+	const char *svr_state_##kind(const struct svr_state *s, uint32_t i) \
+	{                                                                   \
+		if (!i || i >= s->m.count.field || !s->m.field[i].name[0])  \
+			return NULL;                                        \
+		return s->m.field[i].name;                                  \
 	}
 NAME_OF(zone, zones)
 NAME_OF(tenant, tenants)
@@ -77,9 +80,11 @@ uint32_t svr_state_find_zone(struct svr_cli *cli, const struct svr_state *s, con
 		if (!strcmp(zone, name) || !strcmp(s->m.zones[i].device, name))
 			return i;
 		if (have < sizeof(names))
-			have += (size_t)snprintf(names + have, sizeof(names) - have, "%s%s", have ? ", " : "", zone);
+			have += (size_t)snprintf(names + have, sizeof(names) - have, "%s%s",
+						 have ? ", " : "", zone);
 	}
-	svr_cli_usage(cli, "router %s has no network-interface \"%s\"; it has: %s", s->router, name, names);
+	svr_cli_usage(cli, "router %s has no network-interface \"%s\"; it has: %s", s->router, name,
+		      names);
 	return 0;
 }
 
@@ -142,7 +147,8 @@ const char *svr_state_addr4(const void *addr, char buf[static SVR_STATE_ADDR_LEN
 
 const char *svr_state_mac(const uint8_t mac[6], char buf[static SVR_STATE_MAC_LEN])
 {
-	snprintf(buf, SVR_STATE_MAC_LEN, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+	snprintf(buf, SVR_STATE_MAC_LEN, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
+		 mac[3], mac[4], mac[5]);
 	return buf;
 }
 
@@ -150,8 +156,9 @@ const char *svr_state_age(uint64_t ns, char buf[static SVR_STATE_AGE_LEN])
 {
 	uint64_t s = ns / NS_PER_SEC;
 
-	snprintf(buf, SVR_STATE_AGE_LEN, "%" PRIu64 " days %u:%02u:%02u", s / 86400, (unsigned int)(s / 3600 % 24),
-		 (unsigned int)(s / 60 % 60), (unsigned int)(s % 60));
+	snprintf(buf, SVR_STATE_AGE_LEN, "%" PRIu64 " days %u:%02u:%02u", s / 86400,
+		 (unsigned int)(s / 3600 % 24), (unsigned int)(s / 60 % 60),
+		 (unsigned int)(s % 60));
 	return buf;
 }
 

@@ -15,8 +15,8 @@ enum { SVR_STATE_ADDR_LEN = 46, SVR_STATE_MAC_LEN = 18, SVR_STATE_AGE_LEN = 32 }
 struct svr_state {
 	const char *router;
 	struct svr_mapset m;
-	uint64_t now_ns;	/* CLOCK_MONOTONIC, as in the flows */
-	uint64_t real_ns;	/* CLOCK_REALTIME */
+	uint64_t now_ns; /* CLOCK_MONOTONIC, as in the flows */
+	uint64_t real_ns; /* CLOCK_REALTIME */
 };
 
 /* Opens the maps read-only. 0 or negative errno with the error reported. */
@@ -36,7 +36,10 @@ uint32_t svr_state_find_zone(struct svr_cli *cli, const struct svr_state *s, con
 /* Sums of a per-CPU array of u64, one per element; to be freed. 0 or negative errno. */
 int svr_state_percpu(int fd, uint32_t count, uint64_t **sums);
 
-/* Text of a 16-byte or 4-byte address, of a MAC address, and of a time span as SSR prints it ("0 days 0:21:11"). */
+/*
+ * Text of a 16-byte or 4-byte address, of a MAC address, and of a time span as SSR prints it ("0
+ * days 0:21:11").
+ */
 const char *svr_state_addr(const void *addr, char buf[static SVR_STATE_ADDR_LEN]);
 const char *svr_state_addr4(const void *addr, char buf[static SVR_STATE_ADDR_LEN]);
 const char *svr_state_mac(const uint8_t mac[6], char buf[static SVR_STATE_MAC_LEN]);

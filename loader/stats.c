@@ -11,7 +11,8 @@
 
 enum { STATS_INTERFACE };
 const struct svr_arg svr_show_stats_args[] = {
-	[STATS_INTERFACE] = { "interface", "NAME", NULL, false, false, "one network-interface only" },
+	[STATS_INTERFACE] = { "interface", "NAME", NULL, false, false,
+			      "one network-interface only" },
 	{},
 };
 
@@ -24,7 +25,8 @@ static const struct {
 #undef X
 };
 
-static void print_zone(struct svr_out *o, const struct svr_state *s, uint32_t zone, const uint64_t *xdp)
+static void print_zone(struct svr_out *o, const struct svr_state *s, uint32_t zone,
+		       const uint64_t *xdp)
 {
 	for (unsigned int k = 0; k < sizeof(stats) / sizeof(stats[0]); k++) {
 		uint32_t i = zone * SVR_STAT_MAX + stats[k].number;

@@ -28,7 +28,8 @@ static void list_routers(const struct svr_config *cfg, char *buf, size_t len)
 
 	*buf = 0;
 	for (unsigned int i = 0; i < cfg->n_routers && have < len; i++)
-		have += (size_t)snprintf(buf + have, len - have, "%s%s", i ? ", " : "", cfg->routers[i].name);
+		have += (size_t)snprintf(buf + have, len - have, "%s%s", i ? ", " : "",
+					 cfg->routers[i].name);
 }
 
 int svr_view_load(struct svr_cli *cli, const char *router, struct svr_view *out)
@@ -43,22 +44,29 @@ int svr_view_load(struct svr_cli *cli, const char *router, struct svr_view *out)
 		return svr_cli_error(cli, -ENOMEM, "out of memory");
 	err = svr_config_load(cli->config, &out->cfg, errs);
 	if (err == -EINVAL) {
-		svr_cli_error(cli, err, "%s: the configuration is refused, %u %s; nothing was changed; see: svr config check %s", cli->config,
-			      errs->n_errors, errs->n_errors == 1 ? "error" : "errors", cli->config);
+		svr_cli_error(
+			cli, err,
+			"%s: the configuration is refused, %u %s; nothing was changed; see: svr config check %s",
+			cli->config, errs->n_errors, errs->n_errors == 1 ? "error" : "errors",
+			cli->config);
 		complain(cli, errs);
 		goto out;
 	}
 	if (err) {
-		svr_cli_error(cli, err, "%s: cannot read the configuration: %s; name it with --config FILE or SVR_CONFIG", cli->config,
-			      strerror(-err));
+		svr_cli_error(
+			cli, err,
+			"%s: cannot read the configuration: %s; name it with --config FILE or SVR_CONFIG",
+			cli->config, strerror(-err));
 		goto out;
 	}
 	err = svr_config_resolve(out->cfg, router, &out->router, errs);
 	if (err == -ENOENT) {
 		list_routers(out->cfg, routers, sizeof(routers));
-		svr_cli_error(cli, err, "%s: has no router \"%s\"; it has: %s", cli->config, router, routers);
+		svr_cli_error(cli, err, "%s: has no router \"%s\"; it has: %s", cli->config, router,
+			      routers);
 	} else if (err) {
-		svr_cli_error(cli, err, "%s: cannot be resolved for router %s: %s", cli->config, router, strerror(-err));
+		svr_cli_error(cli, err, "%s: cannot be resolved for router %s: %s", cli->config,
+			      router, strerror(-err));
 		complain(cli, errs);
 	}
 out:

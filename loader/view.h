@@ -13,7 +13,9 @@ struct svr_view {
 	struct svr_router_view *router;
 };
 
-/* --config for @router; a mistake in it is the error of the command, all of them are its details. */
+/*
+ * --config for @router; a mistake in it is the error of the command, all of them are its details.
+ */
 int svr_view_load(struct svr_cli *cli, const char *router, struct svr_view *out);
 void svr_view_free(struct svr_view *v);
 
