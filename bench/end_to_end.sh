@@ -131,8 +131,8 @@ iperf() {
 	local path=$1 metric=$2 expression=$3 answer
 	shift 3
 
-	answer=$(on "$h1" iperf3 -J -c "$h2_ip" -p "$(port "$path" 1)" -t "$test_seconds" "$@") ||
-		die "$path: iperf3 $*: $(grep error <<<"$answer")"
+	answer=$(on "$h1" iperf3 -J -c "$h2_ip" -p "$(port "$path" 1)" -t "$test_seconds" "$@" 2>"$TMP/err") ||
+		die "$path: iperf3 $*: $(grep error <<<"$answer") $(cat "$TMP/err")"
 	result "$path" "$metric" "$(/usr/bin/python3 -c \
 		'import json, sys; j = json.load(sys.stdin); print("%.1f" % ('"$expression"'))' <<<"$answer")"
 }
