@@ -226,7 +226,8 @@ void node_start(struct node *n)
 		.single_hop = true,
 		.bfd = n->world->bfd,
 		.hold_down_ms = n->world->hold_down_ms,
-		.hold_down_max_ms = 3600000,
+		.hold_down_max_ms = n->world->hold_down_max_ms,
+		.damping = n->world->hold_down_max_ms != 0,
 	};
 	unsigned int i;
 

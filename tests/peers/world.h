@@ -49,6 +49,7 @@ struct world {
 	unsigned int paths;
 	struct svr_bfd_config bfd;
 	uint32_t hold_down_ms;
+	uint32_t hold_down_max_ms;	/* not 0: with damping */
 	struct node node[2];
 	/* link */
 	unsigned int loss, duplicate;	/* of 1000 packets */
