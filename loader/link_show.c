@@ -27,6 +27,23 @@ struct show {
 	struct json_object *worker; /* its answer to "status"; NULL: it does not run */
 };
 
+static const char *state_of(const struct show *sh, const struct svr_zone *z,
+			    const struct svr_attached *a)
+{
+	uint32_t ifindex;
+	bool pinned;
+
+	if (a->ours)
+		return "up";
+	ifindex = svr_attach_link_ifindex(sh->s->router, z->device, &pinned, NULL);
+	/* Our program is attached to a device that this network namespace does not have */
+	if (ifindex)
+		return "elsewhere";
+	if (a->mode != SVR_ATTACH_NONE)
+		return "foreign";
+	return pinned ? "lost" : "down";
+}
+
 static void print_zone(const struct show *sh, uint32_t zone)
 {
 	static const char *const roles[] = {
@@ -43,24 +60,17 @@ static void print_zone(const struct show *sh, uint32_t zone)
 	struct svr_attached a = {};
 	struct svr_out *o = sh->o;
 	struct svr_netdev d;
-	bool pinned, here;
+	bool here;
 	int sockets;
 
 	here = !svr_netdev_get(z->device, &d) && !svr_attach_query(sh->s->router, &d, &a);
-	svr_attach_link_ifindex(sh->s->router, z->device, &pinned, NULL);
 	svr_out_item_begin(o);
 	svr_out_str(o, "device", "Dev Name", z->device);
 	svr_out_u64(o, "zone", "Zone", zone);
 	svr_out_str(o, "interface", "Intf Name", z->name);
 	svr_out_u64(o, "vlan", "VLAN", z->vlan);
 	svr_out_str(o, "role", "Role", roles[z->role <= SVR_ROLE_WAN ? z->role : 0]);
-	/* A pin without device: it is in another network namespace, or it is gone */
-	svr_out_str(o, "state", "State",
-		    a.ours		      ? "up" :
-		    a.mode != SVR_ATTACH_NONE ? "foreign" :
-		    pinned && !here	      ? "elsewhere" :
-		    pinned		      ? "lost" :
-						"down");
+	svr_out_str(o, "state", "State", state_of(sh, z, &a));
 	svr_out_str(o, "mode", "Mode",
 		    a.mode == SVR_ATTACH_NONE ? NULL : svr_attach_mode_name(a.mode));
 	svr_out_u64(o, "program", "Program", a.prog_id);

@@ -247,6 +247,40 @@ test_other_version() {
 	check "then it starts" says 'mode native' w link set dev ge0 up
 }
 
+test_device_made_anew() {
+	defer cleaned
+	both_up || return 1
+	ip -n "$west" link del dev ge0
+	check "without its device" json 'd[0]["state"] == "lost" and d[1]["state"] == "up"' w -j link show
+	check "a device that is gone" refused 1 'ge0: no such device' w link set dev ge0 up
+	check "doctor misses it" refused 1 'fail  ge0: device' w doctor dev ge0
+	_topo_host "$h1" "$h1_ip" "$west_lan_ip" "$west" || return 1
+	wait_for 5 _topo_links_up || return 1
+	check "a new device of that name has no program" json 'd[0]["state"] == "lost"' w -j link show
+	check "it comes up" json 'd["mode"] == "native" and not d["replaced"]' w -j link set dev ge0 up
+	check "and is the way out" python3 -c "
+import json, subprocess
+d = json.loads(subprocess.check_output(['bpftool', '-j', 'map', 'lookup', 'pinned', '$PINS/svr_txports', 'key', '1', '0', '0', '0']))
+assert int(d['value'][0], 16) == $(ip -n "$west" -o link show dev ge0 | cut -d: -f1), d"
+	check "packets pass to the router" on "$h1" ping -q -c 3 -i 0.01 -W 1 "$west_lan_ip"
+}
+
+test_vlans() {
+	defer cleaned
+	change 'r = a["router"][0]["node"][0]["device-interface"]
+r[0]["network-interface"].append({"name": "lan100", "vlan": 100, "tenant": "lab", "address": [{"ip-address": "172.16.100.1", "prefix-length": 24}]})'
+	TOPO_CONFIG=$TMP/changed.json check "a device with a tagged interface" w link set dev ge0 up
+	check "its tag has a number" json '[(e["formatted"]["key"]["vlan"], e["formatted"]["value"]) for e in d] == [(100, 2)]' \
+		bpftool -j map dump pinned "$PINS/svr_vlans"
+	check "both are shown" json '[(z["interface"], z["vlan"], z["state"]) for z in d if z["device"] == "ge0"] == [("lan", 0, "up"), ("lan100", 100, "up")]' \
+		w -j link show dev ge0
+	check "both are ways out" json '[e["key"][0] for e in d if isinstance(e["value"], list)] == ["0x01", "0x02"]' \
+		bpftool -j map dump pinned "$PINS/svr_txports"
+	change 'r = a["router"][0]["node"][0]["device-interface"]
+r[0]["network-interface"].append({"name": "wan100", "vlan": 100, "neighborhood": [{"name": "other"}], "address": [{"ip-address": "192.0.100.1", "prefix-length": 24}]})'
+	TOPO_CONFIG=$TMP/changed.json check "both roles on one device are refused" refused 1 'different roles' w link set dev ge0 up
+}
+
 # ---- configuration by difference -----------------------------------------------------------------
 # slots MAP: name=number of all objects
 slots() {
