@@ -8,8 +8,9 @@
 #include "worker/thread.h"
 
 enum {
-	SKEW_WINDOWS = 30,	/* how far a wrong clock is looked for, on either side */
-	SKEW_PER_SEC = 20,	/* searches; each costs up to 60 tags */
+	SKEW_EARLY = 60,	/* windows: how far an old packet or a wrong clock is looked for */
+	SKEW_LATE = 30,
+	SKEW_PER_SEC = 100,	/* searches; each costs up to 90 tags */
 };
 
 static bool tag_fits(struct svr_thread *t, const struct svr_pkt *p, const struct svr_auth *a, uint64_t window)
@@ -19,15 +20,15 @@ static bool tag_fits(struct svr_thread *t, const struct svr_pkt *p, const struct
 	return svr_seal_verify(t->crypt, a->key, svr_hmac_tag_len(a->hmac), &in, p);
 }
 
-/* Only to name the reason: a clock that is off looks like an attack otherwise. */
+/* Only to name the reason: a clock that is off, or an old copy, looks like a forgery otherwise. */
 static int skew_or_forged(struct svr_thread *t, const struct svr_pkt *p, const struct svr_auth *a, uint64_t expected)
 {
 	unsigned int i;
 
 	if (a->hmac_mode != SVR_HMAC_MODE_TIME_BASED || !svr_tokens_take(&t->skew_tokens, t->now_ns, SKEW_PER_SEC))
 		return -SVR_DROP_HMAC;
-	for (i = 2; i <= SKEW_WINDOWS; i++)
-		if (tag_fits(t, p, a, expected + i) || (expected >= i && tag_fits(t, p, a, expected - i)))
+	for (i = 2; i <= SKEW_EARLY; i++)
+		if ((i <= SKEW_LATE && tag_fits(t, p, a, expected + i)) || (expected >= i && tag_fits(t, p, a, expected - i)))
 			return -SVR_DROP_HMAC_SKEW;
 	return -SVR_DROP_HMAC;
 }

@@ -2,12 +2,13 @@
 /*
  * Control socket "worker":
  *
- *	{"command": "show stats"}
- *	{"command": "delete sessions"}                               all of them
- *	{"command": "delete sessions", "session-id": "<uuid>"}
- *	{"command": "delete sessions", "service-name": "<name>"}
+ *	{"command": "status"}                                     this process, its sockets by interface
+ *	{"command": "delete sessions"}                            all of them
+ *	{"command": "delete sessions", "by_id": "<uuid>"}
+ *	{"command": "delete sessions", "service_name": "<name>"}
  *
- * The answer to a deletion is {"deleted": <number>}; the packets of deleted sessions that are still under way are dropped.
+ * The answer to a deletion is {"deleted": <number>}; packets of deleted sessions that are still under way are dropped. Counters
+ * are in the maps svr_worker_stats and svr_worker_drops.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -27,22 +28,22 @@
 
 #define NS_PER_SEC 1000000000ULL
 
-/* ---- show stats ---------------------------------------------------------------------------------------- */
+/* ---- status -------------------------------------------------------------------------------------------- */
 
-static struct json_object *stats_show(struct svr_worker *w)
+static struct json_object *status_show(struct svr_worker *w)
 {
 	struct json_object *answer = json_object_new_object(), *o = json_object_new_object();
 	const struct svr_thread *t = w->thread;
 
 	json_object_object_add(o, "pid", json_object_new_int64(getpid()));
-	json_object_object_add(o, "uptime-seconds",
+	json_object_object_add(o, "uptime_seconds",
 			       json_object_new_uint64((svr_worker_now_ns() - w->started_ns) / NS_PER_SEC));
-	json_object_object_add(o, "zero-copy", json_object_new_boolean(t->umem.n_ports && t->umem.zerocopy));
+	json_object_object_add(o, "zero_copy", json_object_new_boolean(t->umem.n_ports && t->umem.zerocopy));
 	json_object_object_add(o, "sessions",
 			       json_object_new_uint64(__atomic_load_n(&t->sessions.n_live, __ATOMIC_RELAXED)));
-	json_object_object_add(o, "session-slots", json_object_new_uint64(t->sessions.count - 1));
-	json_object_object_add(o, "held-packets", json_object_new_uint64(svr_hold_count(w)));
-	json_object_object_add(o, "sockets", svr_zones_json(w));
+	json_object_object_add(o, "session_slots", json_object_new_uint64(t->sessions.count - 1));
+	json_object_object_add(o, "held_packets", json_object_new_uint64(svr_hold_count(w)));
+	json_object_object_add(o, "interfaces", svr_zones_json(w));
 	json_object_object_add(answer, "result", o);
 	return answer;
 }
@@ -104,7 +105,7 @@ static const char *argument(struct json_object *request, const char *name)
 
 static struct json_object *sessions_delete(struct svr_worker *w, struct json_object *request)
 {
-	const char *uuid = argument(request, "session-id"), *service = argument(request, "service-name");
+	const char *uuid = argument(request, "by_id"), *service = argument(request, "service_name");
 	struct json_object *answer, *o;
 	struct selection sel = { .w = w };
 	int err;
@@ -112,7 +113,7 @@ static struct json_object *sessions_delete(struct svr_worker *w, struct json_obj
 	if (uuid) {
 		sel.by_uuid = true;
 		if (svr_uuid_parse(uuid, sel.uuid))
-			return svr_ctl_error("session-id %s is no UUID, for example 6ba7b810-9dad-41d1-80b4-00c04fd430c8", uuid);
+			return svr_ctl_error("by_id %s is no UUID, for example 6ba7b810-9dad-41d1-80b4-00c04fd430c8", uuid);
 	}
 	if (service) {
 		sel.by_service = true;
@@ -126,8 +127,6 @@ static struct json_object *sessions_delete(struct svr_worker *w, struct json_obj
 	err = svr_flow_walk_all(w->maps.fd.flows4, clear_flow_visit, &sel);
 	if (err)
 		return svr_ctl_error("walk over the flow table failed after %u sessions: %s", sel.deleted, strerror(-err));
-	if (uuid && sel.deleted == 0)
-		return svr_ctl_error("there is no session %s; see: svr show sessions", uuid);
 	pr_info("%u session%s deleted", sel.deleted, sel.deleted == 1 ? "" : "s");
 	answer = json_object_new_object();
 	o = json_object_new_object();
@@ -138,11 +137,11 @@ static struct json_object *sessions_delete(struct svr_worker *w, struct json_obj
 
 static struct json_object *handle(const char *command, struct json_object *request, void *user)
 {
-	if (strcmp(command, "show stats") == 0)
-		return stats_show(user);
+	if (strcmp(command, "status") == 0)
+		return status_show(user);
 	if (strcmp(command, "delete sessions") == 0)
 		return sessions_delete(user, request);
-	return svr_ctl_error("svr-worker does not know the command \"%s\"; it knows: show stats, delete sessions", command);
+	return svr_ctl_error("svr-worker does not know the command \"%s\"; it knows: status, delete sessions", command);
 }
 
 int svr_worker_ctl_start(struct svr_worker *w)

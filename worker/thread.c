@@ -248,8 +248,10 @@ static void *thread_main(void *arg)
 	int backoff_ms = BACKOFF_MIN_MS;
 	bool unsent;
 
-	while (!t->stop) {
+	for (;;) {
 		calls_run(t);
+		if (t->stop)
+			break;
 		if (round_run(t, &unsent)) {
 			svr_counters_flush(&t->counters, t->maps);
 			backoff_ms = BACKOFF_MIN_MS;

@@ -498,30 +498,47 @@ void svr_zones_free(struct svr_worker *w)
 #define SOL_XDP 283
 #endif
 
-static struct json_object *port_json(const struct svr_port *port)
+static struct json_object *queue_json(const struct svr_port *port)
 {
 	struct json_object *o = json_object_new_object();
 	struct xdp_statistics st = { 0 };
 	socklen_t len = sizeof(st);
 
-	json_object_object_add(o, "device", json_object_new_string(port->device));
 	json_object_object_add(o, "queue", json_object_new_int64(port->queue));
 	if (getsockopt(port->fd, SOL_XDP, XDP_STATISTICS, &st, &len) == 0) {
-		json_object_object_add(o, "rx-dropped", json_object_new_uint64(st.rx_dropped));
-		json_object_object_add(o, "rx-ring-full", json_object_new_uint64(st.rx_ring_full));
-		json_object_object_add(o, "fill-ring-empty", json_object_new_uint64(st.rx_fill_ring_empty_descs));
-		json_object_object_add(o, "tx-invalid", json_object_new_uint64(st.tx_invalid_descs));
+		json_object_object_add(o, "rx_dropped", json_object_new_uint64(st.rx_dropped));
+		json_object_object_add(o, "rx_ring_full", json_object_new_uint64(st.rx_ring_full));
+		json_object_object_add(o, "fill_ring_empty", json_object_new_uint64(st.rx_fill_ring_empty_descs));
+		json_object_object_add(o, "tx_invalid", json_object_new_uint64(st.tx_invalid_descs));
 	}
+	return o;
+}
+
+static struct json_object *zone_json(struct svr_worker *w, uint32_t zone)
+{
+	const struct zone_info *info = &w->zones->zone[zone];
+	struct json_object *o = json_object_new_object(), *queues = json_object_new_array();
+	const struct svr_umem *u = &w->thread->umem;
+	unsigned int i;
+
+	for (i = 0; i < SVR_MAX_PORTS; i++)
+		if (u->port[i] && u->port[i]->ifindex == (int)info->ifindex)
+			json_object_array_add(queues, queue_json(u->port[i]));
+	json_object_object_add(o, "interface", json_object_new_string_len(w->maps.zones[zone].name,
+									  (int)strnlen(w->maps.zones[zone].name, SVR_NAME_LEN)));
+	json_object_object_add(o, "device", json_object_new_string(info->device));
+	json_object_object_add(o, "sockets", json_object_new_int64((int64_t)json_object_array_length(queues)));
+	json_object_object_add(o, "queues", queues);
 	return o;
 }
 
 struct json_object *svr_zones_json(struct svr_worker *w)
 {
-	struct json_object *ports = json_object_new_array();
-	unsigned int i;
+	struct json_object *list = json_object_new_array();
+	uint32_t zone;
 
-	for (i = 0; i < SVR_MAX_PORTS; i++)
-		if (w->thread->umem.port[i])
-			json_object_array_add(ports, port_json(w->thread->umem.port[i]));
-	return ports;
+	for (zone = 1; zone < SVR_MAX_ZONES; zone++)
+		if (w->zones->zone[zone].ifindex)
+			json_object_array_add(list, zone_json(w, zone));
+	return list;
 }
