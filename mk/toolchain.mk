@@ -42,9 +42,10 @@ endif
 CFLAGS_ALL = -std=gnu11 $(OPT) $(WARN) $(HARDEN) -fPIE -pthread $(SANFLAGS) $(CFLAGS)
 LDFLAGS_ALL = -pie -pthread -Wl,-z,relro,-z,now -Wl,--as-needed $(SANFLAGS) $(LDFLAGS)
 
-# BPF: clang has no multiarch path for -target bpf, and <linux/types.h> wants <asm/types.h>
+# BPF: clang has no multiarch path for -target bpf, and <linux/types.h> wants <asm/types.h>; <linux/icmp.h> ends in
+# <gnu/stubs.h>, which takes a machine that it does not know for 32 bits and wants a package that nobody has
 bpf_arch := $(shell uname -m | sed 's/x86_64/x86/;s/aarch64/arm64/;s/ppc64le/powerpc/;s/riscv64/riscv/;s/s390x/s390/')
-BPF_CFLAGS_ALL = -target bpf -D__TARGET_ARCH_$(bpf_arch) -std=gnu11 -g -O2 -mcpu=v3 \
+BPF_CFLAGS_ALL = -target bpf -D__TARGET_ARCH_$(bpf_arch) -D__$(shell uname -m)__ -std=gnu11 -g -O2 -mcpu=v3 \
 		 -Wall -Werror -fno-stack-protector -Iinclude -I. -Ivmlinux \
 		 -idirafter /usr/include/$(shell uname -m)-linux-gnu $(BPF_CFLAGS)
 
