@@ -240,7 +240,11 @@ start_proc() {
 	# All of these exec, so that $! is the program; it dies with us even if we are killed
 	setpriv --pdeathsig KILL -- "$@" >>"$TMP/log/$name" 2>&1 </dev/null &
 	_procs[$name]=$!
-	defer stop_proc "$name"
+	# A process that was stopped and is started again lives as long as it would have
+	case " ${_defers[*]-} " in
+	*" stop_proc $name  "*) ;;
+	*) defer stop_proc "$name" ;;
+	esac
 }
 
 # proc_pid NAME

@@ -1,0 +1,74 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Each process is killed under traffic; downloads finish with the right checksum, replays stay replays.
+
+# shellcheck source=selftests/topo.sh
+. "$(dirname "$0")/topo.sh"
+# shellcheck source=selftests/traffic.sh
+. "$SELFTESTS/traffic.sh"
+need openssl
+
+: "${FILE_MB:=60}"
+
+topo_up
+topo_svr_start
+openssl rand -out "$TMP/file" $((FILE_MB * 1024 * 1024))
+sum=$(sha256sum <"$TMP/file")
+sum=${sum%% *}
+traffic_servers "$TMP/file"
+# slow enough that every kill hits a running download
+on "$h1" tc qdisc add dev eth0 root tbf rate 100mbit burst 64kb latency 50ms 2>/dev/null
+on "$h2" tc qdisc add dev eth0 root tbf rate 100mbit burst 64kb latency 50ms 2>/dev/null
+
+# killed POLICY PROGRAM ROUTER...: kill -9 and start again, one router after the other, while a file is fetched
+killed() {
+	local policy=$1 program=$2 port router
+	shift 2
+
+	port=$(traffic_port "$policy")
+	start_proc fetch on "$h1" "$SELFTESTS/host.py" fetch "$h2_ip" "$port"
+	wait_for 10 eval '[ "$(sessions west east-'"$policy"')" -gt 0 ]'
+	for router; do
+		sleep 0.5 # let some megabytes pass
+		check "the download runs when $program on $router is killed" proc_alive fetch
+		stop_proc "$router-$program" KILL
+		sleep 0.3 # without it for a moment
+		"topo_${program}_start" "$router"
+	done
+	wait_for 60 eval '! proc_alive fetch'
+	check_equal "$policy: the file is whole after $program was killed" "$sum" "$(cat "$(proc_log fetch)")"
+	stop_proc fetch
+	: >"$(proc_log fetch)"
+}
+
+test_worker_clear() { killed clear worker west east; }
+test_worker_signed() { killed signed worker west east; }
+test_worker_secret() { killed secret worker west east; }
+test_keymgr_clear() { killed clear keymgr west east; }
+test_keymgr_signed() { killed signed keymgr west east; }
+test_keymgr_secret() { killed secret keymgr west east; }
+
+# The programs are replaced in place: not one packet is lost
+test_upgrade_in_place() {
+	local i
+
+	start_proc udp on "$h1" "$SELFTESTS/host.py" ping "$h2_ip" 8100 --count 1000 --interval 0.001
+	for i in 1 2 3 4 5; do
+		topo_attach west
+		topo_attach east
+	done
+	wait_for 30 logged udp received
+	check "no datagram was lost" logged udp '"sent": 1000, "received": 1000, "wrong": 0'
+}
+
+test_second_instance_is_refused() {
+	check_fails "a second worker" svr_run svr-worker --router west
+	check_fails "a second key manager" svr_run svr-keymgr --router west --config "$TOPO_CONFIG"
+	check "the first ones still work" host "$h1" fetch "$h2_ip" 8300 --timeout 20
+}
+
+svr_run() {
+	SVR_PKI_DIR=$SVR_PKI_DIR/west on "$west" timeout 5 "$@"
+}
+
+run_tests "$@"
