@@ -50,7 +50,7 @@ static __always_inline int svr_exit(const struct svr_pkt *pkt, int result)
 		if (result == SVR_ANSWERED) {
 			svr_stat_add(pkt->zone, SVR_STAT_ICMP_TOO_BIG, 1);
 			reason = SVR_DROP_TOO_BIG;
-			verdict = XDP_TX;
+			verdict = XDP_REDIRECT;
 		} else if (result < 0 && -result < SVR_DROP_MAX) {
 			reason = -result;
 		}

@@ -63,6 +63,12 @@ SVR_STEP int svr_icmp_too_big(struct xdp_md *ctx, struct svr_pkt *pkt, __u32 mtu
 	if (bpf_xdp_adjust_tail(ctx, (int)(l3 + sizeof(m)) - len) || bpf_xdp_store_bytes(ctx, 0, l2, l3) ||
 	    bpf_xdp_store_bytes(ctx, l3, &m, sizeof(m)))
 		return -SVR_DROP_TOO_BIG;
+	/*
+	 * Not XDP_TX: a veth wakes its peer for transmitted frames only if a program is attached there, for redirected ones
+	 * also if GRO is on.
+	 */
+	if (bpf_redirect_map(&svr_txports, pkt->zone, XDP_DROP) != XDP_REDIRECT)
+		return -SVR_DROP_TOO_BIG;
 	return SVR_ANSWERED;
 }
 

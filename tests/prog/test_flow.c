@@ -339,16 +339,16 @@ static const struct row lan[] = {
 	{ "device of the WAN is gone", { FROM_HOST }, no_device, XDP_DROP, SVR_DROP_NOT_CONFIGURED, NULL },
 
 	{ "packet of exactly the MTU", { FROM_HOST, .fill = 1460 }, established, XDP_REDIRECT, 0, check_to_wan },
-	{ "packet one byte above the MTU", { FROM_HOST, .fill = 1461 }, established, XDP_TX, SVR_DROP_TOO_BIG, check_icmp_1500 },
-	{ "datagram above the MTU, padded", { FROM_HOST, UDP, .fill = 1500, .pad = 3 }, established, XDP_TX, SVR_DROP_TOO_BIG, check_icmp_1500 },
-	{ "datagram far above the MTU", { FROM_HOST, UDP, .fill = 3000 }, established, XDP_TX, SVR_DROP_TOO_BIG, check_icmp_1500 },
+	{ "packet one byte above the MTU", { FROM_HOST, .fill = 1461 }, established, XDP_REDIRECT, SVR_DROP_TOO_BIG, check_icmp_1500 },
+	{ "datagram above the MTU, padded", { FROM_HOST, UDP, .fill = 1500, .pad = 3 }, established, XDP_REDIRECT, SVR_DROP_TOO_BIG, check_icmp_1500 },
+	{ "datagram far above the MTU", { FROM_HOST, UDP, .fill = 3000 }, established, XDP_REDIRECT, SVR_DROP_TOO_BIG, check_icmp_1500 },
 	{ "packet of exactly the path MTU", { FROM_HOST, .fill = 1360 }, path_mtu_1400, XDP_REDIRECT, 0, check_to_wan },
-	{ "packet above the path MTU", { FROM_HOST, .fill = 1361 }, path_mtu_1400, XDP_TX, SVR_DROP_TOO_BIG, check_icmp_1400 },
-	{ "a path MTU above the interface's does not count", { FROM_HOST, .fill = 1461 }, path_mtu_above_zone, XDP_TX, SVR_DROP_TOO_BIG,
+	{ "packet above the path MTU", { FROM_HOST, .fill = 1361 }, path_mtu_1400, XDP_REDIRECT, SVR_DROP_TOO_BIG, check_icmp_1400 },
+	{ "a path MTU above the interface's does not count", { FROM_HOST, .fill = 1461 }, path_mtu_above_zone, XDP_REDIRECT, SVR_DROP_TOO_BIG,
 	  check_icmp_1500 },
 	{ "packet that just fits with metadata", { FROM_HOST, .fill = 1460 - META_LEN }, adding, XDP_REDIRECT, 0, check_only_metadata },
-	{ "packet that does not fit with metadata", { FROM_HOST, .fill = 1461 - META_LEN }, adding, XDP_TX, SVR_DROP_TOO_BIG, check_icmp_metadata },
-	{ "packet that does not fit with a bare header", { FROM_HOST, .payload = COOKIE, .payload_len = 8, .fill = 1452 - 11 }, established, XDP_TX,
+	{ "packet that does not fit with metadata", { FROM_HOST, .fill = 1461 - META_LEN }, adding, XDP_REDIRECT, SVR_DROP_TOO_BIG, check_icmp_metadata },
+	{ "packet that does not fit with a bare header", { FROM_HOST, .payload = COOKIE, .payload_len = 8, .fill = 1452 - 11 }, established, XDP_REDIRECT,
 	  SVR_DROP_TOO_BIG, check_icmp_bare },
 	{ "the narrow LAN does not matter on the way out", { FROM_HOST, .fill = 1460 }, narrow_lan, XDP_REDIRECT, 0, check_to_wan },
 
@@ -662,7 +662,7 @@ Test(flow, tagged_too_big)
 
 	frame_build(&f, &s);
 	run_frame(e, PROG_LAN, &f, &r, "too big");
-	cr_assert(r.verdict == XDP_TX && r.reason == SVR_DROP_TOO_BIG);
+	cr_assert(r.verdict == XDP_REDIRECT && r.reason == SVR_DROP_TOO_BIG);
 	cr_expect(r.len == 18 + 56 && get16(r.out + 12) == 0x8100 && get16(r.out + 14) == LAN_VLAN && frame_csums_ok(r.out, r.len) &&
 			  !memcmp(r.out + 18 + 28, f.data + 18, 28),
 		  "the answer has the same tag");
