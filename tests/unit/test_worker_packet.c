@@ -1,0 +1,476 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Frames of the worker: structure, checksums, room, MSS, ICMP fragmentation-needed; addresses and next hops. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <criterion/criterion.h>
+
+#include <svr/drops.h>
+
+#include "tests/unit/vector.h"
+/* The worker is a program, no library: its pure parts are compiled here */
+#include "worker/addr.c"
+#include "worker/packet.c"
+
+enum { ROOM = 2048, FRONT = 512 };
+
+struct frame {
+	uint8_t bytes[ROOM];
+	size_t len;
+	struct svr_pkt p;
+};
+
+static uint16_t reference_sum(const uint8_t *p, size_t len)
+{
+	uint32_t sum = 0;
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		sum += (uint32_t)p[i] << (i % 2 ? 0 : 8);
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)sum;
+}
+
+static void put_ip_csum(uint8_t *ip)
+{
+	uint16_t sum;
+
+	ip[10] = ip[11] = 0;
+	sum = (uint16_t)~reference_sum(ip, 20);
+	ip[10] = sum >> 8;
+	ip[11] = sum & 0xff;
+}
+
+/* A frame in the middle of its room, 10.0.0.1:1000 > 10.0.0.2:2000, IP checksum right, L4 checksum zero. */
+static void frame_make(struct frame *f, uint8_t proto, const void *options, size_t options_len, const void *payload, size_t len)
+{
+	static const uint8_t eth[] = { 2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0 };
+	size_t l4 = proto == IPPROTO_TCP ? 20 + options_len : 8, total = 20 + l4 + len;
+	uint8_t *at = f->bytes + FRONT, *ip = at + sizeof(eth), *h = ip + 20;
+
+	memset(f, 0, sizeof(*f));
+	memcpy(at, eth, sizeof(eth));
+	ip[0] = 0x45;
+	ip[2] = (uint8_t)(total >> 8);
+	ip[3] = (uint8_t)total;
+	ip[6] = 0x40; /* do not fragment */
+	ip[8] = 64;
+	ip[9] = proto;
+	ip[12] = ip[16] = 10;
+	ip[15] = 1;
+	ip[19] = 2;
+	put_ip_csum(ip);
+	h[0] = 1000 >> 8;
+	h[1] = 1000 & 0xff;
+	h[2] = 2000 >> 8;
+	h[3] = 2000 & 0xff;
+	if (proto == IPPROTO_TCP) {
+		h[12] = (uint8_t)(l4 / 4 << 4);
+		h[13] = SVR_TCPF_ACK;
+		if (options_len)
+			memcpy(h + 20, options, options_len);
+	} else {
+		h[4] = (uint8_t)((8 + len) >> 8);
+		h[5] = (uint8_t)(8 + len);
+	}
+	if (len)
+		memcpy(h + l4, payload, len);
+	f->len = sizeof(eth) + total;
+	f->p.room = f->bytes;
+	f->p.room_end = f->bytes + ROOM;
+}
+
+static int frame_parse(struct frame *f)
+{
+	return svr_packet_parse(&f->p, f->bytes + FRONT, f->len, SVR_ETH_LEN);
+}
+
+/* ---- structure --------------------------------------------------------------------------------------- */
+
+Test(worker_packet, tcp_and_udp_are_understood)
+{
+	static const uint8_t options[4] = { 2, 4, 5, 180 };
+	struct svr_flow4_key key, back;
+	struct frame f;
+
+	frame_make(&f, IPPROTO_TCP, options, sizeof(options), "hello", 5);
+	cr_assert_eq(frame_parse(&f), 0);
+	cr_expect_eq(f.p.l4_len, 24);
+	cr_expect_eq(f.p.payload_len, 5);
+	cr_expect(memcmp(f.p.payload, "hello", 5) == 0);
+	cr_expect_eq(f.p.tcp_flags, SVR_TCPF_ACK);
+	cr_expect_eq(svr_packet_header_len(&f.p), 44);
+
+	frame_make(&f, IPPROTO_UDP, NULL, 0, "hello", 5);
+	cr_assert_eq(frame_parse(&f), 0);
+	cr_expect_eq(f.p.payload_len, 5);
+	cr_expect_eq(svr_packet_frame_len(&f.p), f.len);
+	svr_packet_key(&f.p, 7, &key);
+	cr_expect_eq(ntohs(key.sport), 1000);
+	cr_expect_eq(ntohl(key.daddr), 0x0a000002);
+	cr_expect_eq(key.zone, 7);
+	svr_key_reverse(&key, 9, &back);
+	cr_expect_eq(ntohs(back.dport), 1000);
+	cr_expect_eq(back.saddr, key.daddr);
+	cr_expect_eq(back.zone, 9);
+}
+
+Test(worker_packet, link_layer_padding_is_left_out)
+{
+	struct frame f;
+
+	frame_make(&f, IPPROTO_UDP, NULL, 0, "x", 1);
+	f.len += 17;
+	cr_assert_eq(frame_parse(&f), 0);
+	cr_expect_eq(f.p.payload_len, 1);
+}
+
+static const struct refusal {
+	const char *name;
+	uint8_t proto;
+	size_t at;		/* byte of the IP packet */
+	uint8_t value;
+	bool repair;		/* make the IP checksum right again */
+	int cut;		/* bytes taken from the end of the frame */
+	int want;
+} refusals[] = {
+	{ "version 6", IPPROTO_UDP, 0, 0x65, true, 0, -SVR_DROP_BAD_IP },
+	{ "header of four words", IPPROTO_UDP, 0, 0x44, true, 0, -SVR_DROP_BAD_IP },
+	{ "options", IPPROTO_UDP, 0, 0x46, true, 0, -SVR_DROP_IP_OPTIONS },
+	{ "total length below the header", IPPROTO_UDP, 3, 19, true, 0, -SVR_DROP_BAD_IP },
+	{ "total length above the frame", IPPROTO_UDP, 3, 200, true, 0, -SVR_DROP_SHORT },
+	{ "frame cut by one byte", IPPROTO_UDP, 1, 0, true, 1, -SVR_DROP_SHORT },
+	{ "frame that ends in the IP header", IPPROTO_UDP, 1, 0, true, 30, -SVR_DROP_SHORT },
+	{ "IP checksum", IPPROTO_UDP, 8, 63, false, 0, -SVR_DROP_BAD_CSUM },
+	{ "more fragments", IPPROTO_UDP, 6, 0x20, true, 0, -SVR_DROP_FRAGMENT },
+	{ "fragment offset", IPPROTO_UDP, 7, 1, true, 0, -SVR_DROP_FRAGMENT },
+	{ "ICMP", IPPROTO_UDP, 9, 1, true, 0, -SVR_DROP_PROTOCOL },
+	{ "UDP length too small", IPPROTO_UDP, 25, 9, false, 0, -SVR_DROP_BAD_L4 },
+	{ "UDP length below its header", IPPROTO_UDP, 25, 7, false, 0, -SVR_DROP_BAD_L4 },
+	{ "TCP header of four words", IPPROTO_TCP, 32, 0x40, false, 0, -SVR_DROP_BAD_L4 },
+	{ "TCP header longer than the packet", IPPROTO_TCP, 32, 0xf0, false, 0, -SVR_DROP_BAD_L4 },
+};
+
+Test(worker_packet, wrong_structure_has_a_name)
+{
+	struct frame f;
+	size_t i;
+
+	for (i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+		const struct refusal *r = &refusals[i];
+		uint8_t *ip = f.bytes + FRONT + SVR_ETH_LEN;
+
+		frame_make(&f, r->proto, NULL, 0, "payload", 7);
+		ip[r->at] = r->value;
+		if (r->repair)
+			put_ip_csum(ip);
+		f.len -= (size_t)r->cut;
+		cr_expect_eq(frame_parse(&f), r->want, "%s", r->name);
+	}
+}
+
+/* Whatever the bytes are, the result lies inside of the frame. */
+Test(worker_packet, random_bytes_never_reach_outside)
+{
+	uint64_t seed = 42;
+	struct frame f;
+	int i, k;
+
+	for (i = 0; i < 20000; i++) {
+		uint8_t *copy;
+		size_t len;
+
+		frame_make(&f, i & 1 ? IPPROTO_TCP : IPPROTO_UDP, NULL, 0, "payload", 7);
+		for (k = 0; k < 3; k++)
+			f.bytes[FRONT + SVR_ETH_LEN + test_random(&seed) % (f.len - SVR_ETH_LEN)] = (uint8_t)test_random(&seed);
+		if (i % 3)
+			put_ip_csum(f.bytes + FRONT + SVR_ETH_LEN);
+		len = test_random(&seed) % (f.len + 1);
+		copy = exact_copy(f.bytes + FRONT, len);
+		if (svr_packet_parse(&f.p, copy, len, SVR_ETH_LEN) == 0) {
+			cr_assert(f.p.payload + f.p.payload_len <= copy + len);
+			svr_packet_csum_state(&f.p);
+			svr_packet_clamp_mss(&f.p, 100);
+		}
+		free(copy);
+	}
+}
+
+/* ---- checksums --------------------------------------------------------------------------------------- */
+
+Test(worker_packet, sum_is_the_reference_sum_for_every_length)
+{
+	uint8_t data[300];
+	uint64_t seed = 7;
+	size_t i, len;
+	uint16_t got;
+
+	for (i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)test_random(&seed);
+	for (len = 0; len <= sizeof(data); len++) {
+		got = svr_csum_fold(svr_csum_add(0, data, len));
+		cr_expect_eq(ntohs(got), reference_sum(data, len), "%zu bytes", len);
+	}
+	memset(data, 0xff, sizeof(data));
+	cr_expect_eq(svr_csum_fold(svr_csum_add(0, data, 300)), 0xffff);
+}
+
+static uint16_t *l4_csum(struct frame *f)
+{
+	return (uint16_t *)(void *)(f->p.l4 + (f->p.proto == IPPROTO_TCP ? 16 : 6));
+}
+
+static void csum_set(struct frame *f, uint16_t v)
+{
+	memcpy(l4_csum(f), &v, sizeof(v));
+}
+
+static uint16_t csum_get(struct frame *f)
+{
+	uint16_t v;
+
+	memcpy(&v, l4_csum(f), sizeof(v));
+	return v;
+}
+
+Test(worker_packet, checksum_is_full_partial_none_or_wrong)
+{
+	static const uint8_t protos[] = { IPPROTO_TCP, IPPROTO_UDP };
+	struct frame f;
+	uint16_t full;
+	size_t i;
+
+	for (i = 0; i < sizeof(protos); i++) {
+		frame_make(&f, protos[i], NULL, 0, "odd", 3);
+		cr_assert_eq(frame_parse(&f), 0);
+		cr_expect_eq(svr_packet_csum_state(&f.p), protos[i] == IPPROTO_UDP ? SVR_CSUM_NONE : SVR_CSUM_WRONG);
+		svr_packet_finish(&f.p, false);
+		full = csum_get(&f);
+		cr_expect_eq(svr_packet_csum_state(&f.p), SVR_CSUM_FULL);
+		/* RFC 793, by hand: the sum over pseudo-header and segment with its checksum is all ones */
+		f.p.payload[0] ^= 1;
+		cr_expect_eq(svr_packet_csum_state(&f.p), SVR_CSUM_WRONG);
+		f.p.payload[0] ^= 1;
+		csum_set(&f, svr_csum_fold(pseudo_sum(&f.p)));
+		cr_expect_eq(svr_packet_csum_state(&f.p), SVR_CSUM_PARTIAL);
+		svr_packet_finish(&f.p, false);
+		cr_expect_eq(csum_get(&f), full, "a partial checksum becomes the full one");
+	}
+}
+
+Test(worker_packet, udp_checksum_zero_is_sent_as_all_ones)
+{
+	struct frame f;
+	uint16_t csum;
+
+	frame_make(&f, IPPROTO_UDP, NULL, 0, "\0\0", 2);
+	cr_assert_eq(frame_parse(&f), 0);
+	svr_packet_finish(&f.p, false);
+	csum = csum_get(&f);
+	/* The payload takes what is missing: the sum without the field is then all ones */
+	memcpy(f.p.payload, &csum, sizeof(csum));
+	svr_packet_finish(&f.p, false);
+	cr_expect_eq(csum_get(&f), 0xffff);
+	cr_expect_eq(svr_packet_csum_state(&f.p), SVR_CSUM_FULL);
+	svr_packet_finish(&f.p, true);
+	cr_expect_eq(csum_get(&f), 0, "a host's packet without checksum stays one");
+}
+
+/* ---- changes ----------------------------------------------------------------------------------------- */
+
+Test(worker_packet, push_and_pull_leave_the_payload_where_it_is)
+{
+	struct frame f;
+	uint8_t *payload, *room;
+
+	frame_make(&f, IPPROTO_TCP, NULL, 0, "payload", 7);
+	cr_assert_eq(frame_parse(&f), 0);
+	payload = f.p.payload;
+	room = svr_packet_push(&f.p, 448);
+	cr_assert_eq(room, payload - 448);
+	cr_expect_eq(f.p.payload_len, 455);
+	cr_expect(memcmp(payload, "payload", 7) == 0);
+	memset(room, 0xaa, 448);
+	svr_packet_finish(&f.p, false);
+	cr_expect_eq(svr_packet_csum_state(&f.p), SVR_CSUM_FULL);
+	cr_expect_eq(ntohs(svr_packet_ip(&f.p)->total_len), 40 + 455);
+	svr_packet_pull(&f.p, 448);
+	cr_expect_eq(f.p.payload, payload);
+	cr_expect_eq(f.p.payload_len, 7);
+	svr_packet_finish(&f.p, false);
+	cr_expect_eq(svr_packet_ip(&f.p)->ver_ihl, 0x45);
+	cr_expect_eq(svr_packet_csum_state(&f.p), SVR_CSUM_FULL);
+	cr_expect_null(svr_packet_push(&f.p, FRONT), "no room for the Ethernet header");
+}
+
+Test(worker_packet, addresses_become_those_of_the_reverse_flow)
+{
+	const struct svr_flow4_key opposite = {
+		.saddr = htonl(0xc0000202), .daddr = htonl(0xc0000201), .sport = htons(40001), .dport = htons(40000),
+	};
+	struct svr_flow4_key key;
+	struct frame f;
+
+	frame_make(&f, IPPROTO_UDP, NULL, 0, "x", 1);
+	cr_assert_eq(frame_parse(&f), 0);
+	svr_packet_readdress(&f.p, &opposite);
+	svr_packet_finish(&f.p, false);
+	cr_expect_eq(svr_packet_csum_state(&f.p), SVR_CSUM_FULL);
+	svr_packet_key(&f.p, 0, &key);
+	cr_expect_eq(key.saddr, opposite.daddr);
+	cr_expect_eq(key.daddr, opposite.saddr);
+	cr_expect_eq(key.sport, opposite.dport);
+	cr_expect_eq(key.dport, opposite.sport);
+	cr_expect_eq(svr_packet_ip(&f.p)->ttl, 63);
+}
+
+Test(worker_packet, ethernet_header_with_and_without_vlan)
+{
+	static const uint8_t dst[6] = { 1, 2, 3, 4, 5, 6 }, src[6] = { 7, 8, 9, 10, 11, 12 };
+	static const uint8_t tagged[18] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0x81, 0, 0, 100, 8, 0 };
+	static const uint8_t plain[14] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 8, 0 };
+	struct frame f;
+
+	frame_make(&f, IPPROTO_UDP, NULL, 0, "x", 1);
+	cr_assert_eq(frame_parse(&f), 0);
+	cr_assert_eq(svr_packet_set_eth(&f.p, dst, src, 100), 0);
+	cr_expect_arr_eq(f.p.eth, tagged, sizeof(tagged));
+	cr_expect_eq(svr_packet_frame_len(&f.p), 18 + 29);
+	cr_assert_eq(svr_packet_set_eth(&f.p, dst, src, 0), 0);
+	cr_expect_arr_eq(f.p.eth, plain, sizeof(plain));
+	cr_expect_eq(svr_packet_frame_len(&f.p), 14 + 29);
+}
+
+static const struct mss_case {
+	const char *name;
+	const char *options;	/* hexadecimal */
+	uint8_t flags;
+	bool changed;
+	const char *after;
+} mss_cases[] = {
+	{ "lowered", "020405b4", SVR_TCPF_SYN, true, "02040564" },
+	{ "lowered in a SYN/ACK, behind others", "0101080a0000000000000000 020405b4", SVR_TCPF_SYN | SVR_TCPF_ACK, true,
+	  "0101080a0000000000000000 02040564" },
+	{ "small enough", "02040200", SVR_TCPF_SYN, false, "02040200" },
+	{ "no SYN", "020405b4", SVR_TCPF_ACK, false, "020405b4" },
+	{ "behind the end of the options", "00000000 020405b4", SVR_TCPF_SYN, false, "00000000 020405b4" },
+	{ "option of length 0", "08000000 020405b4", SVR_TCPF_SYN, false, "08000000 020405b4" },
+	{ "option that ends behind the header", "01010208", SVR_TCPF_SYN, false, "01010208" },
+	{ "MSS of another length", "02030504", SVR_TCPF_SYN, false, "02030504" },
+};
+
+Test(worker_packet, mss_is_lowered_in_syn_packets_only)
+{
+	struct frame f;
+	size_t i;
+
+	for (i = 0; i < sizeof(mss_cases) / sizeof(mss_cases[0]); i++) {
+		struct hex options = hex(mss_cases[i].options), after = hex(mss_cases[i].after);
+
+		frame_make(&f, IPPROTO_TCP, options.bytes, options.len, "", 0);
+		f.bytes[FRONT + SVR_ETH_LEN + 33] = mss_cases[i].flags;
+		cr_assert_eq(frame_parse(&f), 0);
+		cr_expect_eq(svr_packet_clamp_mss(&f.p, 1380), mss_cases[i].changed, "%s", mss_cases[i].name);
+		cr_expect(memcmp(f.p.l4 + 20, after.bytes, after.len) == 0, "%s", mss_cases[i].name);
+	}
+}
+
+/* ---- ICMP -------------------------------------------------------------------------------------------- */
+
+Test(worker_packet, icmp_too_big_quotes_the_packet_and_its_sums_are_right)
+{
+	uint8_t out[SVR_ETH_LEN + SVR_VLAN_LEN + SVR_ICMP_MAX_LEN], payload[1000] = { 0 };
+	struct frame f;
+	size_t len;
+
+	frame_make(&f, IPPROTO_UDP, NULL, 0, payload, sizeof(payload));
+	cr_assert_eq(frame_parse(&f), 0);
+	len = svr_packet_icmp_too_big(&f.p, htonl(0x0a0000fe), 1420, out);
+	cr_assert_eq(len, 14 + 576, "RFC 1812: as much as fits in 576 bytes");
+	cr_expect(memcmp(out, f.p.eth + 6, 6) == 0, "back to the sender");
+	cr_expect_eq(reference_sum(out + 14, 20), 0xffff);
+	cr_expect_eq(reference_sum(out + 34, len - 34), 0xffff);
+	cr_expect_eq(out[34], 3);
+	cr_expect_eq(out[35], 4);
+	cr_expect_eq(out[40] << 8 | out[41], 1420);
+	cr_expect(memcmp(out + 42, f.p.ip, 28) == 0);
+	cr_expect(memcmp(out + 30, f.p.ip + 12, 4) == 0, "to the source");
+
+	frame_make(&f, IPPROTO_UDP, NULL, 0, payload, 10);
+	cr_assert_eq(frame_parse(&f), 0);
+	cr_expect_eq(svr_packet_icmp_too_big(&f.p, htonl(0x0a0000fe), 1420, out), 14 + 20 + 8 + 38);
+}
+
+Test(worker_packet, icmp_is_not_sent_about_what_names_no_single_host)
+{
+	uint8_t out[SVR_ETH_LEN + SVR_VLAN_LEN + SVR_ICMP_MAX_LEN];
+	struct frame f;
+
+	frame_make(&f, IPPROTO_UDP, NULL, 0, "x", 1);
+	cr_assert_eq(frame_parse(&f), 0);
+	cr_expect_eq(svr_packet_icmp_too_big(&f.p, 0, 1420, out), 0, "a router without address");
+	f.p.ip[16] = 224;
+	cr_expect_eq(svr_packet_icmp_too_big(&f.p, htonl(0x0a0000fe), 1420, out), 0, "to a multicast address");
+	f.p.ip[16] = 10;
+	f.p.ip[12] = 0;
+	cr_expect_eq(svr_packet_icmp_too_big(&f.p, htonl(0x0a0000fe), 1420, out), 0, "from net 0");
+	f.p.ip[12] = 10;
+	f.p.eth[0] |= 1;
+	cr_expect_eq(svr_packet_icmp_too_big(&f.p, htonl(0x0a0000fe), 1420, out), 0, "to a group on the link");
+}
+
+/* ---- TCP, addresses ---------------------------------------------------------------------------------- */
+
+Test(worker_packet, tcp_state_bits)
+{
+	cr_expect_eq(svr_tcp_track(SVR_TCPF_SYN), SVR_TCP_SYN);
+	cr_expect_eq(svr_tcp_track(SVR_TCPF_SYN | SVR_TCPF_ACK), SVR_TCP_SYN);
+	cr_expect_eq(svr_tcp_track(SVR_TCPF_ACK), SVR_TCP_DATA);
+	cr_expect_eq(svr_tcp_track(SVR_TCPF_FIN | SVR_TCPF_ACK), SVR_TCP_FIN | SVR_TCP_DATA);
+	cr_expect_eq(svr_tcp_track(SVR_TCPF_RST), SVR_TCP_RST);
+	cr_expect(svr_tcp_closing(SVR_TCP_RST, 0));
+	cr_expect(svr_tcp_closing(SVR_TCP_FIN, SVR_TCP_FIN | SVR_TCP_DATA));
+	cr_expect_not(svr_tcp_closing(SVR_TCP_FIN, SVR_TCP_DATA));
+}
+
+Test(worker_addr, next_hop_on_and_off_the_link)
+{
+	struct svr_zone zone = { .prefix_len = 120 };
+
+	svr_addr_map4(htonl(0x0a000001), zone.addr);
+	cr_expect(svr_addr_on_link4(&zone, htonl(0x0a0000fe)));
+	cr_expect_not(svr_addr_on_link4(&zone, htonl(0x0a0001fe)));
+	cr_expect_eq(svr_addr_next_hop(&zone, htonl(0x0a0001fe)), htonl(0x0a0001fe), "without a gateway");
+	svr_addr_map4(htonl(0x0a000009), zone.gateway);
+	cr_expect_eq(svr_addr_next_hop(&zone, htonl(0x0a0001fe)), htonl(0x0a000009));
+	cr_expect_eq(svr_addr_next_hop(&zone, htonl(0x0a0000fe)), htonl(0x0a0000fe));
+	zone.prefix_len = 128;
+	cr_expect(svr_addr_on_link4(&zone, htonl(0x0a000001)));
+	cr_expect_not(svr_addr_on_link4(&zone, htonl(0x0a000002)));
+	zone.prefix_len = 0; /* row being written */
+	cr_expect_not(svr_addr_on_link4(&zone, htonl(0x0a000001)));
+}
+
+Test(worker_addr, addresses_of_single_hosts)
+{
+	static const uint32_t no[] = { 0, 0x00000001, 0x7f000001, 0xe0000001, 0xf0000001, 0xffffffff };
+	static const uint32_t yes[] = { 0x01000000, 0x0a000001, 0xc0000201, 0xdfffffff };
+	const __be32 v6[4] = { htonl(0x20010db8), 0, 0, htonl(1) };
+	__be32 mapped[4];
+	size_t i;
+
+	for (i = 0; i < sizeof(no) / sizeof(no[0]); i++)
+		cr_expect_not(svr_addr_one_host4(htonl(no[i])), "%08x", no[i]);
+	for (i = 0; i < sizeof(yes) / sizeof(yes[0]); i++)
+		cr_expect(svr_addr_one_host4(htonl(yes[i])), "%08x", yes[i]);
+	svr_addr_map4(htonl(0x0a000001), mapped);
+	cr_expect(svr_addr_is4(mapped));
+	cr_expect_eq(svr_addr_get4(mapped), htonl(0x0a000001));
+	cr_expect_not(svr_addr_is4(v6));
+	svr_addr_map4(0, mapped);
+	cr_expect_not(svr_addr_is4(mapped));
+}
