@@ -11,6 +11,7 @@ import argparse
 import http.server
 import os
 import socket
+import socketserver
 import statistics
 import struct
 import sys
@@ -23,6 +24,12 @@ sys.dont_write_bytecode = True
 DNS_SIZE = 512      # the longest answer that RFC 1035 allows over UDP
 DNS_ADDRESS = "192.0.2.53"
 TXT_MAX = 255
+
+
+class FileServer(socketserver.ThreadingTCPServer):
+    """Not http.server's own: that one asks the DNS for its name, which no host here has."""
+    allow_reuse_address = True
+    daemon_threads = True
 
 
 class FileHandler(http.server.BaseHTTPRequestHandler):
@@ -73,7 +80,7 @@ def serve_dns():
 def serve(args):
     FileHandler.path_of_file = args.file
     for port in args.port:
-        server = http.server.ThreadingHTTPServer(("0.0.0.0", port), FileHandler)
+        server = FileServer(("0.0.0.0", port), FileHandler)
         threading.Thread(target=server.serve_forever, daemon=True).start()
     if args.dns:
         threading.Thread(target=serve_dns, daemon=True).start()
