@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
+#include "lib/tcpstate.h"
 #include "lib/config.h"
 #include "lib/uuid.h"
 #include "lib/wirename.h"
@@ -153,15 +154,13 @@ static uint64_t created(const struct session *x)
 	return x->w ? x->w->created_ns : any(x)->flow.created_ns;
 }
 
-/*
- * As the worker sees it: a TCP session is established when both sides have acknowledged something.
- */
+/* As the worker sees it. */
 static bool established(const struct session *x)
 {
 	if (any(x)->key.proto == IPPROTO_TCP)
-		return x->w ? x->w->tcp_lan & x->w->tcp_wan & SVR_TCP_DATA :
+		return x->w ? svr_tcp_established(x->w->tcp_lan, x->w->tcp_wan) :
 			      x->fwd && x->rev &&
-				       x->fwd->flow.tcp_seen & x->rev->flow.tcp_seen & SVR_TCP_DATA;
+				       svr_tcp_established(x->fwd->flow.tcp_seen, x->rev->flow.tcp_seen);
 	if (x->w)
 		return x->w->last_lan_ns && x->w->last_wan_ns;
 	return x->fwd && x->rev && x->fwd->flow.packets && x->rev->flow.packets;

@@ -158,6 +158,24 @@ test_user_data_like_metadata() {
 	done
 }
 
+# A client that only listens after the handshake is in no hurry: longer than the initial time-out of 10 s
+test_silent_server() {
+	local policy port
+
+	for policy in clear signed secret; do
+		port=$(($(traffic_port $policy) + 1))
+		start_proc "late-$policy" on "$h1" /usr/bin/python3 -u -c "
+import socket, time
+s = socket.create_connection(('$h2_ip', $port), timeout=10)
+time.sleep(13)
+s.sendall(b'late')
+print('answer', s.recv(100))"
+	done
+	for policy in clear signed secret; do
+		check "$policy: a connection that was silent for 13 s goes on" wait_for 25 logged "late-$policy" "answer b'late'"
+	done
+}
+
 test_sessions_go_away() {
 	wait_for 15 eval '[ "$(sessions west east-clear)" = 0 -o "$(tcp_sessions west)" = 0 ]'
 	check_equal "west: closed TCP sessions are gone" 0 "$(tcp_sessions west)"

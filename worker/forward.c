@@ -16,6 +16,7 @@
 
 #include "lib/replay.h"
 #include "lib/window.h"
+#include "lib/tcpstate.h"
 #include "worker/addr.h"
 #include "worker/auth.h"
 #include "worker/forward.h"

@@ -179,10 +179,5 @@ size_t svr_packet_icmp_too_big(const struct svr_pkt *p, __be32 router, uint16_t 
 
 /* TCP state bits (enum svr_tcp_seen) that a packet with these flags adds. */
 uint8_t svr_tcp_track(uint8_t tcp_flags);
-/* True if RST was seen, or FIN from both sides. */
-static inline bool svr_tcp_closing(uint8_t a, uint8_t b)
-{
-	return ((a | b) & SVR_TCP_RST) || (a & b & SVR_TCP_FIN);
-}
 
 #endif

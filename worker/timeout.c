@@ -3,7 +3,7 @@
 #include <netinet/in.h>
 
 #include "lib/config.h"
-#include "worker/packet.h"
+#include "lib/tcpstate.h"
 #include "worker/timeout.h"
 
 enum {
@@ -31,7 +31,7 @@ uint64_t svr_timeout_ns(const struct svr_service *service, uint8_t proto, bool e
 uint64_t svr_clear_timeout_ns(const struct svr_flow *a, const struct svr_flow *b, const struct svr_service *service)
 {
 	bool closing = ((a->flags | b->flags) & SVR_FLOW_CLOSING) || svr_tcp_closing(a->tcp_seen, b->tcp_seen);
-	bool established = a->proto == IPPROTO_TCP ? a->tcp_seen & b->tcp_seen & SVR_TCP_DATA : a->packets && b->packets;
+	bool established = a->proto == IPPROTO_TCP ? svr_tcp_established(a->tcp_seen, b->tcp_seen) : a->packets && b->packets;
 
 	return svr_timeout_ns(service, a->proto, established, closing);
 }
@@ -47,7 +47,7 @@ uint64_t svr_clear_timeout_min_ns(const struct svr_flow *flow, const struct svr_
 
 uint64_t svr_session_timeout_ns(const struct svr_session *s, const struct svr_service *service)
 {
-	bool established = s->lan.proto == IPPROTO_TCP ? s->tcp_lan & s->tcp_wan & SVR_TCP_DATA : s->last_lan_ns && s->last_wan_ns;
+	bool established = s->lan.proto == IPPROTO_TCP ? svr_tcp_established(s->tcp_lan, s->tcp_wan) : s->last_lan_ns && s->last_wan_ns;
 
 	return svr_timeout_ns(service, s->lan.proto, established, s->closing);
 }
