@@ -12,6 +12,7 @@
 
 #include "tests/unit/vector.h"
 /* The worker is a program, no library: its pure parts are compiled here */
+#include "lib/tcpstate.h"
 #include "worker/addr.c"
 #include "worker/packet.c"
 
