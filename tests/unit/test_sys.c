@@ -614,6 +614,12 @@ static void make_fifo(void)
 	cr_assert_eq(mkfifo(in_dir("keys"), 0600), 0);
 }
 
+static void make_fifo_with_reader(void)
+{
+	make_fifo();
+	cr_assert_geq(open(in_dir("keys"), O_RDONLY | O_NONBLOCK), 0);
+}
+
 static void make_directory(void)
 {
 	cr_assert_eq(mkdir(in_dir("keys"), 0600), 0);
@@ -687,6 +693,7 @@ Test(keylog, refuses_every_file_that_is_not_private_to_root)
 		{ "a symbolic link to nothing", make_dangling_symlink, -EPERM, "symbolic link" },
 		{ "a hard link", make_hard_link, -EPERM, "hard link" },
 		{ "a FIFO", make_fifo, -EPERM, "not a regular file" },
+		{ "a FIFO that somebody reads", make_fifo_with_reader, -EPERM, "not a regular file" },
 		{ "a directory", make_directory, -EPERM, "not a regular file" },
 		{ "a socket", make_socket, -EPERM, "not a regular file" },
 		{ "a directory that all may write to", make_open_directory, -EPERM,
