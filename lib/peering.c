@@ -366,19 +366,13 @@ static int check_shape(const struct svr_peering_path *path, const uint8_t *packe
 /* Finds out who it is from: verified, or not authenticated at all and listened to only while nobody is known. */
 static int check_seal(struct svr_peering *p, uint8_t *packet, struct received *r, struct svr_now now)
 {
-	bool open = svr_peering_is_open(p, now.mono_ns);
-	int ret = 0;
-
 	r->key = r->outline.sealed ? svr_peering_rx_key(p, r->outline.key_index, &r->seal, now) : NULL;
 	if (!r->key) {
 		r->seal = SVR_KEX_SEAL_NONE;
-		return open ? 0 : -SVR_DROP_BFD_AUTH;
+		return svr_peering_is_open(p, now.mono_ns) ? 0 : -SVR_DROP_BFD_AUTH;
 	}
-	ret = svr_bfdmeta_verify(p->config.crypt, r->key, packet, &r->outline);
-	/* The pending key of an exchange between strangers proves nothing yet. */
-	if (!ret && r->seal == SVR_KEX_SEAL_NEW && !p->kex.x.authenticated && !open)
-		ret = -SVR_DROP_BFD_AUTH;
-	return ret;
+	/* The pending key of an exchange between strangers exists only while nobody is known: see take_sealed(). */
+	return svr_bfdmeta_verify(p->config.crypt, r->key, packet, &r->outline);
 }
 
 static int check_meta(struct svr_peering_path *path, uint8_t *packet, struct received *r)

@@ -68,6 +68,7 @@ Test(restart, after_the_detection_time_with_the_same_key)
 	cr_assert_eq(w->node[1].path[0].status, SVR_PATH_DOWN);
 	cr_assert_eq(w->node[1].path[0].bfd_diag, SVR_BFD_DIAG_TIME_EXPIRED);
 	node_start(&w->node[0]);
+	cr_assert_eq(w->node[0].peering->paths[0].bfd.state, SVR_BFD_DOWN, "too old to go on");
 	cr_assert(world_run_until_agreed(w, 3000), "%s", world_describe(w));
 	cr_assert_eq(current_key(&w->node[0]), key);
 	cr_assert_eq(w->node[0].keys_made + w->node[1].keys_made, 2);
@@ -117,6 +118,85 @@ Test(restart, lost_keys_are_agreed_anew_after_the_detection_time)
 		cr_assert(found);
 		world_free(w);
 	}
+}
+
+struct backup {
+	struct svr_peer_keys keys;
+	struct svr_path_state path;
+	struct svr_own_keys own;
+};
+
+static void backup_take(const struct node *n, struct backup *b)
+{
+	b->keys = n->keys;
+	b->path = n->path[0];
+	b->own = n->own;
+}
+
+/* What was stored earlier is put back, as from an image of the machine; without what would let BFD go on. */
+static void backup_restore(struct node *n, const struct backup *b)
+{
+	n->keys = b->keys;
+	n->path[0] = b->path;
+	n->path[0].bfd_state = SVR_BFD_DOWN;
+	n->own = b->own;
+}
+
+/* A stranger's exchange is under way when the peer comes back with the key that was agreed before. */
+Test(restart, the_peer_that_was_known_ends_an_exchange_of_strangers)
+{
+	struct world *w = established(64, 1);
+	struct node *east = &w->node[0], *west = &w->node[1];
+	struct backup backup;
+
+	backup_take(east, &backup);
+	node_stop(east);
+	node_forget(east);
+	world_run(w, 5000);
+	node_start(east); /* somebody who has the certificate, but no keys */
+	while (west->peering->kex.x.phase != SVR_KEX_PHASE_RESP_SENT && w->now_ns < 1100 * SVR_NS_PER_SEC)
+		world_run(w, 1);
+	cr_assert_eq(west->peering->kex.x.phase, SVR_KEX_PHASE_RESP_SENT);
+	node_stop(east);
+	w->queued = 0;
+	backup_restore(east, &backup);
+	node_start(east);
+	world_run(w, 20);
+	cr_assert_eq(west->peering->kex.x.phase, SVR_KEX_PHASE_NONE);
+	cr_assert_eq(west->peering->pending.index, 0);
+	cr_assert(world_run_until_agreed(w, 5000), "%s", world_describe(w));
+	cr_assert_eq(west->keys_made, 1);
+	world_free(w);
+}
+
+/* After the loss of keys a new one was agreed; then one side gets its old ones back. */
+Test(restart, an_older_key_is_not_taken_for_the_current_one)
+{
+	struct world *w = established(65, 1);
+	struct node *east = &w->node[0], *west = &w->node[1];
+	uint64_t refused = west->drops[85], i;
+	struct backup backup;
+	uint32_t newer;
+
+	backup_take(east, &backup);
+	node_stop(east);
+	node_forget(east);
+	node_start(east);
+	world_run(w, 5000);
+	cr_assert(world_run_until_agreed(w, 20000), "%s", world_describe(w));
+	newer = current_key(west);
+	node_stop(east);
+	backup_restore(east, &backup);
+	node_start(east);
+	refused = west->drops[85];
+	for (i = 0; i < 2000; i += 10) {
+		world_run(w, 10);
+		cr_assert_eq(current_key(west), newer);
+	}
+	cr_assert_gt(west->drops[85], refused, "packets under the older key are refused");
+	world_run(w, 10000);
+	cr_assert(world_run_until_agreed(w, 60000), "%s", world_describe(w));
+	world_free(w);
 }
 
 /* Either router is killed after every single packet of a plain start. */

@@ -143,6 +143,41 @@ Test(start, larger_name_starts_if_nothing_comes)
 	world_free(w);
 }
 
+/* The first packet that west seals is AUTH_R. */
+static bool lose_auth_r(struct world *w, const struct flight *f, void *arg)
+{
+	bool *lost = arg;
+	bool sealed = f->len > SVR_BFD_LEN + SVR_META_HDR_LEN && f->data[SVR_BFD_LEN + 9] > SVR_META_HDR_LEN;
+
+	(void)w;
+	if (f->to != 0 || !sealed || *lost)
+		return true;
+	*lost = true;
+	return false;
+}
+
+/* Detection is faster than retransmission: while AUTH_R is missing the responder must go on hearing the initiator. */
+Test(start, bfd_survives_the_loss_of_auth_r)
+{
+	struct world *w = world_new(8, 1);
+	bool lost = false;
+	int i;
+
+	w->bfd = (struct svr_bfd_config){ .desired_min_tx_us = 200000, .required_min_rx_us = 200000, .detect_mult = 3 };
+	w->filter = lose_auth_r;
+	w->filter_arg = &lost;
+	start_both(w);
+	world_run(w, 30);
+	cr_assert(lost);
+	for (i = 0; i < 300; i++) {
+		world_run(w, 10);
+		cr_assert_eq(w->node[0].peering->paths[0].bfd.state, SVR_BFD_UP, "%s", world_describe(w));
+		cr_assert_eq(w->node[1].peering->paths[0].bfd.state, SVR_BFD_UP, "%s", world_describe(w));
+	}
+	cr_assert(world_agreed(w), "%s", world_describe(w));
+	world_free(w);
+}
+
 Test(start, clock_offset_is_measured)
 {
 	struct world *w = world_new(6, 1);
