@@ -76,8 +76,9 @@ SVR_HELPER int svr_parse_other(struct xdp_md *ctx, const struct svr_pkt *pkt, __
 	if ((void *)(ip6 + 1) > nh.end)
 		return -SVR_DROP_SHORT;
 	dst = ip6->daddr.in6_u.u6_addr8;
-	/* ff00::/8 and fe80::/10; RFC 4291 2.4 */
-	if (ip6->nexthdr == IPPROTO_ICMPV6 && (dst[0] == 0xff || (dst[0] == 0xfe && (dst[1] & 0xc0) == 0x80)))
+	/* ff00::/8 and fe80::/10, RFC 4291 2.4; multicast listener reports have a router alert in front, RFC 3810 5 */
+	if ((ip6->nexthdr == IPPROTO_ICMPV6 || ip6->nexthdr == IPPROTO_HOPOPTS) &&
+	    (dst[0] == 0xff || (dst[0] == 0xfe && (dst[1] & 0xc0) == 0x80)))
 		return SVR_PASS;
 	return -SVR_DROP_IPV6;
 }

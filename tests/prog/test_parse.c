@@ -19,6 +19,8 @@ static const struct row lan[] = {
 	  { IPV6, .patch = { { V6_NEXT, 58 }, { V6_DST, 0x20 } } }, NULL, XDP_DROP, SVR_DROP_IPV6, NULL },
 	{ "fec0::/10 is not link-local",
 	  { IPV6, .patch = { { V6_NEXT, 58 }, { V6_DST, 0xfe }, { V6_DST + 1, 0xc0 } } }, NULL, XDP_DROP, SVR_DROP_IPV6, NULL },
+	{ "multicast listener report goes to the kernel",
+	  { IPV6, .patch = { { V6_NEXT, 0 }, { V6_DST, 0xff } } }, NULL, XDP_PASS, 0, NULL },
 	{ "TCP in IPv6 to a multicast address is refused",
 	  { IPV6, .patch = { { V6_NEXT, 6 }, { V6_DST, 0xff } } }, NULL, XDP_DROP, SVR_DROP_IPV6, NULL },
 	{ "IPv6 that ends inside its header is short", { IPV6, .cut = IP_OFF + 39 }, NULL, XDP_DROP, SVR_DROP_SHORT, NULL },
