@@ -386,6 +386,30 @@ Test(kex, key_is_what_the_text_says)
 	cr_expect_eq(west.pending_index, fi.key_index);
 }
 
+/* What is signed, byte by byte: label, NUL, role, T. */
+static void expect_signed(const struct svr_pki_peer *signer, const struct letter *l, char role, const uint8_t *t)
+{
+	uint8_t in[17 + 1 + 1 + 48];
+	struct svr_kex_fields f;
+
+	memcpy(in, "svr1 key exchange", 18);
+	in[18] = (uint8_t)role;
+	memcpy(in + 19, t, 48);
+	cr_assert_eq(svr_kexmsg_parse((enum svr_kex_message)l->piece.message, l->bytes, l->piece.len, &f), 0);
+	cr_expect_eq(svr_pki_peer_check_signature(signer, in, sizeof(in), f.signature, f.signature_len), 0, "role %c", role);
+}
+
+Test(kex, signatures_are_what_the_text_says)
+{
+	uint8_t t[48];
+
+	until_auth_i();
+	memcpy(t, east.kex.x.transcript, sizeof(t));
+	expect_signed(west.kex.x.peer, &east.out[0], 'I', t);
+	cr_assert_eq(carry(&east, &west), 0);
+	expect_signed(east.kex.x.peer, &west.out[0], 'R', t);
+}
+
 Test(kex, wrong_signature_ends_it_at_the_responder)
 {
 	until_auth_i();
