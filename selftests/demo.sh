@@ -353,16 +353,24 @@ echo_udp() {
 	fi
 }
 
+# west_packets: that its XDP programs saw so far, and how many of them the worker got
+west_packets() {
+	at west svr -j show stats | json '"%d %d" % tuple(sum(s["value"] for s in j if s["metric"] == m) for m in ("rx-packets", "to-worker"))'
+}
+
 # service KIND FIRST_PORT EXPLANATION...
 service() {
-	local kind=$1 port=$2
+	local kind=$1 port=$2 before after
 	shift 2
 
 	step "Service \"$kind\", ports $port-$((port + 99))" "$@"
+	before=$(west_packets)
 	fetch "$kind" h1 "$h2_ip" $((port + 80))
 	fetch "$kind" h2 "$h1_ip" $((port + 80))
 	bulk "$kind" $((port + 1))
 	echo_udp "$kind" "$port"
+	after=$(west_packets)
+	good "of $((${after% *} - ${before% *})) packets that the XDP programs of west saw, $((${after#* } - ${before#* })) went to its worker"
 	must_short west svr show sessions service-name "east-$kind"
 }
 
