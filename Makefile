@@ -9,6 +9,7 @@ MANDIR ?= $(PREFIX)/share/man
 DOCDIR ?= $(PREFIX)/share/doc/svr
 DATADIR ?= $(PREFIX)/share/svr
 UNITDIR ?= $(PREFIX)/lib/systemd/system
+COMPDIR ?= $(PREFIX)/share/bash-completion/completions
 
 include mk/version.mk
 include mk/toolchain.mk
@@ -48,7 +49,7 @@ programs := $(if $(loader_objs),$(BUILD)/svr) $(if $(worker_objs),$(BUILD)/svr-w
 	    $(if $(keymgr_objs),$(BUILD)/svr-keymgr)
 benches := $(bench_objs:$(BUILD)/obj/%.o=$(BUILD)/%)
 
-.PHONY: all help deps demo bench install clean format tests bpf
+.PHONY: all help deps demo bench fuzz install clean format tests bpf
 .PHONY: check check-unit check-prog check-peers check-net check-san
 
 all: $(bpf_objs) $(skels) $(libs) $(programs) ## build the programs (SAN=1: with sanitizers, into build-san/)
@@ -167,6 +168,22 @@ install: all ## install below $(DESTDIR)$(PREFIX)
 	$(Q)$(call install_into,644,$(wildcard etc/*.example.json etc/example*.json),$(DOCDIR)/examples)
 	$(Q)$(call install_into,644,$(wildcard etc/*.schema.json etc/schema*.json),$(DATADIR))
 	$(Q)$(call install_into,644,$(wildcard etc/systemd/*.service),$(UNITDIR))
+	$(Q)install -d $(DESTDIR)$(COMPDIR) && install -m 644 completion/svr.bash $(DESTDIR)$(COMPDIR)/svr
+
+# ---- fuzzing ---------------------------------------------------------------------------------
+FUZZ_SEC ?= 60
+fuzzers := $(patsubst fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard fuzz/fuzz_*.c))
+
+fuzz: $(fuzzers) ## libFuzzer targets, FUZZ_SEC seconds each (clang with its sanitizer runtime)
+	@for f in $(fuzzers); do n=$${f##*/fuzz_}; mkdir -p $(BUILD)/fuzz/corpus/$$n && \
+		$$f -max_total_time=$(FUZZ_SEC) -max_len=1100 -dict=fuzz/$$n.dict \
+			$(BUILD)/fuzz/corpus/$$n fuzz/corpus/$$n || exit 1; done
+
+$(BUILD)/fuzz/%: fuzz/%.c $(wildcard lib/*.c)
+	@mkdir -p $(@D)
+	$(call say,FUZZ,$@)
+	$(Q)$(CLANG) $(CPPFLAGS_ALL) -std=gnu11 -O1 -g $(WARN) -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=undefined $^ $(pkg_libs) -o $@
 
 clean: ## remove build/ and build-san/
 	rm -rf build build-san
