@@ -133,7 +133,7 @@ deps: ## install the Debian packages of scripts/packages.list
 
 have_deps = scripts/deps --check || scripts/deps
 
-demo: ## two routers, two hosts, one secure session: build and watch it
+demo: ## two routers, two hosts, real traffic through three policies: build and watch it
 	@$(have_deps)
 	@$(MAKE) --no-print-directory $(jobs) all
 	@BUILD=$(BUILD) selftests/demo.sh
