@@ -536,6 +536,10 @@ static int handle_init(struct svr_kex *k, int path, struct svr_kex_buffer *buffe
 	int ret;
 
 	x.init = take(buffer);
+	ret = -SVR_DROP_KEX_RATE;
+	if (now.mono_ns < k->look_ns)
+		goto out;
+	k->look_ns = now.mono_ns + ms_ns(SVR_KEX_LOOK_MS);
 	ret = svr_kexmsg_parse(SVR_KEX_INIT, x.init.data, x.init.len, &f);
 	if (!ret && f.exchange != id)
 		ret = -SVR_DROP_KEX_PIECES;

@@ -30,6 +30,7 @@ enum svr_kex_times {
 	SVR_KEX_REKEY_TRIES = 8,	/* INIT under a confirmed key without an answer, then the old key stays */
 	SVR_KEX_RESP_LIFE_MS = 10000,	/* RESP sent and no AUTH_I: forgotten */
 	SVR_KEX_REPEAT_MS = 500,	/* an answer is repeated at most this often */
+	SVR_KEX_LOOK_MS = 200,		/* at most one whole INIT of a peer is looked at in this time: certificates cost */
 	SVR_KEX_REFUSE_MS = 30000,	/* pieces of a refused INIT are dropped unread for this long */
 	SVR_KEX_COMPUTE_MS = 1000,	/* at most one Diffie-Hellman key pair per peer in this time */
 };
@@ -126,6 +127,7 @@ struct svr_kex {
 	uint64_t start_ns;		/* next own start; UINT64_MAX: none */
 	uint64_t backoff_ns;
 	uint64_t compute_ns;		/* no key pair before */
+	uint64_t look_ns;		/* no other INIT before */
 	uint64_t wanted_ns;		/* since when */
 	bool timed_out;
 	uint64_t refused_id, refused_until_ns;

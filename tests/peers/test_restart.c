@@ -418,6 +418,27 @@ Test(rekey, never_sends_what_cannot_be_received)
 	}
 }
 
+/* The peer dies in the middle, and comes back without keys: the exchange under the old key leads nowhere. */
+Test(rekey, peer_loses_its_keys_meanwhile)
+{
+	struct world *w = established(55, 1);
+	uint64_t t;
+
+	w->node[1].quiet = true;
+	cr_assert_eq(svr_peering_rekey(w->node[0].peering), 0);
+	node_stop(&w->node[1]);
+	node_forget(&w->node[1]);
+	w->node[1].quiet = false;
+	w->queued = 0;
+	node_start(&w->node[1]);
+	t = w->now_ns;
+	world_run(w, 1000);
+	cr_assert(w->node[0].peering->kex.x.authenticated);
+	cr_assert(world_run_until_agreed(w, 30000), "%s", world_describe(w));
+	cr_assert_lt(w->now_ns - t, 8 * SVR_NS_PER_SEC, "it took %lu ms", (w->now_ns - t) / SVR_NS_PER_MS);
+	world_free(w);
+}
+
 Test(rekey, needs_a_living_key)
 {
 	struct world *w = world_new(54, 1);

@@ -146,6 +146,24 @@ Test(kexmsg, pieces_in_any_order)
 	}
 }
 
+Test(kexmsg, a_piece_that_came_is_not_written_again)
+{
+	uint8_t good[1000], bad[1000];
+	struct svr_kex_buffer b = { 0 };
+	struct svr_kex_piece piece;
+
+	memset(good, 1, sizeof(good));
+	memset(bad, 2, sizeof(bad));
+	svr_kexmsg_cut(SVR_KEX_INIT, 7, good, sizeof(good), 0, &piece);
+	cr_assert_eq(svr_kex_buffer_add(&b, &piece), 0);
+	svr_kexmsg_cut(SVR_KEX_INIT, 7, bad, sizeof(bad), 0, &piece);
+	cr_assert_eq(svr_kex_buffer_add(&b, &piece), 0);
+	svr_kexmsg_cut(SVR_KEX_INIT, 7, good, sizeof(good), 1, &piece);
+	cr_assert_eq(svr_kex_buffer_add(&b, &piece), 1);
+	cr_expect_arr_eq(b.data, good, sizeof(good));
+	svr_kex_buffer_clear(&b);
+}
+
 Test(kexmsg, pieces_that_do_not_fit)
 {
 	static const uint8_t bytes[SVR_KEX_PIECE_LEN] = { 0 };
@@ -554,6 +572,32 @@ Test(kex, one_key_pair_a_second)
 	}
 	computed = west.computed;
 	cr_expect_leq(computed, 1, "%u", computed);
+}
+
+Test(kex, certificates_of_a_flood_are_not_looked_at)
+{
+	unsigned int i;
+
+	svr_pki_trust_fingerprint(west.trust, svr_pki_identity_fingerprint(west.identity));
+	for (i = 0; i < 100; i++) { /* within 100 ms, each under another exchange id */
+		svr_kex_clear(&east.kex);
+		east.kex.x.phase = SVR_KEX_PHASE_NONE;
+		east.kex.compute_ns = 0;
+		east.n_out = 0;
+		svr_kex_want(&east.kex, true, now);
+		carry(&east, &west);
+		now.mono_ns += SVR_NS_PER_MS;
+	}
+	cr_expect_eq(west.kex.failures, 1, "%lu", west.kex.failures);
+}
+
+Test(kex, index_that_is_in_use)
+{
+	svr_kex_want(&east.kex, true, now);
+	west.confirmed_index = east.kex.x.key_index;
+	cr_expect_eq(carry(&east, &west), -SVR_DROP_KEX_VALUE);
+	cr_expect(strstr(west.kex.reason, "in use"), "%s", west.kex.reason);
+	cr_expect_eq(west.pending_index, 0);
 }
 
 Test(kex, limit_over_all_peers)
