@@ -8,6 +8,8 @@
 #
 # Read bench/README.md before you quote a figure: these are veth pairs, everything shares the CPUs of one machine.
 
+# Load generators, hosts and routers share the CPUs of one machine: give the key manager 1.5 s before a path is down
+: "${TOPO_BFD_MS:=500}"
 # shellcheck source=selftests/topo.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../selftests/topo.sh"
 # shellcheck source=selftests/traffic.sh

@@ -27,6 +27,8 @@ if [ -n "${DEMO_KEEP-}" ] && [ -z "${DEMO_HOLDER-}" ] && [ "$(id -u)" -eq 0 ]; t
 	exit "$rc"
 fi
 
+# Load generators, hosts and routers share the CPUs of one machine: give the key manager 1.5 s before a path is down
+: "${TOPO_BFD_MS:=500}"
 DEMO_START=${EPOCHREALTIME//[.,]/}
 # shellcheck source=selftests/topo.sh
 . "$(dirname "${BASH_SOURCE[0]}")/topo.sh"
