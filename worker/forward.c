@@ -406,11 +406,12 @@ static int reverse_check(const struct svr_session *s, const struct svr_meta *m)
 
 /* Verified forward metadata: find its session or make it. */
 static int forward_session(struct svr_thread *t, const struct svr_work *w, uint32_t path, const struct svr_meta *m,
-			   const struct svr_peer_key *key, uint32_t *slot)
+			   struct svr_peer_key *key, uint32_t *slot)
 {
 	struct svr_flow4_key wan;
 	struct svr_session *s;
 	struct svr_flow flow;
+	int err;
 
 	svr_packet_key(&w->pkt, w->desc.zone, &wan);
 	if (svr_session_of_flow(t, &wan, slot, &flow) == SVR_OWNER_WORKER) {
@@ -425,20 +426,23 @@ static int forward_session(struct svr_thread *t, const struct svr_work *w, uint3
 			return 0;
 		}
 	}
-	return svr_session_terminate(t, m, &wan, path, key, slot);
+	/* A live session may go on with an old key, a new one needs one that is in force */
+	err = svr_keys_peer_rx(t->maps, t->maps->paths[path].peer, m->peer_key_index, key);
+	return err ? err : svr_session_terminate(t, m, &wan, path, key, slot);
 }
 
 /* A packet with session metadata, the header section of which stands in @m. @slot: session of its flow, 0: none. */
 static int inbound_metadata(struct svr_thread *t, struct svr_work *w, uint32_t slot, uint32_t path, struct svr_meta *m)
 {
-	bool reverse = slot && t->maps->sessions[slot].originator;
+	const struct svr_session *live = slot ? &t->maps->sessions[slot] : NULL;
+	bool reverse = live && live->originator;
 	struct svr_peer_key key = { 0 };
 	struct svr_local *l;
 	uint64_t counter = 0;
 	size_t front;
 	int err;
 
-	err = svr_metadata_open(t, &w->pkt, path, reverse ? SVR_DIR_REV : SVR_DIR_FWD, m, &key);
+	err = svr_metadata_open(t, &w->pkt, path, reverse ? SVR_DIR_REV : SVR_DIR_FWD, live, m, &key);
 	if (err)
 		goto out;
 	if (m->unknown)

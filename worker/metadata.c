@@ -182,8 +182,19 @@ static int sender_check(struct svr_thread *t, uint32_t peer, const struct svr_me
 	return svr_nonce_accept(t->maps->nonces, peer, nonce_ns, m->nonce_random, t->real_ns);
 }
 
-int svr_metadata_open(struct svr_thread *t, struct svr_pkt *p, uint32_t path, uint8_t dir, struct svr_meta *m,
-		      struct svr_peer_key *key)
+static int peer_key_find(const struct svr_thread *t, uint32_t peer, uint32_t index, const struct svr_session *live,
+			 struct svr_peer_key *key)
+{
+	if (!live || live->peer != peer || live->peer_key_index != index)
+		return svr_keys_peer_rx(t->maps, peer, index, key);
+	key->index = index;
+	memcpy(key->hmac_tx, live->hmac_tx, sizeof(key->hmac_tx));
+	memcpy(key->hmac_rx, live->hmac_rx, sizeof(key->hmac_rx));
+	return 0;
+}
+
+int svr_metadata_open(struct svr_thread *t, struct svr_pkt *p, uint32_t path, uint8_t dir, const struct svr_session *live,
+		      struct svr_meta *m, struct svr_peer_key *key)
 {
 	const uint32_t both = SVR_HAVE_SECURITY_ID | SVR_HAVE_SECURITY_PARAMS;
 	uint32_t peer;
@@ -201,7 +212,7 @@ int svr_metadata_open(struct svr_thread *t, struct svr_pkt *p, uint32_t path, ui
 	peer = t->maps->paths[path].peer;
 	if (p->payload_len < m->header_len + m->payload_len + svr_seal_trailer_len(m->cipher, m->hmac))
 		return -SVR_DROP_HMAC_MISSING;
-	err = svr_keys_peer_rx(t->maps, peer, m->peer_key_index, key);
+	err = peer_key_find(t, peer, m->peer_key_index, live, key);
 	if (!err)
 		err = meta_authenticate(t, p, peer, dir, m, key);
 	/* Authentic, but not of this time: a nonce that is known or old tells a copy from a wrong clock */

@@ -21,13 +21,14 @@ int svr_metadata_build(struct svr_thread *t, const struct svr_session *s, uint8_
  * svr_metadata_open() - authenticate and decrypt the block at the start of a payload.
  * @path: peer path that it came by
  * @dir: direction that the packet has to have
+ * @live: session of the packet's flow, NULL: none. It keeps the key that it was made with, also when the peers have a newer one.
  * @m: header section is parsed already; filled. It may hold a session key: wipe it.
  * @key: peer key that it was signed with; wipe it
  * Nothing but the memory of nonces is changed. The payload section in the packet becomes plain text.
  * Return: 0 or a negative drop reason.
  */
-int svr_metadata_open(struct svr_thread *t, struct svr_pkt *p, uint32_t path, uint8_t dir, struct svr_meta *m,
-		      struct svr_peer_key *key);
+int svr_metadata_open(struct svr_thread *t, struct svr_pkt *p, uint32_t path, uint8_t dir, const struct svr_session *live,
+		      struct svr_meta *m, struct svr_peer_key *key);
 
 /* What the receiver of a block in this direction needs in it. 0, -SVR_DROP_META_UNEXPECTED, -SVR_DROP_META_INCOMPLETE. */
 int svr_metadata_complete(const struct svr_meta *m, uint8_t dir);

@@ -160,6 +160,15 @@ static void lan_to_limbo(struct svr_worker *w, uint32_t i)
 	w->neigh->lan[i].limbo_walks = 0;
 }
 
+void svr_neigh_forget_zone(struct svr_worker *w, uint32_t zone)
+{
+	uint32_t i;
+
+	for (i = 0; w->neigh && i < SVR_MAX_NEIGHBOURS; i++)
+		if (w->neigh->lan[i].state == LAN_USED && lan_hop(w, i)->zone == zone)
+			lan_to_limbo(w, i);
+}
+
 /* After a restart: what is in svr_neighbours is used, what else was written may still be named by flows. */
 static void lan_adopt(struct svr_worker *w)
 {

@@ -69,6 +69,8 @@ struct svr_nl_neighbour;
 int svr_neigh_new(struct svr_worker *w);
 void svr_neigh_free(struct svr_worker *w);
 void svr_neigh_event(struct svr_worker *w, const struct svr_nl_neighbour *n);
+/* The number of a zone may be given to another interface. */
+void svr_neigh_forget_zone(struct svr_worker *w, uint32_t zone);
 /* Zones, devices or paths changed. */
 void svr_neigh_reload(struct svr_worker *w);
 /* True if the next hop is known; otherwise the kernel is asked, and svr_hold_release() follows when it answers. */

@@ -20,6 +20,7 @@
 #include <json-c/json.h>
 
 #include "sys/log.h"
+#include "worker/flowtable.h"
 #include "worker/netlink.h"
 #include "worker/worker.h"
 
@@ -38,6 +39,7 @@ struct zone_info {
 	uint8_t role;
 	uint16_t mtu;
 	char device[IF_NAMESIZE];
+	char name[SVR_NAME_LEN];
 };
 
 /* A queue that should have a socket and has none. */
@@ -346,6 +348,7 @@ static void plan_apply(struct svr_thread *t, void *arg)
 static void zone_read(const struct svr_zone *from, struct zone_info *to)
 {
 	memset(to, 0, sizeof(*to));
+	memcpy(to->name, from->name, sizeof(to->name) - 1);
 	if (from->ifindex == 0 || from->role == SVR_ROLE_NONE)
 		return;
 	to->ifindex = from->ifindex;
@@ -408,6 +411,59 @@ static void zones_report(struct svr_worker *w, const struct plan *p)
 	w->zones->reported = true;
 }
 
+/* Zones that are no more. */
+struct lost_zones {
+	struct svr_worker *w;
+	uint64_t zones;		/* a bit each */
+};
+_Static_assert(SVR_MAX_ZONES <= 64, "a bit per zone");
+
+static bool is_lost(const struct lost_zones *lost, uint16_t zone)
+{
+	return zone < SVR_MAX_ZONES && lost->zones >> zone & 1;
+}
+
+static void lost_sessions_close(struct svr_thread *t, void *arg)
+{
+	const struct lost_zones *lost = arg;
+	uint32_t i = 0, slot;
+
+	while (i < t->sessions.n_live) {
+		slot = t->sessions.live[i];
+		if (is_lost(lost, t->maps->sessions[slot].lan.zone) || is_lost(lost, t->maps->sessions[slot].wan.zone))
+			svr_session_close(t, slot, "its interface was taken out of the configuration");
+		else
+			i++;
+	}
+}
+
+static bool lost_flow(const struct svr_flow4_key *key, const struct svr_flow *flow, void *user)
+{
+	return !(flow->flags & SVR_FLOW_WORKER) && (is_lost(user, key->zone) || is_lost(user, flow->out_zone));
+}
+
+/* The number of a zone may be given to another interface: nothing of the old one may come out there. */
+static void lost_zones_forget(struct svr_worker *w, const struct zone_info *seen)
+{
+	struct lost_zones lost = { .w = w };
+	uint32_t i;
+
+	for (i = 1; i < SVR_MAX_ZONES; i++) {
+		const struct zone_info *old = &w->zones->zone[i];
+
+		if (!old->name[0] || memcmp(old->name, seen[i].name, sizeof(old->name)) == 0)
+			continue;
+		pr_info("interface %s: taken out of the configuration, its sessions end", old->name);
+		lost.zones |= 1ULL << i;
+		svr_neigh_forget_zone(w, i);
+	}
+	if (!lost.zones)
+		return;
+	svr_thread_call(w->thread, lost_sessions_close, &lost);
+	if (svr_flowtable_remove_if(&w->maps, lost_flow, &lost) < 0)
+		pr_warn("clear sessions of removed interfaces could not be removed");
+}
+
 void svr_zones_scan(struct svr_worker *w)
 {
 	struct svr_zones *z = w->zones;
@@ -421,6 +477,8 @@ void svr_zones_scan(struct svr_worker *w)
 	for (i = 1; i < SVR_MAX_ZONES && i < w->maps.count.zones; i++)
 		zone_read(&w->maps.zones[i], &seen[i]);
 	changed = memcmp(seen, z->zone, sizeof(seen)) != 0 || !z->reported;
+	if (changed)
+		lost_zones_forget(w, seen);
 	memcpy(z->zone, seen, sizeof(seen));
 	plan_make(w, &p);
 	if (changed)
