@@ -39,6 +39,21 @@
 #define SVR_HELPER static __noinline __attribute__((unused))
 
 /*
+ * lo <= *v <= hi, so that every verifier knows it of *v afterwards: compilers make one comparison of a difference of the
+ * plain form, and before Linux 6.8 "not zero" does not say "at least one".
+ */
+static __always_inline bool svr_within(__u32 *v, __u32 lo, __u32 hi)
+{
+	__u32 above = *v - lo;
+
+	barrier_var(above);
+	if (above > hi - lo)
+		return false;
+	*v = above + lo;
+	return true;
+}
+
+/*
  * Answer of a step: SVR_NEXT to go on, a negative drop reason, or one of the ends below. svr_exit() turns it into the
  * verdict of the program, and counts it.
  */

@@ -47,62 +47,43 @@ static __always_inline __u16 svr_csum_pseudo(const struct svr_flow4_key *key, __
 	return svr_csum_fold((__u64)key->saddr + key->daddr + bpf_htons(key->proto) + bpf_htons(l4_len));
 }
 
-enum svr_csum_chunk {
-	SVR_CSUM_CHUNK = 512, /* most that bpf_csum_diff() takes on old kernels, bytes */
+enum svr_csum_lens {
 	SVR_CSUM_CHUNKS = SVR_FRAME_LEN_MAX / SVR_CSUM_CHUNK + 1,
 };
 
-/* Continue @sum over a piece of constant @size; leaves the calling function when the piece is not in the packet. */
-#define SVR_CSUM_PIECE(ctx, off, sum, size)                                              \
-	do {                                                                             \
-		void *piece_ = (void *)(long)(ctx)->data + (off);                        \
-                                                                                         \
-		barrier_var(piece_); /* the pointer that is checked is the one that is used */   \
-		if (piece_ + (size) > (void *)(long)(ctx)->data_end)                     \
-			return -SVR_DROP_INTERNAL;                                       \
-		(sum) = bpf_csum_diff(NULL, 0, piece_, (size), (sum));                   \
-		(off) += (size);                                                         \
-	} while (0)
-
 /**
  * svr_csum_packet() - folded sum of @len bytes at @off, as if a zero byte followed an odd end.
+ * Whole chunks are read where they are. The rest has no constant length, as the verifier wants it of packet pointers: it is
+ * copied, and filled up with zeros to a multiple of four.
  * Return: 0 to 0xffff, or a negative drop reason if they are not in the packet.
  */
 SVR_STEP int svr_csum_packet(struct xdp_md *ctx, __u32 off, __u32 len)
 {
-	__u32 sum = 0, i, tail = 0;
+	struct svr_scratch *s = svr_scratch_get();
+	__u32 sum = 0, i;
+	void *chunk;
 
-	if (off > SVR_FRAME_LEN_MAX || len > SVR_FRAME_LEN_MAX)
+	if (!s || len > SVR_FRAME_LEN_MAX)
 		return -SVR_DROP_INTERNAL;
 	for (i = 0; i < SVR_CSUM_CHUNKS && len >= SVR_CSUM_CHUNK; i++) {
 		if (off > SVR_FRAME_LEN_MAX)
 			return -SVR_DROP_INTERNAL;
-		SVR_CSUM_PIECE(ctx, off, sum, SVR_CSUM_CHUNK);
+		chunk = (void *)(long)ctx->data + off;
+		barrier_var(chunk); /* the pointer that is checked is the one that is used */
+		if (chunk + SVR_CSUM_CHUNK > (void *)(long)ctx->data_end)
+			return -SVR_DROP_INTERNAL;
+		sum = bpf_csum_diff(NULL, 0, chunk, SVR_CSUM_CHUNK, sum);
+		off += SVR_CSUM_CHUNK;
 		len -= SVR_CSUM_CHUNK;
 	}
-	if (off > SVR_FRAME_LEN_MAX)
+	if (!len)
+		return svr_csum_fold(sum);
+	if (!svr_within(&len, 1, SVR_CSUM_CHUNK - 1))
 		return -SVR_DROP_INTERNAL;
-	/* The rest is below one chunk: its binary digits are pieces of constant size, as the verifier wants them */
-	if (len & 256)
-		SVR_CSUM_PIECE(ctx, off, sum, 256);
-	if (len & 128)
-		SVR_CSUM_PIECE(ctx, off, sum, 128);
-	if (len & 64)
-		SVR_CSUM_PIECE(ctx, off, sum, 64);
-	if (len & 32)
-		SVR_CSUM_PIECE(ctx, off, sum, 32);
-	if (len & 16)
-		SVR_CSUM_PIECE(ctx, off, sum, 16);
-	if (len & 8)
-		SVR_CSUM_PIECE(ctx, off, sum, 8);
-	if (len & 4)
-		SVR_CSUM_PIECE(ctx, off, sum, 4);
-	len &= 3;
-	if (len) {
-		if (bpf_xdp_load_bytes(ctx, off, &tail, len))
-			return -SVR_DROP_INTERNAL;
-		sum = bpf_csum_diff(NULL, 0, &tail, sizeof(tail), sum);
-	}
+	*(__u32 *)(s->chunk + (len & (SVR_CSUM_CHUNK - sizeof(__u32)))) = 0;
+	if (bpf_xdp_load_bytes(ctx, off, s->chunk, len))
+		return -SVR_DROP_INTERNAL;
+	sum = bpf_csum_diff(NULL, 0, (__be32 *)s->chunk, (len + 3) & ~3u, sum);
 	return svr_csum_fold(sum);
 }
 

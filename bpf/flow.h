@@ -63,17 +63,18 @@ static __always_inline bool svr_uuid_equal(const void *a, const void *b)
  */
 SVR_STEP int svr_flow_remove_pair(const struct svr_flow4_key *key, const struct svr_flow *flow)
 {
-	struct svr_flow4_key opposite_key;
+	struct svr_flow4_key own_key, opposite_key;
 	struct svr_flow *opposite;
 
 	if (!key || !flow)
 		return -SVR_DROP_INTERNAL;
+	own_key = *key;
 	svr_flow_opposite_key(flow, &opposite_key);
 	opposite = svr_flow_get(&opposite_key);
 	if (opposite && svr_uuid_equal(opposite->uuid, flow->uuid))
-		bpf_map_delete_elem(&svr_flows4, &opposite_key);
-	bpf_map_delete_elem(&svr_flows4, key);
-	svr_stat_add(key->zone, SVR_STAT_SESSIONS_CLOSED, 1);
+		svr_flow_delete(&opposite_key);
+	svr_flow_delete(&own_key);
+	svr_stat_add(own_key.zone, SVR_STAT_SESSIONS_CLOSED, 1);
 	return SVR_NEXT;
 }
 
@@ -139,9 +140,11 @@ static __always_inline void svr_flow_fill_pair(struct svr_scratch *s, const stru
 
 /* SVR_NEXT; SVR_FLOW_EXISTS if the key is taken; or a negative drop reason. */
 enum { SVR_FLOW_EXISTS = 1 };
-SVR_HELPER int svr_flow_insert(const struct svr_flow4_key *key, const struct svr_flow *flow)
+SVR_HELPER int svr_flow_insert(const struct svr_flow4_key *key_arg, const struct svr_flow *flow)
 {
-	long err = bpf_map_update_elem(&svr_flows4, key, flow, BPF_NOEXIST);
+	struct svr_flow4_key key = *key_arg;
+	/* int: before Linux 6.4 the upper half of what the helper returns is not part of it */
+	int err = bpf_map_update_elem(&svr_flows4, &key, flow, BPF_NOEXIST);
 
 	if (!err)
 		return SVR_NEXT;

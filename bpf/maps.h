@@ -23,8 +23,11 @@ struct svr_meta_in {
 	__u8 _pad[3];
 };
 
+enum { SVR_CSUM_CHUNK = 512 }; /* most that bpf_csum_diff() takes on old kernels, bytes */
+
 /* Work space of one packet. Too much for the stack of 512 bytes. */
 struct svr_scratch {
+	__u8 chunk[SVR_CSUM_CHUNK]; /* end of a packet, to be summed */
 	__u8 hdr[128];		   /* headers that are moved, TCP header that is searched */
 	struct svr_name_key name;  /* of a TLV */
 	struct svr_meta_in meta;   /* as received */
@@ -115,6 +118,17 @@ static __always_inline struct svr_zone *svr_zone_get(__u32 zone)
 static __always_inline struct svr_flow *svr_flow_get(const struct svr_flow4_key *key)
 {
 	return bpf_map_lookup_elem(&svr_flows4, key);
+}
+
+/*
+ * A key that came as an argument of a SVR_STEP is copied first: before Linux 6.2 the verifier takes only its own kinds of
+ * memory as a key, and arguments are not among them.
+ */
+static __always_inline void svr_flow_delete(const struct svr_flow4_key *key_arg)
+{
+	struct svr_flow4_key key = *key_arg;
+
+	bpf_map_delete_elem(&svr_flows4, &key);
 }
 
 /* Key of svr_path_by_addr and svr_neighbours for an IPv4 address */

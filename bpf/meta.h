@@ -69,7 +69,7 @@ SVR_HELPER int svr_payload_shift(struct xdp_md *ctx, struct svr_pkt *pkt, int gr
 	__be16 len;
 	__u32 hlen = pkt->payload;
 
-	if (!s || hlen < ETH_HLEN || hlen > SVR_HDR_MAX)
+	if (!s || !svr_within(&hlen, ETH_HLEN, SVR_HDR_MAX))
 		return -SVR_DROP_INTERNAL;
 	if (bpf_xdp_load_bytes(ctx, 0, s->hdr, hlen))
 		return -SVR_DROP_INTERNAL;
@@ -155,7 +155,7 @@ SVR_HELPER int svr_meta_put_frag(struct xdp_md *ctx, __u32 off, const struct svr
 {
 	if (!len)
 		return off;
-	if (len > sizeof(frag->tlv) || bpf_xdp_store_bytes(ctx, off, (void *)frag->tlv, len))
+	if (!svr_within(&len, 1, sizeof(frag->tlv)) || bpf_xdp_store_bytes(ctx, off, (void *)frag->tlv, len))
 		return -SVR_DROP_INTERNAL;
 	return off + len;
 }
@@ -274,7 +274,7 @@ SVR_HELPER int svr_meta_name(struct xdp_md *ctx, __u32 off, __u32 len, enum svr_
 	struct svr_scratch *s = svr_scratch_get();
 	__u32 *index;
 
-	if (!s || len < 1 || len > SVR_NAME_LEN - 1)
+	if (!s || !svr_within(&len, 1, SVR_NAME_LEN - 1))
 		return -1;
 	__builtin_memset(&s->name, 0, sizeof(s->name));
 	s->name.kind = kind;

@@ -17,6 +17,8 @@ enum svr_mss {
 	SVR_TCPOPT_MSS = 2,
 	SVR_TCPOPT_MSS_LEN = 4,
 	SVR_TCPOPT_MAX = 40, /* bytes of options */
+
+	SVR_MSS_FOUND = 0x100, /* see svr_mss_option() */
 };
 
 /* Largest MSS for what leaves to @zone in IP packets of up to @limit bytes; 0: do not touch it. */
@@ -32,13 +34,34 @@ static __always_inline __u32 svr_mss_of(const struct svr_zone *zone, __u32 limit
 }
 
 /*
+ * One TCP option at @off of the header in the scratch area, which is @hlen bytes long: offset of the next one, 0 at the end
+ * of the list or where it is broken, SVR_MSS_FOUND plus the offset of the MSS option's value.
+ * A function of its own, because the verifier would follow every list of options through a loop that holds it.
+ */
+SVR_STEP int svr_mss_option(__u32 off, __u32 hlen)
+{
+	struct svr_scratch *s = svr_scratch_get();
+	__u32 kind, len;
+
+	if (!s || off > sizeof(s->hdr) - 2 || off + 2 > hlen)
+		return 0;
+	kind = s->hdr[off];
+	len = s->hdr[off + 1];
+	if (kind == SVR_TCPOPT_NOP)
+		return off + 1;
+	if (kind == SVR_TCPOPT_END || len < 2 || off + len > hlen)
+		return 0;
+	return kind == SVR_TCPOPT_MSS && len == SVR_TCPOPT_MSS_LEN ? SVR_MSS_FOUND + off + 2 : off + len;
+}
+
+/*
  * Lower the MSS option to @max. A smaller one stays, a missing one is not added. A broken list of options is the
  * receiver's business.
  */
 SVR_STEP int svr_mss_clamp(struct xdp_md *ctx, struct svr_pkt *pkt, __u32 max)
 {
 	struct svr_scratch *s = svr_scratch_get();
-	__u32 hlen, off = sizeof(struct tcphdr), i, kind, len, at;
+	__u32 hlen, off = sizeof(struct tcphdr), i;
 	__be16 from, to = bpf_htons(max);
 	__u16 delta;
 	int check;
@@ -46,41 +69,27 @@ SVR_STEP int svr_mss_clamp(struct xdp_md *ctx, struct svr_pkt *pkt, __u32 max)
 	if (!s || !pkt)
 		return -SVR_DROP_INTERNAL;
 	hlen = pkt->payload - pkt->l4;
-	if (hlen < sizeof(struct tcphdr) || hlen > sizeof(struct tcphdr) + SVR_TCPOPT_MAX)
+	if (!svr_within(&hlen, sizeof(struct tcphdr), sizeof(struct tcphdr) + SVR_TCPOPT_MAX))
 		return -SVR_DROP_INTERNAL;
 	if (bpf_xdp_load_bytes(ctx, pkt->l4, s->hdr, hlen))
 		return -SVR_DROP_INTERNAL;
-	for (i = 0; i < SVR_TCPOPT_MAX; i++) {
-		if (off + SVR_TCPOPT_MSS_LEN > hlen)
-			return SVR_NEXT;
-		kind = s->hdr[off & 0x3f];
-		if (kind == SVR_TCPOPT_END)
-			return SVR_NEXT;
-		if (kind == SVR_TCPOPT_NOP) {
-			off++;
-			continue;
-		}
-		len = s->hdr[(off + 1) & 0x3f];
-		if (kind == SVR_TCPOPT_MSS && len == SVR_TCPOPT_MSS_LEN)
-			break;
-		if (len < 2)
-			return SVR_NEXT;
-		off += len;
-	}
-	if (i == SVR_TCPOPT_MAX)
+	for (i = 0; i < SVR_TCPOPT_MAX && off && off < SVR_MSS_FOUND; i++)
+		off = svr_mss_option(off, hlen);
+	if (off < SVR_MSS_FOUND)
 		return SVR_NEXT;
+	off -= SVR_MSS_FOUND;
 
-	at = off + 2;
-	from = bpf_htons(s->hdr[at & 0x3f] << 8 | s->hdr[(at + 1) & 0x3f]);
+	if (bpf_xdp_load_bytes(ctx, pkt->l4 + off, &from, sizeof(from)))
+		return -SVR_DROP_INTERNAL;
 	if (bpf_ntohs(from) <= max)
 		return SVR_NEXT;
 	check = svr_l4_check_load(ctx, pkt);
 	if (check < 0)
 		return check;
 	delta = svr_csum_fold(svr_csum_change(from, to));
-	if (at & 1)
+	if (off & 1)
 		delta = svr_csum_swap(delta);
-	if (bpf_xdp_store_bytes(ctx, pkt->l4 + at, &to, sizeof(to)))
+	if (bpf_xdp_store_bytes(ctx, pkt->l4 + off, &to, sizeof(to)))
 		return -SVR_DROP_INTERNAL;
 	svr_stat_add(pkt->zone, SVR_STAT_MSS_CLAMPED, 1);
 	return svr_l4_check_store(ctx, pkt, svr_csum_apply(check, delta));

@@ -77,7 +77,7 @@ SVR_HELPER int svr_lan_make_session(struct svr_pkt *pkt, const struct svr_sessio
 		return res;
 	res = svr_flow_insert(&pkt->key, &s->lan);
 	if (res) {
-		bpf_map_delete_elem(&svr_flows4, &wan_key);
+		svr_flow_delete(&wan_key);
 		return res == SVR_FLOW_EXISTS ? SVR_NEXT : res;
 	}
 	svr_stat_add(pkt->zone, SVR_STAT_SESSIONS_FWD, 1);

@@ -85,14 +85,15 @@ SVR_HELPER int svr_wan_check_terms(const struct svr_pkt *pkt, const struct svr_m
  * Insert a flow; one of another clear session in its place is removed with all of that session. SVR_FLOW_EXISTS if it
  * is there already, made by another CPU for the same session.
  */
-SVR_HELPER int svr_wan_insert(const struct svr_flow4_key *key, const struct svr_flow *flow)
+SVR_HELPER int svr_wan_insert(const struct svr_flow4_key *key_arg, const struct svr_flow *flow)
 {
+	struct svr_flow4_key key = *key_arg;
 	struct svr_flow *old;
-	int res = svr_flow_insert(key, flow);
+	int res = svr_flow_insert(&key, flow);
 
 	if (res != SVR_FLOW_EXISTS)
 		return res;
-	old = svr_flow_get(key);
+	old = svr_flow_get(&key);
 	if (old) {
 		if (old->flags & SVR_FLOW_WORKER)
 			return -SVR_DROP_META_UUID;
@@ -100,9 +101,9 @@ SVR_HELPER int svr_wan_insert(const struct svr_flow4_key *key, const struct svr_
 		if (svr_uuid_equal(old->uuid, flow->uuid) && old->sport == flow->sport && old->dport == flow->dport &&
 		    old->out_zone == flow->out_zone && old->saddr[3] == flow->saddr[3] && old->daddr[3] == flow->daddr[3])
 			return SVR_FLOW_EXISTS;
-		svr_flow_remove_pair(key, old);
+		svr_flow_remove_pair(&key, old);
 	}
-	res = svr_flow_insert(key, flow);
+	res = svr_flow_insert(&key, flow);
 	return res == SVR_FLOW_EXISTS ? -SVR_DROP_META_UUID : res;
 }
 
@@ -165,7 +166,7 @@ SVR_STEP int svr_wan_terminate(struct xdp_md *ctx, struct svr_pkt *pkt, __u32 pa
 		return res == SVR_FLOW_EXISTS ? SVR_NEXT : res;
 	res = svr_wan_insert(&lan, &s->lan);
 	if (res < 0) {
-		bpf_map_delete_elem(&svr_flows4, &pkt->key);
+		svr_flow_delete(&pkt->key);
 		return res;
 	}
 	svr_stat_add(pkt->zone, SVR_STAT_SESSIONS_REV, 1);

@@ -8,7 +8,6 @@
 /**
  * svr_to_worker() - describe and redirect.
  * @desc: magic, zone and l3_off are filled in here
- * The socket is looked up first, so that a missing worker is counted as what it is.
  */
 SVR_STEP int svr_to_worker(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr_frame_desc *desc)
 {
@@ -18,7 +17,7 @@ SVR_STEP int svr_to_worker(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr_f
 	if (!pkt || !desc)
 		return -SVR_DROP_INTERNAL;
 	socket = pkt->zone * SVR_MAX_QUEUES + ctx->rx_queue_index;
-	if (ctx->rx_queue_index >= SVR_MAX_QUEUES || !bpf_map_lookup_elem(&svr_xsks, &socket))
+	if (ctx->rx_queue_index >= SVR_MAX_QUEUES)
 		return -SVR_DROP_NO_WORKER;
 	if (pkt->padded && svr_trim(ctx, pkt))
 		return -SVR_DROP_INTERNAL;
@@ -31,6 +30,7 @@ SVR_STEP int svr_to_worker(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr_f
 	if ((void *)(place + 1) > (void *)(long)ctx->data)
 		return -SVR_DROP_BAD_META_AREA;
 	__builtin_memcpy(place, desc, sizeof(*desc));
+	/* An empty slot answers with the last argument */
 	if (bpf_redirect_map(&svr_xsks, socket, XDP_DROP) != XDP_REDIRECT)
 		return -SVR_DROP_NO_WORKER;
 	return SVR_TO_WORKER;

@@ -480,6 +480,17 @@ Test(flow, computed_zero)
 	frame_build(&f, &s);
 	run_frame(e, PROG_LAN, &f, &r, "completed");
 	cr_expect(get16(r.out + L4_OFF + 6) == 0xffff && frame_csums_ok(r.out, r.len));
+
+	/* The same in between: zero before the addresses are changed */
+	put16(word, 0);
+	s.csum = CSUM_GOOD;
+	frame_build(&f, &s);
+	put16(word, get16(f.data + L4_OFF + 6));
+	s.csum = CSUM_PARTIAL;
+	frame_build(&f, &s);
+	run_frame(e, PROG_LAN, &f, &r, "completed before rewriting");
+	expect_rewritten(&f, &r, "completed before rewriting", true);
+	cr_expect(get16(r.out + L4_OFF + 6) != 0, "a checksum that is there must not get lost");
 	env_close(e);
 }
 
