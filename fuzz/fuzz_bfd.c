@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * libFuzzer target of everything that a BFD packet from a stranger can reach: a router without keys, BFD up with whoever sends, so
- * the pieces of key-exchange messages are collected and the messages are taken apart. Whatever comes in, the stranger gets no key, no
- * path comes into service, and nothing is read or written outside (AddressSanitizer).
+ * libFuzzer target of everything that a BFD packet from a stranger can reach: a router without
+ * keys, BFD up with whoever sends, so the pieces of key-exchange messages are collected and the
+ * messages are taken apart. Whatever comes in, the stranger gets no key, no path comes into
+ * service, and nothing is read or written outside (AddressSanitizer).
  *
  * Input: packets, each u16 length and that many bytes to be put behind a valid control packet.
  */
@@ -59,7 +60,8 @@ static struct svr_now give_now(void *user)
 static void take_packet(void *user, unsigned int path, const uint8_t *packet, size_t len)
 {
 	(void)user, (void)path, (void)packet;
-	require(len >= SVR_BFD_LEN && len <= SVR_BFDMETA_PACKET_MAX, "sends a packet of a wrong length");
+	require(len >= SVR_BFD_LEN && len <= SVR_BFDMETA_PACKET_MAX,
+		"sends a packet of a wrong length");
 }
 
 static void take_path(void *user, unsigned int path, const struct svr_path_state *state)
@@ -87,8 +89,15 @@ static void take_log(void *user, bool warn, const char *text)
 }
 
 static const struct svr_peering_ops ops = {
-	.random = give_random, .dh = &svr_dh_openssl, .may_compute = may_compute, .now = give_now,
-	.send = take_packet, .save_path = take_path, .save_keys = take_keys, .new_key = take_key, .log = take_log,
+	.random = give_random,
+	.dh = &svr_dh_openssl,
+	.may_compute = may_compute,
+	.now = give_now,
+	.send = take_packet,
+	.save_path = take_path,
+	.save_keys = take_keys,
+	.new_key = take_key,
+	.log = take_log,
 };
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -108,27 +117,43 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 static struct svr_peering *make_router(void)
 {
 	const struct svr_peering_config config = {
-		.kex = { .own_name = "west.svr.test", .peer_name = "east.svr.test", .identity = identity, .trust = trust, .group = SVR_DH_FFDHE2048,
-			 .retransmit_ms = 30000, .timeout_s = 60 },
+		.kex = { .own_name = "west.svr.test",
+			 .peer_name = "east.svr.test",
+			 .identity = identity,
+			 .trust = trust,
+			 .group = SVR_DH_FFDHE2048,
+			 .retransmit_ms = 30000,
+			 .timeout_s = 60 },
 		.own = &own,
 		.crypt = ciphers,
 	};
 	const struct svr_peering_path_config path = {
 		.enabled = true,
-		.bfd = { .desired_min_tx_us = 1000000, .required_min_rx_us = 1000000, .detect_mult = 3 },
+		.bfd = { .desired_min_tx_us = 1000000,
+			 .required_min_rx_us = 1000000,
+			 .detect_mult = 3 },
 	};
 	struct svr_peering *p;
 
-	require(svr_peering_new(&config, &ops, NULL, 1, NULL, &p) == 0 && svr_peering_set_path(p, 0, &path, NULL) == 0, "no router");
+	require(svr_peering_new(&config, &ops, NULL, 1, NULL, &p) == 0 &&
+			svr_peering_set_path(p, 0, &path, NULL) == 0,
+		"no router");
 	return p;
 }
 
-/* @behind: what stands behind the control packet; in a buffer of its own, so that reading too far is seen. */
+/*
+ * @behind: what stands behind the control packet; in a buffer of its own, so that reading too far
+ * is seen.
+ */
 static int send_to(struct svr_peering *p, uint8_t state, const uint8_t *behind, size_t len)
 {
 	const struct svr_bfd_packet pkt = {
-		.state = state, .detect_mult = 3, .my_discr = 0x7fffffff, .your_discr = p->paths[0].bfd.local_discr,
-		.desired_min_tx_us = 1000000, .required_min_rx_us = 1000000,
+		.state = state,
+		.detect_mult = 3,
+		.my_discr = 0x7fffffff,
+		.your_discr = p->paths[0].bfd.local_discr,
+		.desired_min_tx_us = 1000000,
+		.required_min_rx_us = 1000000,
 	};
 	uint8_t *packet = malloc(SVR_BFD_LEN + len);
 	int ret;
@@ -150,7 +175,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	now = (struct svr_now){ 1000 * SVR_NS_PER_SEC, 1800000000 * SVR_NS_PER_SEC };
 	p = make_router();
-	require(send_to(p, SVR_BFD_DOWN, NULL, 0) == 0 && send_to(p, SVR_BFD_UP, NULL, 0) == 0, "BFD does not come up");
+	require(send_to(p, SVR_BFD_DOWN, NULL, 0) == 0 && send_to(p, SVR_BFD_UP, NULL, 0) == 0,
+		"BFD does not come up");
 	for (packets = 0; packets < PACKETS_MAX && size - at >= 2; packets++) {
 		len = svr_get16(data + at);
 		at += 2;

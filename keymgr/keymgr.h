@@ -21,10 +21,14 @@
 #include "sys/mapset.h"
 
 enum km_limits {
-	KM_COMPUTE_PER_SEC = 50,	/* Diffie-Hellman key pairs of all peers together; 3 ms each at 4096 bits */
-	KM_REASON_LEN = 512,		/* bytes of an error in words */
-	KM_WATCH_MS = 250,		/* how often the generation of the configuration is looked at */
-	KM_PATH_LEN = 4096,		/* bytes of a file name */
+	/* Diffie-Hellman key pairs of all peers together; 3 ms each at 4096 bits */
+	KM_COMPUTE_PER_SEC = 50,
+	KM_REASON_LEN = 512, /* bytes of an error in words */
+	KM_WATCH_MS = 250, /* how often the generation of the configuration is looked at */
+	KM_LATE_MS = 100, /* a timer that is later than this is worth a line */
+	KM_LATE_LOG_SEC = 60, /* but not more often */
+	KM_NICE = -10, /* BFD must not wait for what carries the data */
+	KM_PATH_LEN = 4096, /* bytes of a file name */
 };
 
 struct event;
@@ -37,20 +41,20 @@ struct km_peer;
 struct km_socket {
 	struct keymgr *km;
 	struct in_addr addr;
-	char device[SVR_NAME_LEN];	/* "": not bound to one */
-	unsigned int ifindex;		/* of the device when it was bound */
-	int fd;				/* -1: not open, tried again */
+	char device[SVR_NAME_LEN]; /* "": not bound to one */
+	unsigned int ifindex; /* of the device when it was bound */
+	int fd; /* -1: not open, tried again */
 	struct event *event;
-	struct km_path **path;		/* that use it, sorted by remote address */
+	struct km_path **path; /* that use it, sorted by remote address */
 	unsigned int n_paths;
 	bool complained;
 };
 
 struct km_path {
 	struct km_peer *peer;
-	unsigned int view;		/* index in view->paths */
-	unsigned int number;		/* in the peering */
-	uint32_t slot;			/* in svr_paths and svr_path_state */
+	unsigned int view; /* index in view->paths */
+	unsigned int number; /* in the peering */
+	uint32_t slot; /* in svr_paths and svr_path_state */
 	struct sockaddr_in remote;
 	struct km_socket *socket;
 	uint8_t tos;
@@ -59,11 +63,12 @@ struct km_path {
 
 struct km_peer {
 	struct keymgr *km;
-	unsigned int view;		/* index in view->peers */
-	uint32_t slot;			/* in svr_peers and svr_peer_keys */
+	unsigned int view; /* index in view->peers */
+	uint32_t slot; /* in svr_peers and svr_peer_keys */
 	struct svr_pki_trust *trust;
 	struct svr_peering *peering;
 	struct event *timer;
+	uint64_t due_ns; /* when it should fire */
 	struct km_path *path;
 	unsigned int n_paths;
 };
@@ -74,10 +79,10 @@ struct keymgr {
 	struct event *watch;
 	struct svr_mapset maps;
 	struct svr_ctl_server *ctl;
-	FILE *keylog;			/* NULL: off */
+	FILE *keylog; /* NULL: off */
 	struct svr_crypt *crypt;
 	uint32_t instance;
-	uint32_t generation;		/* of the configuration in force */
+	uint32_t generation; /* of the configuration in force */
 	struct svr_config *config;
 	struct svr_router_view *view;
 	struct svr_pki_identity *identity;
@@ -92,7 +97,7 @@ struct keymgr {
 };
 
 struct svr_now km_now(void);
-int km_random(void *out, size_t len);	/* 0 or -EIO */
+int km_random(void *out, size_t len); /* 0 or -EIO */
 void km_count_drop(struct keymgr *km, int drop);
 
 /* peers.c: builds everything from km->view; what was stored is taken back. 0 or negative errno. */
@@ -103,14 +108,16 @@ void km_peer_schedule(struct km_peer *peer);
 /* socket.c */
 int km_sockets_new(struct keymgr *km);
 void km_sockets_free(struct keymgr *km);
-void km_sockets_check(struct keymgr *km);	/* opens what could not be opened, follows devices that came back */
+/* Opens what could not be opened, follows devices that came back. */
+void km_sockets_check(struct keymgr *km);
 void km_path_send(struct km_path *path, const uint8_t *packet, size_t len);
 
 /* secrets.c */
 const char *km_pki_dir(void);
-int km_identity_load(struct keymgr *km);	/* makes a self-signed certificate if there is none */
-int km_trust_new(const struct keymgr *km, const struct svr_view_peer *peer, struct svr_pki_trust **out);
-int km_own_keys_load(struct keymgr *km);	/* takes them back from the map, or makes the first one */
+int km_identity_load(struct keymgr *km); /* makes a self-signed certificate if there is none */
+int km_trust_new(const struct keymgr *km, const struct svr_view_peer *peer,
+		 struct svr_pki_trust **out);
+int km_own_keys_load(struct keymgr *km); /* takes them back from the map, or makes the first one */
 
 /* show.c */
 int km_ctl_start(struct keymgr *km);

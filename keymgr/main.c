@@ -31,7 +31,8 @@ static uint64_t clock_ns(clockid_t clock)
 
 struct svr_now km_now(void)
 {
-	return (struct svr_now){ .mono_ns = clock_ns(CLOCK_MONOTONIC), .real_ns = clock_ns(CLOCK_REALTIME) };
+	return (struct svr_now){ .mono_ns = clock_ns(CLOCK_MONOTONIC),
+				 .real_ns = clock_ns(CLOCK_REALTIME) };
 }
 
 int km_random(void *out, size_t len)
@@ -45,7 +46,7 @@ void km_count_drop(struct keymgr *km, int drop)
 		__atomic_fetch_add(&km->maps.keymgr_drops[-drop], 1, __ATOMIC_RELAXED);
 }
 
-/* ---- configuration ------------------------------------------------------------------------------------------ */
+/* ---- configuration --------------------------------------------------------------------------- */
 
 static void print_errors(const char *path, const struct svr_config_errors *errs)
 {
@@ -60,7 +61,8 @@ static void print_errors(const char *path, const struct svr_config_errors *errs)
 	}
 }
 
-static int config_load(const struct keymgr *km, struct svr_config **config, struct svr_router_view **view)
+static int config_load(const struct keymgr *km, struct svr_config **config,
+		       struct svr_router_view **view)
 {
 	struct svr_config_errors *errs = calloc(1, sizeof(*errs));
 	int ret = -ENOMEM;
@@ -79,7 +81,8 @@ static int config_load(const struct keymgr *km, struct svr_config **config, stru
 		goto out;
 	}
 	if (!(*view)->router->peering_common_name || !(*view)->router->peering_common_name[0]) {
-		pr_err("%s: router %s has no peering-common-name: no peer could know it", km->config_path, km->router);
+		pr_err("%s: router %s has no peering-common-name: no peer could know it",
+		       km->config_path, km->router);
 		svr_config_view_free(*view);
 		svr_config_free(*config);
 		*view = NULL;
@@ -102,7 +105,10 @@ static void config_drop(struct keymgr *km)
 	km->config = NULL;
 }
 
-/* Everything that hangs on the configuration, from the state in the maps: sessions that are up stay up. */
+/*
+ * Everything that hangs on the configuration, from the state in the maps: sessions that are up stay
+ * up.
+ */
 static int config_take(struct keymgr *km, struct svr_config *config, struct svr_router_view *view)
 {
 	int ret;
@@ -134,7 +140,8 @@ static void config_reload(struct keymgr *km)
 		event_base_loopbreak(km->base);
 		return;
 	}
-	pr_info("configuration %u: %u peer%s", km->generation, km->n_peers, km->n_peers == 1 ? "" : "s");
+	pr_info("configuration %u: %u peer%s", km->generation, km->n_peers,
+		km->n_peers == 1 ? "" : "s");
 }
 
 static void on_watch(evutil_socket_t fd, short what, void *arg)
@@ -150,7 +157,7 @@ static void on_watch(evutil_socket_t fd, short what, void *arg)
 	config_reload(km);
 }
 
-/* ---- start and end ------------------------------------------------------------------------------------------ */
+/* ---- start and end --------------------------------------------------------------------------- */
 
 static int start(struct keymgr *km)
 {
@@ -164,6 +171,8 @@ static int start(struct keymgr *km)
 	/* Keys are in our memory: they must not end in a core file. */
 	if (setrlimit(RLIMIT_CORE, &no_core) < 0)
 		pr_warn("core files could not be switched off: %s", strerror(errno));
+	if (setpriority(PRIO_PROCESS, 0, KM_NICE) < 0)
+		pr_debug("priority stays as it is: %s", strerror(errno));
 	ret = svr_keylog_open(&km->keylog, reason, sizeof(reason));
 	if (ret) {
 		pr_err("%s", reason);
@@ -196,12 +205,15 @@ static int start(struct keymgr *km)
 	km->watch = event_new(km->base, -1, EV_PERSIST, on_watch, km);
 	if (!km->watch || event_add(km->watch, &watch))
 		return -ENOMEM;
-	pr_info("router %s (%s): started, %u peer%s", km->router, km->view->router->peering_common_name, km->n_peers,
-		km->n_peers == 1 ? "" : "s");
+	pr_info("router %s (%s): started, %u peer%s", km->router,
+		km->view->router->peering_common_name, km->n_peers, km->n_peers == 1 ? "" : "s");
 	return 0;
 }
 
-/* The maps stay as they are: peers wait for the detection time, and the next process goes on from there. */
+/*
+ * The maps stay as they are: peers wait for the detection time, and the next process goes on from
+ * there.
+ */
 static void finish(struct keymgr *km)
 {
 	if (km->watch)
@@ -262,7 +274,8 @@ static void usage(FILE *to)
 	      "The interfaces have to be attached first: svr link set dev ... up\n"
 	      "\n"
 	      "  --router NAME   name of the router, or the environment variable SVR_ROUTER\n"
-	      "  --config FILE   configuration of the authority, or SVR_CONFIG (default " DEFAULT_CONFIG ")\n"
+	      "  --config FILE   configuration of the authority, or SVR_CONFIG (default " DEFAULT_CONFIG
+	      ")\n"
 	      "  --verbose       tell more\n"
 	      "  --version       print the version\n"
 	      "  --help          print this\n"
@@ -274,12 +287,16 @@ static void usage(FILE *to)
 }
 
 /* 0: go on; otherwise the exit code is in *code. */
-static int arguments_parse(int argc, char **argv, struct keymgr *km, enum svr_log_level *level, int *code)
+static int arguments_parse(int argc, char **argv, struct keymgr *km, enum svr_log_level *level,
+			   int *code)
 {
 	static const struct option options[] = {
-		{ "router", required_argument, NULL, 'r' }, { "config", required_argument, NULL, 'c' },
-		{ "verbose", no_argument, NULL, 'v' },	    { "version", no_argument, NULL, 'V' },
-		{ "help", no_argument, NULL, 'h' },	    { 0 },
+		{ "router", required_argument, NULL, 'r' },
+		{ "config", required_argument, NULL, 'c' },
+		{ "verbose", no_argument, NULL, 'v' },
+		{ "version", no_argument, NULL, 'V' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
 	};
 	int c;
 
@@ -322,6 +339,19 @@ static int arguments_parse(int argc, char **argv, struct keymgr *km, enum svr_lo
 	return 1;
 }
 
+/* Timers to the microsecond: the coarse clock is as long as a tenth of the shortest interval. */
+static struct event_base *base_new(void)
+{
+	struct event_config *config = event_config_new();
+	struct event_base *base = NULL;
+
+	if (config && event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER) == 0)
+		base = event_base_new_with_config(config);
+	if (config)
+		event_config_free(config);
+	return base;
+}
+
 int main(int argc, char **argv)
 {
 	enum svr_log_level level = SVR_LOG_INFO;
@@ -332,7 +362,7 @@ int main(int argc, char **argv)
 		return code;
 	svr_log_init("svr-keymgr", level);
 	km.started_ns = km_now().mono_ns;
-	km.base = event_base_new();
+	km.base = base_new();
 	if (!km.base) {
 		pr_err("cannot start: %s", strerror(ENOMEM));
 		return EXIT_FAILURE;

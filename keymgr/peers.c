@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A peering for each peer that both the configuration and the maps know. What a peering stores goes into the maps at once, so a
- * process that is killed at any moment is continued by the next one.
+ * A peering for each peer that both the configuration and the maps know. What a peering stores goes
+ * into the maps at once, so a process that is killed at any moment is continued by the next one.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,7 +18,7 @@
 
 enum { PEERS_US_PER_MS = 1000, PEERS_MS_PER_SEC = 1000 };
 
-/* ---- what a peering asks of us ------------------------------------------------------------------------------ */
+/* ---- what a peering asks of us --------------------------------------------------------------- */
 
 static int peer_random(void *user, void *out, size_t len)
 {
@@ -56,7 +56,8 @@ static void peer_save_path(void *user, unsigned int number, const struct svr_pat
 	struct svr_path_state *to = &peer->km->maps.path_state[peer->path[number].slot];
 
 	/* Everything before the status, which is all that XDP and the worker look at. */
-	memcpy((uint8_t *)to + sizeof(to->status), (const uint8_t *)state + sizeof(to->status), sizeof(*to) - sizeof(to->status));
+	memcpy((uint8_t *)to + sizeof(to->status), (const uint8_t *)state + sizeof(to->status),
+	       sizeof(*to) - sizeof(to->status));
 	__atomic_store_n(&to->status, state->status, __ATOMIC_RELEASE);
 }
 
@@ -66,7 +67,8 @@ static void peer_save_keys(void *user, const struct svr_peer_keys *keys)
 	struct svr_peer_keys *to = &peer->km->maps.peer_keys[peer->slot];
 
 	svr_seq_write_begin(&to->seq);
-	memcpy((uint8_t *)to + sizeof(to->seq), (const uint8_t *)keys + sizeof(to->seq), sizeof(*to) - sizeof(to->seq));
+	memcpy((uint8_t *)to + sizeof(to->seq), (const uint8_t *)keys + sizeof(to->seq),
+	       sizeof(*to) - sizeof(to->seq));
 	svr_seq_write_end(&to->seq);
 }
 
@@ -74,15 +76,17 @@ static void peer_log_key(struct km_peer *peer, const struct svr_peer_key *key)
 {
 	const struct svr_router_view *v = peer->km->view;
 
-	svr_keylog_peer_key(peer->km->keylog, v->router->peering_common_name, v->peers[peer->view].peering_common_name, key->index,
-			    key->key, sizeof(key->key));
+	svr_keylog_peer_key(peer->km->keylog, v->router->peering_common_name,
+			    v->peers[peer->view].peering_common_name, key->index, key->key,
+			    sizeof(key->key));
 }
 
 static void peer_new_key(void *user, const struct svr_peer_key *key)
 {
 	struct km_peer *peer = user;
 
-	pr_info("peer %s: peer key %u confirmed", peer->km->view->peers[peer->view].name, key->index);
+	pr_info("peer %s: peer key %u confirmed", peer->km->view->peers[peer->view].name,
+		key->index);
 	peer_log_key(peer, key);
 }
 
@@ -90,7 +94,8 @@ static void peer_log(void *user, bool warn, const char *text)
 {
 	const struct km_peer *peer = user;
 
-	svr_log(warn ? SVR_LOG_WARN : SVR_LOG_INFO, "peer %s: %s", peer->km->view->peers[peer->view].name, text);
+	svr_log(warn ? SVR_LOG_WARN : SVR_LOG_INFO, "peer %s: %s",
+		peer->km->view->peers[peer->view].name, text);
 }
 
 static const struct svr_peering_ops peer_ops = {
@@ -105,18 +110,19 @@ static const struct svr_peering_ops peer_ops = {
 	.log = peer_log,
 };
 
-/* ---- timers ------------------------------------------------------------------------------------------------- */
+/* ---- timers ---------------------------------------------------------------------------------- */
 
 void km_peer_schedule(struct km_peer *peer)
 {
 	uint64_t next_ns = svr_peering_next(peer->peering), now_ns = km_now().mono_ns, wait_us;
 	struct timeval wait;
 
-	if (next_ns == UINT64_MAX) {
+	if (next_ns == UINT64_MAX) { /* nothing to do until a packet comes */
 		evtimer_del(peer->timer);
 		return;
 	}
-	wait_us = next_ns > now_ns ? (next_ns - now_ns + SVR_NS_PER_US - 1) / SVR_NS_PER_US : 0;
+	peer->due_ns = next_ns > now_ns ? next_ns : now_ns;
+	wait_us = (peer->due_ns - now_ns + SVR_NS_PER_US - 1) / SVR_NS_PER_US;
 	wait.tv_sec = (time_t)(wait_us / 1000000);
 	wait.tv_usec = (suseconds_t)(wait_us % 1000000);
 	evtimer_add(peer->timer, &wait);
@@ -124,14 +130,21 @@ void km_peer_schedule(struct km_peer *peer)
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
+	static struct svr_ratelimit late_log;
+	uint64_t now_ns = km_now().mono_ns;
 	struct km_peer *peer = arg;
 
 	(void)fd, (void)what;
+	/* Where a path fails for this reason, the path is not to blame. */
+	if (now_ns > peer->due_ns && now_ns - peer->due_ns > KM_LATE_MS * SVR_NS_PER_MS &&
+	    svr_ratelimit_ok(&late_log, KM_LATE_LOG_SEC))
+		pr_warn("timers are %llu ms late: this machine is short of CPU time, paths may fail for it",
+			(now_ns - peer->due_ns) / SVR_NS_PER_MS);
 	svr_peering_tick(peer->peering);
 	km_peer_schedule(peer);
 }
 
-/* ---- configuration and maps --------------------------------------------------------------------------------- */
+/* ---- configuration and maps ------------------------------------------------------------------ */
 
 /* Index 0 is never used, so 0 means: `svr` has not handed out a slot. */
 static uint32_t find_peer_slot(const struct keymgr *km, const struct svr_view_peer *peer)
@@ -140,19 +153,22 @@ static uint32_t find_peer_slot(const struct keymgr *km, const struct svr_view_pe
 
 	for (i = 1; i < km->maps.count.peers; i++)
 		if (strncmp(km->maps.peers[i].name, peer->name, SVR_NAME_LEN) == 0 &&
-		    strncmp(km->maps.peers[i].common_name, peer->peering_common_name, SVR_NAME_LEN) == 0)
+		    strncmp(km->maps.peers[i].common_name, peer->peering_common_name,
+			    SVR_NAME_LEN) == 0)
 			return i;
 	return 0;
 }
 
-static uint32_t find_path_slot(const struct keymgr *km, uint32_t peer, const struct svr_view_path *path)
+static uint32_t find_path_slot(const struct keymgr *km, uint32_t peer,
+			       const struct svr_view_path *path)
 {
 	uint32_t i;
 
 	for (i = 1; i < km->maps.count.paths; i++) {
 		const struct svr_path *p = &km->maps.paths[i];
 
-		if (p->peer == peer && memcmp(p->local, path->local_address.bytes, sizeof(p->local)) == 0 &&
+		if (p->peer == peer &&
+		    memcmp(p->local, path->local_address.bytes, sizeof(p->local)) == 0 &&
 		    memcmp(p->remote, path->remote_address.bytes, sizeof(p->remote)) == 0)
 			return i;
 	}
@@ -205,7 +221,8 @@ static int peer_find_paths(struct km_peer *peer)
 			.remote = { .sin_family = AF_INET, .sin_port = htons(SVR_BFD_PORT) },
 			.tos = (uint8_t)(v->bfd.dscp << 2),
 		};
-		memcpy(&path->remote.sin_addr, v->remote_address.bytes + 12, sizeof(path->remote.sin_addr));
+		memcpy(&path->remote.sin_addr, v->remote_address.bytes + 12,
+		       sizeof(path->remote.sin_addr));
 	}
 	return 0;
 }
@@ -240,7 +257,8 @@ static int peer_start(struct km_peer *peer)
 	ret = svr_peering_new(&config, &peer_ops, peer, peer->n_paths, &saved, &peer->peering);
 	for (i = 0; i < peer->n_paths && !ret; i++) {
 		path_configure(&km->view->paths[peer->path[i].view], &path);
-		ret = svr_peering_set_path(peer->peering, i, &path, &km->maps.path_state[peer->path[i].slot]);
+		ret = svr_peering_set_path(peer->peering, i, &path,
+					   &km->maps.path_state[peer->path[i].slot]);
 	}
 	for (i = 0; i < SVR_KEY_SLOTS && !ret; i++)
 		if (peer->peering->keys.peer[i].index)
@@ -256,7 +274,9 @@ out:
 	return ret;
 }
 
-/* What belongs to nobody any more must not be found by the next owner of the slot, nor lie around. */
+/*
+ * What belongs to nobody any more must not be found by the next owner of the slot, nor lie around.
+ */
 static void sweep(struct keymgr *km)
 {
 	bool *peer_used = calloc(km->maps.count.peer_keys, sizeof(*peer_used));
@@ -276,10 +296,12 @@ static void sweep(struct keymgr *km)
 	for (i = 1; i < km->maps.count.peer_keys; i++) {
 		struct svr_peer_keys *keys = &km->maps.peer_keys[i];
 
-		if (peer_used[i] || (!keys->peer[0].index && !keys->peer[1].index && !keys->peer[2].index && !keys->meta[0].index))
+		if (peer_used[i] || (!keys->peer[0].index && !keys->peer[1].index &&
+				     !keys->peer[2].index && !keys->meta[0].index))
 			continue;
 		svr_seq_write_begin(&keys->seq);
-		OPENSSL_cleanse((uint8_t *)keys + sizeof(keys->seq), sizeof(*keys) - sizeof(keys->seq));
+		OPENSSL_cleanse((uint8_t *)keys + sizeof(keys->seq),
+				sizeof(*keys) - sizeof(keys->seq));
 		svr_seq_write_end(&keys->seq);
 	}
 out:
@@ -301,7 +323,8 @@ int km_peers_new(struct keymgr *km)
 		uint32_t slot = find_peer_slot(km, &v->peers[i]);
 
 		if (!slot) {
-			pr_warn("peer %s: not in the maps; try: svr config apply", v->peers[i].name);
+			pr_warn("peer %s: not in the maps; try: svr config apply",
+				v->peers[i].name);
 			continue;
 		}
 		*peer = (struct km_peer){ .km = km, .view = i, .slot = slot };

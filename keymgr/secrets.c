@@ -14,7 +14,10 @@
 
 #define DEFAULT_PKI_DIR "/etc/svr/pki"
 
-/* Name that `svr certificate self-signed` gives the files unless told otherwise: good for a directory of one router. */
+/*
+ * Name that `svr certificate self-signed` gives the files unless told otherwise: good for a
+ * directory of one router.
+ */
 #define DEFAULT_FILE_NAME "router"
 
 enum { META_INDEX_MASK = 0x7fffffff }; /* starts anywhere, has room to count up */
@@ -26,15 +29,19 @@ const char *km_pki_dir(void)
 	return dir && *dir ? dir : DEFAULT_PKI_DIR;
 }
 
-static void print_fingerprint(const uint8_t *fingerprint, char out[static 3 * SVR_PKI_FINGERPRINT_LEN])
+static void print_fingerprint(const uint8_t *fingerprint,
+			      char out[static 3 * SVR_PKI_FINGERPRINT_LEN])
 {
 	int i;
 
 	for (i = 0; i < SVR_PKI_FINGERPRINT_LEN; i++)
-		snprintf(out + 3 * i, 4, i + 1 < SVR_PKI_FINGERPRINT_LEN ? "%02X:" : "%02X", fingerprint[i]);
+		snprintf(out + 3 * i, 4, i + 1 < SVR_PKI_FINGERPRINT_LEN ? "%02X:" : "%02X",
+			 fingerprint[i]);
 }
 
-/* Peers will refuse a certificate that does not fit the configuration: better to say so here, too. */
+/*
+ * Peers will refuse a certificate that does not fit the configuration: better to say so here, too.
+ */
 static void identity_check(const struct keymgr *km, const char *name)
 {
 	const struct svr_cfg_router *router = km->view->router;
@@ -49,9 +56,11 @@ static void identity_check(const struct keymgr *km, const char *name)
 	der.data = svr_pki_identity_der(km->identity, 0, &der.len);
 	if (svr_pki_trust_new(&trust))
 		return;
-	svr_pki_trust_fingerprint(trust, router->has_fingerprint ? router->fingerprint : fingerprint);
-	if (svr_pki_verify(trust, &der, 1, router->peering_common_name, NULL, (int64_t)(km_now().real_ns / SVR_NS_PER_SEC), &peer,
-			   reason, sizeof(reason)))
+	svr_pki_trust_fingerprint(trust,
+				  router->has_fingerprint ? router->fingerprint : fingerprint);
+	if (svr_pki_verify(trust, &der, 1, router->peering_common_name, NULL,
+			   (int64_t)(km_now().real_ns / SVR_NS_PER_SEC), &peer, reason,
+			   sizeof(reason)))
 		pr_warn("%s/%s.pem: own %s; peers will refuse it", km_pki_dir(), name, reason);
 	svr_pki_peer_free(peer);
 	svr_pki_trust_free(trust);
@@ -67,7 +76,8 @@ static int identity_find(struct keymgr *km, const char **name, char *reason, siz
 	ret = svr_pki_identity_load(km_pki_dir(), km->router, &km->identity, reason, reason_len);
 	if (ret != -ENOENT)
 		return ret;
-	ret = svr_pki_identity_load(km_pki_dir(), DEFAULT_FILE_NAME, &km->identity, second, sizeof(second));
+	ret = svr_pki_identity_load(km_pki_dir(), DEFAULT_FILE_NAME, &km->identity, second,
+				    sizeof(second));
 	if (ret == -ENOENT)
 		return ret; /* the first name is the one to be reported */
 	*name = DEFAULT_FILE_NAME;
@@ -86,12 +96,18 @@ int km_identity_load(struct keymgr *km)
 	ret = identity_find(km, &name, reason, sizeof(reason));
 	if (ret == -ENOENT) {
 		snprintf(missing, sizeof(missing), "%s", reason);
-		ret = svr_pki_self_signed(dir, km->router, cn, NULL, 0, fingerprint, reason, sizeof(reason));
+		ret = svr_pki_self_signed(dir, km->router, cn, NULL, 0, fingerprint, reason,
+					  sizeof(reason));
 		if (!ret) {
-			pr_info("%s: made %s/%s.key and a self-signed certificate for %s", missing, dir, km->router, cn);
-			ret = svr_pki_identity_load(dir, km->router, &km->identity, reason, sizeof(reason));
+			pr_info("%s: made %s/%s.key and a self-signed certificate for %s", missing,
+				dir, km->router, cn);
+			ret = svr_pki_identity_load(dir, km->router, &km->identity, reason,
+						    sizeof(reason));
 		} else if (ret == -EEXIST) { /* one of the two is there */
-			snprintf(reason, sizeof(reason), "%.400s; key and certificate belong together: put both there, or none", missing);
+			snprintf(
+				reason, sizeof(reason),
+				"%.400s; key and certificate belong together: put both there, or none",
+				missing);
 		}
 	}
 	if (ret) {
@@ -102,7 +118,9 @@ int km_identity_load(struct keymgr *km)
 	return 0;
 }
 
-/* The files of authority/trusted-ca-certificate; a bad one is left out, which can only refuse more. */
+/*
+ * The files of authority/trusted-ca-certificate; a bad one is left out, which can only refuse more.
+ */
 static void trust_add_cas(const struct keymgr *km, struct svr_pki_trust *trust)
 {
 	char path[KM_PATH_LEN], reason[KM_REASON_LEN];
@@ -110,20 +128,24 @@ static void trust_add_cas(const struct keymgr *km, struct svr_pki_trust *trust)
 	unsigned int i;
 
 	for (i = 0; i < c->n_trusted_cas; i++) {
-		if (snprintf(path, sizeof(path), "%s/%s", km_pki_dir(), c->trusted_cas[i].file) >= (int)sizeof(path))
+		if (snprintf(path, sizeof(path), "%s/%s", km_pki_dir(), c->trusted_cas[i].file) >=
+		    (int)sizeof(path))
 			continue;
 		if (svr_pki_trust_ca_file(trust, path, reason, sizeof(reason)) < 0)
-			pr_warn("trusted-ca-certificate %s: %s; nobody is trusted because of it", c->trusted_cas[i].name, reason);
+			pr_warn("trusted-ca-certificate %s: %s; nobody is trusted because of it",
+				c->trusted_cas[i].name, reason);
 	}
 }
 
-int km_trust_new(const struct keymgr *km, const struct svr_view_peer *peer, struct svr_pki_trust **out)
+int km_trust_new(const struct keymgr *km, const struct svr_view_peer *peer,
+		 struct svr_pki_trust **out)
 {
 	int ret = svr_pki_trust_new(out);
 
 	if (ret)
 		return ret;
-	svr_pki_trust_allow_self_signed(*out, km->view->key_management->allow_self_signed_peering_certificates);
+	svr_pki_trust_allow_self_signed(
+		*out, km->view->key_management->allow_self_signed_peering_certificates);
 	if (peer->has_fingerprint)
 		svr_pki_trust_fingerprint(*out, peer->fingerprint);
 	else
@@ -173,7 +195,8 @@ int km_own_keys_load(struct keymgr *km)
 	own_keys_save(km);
 	for (i = 0; i < SVR_KEY_SLOTS; i++)
 		if (own->meta[i].index)
-			svr_keylog_metadata_key(km->keylog, km->view->router->peering_common_name, own->meta[i].index,
-						own->meta[i].key, sizeof(own->meta[i].key));
+			svr_keylog_metadata_key(km->keylog, km->view->router->peering_common_name,
+						own->meta[i].index, own->meta[i].key,
+						sizeof(own->meta[i].key));
 	return 0;
 }

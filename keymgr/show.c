@@ -53,7 +53,7 @@ static const char *status_name(uint32_t status)
 	return "unused";
 }
 
-/* ---- show peers --------------------------------------------------------------------------------------------- */
+/* ---- show peers ------------------------------------------------------------------------------ */
 
 static struct json_object *show_path(const struct km_path *path)
 {
@@ -75,7 +75,8 @@ static struct json_object *show_path(const struct km_path *path)
 		add_u64(o, "path_mtu", p->state.mtu);
 	else
 		add_str(o, "path_mtu", "unavailable");
-	add_u64(o, "uptime_s", p->state.status == SVR_PATH_UP ? since_s(p->state.since_ns, now.real_ns) : 0);
+	add_u64(o, "uptime_s",
+		p->state.status == SVR_PATH_UP ? since_s(p->state.since_ns, now.real_ns) : 0);
 	add_str(o, "bfd_state", svr_bfd_state_name((uint8_t)p->bfd.state));
 	add_str(o, "bfd_diagnostic", svr_bfd_diag_name((uint8_t)p->bfd.diag));
 	add_u64(o, "down_count", p->state.down_count);
@@ -87,7 +88,8 @@ static void add_salt(struct json_object *o, const char *key, bool there, const u
 	char text[16];
 
 	if (!there || svr_get32(salt) == 0) {
-		add_str(o, key, "unavailable"); /* not received, or agreed before this process was started */
+		add_str(o, key,
+			"unavailable"); /* not received, or agreed before this process was started */
 		return;
 	}
 	snprintf(text, sizeof(text), "%08x", svr_get32(salt));
@@ -102,7 +104,8 @@ static const char *reason_of(const struct svr_peering *p, const struct svr_peeri
 	if (p->reason[0])
 		return p->reason;
 	if (path->bfd.state != SVR_BFD_UP)
-		return path->bfd.diag ? svr_bfd_diag_name((uint8_t)path->bfd.diag) : "no answer from the peer";
+		return path->bfd.diag ? svr_bfd_diag_name((uint8_t)path->bfd.diag) :
+					"no answer from the peer";
 	if (path->hold_ns)
 		return "hold-down after a failure";
 	return "";
@@ -130,16 +133,20 @@ static struct json_object *show_security(const struct km_path *path)
 	add_bool(o, "key_ack", svr_peering_meta_acked(p));
 	add_str(o, "reason", reason_of(p, &p->paths[path->number]));
 	add_u64(o, "peer_key_index", has_key ? keys->peer[keys->tx].index : 0);
-	add_u64(o, "peer_key_age_s", has_key ? since_s(keys->peer[keys->tx].since_ns, now.real_ns) : 0);
+	add_u64(o, "peer_key_age_s",
+		has_key ? since_s(keys->peer[keys->tx].since_ns, now.real_ns) : 0);
 	add_u64(o, "peer_key_count", keys->rekey_count);
 	if (keys->offset_valid)
-		json_object_object_add(o, "clock_offset_us", json_object_new_int64(keys->clock_offset_ns / (int64_t)SVR_NS_PER_US));
+		json_object_object_add(
+			o, "clock_offset_us",
+			json_object_new_int64(keys->clock_offset_ns / (int64_t)SVR_NS_PER_US));
 	else
 		add_str(o, "clock_offset_us", "unavailable");
 	return o;
 }
 
-static struct json_object *show_paths(const struct keymgr *km, struct json_object *(*show)(const struct km_path *path))
+static struct json_object *show_paths(const struct keymgr *km,
+				      struct json_object *(*show)(const struct km_path *path))
 {
 	struct json_object *list = json_object_new_array();
 	unsigned int i, k;
@@ -150,7 +157,7 @@ static struct json_object *show_paths(const struct keymgr *km, struct json_objec
 	return list;
 }
 
-/* ---- show stats --------------------------------------------------------------------------------------------- */
+/* ---- show stats ------------------------------------------------------------------------------ */
 
 static struct json_object *show_path_stats(const struct km_path *path)
 {
@@ -182,7 +189,7 @@ static struct json_object *show_stats(const struct keymgr *km)
 	return o;
 }
 
-/* ---- rekey -------------------------------------------------------------------------------------------------- */
+/* ---- rekey ----------------------------------------------------------------------------------- */
 
 static struct json_object *rekey(struct keymgr *km, struct json_object *request)
 {
@@ -191,17 +198,20 @@ static struct json_object *rekey(struct keymgr *km, struct json_object *request)
 	unsigned int i;
 	int ret;
 
-	if (!json_object_object_get_ex(request, "peer", &member) || !json_object_is_type(member, json_type_string))
+	if (!json_object_object_get_ex(request, "peer", &member) ||
+	    !json_object_is_type(member, json_type_string))
 		return svr_ctl_error("rekey needs \"peer\": the name of a peer");
 	name = json_object_get_string(member);
-	for (i = 0; i < km->n_peers && strcmp(km->view->peers[km->peer[i].view].name, name) != 0; i++)
+	for (i = 0; i < km->n_peers && strcmp(km->view->peers[km->peer[i].view].name, name) != 0;
+	     i++)
 		;
 	if (i == km->n_peers)
 		return svr_ctl_error("no peer is called %.63s", name);
 	ret = svr_peering_rekey(km->peer[i].peering);
 	km_peer_schedule(&km->peer[i]);
 	if (ret == -ENOKEY)
-		return svr_ctl_error("peer %.63s: no path is up under a key that could be replaced", name);
+		return svr_ctl_error("peer %.63s: no path is up under a key that could be replaced",
+				     name);
 	if (ret)
 		return svr_ctl_error("peer %.63s: %s", name, strerror(-ret));
 	o = json_object_new_object();
@@ -225,7 +235,9 @@ static struct json_object *on_request(const char *command, struct json_object *r
 	else if (strcmp(command, "rekey") == 0)
 		return rekey(km, request);
 	else
-		return svr_ctl_error("unknown command \"%.63s\"; known are: show peers, show peers security, show stats, rekey", command);
+		return svr_ctl_error(
+			"unknown command \"%.63s\"; known are: show peers, show peers security, show stats, rekey",
+			command);
 	answer = json_object_new_object();
 	json_object_object_add(answer, "result", result);
 	return answer;

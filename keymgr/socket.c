@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * UDP port 1280 of each local waypoint address. A socket serves all paths of its address; the sender's address tells which. IP_FREEBIND
- * lets it wait for an address that is not there yet, and a device that was made anew is noticed by its index.
+ * UDP port 1280 of each local waypoint address. A socket serves all paths of its address; the
+ * sender's address tells which. IP_FREEBIND lets it wait for an address that is not there yet, and
+ * a device that was made anew is noticed by its index.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -19,14 +20,16 @@
 #include "sys/log.h"
 
 enum {
-	SOCKET_BATCH = 64,	/* packets that are read before timers get their turn */
-	SOCKET_PRIORITY = 6,	/* highest band of pfifo_fast that needs no capability: BFD is never behind data */
-	SOCKET_TTL = 255,	/* RFC 5881 5 */
+	SOCKET_BATCH = 64, /* packets that are read before timers get their turn */
+	/* highest band of pfifo_fast that needs no capability: BFD is never behind data */
+	SOCKET_PRIORITY = 6,
+	SOCKET_TTL = 255, /* RFC 5881 5 */
 	SOCKET_DSCP_SHIFT = 2,
-	SOCKET_PACKET_MAX = 2048, /* bytes; what is longer is cut, and then its lengths do not fit */
+	/* bytes; what is longer is cut, and then its lengths do not fit */
+	SOCKET_PACKET_MAX = 2048,
 };
 
-/* ---- receiving ---------------------------------------------------------------------------------------------- */
+/* ---- receiving ------------------------------------------------------------------------------- */
 
 static int compare_remote(const void *a, const void *b)
 {
@@ -84,7 +87,8 @@ static bool receive_one(struct km_socket *s)
 		km_count_drop(s->km, -SVR_DROP_BFD_SESSION);
 		return true;
 	}
-	ret = svr_peering_receive(path->peer->peering, path->number, packet, (size_t)len, ttl_of(&msg));
+	ret = svr_peering_receive(path->peer->peering, path->number, packet, (size_t)len,
+				  ttl_of(&msg));
 	if (ret)
 		km_count_drop(s->km, ret);
 	km_peer_schedule(path->peer);
@@ -100,7 +104,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		;
 }
 
-/* ---- sending ------------------------------------------------------------------------------------------------ */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 void km_path_send(struct km_path *path, const uint8_t *packet, size_t len)
 {
@@ -131,18 +135,20 @@ void km_path_send(struct km_path *path, const uint8_t *packet, size_t len)
 	c->cmsg_len = CMSG_LEN(sizeof(tos));
 	memcpy(CMSG_DATA(c), &tos, sizeof(tos));
 	/*
-	 * In two calls: MSG_MORE makes the kernel compute the UDP checksum while it copies. Otherwise it leaves the sum to the device,
-	 * and a virtual one carries the packet to the peer with the sum of the pseudo-header only.
+	 * In two calls: MSG_MORE makes the kernel compute the UDP checksum while it copies.
+	 * Otherwise it leaves the sum to the device, and a virtual one carries the packet to the
+	 * peer with the sum of the pseudo-header only.
 	 */
 	if (sendmsg(s->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE) >= 0 &&
 	    send(s->fd, NULL, 0, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
 		return;
 	/* BFD notices a path that cannot be sent on; here it is only told why. */
 	if (path->send_errors++ == 0)
-		pr_debug("%s: cannot send: %s", path->peer->km->view->paths[path->view].name, strerror(errno));
+		pr_debug("%s: cannot send: %s", path->peer->km->view->paths[path->view].name,
+			 strerror(errno));
 }
 
-/* ---- opening ------------------------------------------------------------------------------------------------ */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static int set_int(int fd, int level, int option, int value)
 {
@@ -151,10 +157,13 @@ static int set_int(int fd, int level, int option, int value)
 
 static int socket_configure(int fd, const struct km_socket *s)
 {
-	struct sockaddr_in local = { .sin_family = AF_INET, .sin_port = htons(SVR_BFD_PORT), .sin_addr = s->addr };
+	struct sockaddr_in local = { .sin_family = AF_INET,
+				     .sin_port = htons(SVR_BFD_PORT),
+				     .sin_addr = s->addr };
 	int ret = 0;
 
-	if (s->device[0] && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, s->device, (socklen_t)strlen(s->device)) < 0)
+	if (s->device[0] && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, s->device,
+				       (socklen_t)strlen(s->device)) < 0)
 		return -errno;
 	ret = set_int(fd, IPPROTO_IP, IP_FREEBIND, 1);
 	ret = ret ?: set_int(fd, IPPROTO_IP, IP_TTL, SOCKET_TTL);
@@ -193,8 +202,8 @@ static int socket_open(struct km_socket *s)
 	if (ret) {
 		socket_close(s);
 		if (!s->complained)
-			pr_warn("%s%%%s: cannot listen on UDP port %d: %s; tried again until it works", addr, s->device, SVR_BFD_PORT,
-				strerror(-ret));
+			pr_warn("%s%%%s: cannot listen on UDP port %d: %s; tried again until it works",
+				addr, s->device, SVR_BFD_PORT, strerror(-ret));
 		s->complained = true;
 		return ret;
 	}
@@ -260,7 +269,8 @@ int km_sockets_new(struct keymgr *km)
 		}
 	}
 	for (i = 0; i < km->n_sockets; i++)
-		qsort(km->socket[i].path, km->socket[i].n_paths, sizeof(*km->socket[i].path), compare_remote);
+		qsort(km->socket[i].path, km->socket[i].n_paths, sizeof(*km->socket[i].path),
+		      compare_remote);
 	km_sockets_check(km);
 	return 0;
 }

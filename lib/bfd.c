@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * BFD session in asynchronous mode (RFC 5880). One handler per state; every change of state goes through bfd_set_state(). Numbers in
- * comments are sections of RFC 5880.
+ * BFD session in asynchronous mode (RFC 5880). One handler per state; every change of state goes
+ * through bfd_set_state(). Numbers in comments are sections of RFC 5880.
  */
 #include <string.h>
 
@@ -23,18 +23,23 @@ enum {
 	BFD_FLAG_AUTH = 0x04,
 	BFD_FLAG_DEMAND = 0x02,
 	BFD_FLAG_MULTIPOINT = 0x01,
-	/* 6.8.7: each interval is cut by a random 0 to 25 %, by 10 to 25 % if one lost packet is too many */
+	/*
+	 * 6.8.7: each interval is cut by a random 0 to 25 %, by 10 to 25 % if one lost packet is
+	 * too many
+	 */
 	BFD_JITTER_MIN = 75,
 	BFD_JITTER_MAX = 100,
 	BFD_JITTER_MAX_MULT1 = 90,
 };
 
-/* ---- packet ------------------------------------------------------------------------------------------------- */
+/* ---- packet ---------------------------------------------------------------------------------- */
 
 const char *svr_bfd_state_name(uint8_t state)
 {
 	switch (state) {
-#define X(id, n, name) case n: return name;
+#define X(id, n, name) \
+	case n:        \
+		return name;
 		SVR_BFD_STATES(X)
 #undef X
 	}
@@ -44,7 +49,9 @@ const char *svr_bfd_state_name(uint8_t state)
 const char *svr_bfd_diag_name(uint8_t diag)
 {
 	switch (diag) {
-#define X(id, n, name) case n: return name;
+#define X(id, n, name) \
+	case n:        \
+		return name;
 		SVR_BFD_DIAGS(X)
 #undef X
 	}
@@ -59,7 +66,10 @@ int svr_bfd_parse(const uint8_t *p, size_t len, struct svr_bfd_packet *out)
 		return -SVR_DROP_BFD_VERSION;
 	if (p[3] < SVR_BFD_LEN || p[3] > len)
 		return -SVR_DROP_BFD_SHORT;
-	/* No session here uses the authentication section of 6.7: the tag behind the metadata covers more. */
+	/*
+	 * No session here uses the authentication section of 6.7: the tag behind the metadata
+	 * covers more.
+	 */
 	if (p[2] == 0 || (p[1] & (BFD_FLAG_MULTIPOINT | BFD_FLAG_AUTH)) || svr_get32(p + 4) == 0)
 		return -SVR_DROP_BFD_FIELDS;
 
@@ -87,8 +97,9 @@ int svr_bfd_parse(const uint8_t *p, size_t len, struct svr_bfd_packet *out)
 void svr_bfd_build(const struct svr_bfd_packet *pkt, uint8_t out[static SVR_BFD_LEN])
 {
 	out[0] = (uint8_t)(SVR_BFD_VERSION << BFD_VERSION_SHIFT | (pkt->diag & BFD_DIAG_MASK));
-	out[1] = (uint8_t)(pkt->state << BFD_STATE_SHIFT | (pkt->poll ? BFD_FLAG_POLL : 0) | (pkt->final ? BFD_FLAG_FINAL : 0) |
-			   (pkt->cpi ? BFD_FLAG_CPI : 0) | (pkt->demand ? BFD_FLAG_DEMAND : 0));
+	out[1] = (uint8_t)(pkt->state << BFD_STATE_SHIFT | (pkt->poll ? BFD_FLAG_POLL : 0) |
+			   (pkt->final ? BFD_FLAG_FINAL : 0) | (pkt->cpi ? BFD_FLAG_CPI : 0) |
+			   (pkt->demand ? BFD_FLAG_DEMAND : 0));
 	out[2] = pkt->detect_mult;
 	out[3] = SVR_BFD_LEN;
 	svr_put32(out + 4, pkt->my_discr);
@@ -98,7 +109,7 @@ void svr_bfd_build(const struct svr_bfd_packet *pkt, uint8_t out[static SVR_BFD_
 	svr_put32(out + 20, pkt->required_min_echo_rx_us);
 }
 
-/* ---- timers ------------------------------------------------------------------------------------------------- */
+/* ---- timers ---------------------------------------------------------------------------------- */
 
 static uint32_t max32(uint32_t a, uint32_t b)
 {
@@ -113,15 +124,22 @@ static uint32_t bfd_wanted_tx_us(const struct svr_bfd *b)
 	return max32(b->config.desired_min_tx_us, SVR_BFD_SLOW_TX_US);
 }
 
-/* 6.8.7. An interval that became longer is used only after the poll sequence told the peer (6.8.3). */
+/*
+ * 6.8.7. An interval that became longer is used only after the poll sequence told the peer (6.8.3).
+ */
 static uint64_t bfd_tx_interval_us(const struct svr_bfd *b)
 {
-	uint32_t own = b->tx_limit_us && b->tx_limit_us < b->desired_min_tx_us ? b->tx_limit_us : b->desired_min_tx_us;
+	uint32_t own = b->tx_limit_us && b->tx_limit_us < b->desired_min_tx_us ?
+			       b->tx_limit_us :
+			       b->desired_min_tx_us;
 
 	return max32(own, b->remote_min_rx_us);
 }
 
-/* 6.8.4. The peer may send as slowly as the larger of what it wants and what we take; before a poll sequence ends, what we took. */
+/*
+ * 6.8.4. The peer may send as slowly as the larger of what it wants and what we take; before a poll
+ * sequence ends, what we took.
+ */
 static void bfd_update_detection(struct svr_bfd *b)
 {
 	uint32_t own = max32(b->rx_limit_us, b->config.required_min_rx_us);
@@ -135,7 +153,8 @@ static bool bfd_may_send(const struct svr_bfd *b)
 	if (b->remote_min_rx_us == 0)
 		return false;
 	/* the peer is in demand mode, and both are up */
-	return !(b->remote_demand && b->state == SVR_BFD_UP && b->remote_state == SVR_BFD_UP && !b->polling);
+	return !(b->remote_demand && b->state == SVR_BFD_UP && b->remote_state == SVR_BFD_UP &&
+		 !b->polling);
 }
 
 /* The next periodic packet, counted from the last one. */
@@ -151,7 +170,8 @@ static void bfd_schedule(struct svr_bfd *b)
 	}
 	least_us = b->tx_interval_us * BFD_JITTER_MIN / 100;
 	span_us = b->tx_interval_us * (top - BFD_JITTER_MIN) / 100;
-	b->next_tx_ns = b->last_tx_ns + (least_us + b->ops->random(b->user) % (span_us + 1)) * BFD_NS_PER_US;
+	b->next_tx_ns = b->last_tx_ns +
+			(least_us + b->ops->random(b->user) % (span_us + 1)) * BFD_NS_PER_US;
 }
 
 void svr_bfd_header(const struct svr_bfd *b, struct svr_bfd_packet *pkt)
@@ -210,10 +230,11 @@ static void bfd_end_poll(struct svr_bfd *b)
 	b->rx_limit_us = 0;
 }
 
-/* ---- states ------------------------------------------------------------------------------------------------- */
+/* ---- states ---------------------------------------------------------------------------------- */
 
 /* The only place that changes the state. */
-static void bfd_set_state(struct svr_bfd *b, enum svr_bfd_state to, enum svr_bfd_diag diag, const char *why)
+static void bfd_set_state(struct svr_bfd *b, enum svr_bfd_state to, enum svr_bfd_diag diag,
+			  const char *why)
 {
 	enum svr_bfd_state from = b->state;
 
@@ -229,7 +250,8 @@ static void bfd_set_state(struct svr_bfd *b, enum svr_bfd_state to, enum svr_bfd
 
 static void bfd_peer_down(struct svr_bfd *b)
 {
-	bfd_set_state(b, SVR_BFD_DOWN, SVR_BFD_DIAG_NEIGHBOR_DOWN, svr_bfd_diag_name(SVR_BFD_DIAG_NEIGHBOR_DOWN));
+	bfd_set_state(b, SVR_BFD_DOWN, SVR_BFD_DIAG_NEIGHBOR_DOWN,
+		      svr_bfd_diag_name(SVR_BFD_DIAG_NEIGHBOR_DOWN));
 }
 
 static void bfd_in_down(struct svr_bfd *b, uint8_t remote)
@@ -271,10 +293,10 @@ static void bfd_step(struct svr_bfd *b, uint8_t remote)
 	}
 }
 
-/* ---- for the owner ------------------------------------------------------------------------------------------ */
+/* ---- for the owner --------------------------------------------------------------------------- */
 
-void svr_bfd_init(struct svr_bfd *b, const struct svr_bfd_config *config, const struct svr_bfd_ops *ops, void *user,
-		  uint32_t local_discr, uint64_t now_ns)
+void svr_bfd_init(struct svr_bfd *b, const struct svr_bfd_config *config,
+		  const struct svr_bfd_ops *ops, void *user, uint32_t local_discr, uint64_t now_ns)
 {
 	*b = (struct svr_bfd){
 		.ops = ops,
@@ -289,8 +311,8 @@ void svr_bfd_init(struct svr_bfd *b, const struct svr_bfd_config *config, const 
 	b->desired_min_tx_us = bfd_wanted_tx_us(b);
 }
 
-void svr_bfd_resume(struct svr_bfd *b, uint32_t remote_discr, uint64_t detect_us, uint32_t remote_min_rx_us, uint64_t last_rx_ns,
-		    uint64_t now_ns)
+void svr_bfd_resume(struct svr_bfd *b, uint32_t remote_discr, uint64_t detect_us,
+		    uint32_t remote_min_rx_us, uint64_t last_rx_ns, uint64_t now_ns)
 {
 	b->state = SVR_BFD_UP;
 	b->remote_state = SVR_BFD_UP;
@@ -335,12 +357,15 @@ void svr_bfd_receive(struct svr_bfd *b, const struct svr_bfd_packet *pkt, uint64
 		bfd_schedule(b);
 	} else if (b->state != before) { /* 6.8.7: tell the peer soon */
 		bfd_send_now(b, now_ns);
-	} else if (b->tx_interval_us != bfd_tx_interval_us(b) || bfd_may_send(b) != (b->next_tx_ns != UINT64_MAX)) {
+	} else if (b->tx_interval_us != bfd_tx_interval_us(b) ||
+		   bfd_may_send(b) != (b->next_tx_ns != UINT64_MAX)) {
 		bfd_schedule(b); /* 6.8.2: the peer asks for another pace */
 	}
 }
 
-/* 6.8.4, and 6.8.1: the discriminator of a peer that is silent for a detection time is forgotten. */
+/*
+ * 6.8.4, and 6.8.1: the discriminator of a peer that is silent for a detection time is forgotten.
+ */
 static void bfd_expire(struct svr_bfd *b, uint64_t now_ns)
 {
 	bool was_active = b->state == SVR_BFD_INIT || b->state == SVR_BFD_UP;
@@ -351,7 +376,8 @@ static void bfd_expire(struct svr_bfd *b, uint64_t now_ns)
 	b->remote_demand = false;
 	b->detect_us = 0;
 	if (was_active) {
-		bfd_set_state(b, SVR_BFD_DOWN, SVR_BFD_DIAG_TIME_EXPIRED, svr_bfd_diag_name(SVR_BFD_DIAG_TIME_EXPIRED));
+		bfd_set_state(b, SVR_BFD_DOWN, SVR_BFD_DIAG_TIME_EXPIRED,
+			      svr_bfd_diag_name(SVR_BFD_DIAG_TIME_EXPIRED));
 		bfd_send_now(b, now_ns);
 	} else if (b->next_tx_ns == UINT64_MAX) {
 		bfd_send_now(b, now_ns);
@@ -394,7 +420,8 @@ void svr_bfd_set_admin_down(struct svr_bfd *b, bool down, uint64_t now_ns)
 	if (down == (b->state == SVR_BFD_ADMIN_DOWN))
 		return;
 	if (down)
-		bfd_set_state(b, SVR_BFD_ADMIN_DOWN, SVR_BFD_DIAG_ADMIN_DOWN, svr_bfd_diag_name(SVR_BFD_DIAG_ADMIN_DOWN));
+		bfd_set_state(b, SVR_BFD_ADMIN_DOWN, SVR_BFD_DIAG_ADMIN_DOWN,
+			      svr_bfd_diag_name(SVR_BFD_DIAG_ADMIN_DOWN));
 	else
 		bfd_set_state(b, SVR_BFD_DOWN, SVR_BFD_DIAG_ADMIN_DOWN, "enabled");
 	bfd_send_now(b, now_ns);

@@ -14,7 +14,10 @@
 #include "lib/meta.h"
 #include "lib/name.h"
 
-/* A packet with the longest hello and a whole piece must stay inside of what everybody accepts as metadata. */
+/*
+ * A packet with the longest hello and a whole piece must stay inside of what everybody accepts as
+ * metadata.
+ */
 enum {
 	HELLO_MAX = SVR_TLV_HDR_LEN + (int)sizeof(struct svr_tlv_bfd_hello) + SVR_NAME_LEN - 1,
 	TIME_LEN = SVR_TLV_HDR_LEN + (int)sizeof(struct svr_tlv_bfd_time),
@@ -23,9 +26,10 @@ enum {
 	PLAIN_MAX = HELLO_MAX + TIME_LEN + PATH_LEN + PIECE_MAX,
 	SEALED_HEADER_LEN = SVR_META_HDR_LEN + SVR_TLV_HDR_LEN + (int)sizeof(struct svr_tlv_security_params),
 };
-_Static_assert(SEALED_HEADER_LEN + (PLAIN_MAX / SVR_BLOCK_LEN + 2) * SVR_BLOCK_LEN <= SVR_META_MAX, "piece length");
+_Static_assert(SEALED_HEADER_LEN + (PLAIN_MAX / SVR_BLOCK_LEN + 2) * SVR_BLOCK_LEN <= SVR_META_MAX,
+	       "piece length");
 
-/* ---- TLVs --------------------------------------------------------------------------------------------------- */
+/* ---- TLVs ------------------------------------------------------------------------------------ */
 
 #define FIELD_AT(type, field) offsetof(struct type, field)
 
@@ -39,7 +43,8 @@ static int put_hello(uint8_t *p, size_t room, const struct svr_bfdmeta *m)
 	svr_put32(value + FIELD_AT(svr_tlv_bfd_hello, instance), m->instance);
 	svr_put16(value + FIELD_AT(svr_tlv_bfd_hello, version), m->version);
 	memcpy(value + sizeof(struct svr_tlv_bfd_hello), m->common_name, name_len);
-	return svr_tlv_put(p, room, SVR_TLV_BFD_HELLO, value, sizeof(struct svr_tlv_bfd_hello) + name_len);
+	return svr_tlv_put(p, room, SVR_TLV_BFD_HELLO, value,
+			   sizeof(struct svr_tlv_bfd_hello) + name_len);
 }
 
 static int put_time(uint8_t *p, size_t room, const struct svr_bfdmeta *m)
@@ -74,7 +79,8 @@ static int put_piece(uint8_t *p, size_t room, const struct svr_bfdmeta *m)
 	svr_put16(value + FIELD_AT(svr_tlv_kex_piece, total), m->piece.total);
 	svr_put64(value + FIELD_AT(svr_tlv_kex_piece, exchange), m->piece.exchange);
 	memcpy(value + sizeof(struct svr_tlv_kex_piece), m->piece.data, m->piece.len);
-	return svr_tlv_put(p, room, SVR_TLV_KEX_PIECE, value, sizeof(struct svr_tlv_kex_piece) + m->piece.len);
+	return svr_tlv_put(p, room, SVR_TLV_KEX_PIECE, value,
+			   sizeof(struct svr_tlv_kex_piece) + m->piece.len);
 }
 
 static int put_meta_key(uint8_t *p, size_t room, const struct svr_bfdmeta *m)
@@ -159,21 +165,24 @@ static int get_meta_ack(const uint8_t *v, size_t len, struct svr_bfdmeta *m)
 /* In the order in which they are written. */
 static const struct tlv_def {
 	uint16_t type;
-	uint16_t min, max;	/* length of the value, bytes */
+	uint16_t min, max; /* length of the value, bytes */
 	uint32_t have;
 	int (*put)(uint8_t *p, size_t room, const struct svr_bfdmeta *m);
 	int (*get)(const uint8_t *value, size_t len, struct svr_bfdmeta *m);
 } tlvs[] = {
-	{ SVR_TLV_BFD_HELLO, sizeof(struct svr_tlv_bfd_hello) + 1, sizeof(struct svr_tlv_bfd_hello) + SVR_NAME_LEN - 1,
-	  SVR_BFDMETA_HELLO, put_hello, get_hello },
-	{ SVR_TLV_BFD_TIME, sizeof(struct svr_tlv_bfd_time), sizeof(struct svr_tlv_bfd_time), SVR_BFDMETA_TIME, put_time,
-	  get_time },
-	{ SVR_TLV_BFD_PATH, sizeof(struct svr_tlv_bfd_path), sizeof(struct svr_tlv_bfd_path), SVR_BFDMETA_PATH, put_path,
-	  get_path },
-	{ SVR_TLV_META_KEY, 4 + SVR_META_KEY_LEN, 4 + SVR_META_KEY_LEN, SVR_BFDMETA_META_KEY, put_meta_key, get_meta_key },
+	{ SVR_TLV_BFD_HELLO, sizeof(struct svr_tlv_bfd_hello) + 1,
+	  sizeof(struct svr_tlv_bfd_hello) + SVR_NAME_LEN - 1, SVR_BFDMETA_HELLO, put_hello,
+	  get_hello },
+	{ SVR_TLV_BFD_TIME, sizeof(struct svr_tlv_bfd_time), sizeof(struct svr_tlv_bfd_time),
+	  SVR_BFDMETA_TIME, put_time, get_time },
+	{ SVR_TLV_BFD_PATH, sizeof(struct svr_tlv_bfd_path), sizeof(struct svr_tlv_bfd_path),
+	  SVR_BFDMETA_PATH, put_path, get_path },
+	{ SVR_TLV_META_KEY, 4 + SVR_META_KEY_LEN, 4 + SVR_META_KEY_LEN, SVR_BFDMETA_META_KEY,
+	  put_meta_key, get_meta_key },
 	{ SVR_TLV_META_KEY_ACK, 4, 4, SVR_BFDMETA_META_KEY_ACK, put_meta_ack, get_meta_ack },
-	{ SVR_TLV_KEX_PIECE, sizeof(struct svr_tlv_kex_piece) + 1, sizeof(struct svr_tlv_kex_piece) + SVR_KEX_PIECE_LEN,
-	  SVR_BFDMETA_PIECE, put_piece, get_piece },
+	{ SVR_TLV_KEX_PIECE, sizeof(struct svr_tlv_kex_piece) + 1,
+	  sizeof(struct svr_tlv_kex_piece) + SVR_KEX_PIECE_LEN, SVR_BFDMETA_PIECE, put_piece,
+	  get_piece },
 };
 enum { TLV_COUNT = sizeof(tlvs) / sizeof(tlvs[0]) };
 
@@ -227,9 +236,10 @@ int svr_bfdmeta_parse(const uint8_t *p, size_t len, struct svr_bfdmeta *m)
 	return -SVR_DROP_BFD_METADATA;
 }
 
-/* ---- keys --------------------------------------------------------------------------------------------------- */
+/* ---- keys ------------------------------------------------------------------------------------ */
 
-int svr_bfdmeta_key_init(struct svr_crypt *c, uint32_t index, const uint8_t peer_key[static SVR_PEER_KEY_LEN], int own_direction,
+int svr_bfdmeta_key_init(struct svr_crypt *c, uint32_t index,
+			 const uint8_t peer_key[static SVR_PEER_KEY_LEN], int own_direction,
 			 struct svr_bfdmeta_key *out)
 {
 	int tx = own_direction, rx = !own_direction, ret;
@@ -238,13 +248,17 @@ int svr_bfdmeta_key_init(struct svr_crypt *c, uint32_t index, const uint8_t peer
 	memset(out, 0, sizeof(*out));
 	ret = svr_kdf_bfd(peer_key, &keys);
 	if (!ret)
-		ret = svr_cipher_key_new(c, SVR_CIPHER_AES_CBC_256, keys.enc[tx], NULL, &out->enc_tx);
+		ret = svr_cipher_key_new(c, SVR_CIPHER_AES_CBC_256, keys.enc[tx], NULL,
+					 &out->enc_tx);
 	if (!ret)
-		ret = svr_cipher_key_new(c, SVR_CIPHER_AES_CBC_256, keys.enc[rx], NULL, &out->enc_rx);
+		ret = svr_cipher_key_new(c, SVR_CIPHER_AES_CBC_256, keys.enc[rx], NULL,
+					 &out->enc_rx);
 	if (!ret)
-		ret = svr_hmac_key_new(c, SVR_HMAC_SHA384, keys.mac[tx], sizeof(keys.mac[tx]), &out->mac_tx);
+		ret = svr_hmac_key_new(c, SVR_HMAC_SHA384, keys.mac[tx], sizeof(keys.mac[tx]),
+				       &out->mac_tx);
 	if (!ret)
-		ret = svr_hmac_key_new(c, SVR_HMAC_SHA384, keys.mac[rx], sizeof(keys.mac[rx]), &out->mac_rx);
+		ret = svr_hmac_key_new(c, SVR_HMAC_SHA384, keys.mac[rx], sizeof(keys.mac[rx]),
+				       &out->mac_rx);
 	OPENSSL_cleanse(&keys, sizeof(keys));
 	if (ret)
 		svr_bfdmeta_key_clear(out);
@@ -262,7 +276,7 @@ void svr_bfdmeta_key_clear(struct svr_bfdmeta_key *k)
 	memset(k, 0, sizeof(*k));
 }
 
-/* ---- whole packets ------------------------------------------------------------------------------------------ */
+/* ---- whole packets --------------------------------------------------------------------------- */
 
 /* Base header and, for a sealed packet, header TLV 0xF001. Its length or -ENOSPC. */
 static int put_header(uint8_t *p, size_t room, const struct svr_bfdmeta_key *key)
@@ -280,21 +294,24 @@ static int put_header(uint8_t *p, size_t room, const struct svr_bfdmeta_key *key
 }
 
 /* Encrypts @len bytes in place and appends the IV. New length, -ENOSPC, -EIO. */
-static int encrypt(struct svr_crypt *c, struct svr_bfdmeta_key *key, uint8_t *p, size_t len, size_t room)
+static int encrypt(struct svr_crypt *c, struct svr_bfdmeta_key *key, uint8_t *p, size_t len,
+		   size_t room)
 {
 	size_t sealed = svr_cbc_len(len);
 	uint8_t iv[SVR_BLOCK_LEN];
 
 	if (sealed + SVR_BLOCK_LEN > room)
 		return -ENOSPC;
-	if (svr_crypt_random(c, iv, sizeof(iv)) || svr_cbc_encrypt(c, key->enc_tx, iv, p, len) != (int)sealed)
+	if (svr_crypt_random(c, iv, sizeof(iv)) ||
+	    svr_cbc_encrypt(c, key->enc_tx, iv, p, len) != (int)sealed)
 		return -EIO;
 	memcpy(p + sealed, iv, sizeof(iv));
 	return (int)(sealed + sizeof(iv));
 }
 
-int svr_bfdmeta_seal(struct svr_crypt *c, struct svr_bfdmeta_key *key, const uint8_t bfd[static SVR_BFD_LEN],
-		     const struct svr_bfdmeta *m, uint8_t *out, size_t room)
+int svr_bfdmeta_seal(struct svr_crypt *c, struct svr_bfdmeta_key *key,
+		     const uint8_t bfd[static SVR_BFD_LEN], const struct svr_bfdmeta *m,
+		     uint8_t *out, size_t room)
 {
 	struct svr_bytes signed_part;
 	int header_len, len;
@@ -346,7 +363,8 @@ int svr_bfdmeta_outline(const uint8_t *p, size_t len, size_t bfd_len, struct svr
 	if (!(header.have & SVR_HAVE_SECURITY_PARAMS))
 		return header.have || end != len ? -SVR_DROP_BFD_METADATA : 0;
 
-	if (header.have != SVR_HAVE_SECURITY_PARAMS || header.peer_key_index == 0 || len - end != SVR_BFDMETA_TAG_LEN)
+	if (header.have != SVR_HAVE_SECURITY_PARAMS || header.peer_key_index == 0 ||
+	    len - end != SVR_BFDMETA_TAG_LEN)
 		return -SVR_DROP_BFD_METADATA;
 	if (header.cipher != SVR_CIPHER_AES_CBC_256 || header.hmac != SVR_HMAC_SHA384 ||
 	    header.hmac_mode != SVR_HMAC_MODE_REGULAR)
@@ -357,15 +375,18 @@ int svr_bfdmeta_outline(const uint8_t *p, size_t len, size_t bfd_len, struct svr
 	return 0;
 }
 
-int svr_bfdmeta_verify(struct svr_crypt *c, struct svr_bfdmeta_key *key, const uint8_t *p, const struct svr_bfdmeta_outline *o)
+int svr_bfdmeta_verify(struct svr_crypt *c, struct svr_bfdmeta_key *key, const uint8_t *p,
+		       const struct svr_bfdmeta_outline *o)
 {
 	struct svr_bytes signed_part = { p, o->tag_at };
 
-	return svr_hmac_verify(c, key->mac_rx, &signed_part, 1, p + o->tag_at) ? -SVR_DROP_BFD_AUTH : 0;
+	return svr_hmac_verify(c, key->mac_rx, &signed_part, 1, p + o->tag_at) ?
+		       -SVR_DROP_BFD_AUTH :
+		       0;
 }
 
-int svr_bfdmeta_open(struct svr_crypt *c, struct svr_bfdmeta_key *key, uint8_t *p, const struct svr_bfdmeta_outline *o,
-		     struct svr_bfdmeta *m)
+int svr_bfdmeta_open(struct svr_crypt *c, struct svr_bfdmeta_key *key, uint8_t *p,
+		     const struct svr_bfdmeta_outline *o, struct svr_bfdmeta *m)
 {
 	uint8_t *payload = p + o->payload_at;
 	size_t len = o->payload_len;

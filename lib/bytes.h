@@ -7,17 +7,17 @@
 #include <stdint.h>
 #include <string.h>
 
-#define SVR_BYTES_DEFINE(bits)                                              \
-	static inline uint##bits##_t svr_get##bits(const void *p)           \
-	{                                                                   \
-		uint##bits##_t v;                                           \
-		memcpy(&v, p, sizeof(v));                                   \
-		return be##bits##toh(v);                                    \
-	}                                                                   \
-	static inline void svr_put##bits(void *p, uint##bits##_t v)         \
-	{                                                                   \
-		v = htobe##bits(v);                                         \
-		memcpy(p, &v, sizeof(v));                                   \
+#define SVR_BYTES_DEFINE(bits)                                      \
+	static inline uint##bits##_t svr_get##bits(const void *p)   \
+	{                                                           \
+		uint##bits##_t v;                                   \
+		memcpy(&v, p, sizeof(v));                           \
+		return be##bits##toh(v);                            \
+	}                                                           \
+	static inline void svr_put##bits(void *p, uint##bits##_t v) \
+	{                                                           \
+		v = htobe##bits(v);                                 \
+		memcpy(p, &v, sizeof(v));                           \
 	}
 
 SVR_BYTES_DEFINE(16)

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Clock offset. The true offset of a sample lies within half a round trip of what is computed, so two samples whose ranges do not
- * touch mean that somebody set a clock: then only the new one counts.
+ * Clock offset. The true offset of a sample lies within half a round trip of what is computed, so
+ * two samples whose ranges do not touch mean that somebody set a clock: then only the new one
+ * counts.
  */
 #include <string.h>
 
 #include "lib/clockoff.h"
 
-static const int64_t clockoff_age_max_ns = 60 * (int64_t)SVR_NS_PER_SEC;	/* an older echo says nothing */
-static const int64_t clockoff_slack_ns = 10 * (int64_t)SVR_NS_PER_MS;		/* drift between samples, scheduling */
+static const int64_t clockoff_age_max_ns =
+	60 * (int64_t)SVR_NS_PER_SEC; /* an older echo says nothing */
+static const int64_t clockoff_slack_ns =
+	10 * (int64_t)SVR_NS_PER_MS; /* drift between samples, scheduling */
 
 /* The difference of two unsigned times that may be anything: wraps instead of being undefined. */
 static int64_t diff(uint64_t a, uint64_t b)
@@ -37,18 +40,22 @@ static void forget(struct svr_clockoff *f)
 	f->next = 0;
 }
 
-bool svr_clockoff_add(struct svr_clockoff *f, uint64_t echo_ns, uint64_t echo_rx_ns, uint64_t tx_ns, struct svr_now now)
+bool svr_clockoff_add(struct svr_clockoff *f, uint64_t echo_ns, uint64_t echo_rx_ns, uint64_t tx_ns,
+		      struct svr_now now)
 {
-	int64_t base_ns = diff(now.real_ns, now.mono_ns), there_ns = diff(tx_ns, echo_rx_ns), away_ns, delay_ns, offset_ns;
+	int64_t base_ns = diff(now.real_ns, now.mono_ns), there_ns = diff(tx_ns, echo_rx_ns),
+		away_ns, delay_ns, offset_ns;
 	int at;
 
-	if (f->count && magnitude(diff((uint64_t)base_ns, (uint64_t)f->base_ns)) > clockoff_slack_ns)
+	if (f->count &&
+	    magnitude(diff((uint64_t)base_ns, (uint64_t)f->base_ns)) > clockoff_slack_ns)
 		forget(f); /* our own clock was set */
 	f->base_ns = base_ns;
 	if (echo_ns == 0)
 		return false;
 	away_ns = diff(now.real_ns, echo_ns);
-	if (away_ns < 0 || away_ns > clockoff_age_max_ns || there_ns < 0 || there_ns > away_ns + clockoff_slack_ns)
+	if (away_ns < 0 || away_ns > clockoff_age_max_ns || there_ns < 0 ||
+	    there_ns > away_ns + clockoff_slack_ns)
 		return false;
 	delay_ns = away_ns > there_ns ? away_ns - there_ns : 0;
 	offset_ns = diff(echo_rx_ns, echo_ns) / 2 + diff(tx_ns, now.real_ns) / 2;

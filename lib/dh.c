@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Diffie-Hellman with libcrypto. A received value is checked for its range only: the groups are those of safe primes and both private
- * values are ephemeral, so a subgroup check (ten times the cost of the exchange itself in OpenSSL) would add nothing.
+ * Diffie-Hellman with libcrypto. A received value is checked for its range only: the groups are
+ * those of safe primes and both private values are ephemeral, so a subgroup check (ten times the
+ * cost of the exchange itself in OpenSSL) would add nothing.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -19,7 +20,9 @@
 
 #include "lib/dh.h"
 
-enum { MODP1024_PRIVATE_BITS = 320 }; /* twice what the group resists, as RFC 7919 5.2 asks of its groups, and some more */
+enum {
+	MODP1024_PRIVATE_BITS = 320
+}; /* twice what the group resists, as RFC 7919 5.2 asks of its groups, and some more */
 
 struct svr_dh_secret {
 	uint16_t group;
@@ -84,8 +87,8 @@ static BIGNUM *dh_prime(uint16_t group)
 }
 
 /*
- * Domain parameters, and a public value where one is given. libcrypto knows the groups of RFC 7919 by name; RFC 2409 group 2 has to be
- * spelled out.
+ * Domain parameters, and a public value where one is given. libcrypto knows the groups of RFC 7919
+ * by name; RFC 2409 group 2 has to be spelled out.
  */
 static int dh_params(uint16_t group, const BIGNUM *public_value, OSSL_PARAM **out)
 {
@@ -96,9 +99,11 @@ static int dh_params(uint16_t group, const BIGNUM *public_value, OSSL_PARAM **ou
 	if (ok && p)
 		ok = OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_FFC_P, p) == 1 &&
 		     OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_FFC_G, g) == 1 &&
-		     OSSL_PARAM_BLD_push_int(bld, OSSL_PKEY_PARAM_DH_PRIV_LEN, MODP1024_PRIVATE_BITS) == 1;
+		     OSSL_PARAM_BLD_push_int(bld, OSSL_PKEY_PARAM_DH_PRIV_LEN,
+					     MODP1024_PRIVATE_BITS) == 1;
 	else if (ok)
-		ok = OSSL_PARAM_BLD_push_utf8_string(bld, OSSL_PKEY_PARAM_GROUP_NAME, svr_dh_name(group), 0) == 1;
+		ok = OSSL_PARAM_BLD_push_utf8_string(bld, OSSL_PKEY_PARAM_GROUP_NAME,
+						     svr_dh_name(group), 0) == 1;
 	if (ok && public_value)
 		ok = OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_PUB_KEY, public_value) == 1;
 	*out = ok ? OSSL_PARAM_BLD_to_param(bld) : NULL;
@@ -115,7 +120,9 @@ static EVP_PKEY *dh_key(uint16_t group, const BIGNUM *public_value)
 	EVP_PKEY *key = NULL;
 
 	if (!ctx || dh_params(group, public_value, &params) || EVP_PKEY_fromdata_init(ctx) != 1 ||
-	    EVP_PKEY_fromdata(ctx, &key, public_value ? EVP_PKEY_PUBLIC_KEY : EVP_PKEY_KEY_PARAMETERS, params) != 1)
+	    EVP_PKEY_fromdata(ctx, &key,
+			      public_value ? EVP_PKEY_PUBLIC_KEY : EVP_PKEY_KEY_PARAMETERS,
+			      params) != 1)
 		key = NULL;
 	OSSL_PARAM_free(params);
 	EVP_PKEY_CTX_free(ctx);
@@ -148,7 +155,8 @@ static int dh_generate(uint16_t group, struct svr_dh_secret **secret, uint8_t *p
 	params = dh_key(group, NULL);
 	ctx = params ? EVP_PKEY_CTX_new_from_pkey(NULL, params, NULL) : NULL;
 	if (!ctx || EVP_PKEY_keygen_init(ctx) != 1 || EVP_PKEY_generate(ctx, &s->key) != 1 ||
-	    dh_get_bn(s->key, OSSL_PKEY_PARAM_PUB_KEY, &y) || BN_bn2binpad(y, public_value, (int)svr_dh_len(group)) < 0)
+	    dh_get_bn(s->key, OSSL_PKEY_PARAM_PUB_KEY, &y) ||
+	    BN_bn2binpad(y, public_value, (int)svr_dh_len(group)) < 0)
 		goto out;
 	*secret = s;
 	s = NULL;
@@ -190,8 +198,10 @@ static int dh_derive(const struct svr_dh_secret *secret, const uint8_t *peer_val
 	ret = -EIO;
 	peer = dh_key(secret->group, y);
 	ctx = EVP_PKEY_CTX_new_from_pkey(NULL, secret->key, NULL);
-	if (!peer || !ctx || EVP_PKEY_derive_init(ctx) != 1 || EVP_PKEY_CTX_set_dh_pad(ctx, 1) != 1 ||
-	    EVP_PKEY_derive_set_peer_ex(ctx, peer, 0) != 1 || EVP_PKEY_derive(ctx, z, &z_len) != 1 || z_len != len)
+	if (!peer || !ctx || EVP_PKEY_derive_init(ctx) != 1 ||
+	    EVP_PKEY_CTX_set_dh_pad(ctx, 1) != 1 ||
+	    EVP_PKEY_derive_set_peer_ex(ctx, peer, 0) != 1 ||
+	    EVP_PKEY_derive(ctx, z, &z_len) != 1 || z_len != len)
 		goto out;
 	ret = 0;
 out:

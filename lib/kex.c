@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Key-exchange state machine (docs/protocol.md section 9). The order in each handler: cheap checks, certificate, rate limit, the expensive
- * step, and only then the state changes; so a message that is refused leaves no trace but its reason.
+ * Key-exchange state machine (docs/protocol.md section 9). The order in each handler: cheap checks,
+ * certificate, rate limit, the expensive step, and only then the state changes; so a message that
+ * is refused leaves no trace but its reason.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -19,7 +20,7 @@
 #include "lib/kex.h"
 
 enum {
-	KEX_HASH_LEN = 48,	/* SHA-384 */
+	KEX_HASH_LEN = 48, /* SHA-384 */
 	KEX_RANDOM_TRIES = 8,
 };
 
@@ -39,7 +40,9 @@ static void bytes_clear(struct svr_kex_bytes *b)
 const char *svr_kex_state_name(enum svr_kex_state state)
 {
 	switch (state) {
-#define X(id, name, text) case SVR_KEX_STATE_##id: return name;
+#define X(id, name, text)        \
+	case SVR_KEX_STATE_##id: \
+		return name;
 		SVR_KEX_STATES(X)
 #undef X
 	}
@@ -52,8 +55,8 @@ void svr_kex_set_state(struct svr_kex *k, enum svr_kex_state state, const char *
 
 	if (state == k->state)
 		return;
-	snprintf(line, sizeof(line), "%s -> %s%s%s", svr_kex_state_name(k->state), svr_kex_state_name(state), why ? ": " : "",
-		 why ? why : "");
+	snprintf(line, sizeof(line), "%s -> %s%s%s", svr_kex_state_name(k->state),
+		 svr_kex_state_name(state), why ? ": " : "", why ? why : "");
 	k->state = state;
 	k->ops->log(k->user, state == SVR_KEX_STATE_CERT_EXCH_FAIL, line);
 }
@@ -74,7 +77,8 @@ static void exchange_clear(struct svr_kex *k)
 /* Gives the exchange up, with the key that was not confirmed. */
 static void exchange_abandon(struct svr_kex *k)
 {
-	bool had_pending = k->x.phase == SVR_KEX_PHASE_RESP_SENT || k->x.phase == SVR_KEX_PHASE_AUTH_SENT;
+	bool had_pending = k->x.phase == SVR_KEX_PHASE_RESP_SENT ||
+			   k->x.phase == SVR_KEX_PHASE_AUTH_SENT;
 
 	exchange_clear(k);
 	if (had_pending)
@@ -82,7 +86,8 @@ static void exchange_abandon(struct svr_kex *k)
 }
 
 /* A try that failed: named, counted, shown. Returns @drop. */
-static int kex_fail(struct svr_kex *k, int drop, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static int kex_fail(struct svr_kex *k, int drop, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 static int kex_fail(struct svr_kex *k, int drop, const char *fmt, ...)
 {
 	va_list ap;
@@ -95,10 +100,10 @@ static int kex_fail(struct svr_kex *k, int drop, const char *fmt, ...)
 	return drop;
 }
 
-/* ---- sending ------------------------------------------------------------------------------------------------ */
+/* ---- sending --------------------------------------------------------------------------------- */
 
-static void send_message(struct svr_kex *k, int path, enum svr_kex_message message, enum svr_kex_seal seal,
-			 const struct svr_kex_bytes *bytes)
+static void send_message(struct svr_kex *k, int path, enum svr_kex_message message,
+			 enum svr_kex_seal seal, const struct svr_kex_bytes *bytes)
 {
 	unsigned int i, count = svr_kexmsg_pieces(bytes->len);
 	struct svr_kex_piece piece;
@@ -127,7 +132,7 @@ static void send_refused(struct svr_kex *k, int path, enum svr_kex_seal seal, ui
 	k->ops->send(k->user, path, seal, &piece);
 }
 
-/* ---- parts of the exchange ---------------------------------------------------------------------------------- */
+/* ---- parts of the exchange ------------------------------------------------------------------- */
 
 static void fields_identity(const struct svr_kex *k, struct svr_kex_fields *f)
 {
@@ -144,7 +149,8 @@ static void fields_identity(const struct svr_kex *k, struct svr_kex_fields *f)
 	}
 }
 
-static int build(enum svr_kex_message message, const struct svr_kex_fields *f, struct svr_kex_bytes *out)
+static int build(enum svr_kex_message message, const struct svr_kex_fields *f,
+		 struct svr_kex_bytes *out)
 {
 	uint8_t *data = malloc(SVR_KEX_MESSAGE_MAX);
 	int len;
@@ -171,7 +177,8 @@ static struct svr_kex_bytes take(struct svr_kex_buffer *buffer)
 }
 
 /* T: everything that both sides said before the signatures. */
-static int make_transcript(const struct svr_kex_bytes *init, const struct svr_kex_bytes *resp, uint8_t out[static KEX_HASH_LEN])
+static int make_transcript(const struct svr_kex_bytes *init, const struct svr_kex_bytes *resp,
+			   uint8_t out[static KEX_HASH_LEN])
 {
 	const struct svr_kex_bytes *part[] = { init, resp };
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
@@ -181,16 +188,21 @@ static int make_transcript(const struct svr_kex_bytes *init, const struct svr_ke
 
 	for (i = 0; ok && i < 2; i++) {
 		svr_put32(len, (uint32_t)part[i]->len);
-		ok = EVP_DigestUpdate(ctx, len, sizeof(len)) == 1 && EVP_DigestUpdate(ctx, part[i]->data, part[i]->len) == 1;
+		ok = EVP_DigestUpdate(ctx, len, sizeof(len)) == 1 &&
+		     EVP_DigestUpdate(ctx, part[i]->data, part[i]->len) == 1;
 	}
 	ok = ok && EVP_DigestFinal_ex(ctx, out, NULL) == 1;
 	EVP_MD_CTX_free(ctx);
 	return ok ? 0 : -EIO;
 }
 
-/* The expensive step of both roles; needs nothing but its arguments, so it can be given to another thread. */
-static int make_key(const struct svr_dh_ops *dh, const struct svr_dh_secret *secret, uint16_t group, const uint8_t *peer_value,
-		    const struct svr_kex_exchange *x, uint8_t key[static SVR_PEER_KEY_LEN])
+/*
+ * The expensive step of both roles; needs nothing but its arguments, so it can be given to another
+ * thread.
+ */
+static int make_key(const struct svr_dh_ops *dh, const struct svr_dh_secret *secret, uint16_t group,
+		    const uint8_t *peer_value, const struct svr_kex_exchange *x,
+		    uint8_t key[static SVR_PEER_KEY_LEN])
 {
 	uint8_t salt[2 * SVR_KEX_SALT_LEN], z[SVR_DH_MAX_LEN];
 	int ret = dh->derive(secret, peer_value, z);
@@ -198,22 +210,24 @@ static int make_key(const struct svr_dh_ops *dh, const struct svr_dh_secret *sec
 	memcpy(salt, x->salt_i, SVR_KEX_SALT_LEN);
 	memcpy(salt + SVR_KEX_SALT_LEN, x->salt_r, SVR_KEX_SALT_LEN);
 	if (!ret)
-		ret = svr_kdf(salt, sizeof(salt), z, svr_dh_len(group), "peer key", x->transcript, KEX_HASH_LEN, key,
-			      SVR_PEER_KEY_LEN);
+		ret = svr_kdf(salt, sizeof(salt), z, svr_dh_len(group), "peer key", x->transcript,
+			      KEX_HASH_LEN, key, SVR_PEER_KEY_LEN);
 	OPENSSL_cleanse(z, sizeof(z));
 	return ret;
 }
 
 enum { SIGNED_LEN = sizeof(kex_signature_label) + 1 + KEX_HASH_LEN };
 
-static void signed_bytes(const struct svr_kex_exchange *x, char role, uint8_t out[static SIGNED_LEN])
+static void signed_bytes(const struct svr_kex_exchange *x, char role,
+			 uint8_t out[static SIGNED_LEN])
 {
 	memcpy(out, kex_signature_label, sizeof(kex_signature_label));
 	out[sizeof(kex_signature_label)] = (uint8_t)role;
 	memcpy(out + sizeof(kex_signature_label) + 1, x->transcript, KEX_HASH_LEN);
 }
 
-static int make_auth(const struct svr_kex *k, struct svr_kex_exchange *x, enum svr_kex_message message)
+static int make_auth(const struct svr_kex *k, struct svr_kex_exchange *x,
+		     enum svr_kex_message message)
 {
 	uint8_t in[SIGNED_LEN], sig[SVR_PKI_SIGNATURE_MAX];
 	struct svr_kex_fields f = { .exchange = x->id, .signature = sig };
@@ -227,27 +241,47 @@ static int make_auth(const struct svr_kex *k, struct svr_kex_exchange *x, enum s
 	return build(message, &f, &x->auth);
 }
 
-static int check_auth(const struct svr_kex_exchange *x, enum svr_kex_message message, const struct svr_kex_fields *f)
+static int check_auth(const struct svr_kex_exchange *x, enum svr_kex_message message,
+		      const struct svr_kex_fields *f)
 {
 	uint8_t in[SIGNED_LEN];
 
 	signed_bytes(x, message == SVR_KEX_AUTH_I ? 'I' : 'R', in);
-	return svr_pki_peer_check_signature(x->peer, in, sizeof(in), f->signature, f->signature_len);
+	return svr_pki_peer_check_signature(x->peer, in, sizeof(in), f->signature,
+					    f->signature_len);
 }
 
-/* What INIT and RESP have in common: who it is. 0 or a negative drop reason with words in k->reason. */
-static int check_identity(struct svr_kex *k, const struct svr_kex_fields *f, struct svr_now now, struct svr_pki_peer **peer)
+/*
+ * AUTH was sealed by the new key, so it comes from the other end of this Diffie-Hellman: whoever
+ * that is, it is not the peer.
+ */
+static int bad_signature(struct svr_kex *k)
+{
+	exchange_abandon(k);
+	return kex_fail(k, -SVR_DROP_KEX_SIGNATURE,
+			"signature over the key exchange does not fit the peer's certificate");
+}
+
+/*
+ * What INIT and RESP have in common: who it is. 0 or a negative drop reason with words in
+ * k->reason.
+ */
+static int check_identity(struct svr_kex *k, const struct svr_kex_fields *f, struct svr_now now,
+			  struct svr_pki_peer **peer)
 {
 	const uint8_t *own = svr_pki_identity_fingerprint(k->config.identity);
 	char why[sizeof(k->reason)];
 	size_t i;
 
-	if (f->name_len != strlen(k->config.peer_name) || memcmp(f->name, k->config.peer_name, f->name_len) != 0) {
+	if (f->name_len != strlen(k->config.peer_name) ||
+	    memcmp(f->name, k->config.peer_name, f->name_len) != 0) {
 		char name[SVR_NAME_LEN] = "";
 
 		for (i = 0; i < f->name_len; i++)
 			name[i] = f->name[i] > ' ' && f->name[i] < 0x7f ? f->name[i] : '?';
-		return kex_fail(k, -SVR_DROP_KEX_CERTIFICATE, "common name of the peer is %s, expected %s", name, k->config.peer_name);
+		return kex_fail(k, -SVR_DROP_KEX_CERTIFICATE,
+				"common name of the peer is %s, expected %s", name,
+				k->config.peer_name);
 	}
 	if (svr_pki_verify(k->config.trust, f->chain, f->chain_count, k->config.peer_name, own,
 			   (int64_t)(now.real_ns / SVR_NS_PER_SEC), peer, why, sizeof(why)))
@@ -298,7 +332,7 @@ static void kex_confirmed(struct svr_kex *k, struct svr_now now)
 	k->ops->confirmed(k->user, svr_pki_peer_fingerprint(k->x.peer), k->x.authenticated, now);
 }
 
-/* ---- initiator ---------------------------------------------------------------------------------------------- */
+/* ---- initiator ------------------------------------------------------------------------------- */
 
 static int choose_index(struct svr_kex *k, uint32_t *index)
 {
@@ -327,7 +361,8 @@ static int make_init(struct svr_kex *k, struct svr_kex_exchange *x)
 	int ret = -EIO;
 
 	x->group = k->config.group;
-	if (k->ops->random(k->user, &x->id, sizeof(x->id)) || k->ops->random(k->user, x->salt_i, sizeof(x->salt_i)))
+	if (k->ops->random(k->user, &x->id, sizeof(x->id)) ||
+	    k->ops->random(k->user, x->salt_i, sizeof(x->salt_i)))
 		return ret;
 	ret = choose_index(k, &x->key_index);
 	if (!ret)
@@ -357,7 +392,8 @@ static int kex_start(struct svr_kex *k, bool authenticated, struct svr_now now)
 	ret = make_init(k, x);
 	if (ret) {
 		exchange_clear(k);
-		k->start_ns = authenticated ? UINT64_MAX : now.mono_ns + ms_ns(k->config.retransmit_ms);
+		k->start_ns = authenticated ? UINT64_MAX :
+					      now.mono_ns + ms_ns(k->config.retransmit_ms);
 		kex_fail(k, 0, "key exchange could not be started: %s", strerror(-ret));
 		return ret;
 	}
@@ -372,19 +408,25 @@ static int kex_start(struct svr_kex *k, bool authenticated, struct svr_now now)
 	return 0;
 }
 
-/* Everything of a RESP that can be refused. 0 or a negative drop reason; @peer is set on success. */
-static int check_resp(struct svr_kex *k, const struct svr_kex_fields *f, struct svr_now now, struct svr_pki_peer **peer)
+/*
+ * Everything of a RESP that can be refused. 0 or a negative drop reason; @peer is set on success.
+ */
+static int check_resp(struct svr_kex *k, const struct svr_kex_fields *f, struct svr_now now,
+		      struct svr_pki_peer **peer)
 {
 	const struct svr_kex_exchange *x = &k->x;
 
 	if (f->exchange != x->id)
-		return kex_fail(k, -SVR_DROP_KEX_STATE, "answer of the peer belongs to another exchange");
+		return kex_fail(k, -SVR_DROP_KEX_STATE,
+				"answer of the peer belongs to another exchange");
 	if (f->group != x->group)
-		return kex_fail(k, -SVR_DROP_KEX_VALUE, "peer answers with group %s, %s was offered", svr_dh_name(f->group),
+		return kex_fail(k, -SVR_DROP_KEX_VALUE,
+				"peer answers with group %s, %s was offered", svr_dh_name(f->group),
 				svr_dh_name(x->group));
 	if (f->public_len != svr_dh_len(x->group))
-		return kex_fail(k, -SVR_DROP_KEX_VALUE, "public value of the peer has %zu bytes, group %s has %zu", f->public_len,
-				svr_dh_name(x->group), svr_dh_len(x->group));
+		return kex_fail(k, -SVR_DROP_KEX_VALUE,
+				"public value of the peer has %zu bytes, group %s has %zu",
+				f->public_len, svr_dh_name(x->group), svr_dh_len(x->group));
 	return check_identity(k, f, now, peer);
 }
 
@@ -416,7 +458,8 @@ static int handle_resp(struct svr_kex *k, struct svr_kex_buffer *buffer, struct 
 		ret = k->ops->pending(k->user, x->key_index, key);
 	if (ret) {
 		bytes_clear(&x->auth);
-		ret = kex_fail(k, -SVR_DROP_INTERNAL, "peer key could not be computed: %s", strerror(-ret));
+		ret = kex_fail(k, -SVR_DROP_INTERNAL, "peer key could not be computed: %s",
+			       strerror(-ret));
 		goto out;
 	}
 	k->ops->dh->free(x->secret);
@@ -454,9 +497,7 @@ static int handle_auth_r(struct svr_kex *k, struct svr_kex_buffer *buffer, struc
 	if (!ret && f.exchange != x->id)
 		ret = -SVR_DROP_KEX_STATE;
 	if (!ret && check_auth(x, SVR_KEX_AUTH_R, &f)) {
-		/* Only the other end of this Diffie-Hellman could seal it: whoever that is, it is not the peer. */
-		exchange_abandon(k);
-		ret = kex_fail(k, -SVR_DROP_KEX_SIGNATURE, "signature over the key exchange does not fit the peer's certificate");
+		ret = bad_signature(k);
 		goto out;
 	}
 	if (ret)
@@ -468,30 +509,39 @@ out:
 	return ret;
 }
 
-/* ---- responder ---------------------------------------------------------------------------------------------- */
+/* ---- responder ------------------------------------------------------------------------------- */
 
-static int check_init(struct svr_kex *k, const struct svr_kex_fields *f, struct svr_now now, struct svr_pki_peer **peer)
+static int check_init(struct svr_kex *k, const struct svr_kex_fields *f, struct svr_now now,
+		      struct svr_pki_peer **peer)
 {
 	unsigned int i;
 
 	for (i = 0; i < f->group_count && f->groups[i] != f->group; i++)
 		;
 	if (i == f->group_count || !svr_dh_len(f->group))
-		return kex_fail(k, -SVR_DROP_KEX_VALUE, "peer uses a group (%u) that is unknown, or that it does not offer", f->group);
+		return kex_fail(k, -SVR_DROP_KEX_VALUE,
+				"peer uses a group (%u) that is unknown, or that it does not offer",
+				f->group);
 	if (!group_allowed(k, f->group))
-		return kex_fail(k, -SVR_DROP_KEX_VALUE, "peer offers group %s, at least %s is configured", svr_dh_name(f->group),
-				svr_dh_name(k->config.group));
+		return kex_fail(k, -SVR_DROP_KEX_VALUE,
+				"peer offers group %s, at least %s is configured",
+				svr_dh_name(f->group), svr_dh_name(k->config.group));
 	if (f->public_len != svr_dh_len(f->group))
-		return kex_fail(k, -SVR_DROP_KEX_VALUE, "public value of the peer has %zu bytes, group %s has %zu", f->public_len,
-				svr_dh_name(f->group), svr_dh_len(f->group));
+		return kex_fail(k, -SVR_DROP_KEX_VALUE,
+				"public value of the peer has %zu bytes, group %s has %zu",
+				f->public_len, svr_dh_name(f->group), svr_dh_len(f->group));
 	if (!k->ops->index_free(k->user, f->key_index))
-		return kex_fail(k, -SVR_DROP_KEX_VALUE, "peer proposes a key index (%u) that is in use", f->key_index);
+		return kex_fail(k, -SVR_DROP_KEX_VALUE,
+				"peer proposes a key index (%u) that is in use", f->key_index);
 	return check_identity(k, f, now, peer);
 }
 
-/* Values, RESP, transcript and key of the responder, into @x. 0, a negative drop reason or negative errno. */
-static int make_resp(struct svr_kex *k, const struct svr_kex_fields *init, struct svr_kex_exchange *x,
-		     uint8_t key[static SVR_PEER_KEY_LEN])
+/*
+ * Values, RESP, transcript and key of the responder, into @x. 0, a negative drop reason or negative
+ * errno.
+ */
+static int make_resp(struct svr_kex *k, const struct svr_kex_fields *init,
+		     struct svr_kex_exchange *x, uint8_t key[static SVR_PEER_KEY_LEN])
 {
 	uint8_t public_value[SVR_DH_MAX_LEN];
 	struct svr_dh_secret *secret = NULL;
@@ -527,9 +577,11 @@ static void exchange_free_local(struct svr_kex_exchange *x)
 	OPENSSL_cleanse(x, sizeof(*x));
 }
 
-static int handle_init(struct svr_kex *k, int path, struct svr_kex_buffer *buffer, enum svr_kex_seal seal, struct svr_now now)
+static int handle_init(struct svr_kex *k, int path, struct svr_kex_buffer *buffer,
+		       enum svr_kex_seal seal, struct svr_now now)
 {
-	struct svr_kex_exchange x = { .phase = SVR_KEX_PHASE_RESP_SENT, .authenticated = seal == SVR_KEX_SEAL_CURRENT };
+	struct svr_kex_exchange x = { .phase = SVR_KEX_PHASE_RESP_SENT,
+				      .authenticated = seal == SVR_KEX_SEAL_CURRENT };
 	uint8_t key[SVR_PEER_KEY_LEN];
 	uint64_t id = buffer->exchange;
 	struct svr_kex_fields f;
@@ -566,7 +618,8 @@ static int handle_init(struct svr_kex *k, int path, struct svr_kex_buffer *buffe
 		goto out;
 	}
 	if (ret) {
-		ret = kex_fail(k, -SVR_DROP_INTERNAL, "peer key could not be computed: %s", strerror(-ret));
+		ret = kex_fail(k, -SVR_DROP_INTERNAL, "peer key could not be computed: %s",
+			       strerror(-ret));
 		goto out;
 	}
 	/* Nothing can be refused any more: this exchange takes the place of what was there. */
@@ -590,7 +643,8 @@ out:
 	return ret;
 }
 
-static int handle_auth_i(struct svr_kex *k, int path, struct svr_kex_buffer *buffer, struct svr_now now)
+static int handle_auth_i(struct svr_kex *k, int path, struct svr_kex_buffer *buffer,
+			 struct svr_now now)
 {
 	struct svr_kex_bytes message = take(buffer);
 	struct svr_kex_exchange *x = &k->x;
@@ -601,8 +655,7 @@ static int handle_auth_i(struct svr_kex *k, int path, struct svr_kex_buffer *buf
 	if (!ret && f.exchange != x->id)
 		ret = -SVR_DROP_KEX_STATE;
 	if (!ret && check_auth(x, SVR_KEX_AUTH_I, &f)) {
-		exchange_abandon(k);
-		ret = kex_fail(k, -SVR_DROP_KEX_SIGNATURE, "signature over the key exchange does not fit the peer's certificate");
+		ret = bad_signature(k);
 		goto out;
 	}
 	if (ret)
@@ -621,11 +674,12 @@ out:
 	return ret;
 }
 
-/* ---- received pieces ---------------------------------------------------------------------------------------- */
+/* ---- received pieces ------------------------------------------------------------------------- */
 
 /* A message that was answered before: the answer is sent again, but not for each of its pieces. */
-static int repeat_answer(struct svr_kex *k, int path, enum svr_kex_message answer, enum svr_kex_seal seal,
-			 const struct svr_kex_bytes *bytes, struct svr_now now)
+static int repeat_answer(struct svr_kex *k, int path, enum svr_kex_message answer,
+			 enum svr_kex_seal seal, const struct svr_kex_bytes *bytes,
+			 struct svr_now now)
 {
 	if (now.mono_ns < k->x.repeat_ns)
 		return 0;
@@ -634,8 +688,9 @@ static int repeat_answer(struct svr_kex *k, int path, enum svr_kex_message answe
 	return 0;
 }
 
-static int receive_init(struct svr_kex *k, int path, struct svr_kex_buffer *buffer, const struct svr_kex_piece *piece,
-			enum svr_kex_seal seal, struct svr_now now)
+static int receive_init(struct svr_kex *k, int path, struct svr_kex_buffer *buffer,
+			const struct svr_kex_piece *piece, enum svr_kex_seal seal,
+			struct svr_now now)
 {
 	const struct svr_kex_exchange *x = &k->x;
 	bool starting = x->phase == SVR_KEX_PHASE_INIT_SENT || x->phase == SVR_KEX_PHASE_AUTH_SENT;
@@ -657,7 +712,8 @@ static int receive_init(struct svr_kex *k, int path, struct svr_kex_buffer *buff
 	return handle_init(k, path, buffer, seal, now);
 }
 
-static int receive_resp(struct svr_kex *k, struct svr_kex_buffer *buffer, const struct svr_kex_piece *piece, enum svr_kex_seal seal,
+static int receive_resp(struct svr_kex *k, struct svr_kex_buffer *buffer,
+			const struct svr_kex_piece *piece, enum svr_kex_seal seal,
 			struct svr_now now)
 {
 	const struct svr_kex_exchange *x = &k->x;
@@ -677,8 +733,9 @@ static int receive_resp(struct svr_kex *k, struct svr_kex_buffer *buffer, const 
 	return handle_resp(k, buffer, now);
 }
 
-static int receive_auth_i(struct svr_kex *k, int path, struct svr_kex_buffer *buffer, const struct svr_kex_piece *piece,
-			  enum svr_kex_seal seal, struct svr_now now)
+static int receive_auth_i(struct svr_kex *k, int path, struct svr_kex_buffer *buffer,
+			  const struct svr_kex_piece *piece, enum svr_kex_seal seal,
+			  struct svr_now now)
 {
 	const struct svr_kex_exchange *x = &k->x;
 	int ret;
@@ -695,13 +752,15 @@ static int receive_auth_i(struct svr_kex *k, int path, struct svr_kex_buffer *bu
 	return handle_auth_i(k, path, buffer, now);
 }
 
-static int receive_auth_r(struct svr_kex *k, struct svr_kex_buffer *buffer, const struct svr_kex_piece *piece, enum svr_kex_seal seal,
+static int receive_auth_r(struct svr_kex *k, struct svr_kex_buffer *buffer,
+			  const struct svr_kex_piece *piece, enum svr_kex_seal seal,
 			  struct svr_now now)
 {
 	const struct svr_kex_exchange *x = &k->x;
 	int ret;
 
-	if (seal != SVR_KEX_SEAL_NEW || piece->exchange != x->id || x->phase != SVR_KEX_PHASE_AUTH_SENT)
+	if (seal != SVR_KEX_SEAL_NEW || piece->exchange != x->id ||
+	    x->phase != SVR_KEX_PHASE_AUTH_SENT)
 		return -SVR_DROP_KEX_STATE;
 	ret = svr_kex_buffer_add(buffer, piece);
 	if (ret <= 0)
@@ -709,7 +768,9 @@ static int receive_auth_r(struct svr_kex *k, struct svr_kex_buffer *buffer, cons
 	return handle_auth_r(k, buffer, now);
 }
 
-/* A hint for the operator; it was not signed by anybody, so it changes nothing but the words shown. */
+/*
+ * A hint for the operator; it was not signed by anybody, so it changes nothing but the words shown.
+ */
 static int receive_refused(struct svr_kex *k, const struct svr_kex_piece *piece)
 {
 	struct svr_kex_fields f;
@@ -720,17 +781,21 @@ static int receive_refused(struct svr_kex *k, const struct svr_kex_piece *piece)
 	if (piece->pieces != 1 || svr_kexmsg_parse(SVR_KEX_REFUSED, piece->data, piece->len, &f))
 		return -SVR_DROP_BFD_METADATA;
 	switch (f.reason) {
-#define X(id, n, word, text) case n: name = text; break;
+#define X(id, n, word, text) \
+	case n:              \
+		name = text; \
+		break;
 		SVR_DROP_REASONS(X)
 #undef X
 	}
-	snprintf(k->reason, sizeof(k->reason), "peer says: %s (its `show peers security` knows more)", name);
+	snprintf(k->reason, sizeof(k->reason),
+		 "peer says: %s (its `show peers security` knows more)", name);
 	svr_kex_set_state(k, SVR_KEX_STATE_CERT_EXCH_FAIL, k->reason);
 	return 0;
 }
 
-int svr_kex_receive(struct svr_kex *k, int path, struct svr_kex_buffer *buffer, const struct svr_kex_piece *piece,
-		    enum svr_kex_seal seal, struct svr_now now)
+int svr_kex_receive(struct svr_kex *k, int path, struct svr_kex_buffer *buffer,
+		    const struct svr_kex_piece *piece, enum svr_kex_seal seal, struct svr_now now)
 {
 	int ret = svr_kexmsg_check_piece(piece);
 
@@ -751,7 +816,7 @@ int svr_kex_receive(struct svr_kex *k, int path, struct svr_kex_buffer *buffer, 
 	return -SVR_DROP_KEX_STATE;
 }
 
-/* ---- time --------------------------------------------------------------------------------------------------- */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 static bool under_way(const struct svr_kex *k)
 {
@@ -780,7 +845,10 @@ void svr_kex_want(struct svr_kex *k, bool wanted, struct svr_now now)
 	if (!wanted) {
 		k->start_ns = UINT64_MAX;
 		k->backoff_ns = 0;
-		/* Nobody is there to hear INIT again. AUTH_I is different: the peer may use the key already. */
+		/*
+		 * Nobody is there to hear INIT again. AUTH_I is different: the peer may use the key
+		 * already.
+		 */
 		if (k->x.phase == SVR_KEX_PHASE_INIT_SENT && !k->x.authenticated)
 			exchange_abandon(k);
 		return;
@@ -857,7 +925,9 @@ static void exchange_due(struct svr_kex *k, struct svr_now now)
 
 static uint64_t timeout_at(const struct svr_kex *k)
 {
-	return k->wanted && !k->timed_out && k->config.timeout_s ? k->wanted_ns + k->config.timeout_s * SVR_NS_PER_SEC : UINT64_MAX;
+	return k->wanted && !k->timed_out && k->config.timeout_s ?
+		       k->wanted_ns + k->config.timeout_s * SVR_NS_PER_SEC :
+		       UINT64_MAX;
 }
 
 void svr_kex_tick(struct svr_kex *k, struct svr_now now)
@@ -870,7 +940,8 @@ void svr_kex_tick(struct svr_kex *k, struct svr_now now)
 		kex_start(k, false, now);
 	if (now.mono_ns >= timeout_at(k)) {
 		k->timed_out = true;
-		snprintf(text, sizeof(text), "no peer key after %u s; tries go on", k->config.timeout_s);
+		snprintf(text, sizeof(text), "no peer key after %u s; tries go on",
+			 k->config.timeout_s);
 		k->ops->log(k->user, true, text);
 	}
 }
@@ -882,7 +953,8 @@ uint64_t svr_kex_next(const struct svr_kex *k)
 	return timeout_at(k) < next_ns ? timeout_at(k) : next_ns;
 }
 
-int svr_kex_init(struct svr_kex *k, const struct svr_kex_config *config, const struct svr_kex_ops *ops, void *user)
+int svr_kex_init(struct svr_kex *k, const struct svr_kex_config *config,
+		 const struct svr_kex_ops *ops, void *user)
 {
 	int direction = svr_direction_number(config->own_name, config->peer_name);
 

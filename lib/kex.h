@@ -7,8 +7,9 @@
  *	I -> R	AUTH_I	signature, under the new key	R uses the key
  *	I <- R	AUTH_R	signature, under the new key	I uses the key
  *
- * Knows nothing of BFD, sockets or slots: its owner (lib/peering.c) tells it when a key is wanted, hands it pieces of messages together
- * with how the packet was authenticated, and installs the key. Clock, randomness and Diffie-Hellman are passed in. Part of libsvr.
+ * Knows nothing of BFD, sockets or slots: its owner (lib/peering.c) tells it when a key is wanted,
+ * hands it pieces of messages together with how the packet was authenticated, and installs the key.
+ * Clock, randomness and Diffie-Hellman are passed in. Part of libsvr.
  */
 #ifndef SVR_LIB_KEX_H
 #define SVR_LIB_KEX_H
@@ -24,27 +25,31 @@
 #include "lib/pki.h"
 
 enum svr_kex_times {
-	SVR_KEX_RETRANSMIT_MS = 1000,	/* first retransmission; doubles up to peer-key-retransmit-interval */
-	SVR_KEX_LET_START_MS = 5000,	/* the router with the larger common name lets the other one start */
-	SVR_KEX_AUTH_TRIES = 3,		/* AUTH_I without an answer, then a new exchange */
-	SVR_KEX_REKEY_TRIES = 8,	/* INIT under a confirmed key without an answer, then the old key stays */
-	SVR_KEX_RESP_LIFE_MS = 10000,	/* RESP sent and no AUTH_I: forgotten */
-	SVR_KEX_REPEAT_MS = 500,	/* an answer is repeated at most this often */
-	SVR_KEX_LOOK_MS = 200,		/* at most one whole INIT of a peer is looked at in this time: certificates cost */
-	SVR_KEX_REFUSE_MS = 30000,	/* pieces of a refused INIT are dropped unread for this long */
-	SVR_KEX_COMPUTE_MS = 1000,	/* at most one Diffie-Hellman key pair per peer in this time */
+	/* first retransmission; doubles up to peer-key-retransmit-interval */
+	SVR_KEX_RETRANSMIT_MS = 1000,
+	/* the router with the larger common name lets the other one start */
+	SVR_KEX_LET_START_MS = 5000,
+	SVR_KEX_AUTH_TRIES = 3, /* AUTH_I without an answer, then a new exchange */
+	/* INIT under a confirmed key without an answer, then the old key stays */
+	SVR_KEX_REKEY_TRIES = 8,
+	SVR_KEX_RESP_LIFE_MS = 10000, /* RESP sent and no AUTH_I: forgotten */
+	SVR_KEX_REPEAT_MS = 500, /* an answer is repeated at most this often */
+	/* at most one whole INIT of a peer is looked at in this time: certificates cost */
+	SVR_KEX_LOOK_MS = 200,
+	SVR_KEX_REFUSE_MS = 30000, /* pieces of a refused INIT are dropped unread for this long */
+	SVR_KEX_COMPUTE_MS = 1000, /* at most one Diffie-Hellman key pair per peer in this time */
 };
 
 /* Security status as `show peers security` prints it. */
-#define SVR_KEX_STATES(X)                                                                             \
-	X(BFD_WAIT, "BFD_WAIT", "no path has BFD up")                                                 \
-	X(CERT_EXCH_WAIT, "CERT_EXCH_WAIT", "the peer may start")                                     \
-	X(CERT_EXCH_INIT, "CERT_EXCH_INIT", "own certificate and salt sent")                          \
-	X(CERT_EXCH_FAIL, "CERT_EXCH_FAIL", "the peer, or what it sent, was refused")                 \
-	X(SALT_EXCH_COMP, "SALT_EXCH_COMP", "peer's certificate accepted, salts known to both")       \
-	X(PKEY_EXCH_INIT, "PKEY_EXCH_INIT", "peer key computed and signed, not confirmed")            \
-	X(PKEY_EXCH_COMP, "PKEY_EXCH_COMP", "peer key confirmed")                                     \
-	X(MKEY_EXCH_INIT, "MKEY_EXCH_INIT", "metadata keys under way")                                \
+#define SVR_KEX_STATES(X)                                                                       \
+	X(BFD_WAIT, "BFD_WAIT", "no path has BFD up")                                           \
+	X(CERT_EXCH_WAIT, "CERT_EXCH_WAIT", "the peer may start")                               \
+	X(CERT_EXCH_INIT, "CERT_EXCH_INIT", "own certificate and salt sent")                    \
+	X(CERT_EXCH_FAIL, "CERT_EXCH_FAIL", "the peer, or what it sent, was refused")           \
+	X(SALT_EXCH_COMP, "SALT_EXCH_COMP", "peer's certificate accepted, salts known to both") \
+	X(PKEY_EXCH_INIT, "PKEY_EXCH_INIT", "peer key computed and signed, not confirmed")      \
+	X(PKEY_EXCH_COMP, "PKEY_EXCH_COMP", "peer key confirmed")                               \
+	X(MKEY_EXCH_INIT, "MKEY_EXCH_INIT", "metadata keys under way")                          \
 	X(MKEY_EXCH_COMP, "MKEY_EXCH_COMP", "metadata keys of both sides received and acknowledged")
 
 enum svr_kex_state {
@@ -56,32 +61,42 @@ const char *svr_kex_state_name(enum svr_kex_state state);
 
 /* How the packet with a piece was authenticated, and how one is to be sealed. */
 enum svr_kex_seal {
-	SVR_KEX_SEAL_NONE,	/* not at all */
-	SVR_KEX_SEAL_CURRENT,	/* by a confirmed peer key */
-	SVR_KEX_SEAL_NEW,	/* by the key of this exchange */
+	SVR_KEX_SEAL_NONE, /* not at all */
+	SVR_KEX_SEAL_CURRENT, /* by a confirmed peer key */
+	SVR_KEX_SEAL_NEW, /* by the key of this exchange */
 };
 
 struct svr_kex_ops {
-	int (*random)(void *user, void *out, size_t len);	/* secret randomness; 0 or negative errno */
+	/* secret randomness; 0 or negative errno */
+	int (*random)(void *user, void *out, size_t len);
 	const struct svr_dh_ops *dh;
-	bool (*may_compute)(void *user, uint64_t now_ns);	/* limit over all peers; true takes one unit */
-	bool (*index_free)(void *user, uint32_t index);		/* no key of this peer has the index */
+	/* limit over all peers; true takes one unit */
+	bool (*may_compute)(void *user, uint64_t now_ns);
+	bool (*index_free)(void *user, uint32_t index); /* no key of this peer has the index */
 	/* @path: where the message to be answered came from, -1: any path that is up */
-	void (*send)(void *user, int path, enum svr_kex_seal seal, const struct svr_kex_piece *piece);
-	/* From now on packets under this key can be read, and may be sealed (SVR_KEX_SEAL_NEW). NULL: no longer. */
+	void (*send)(void *user, int path, enum svr_kex_seal seal,
+		     const struct svr_kex_piece *piece);
+	/*
+	 * From now on packets under this key can be read, and may be sealed (SVR_KEX_SEAL_NEW).
+	 * NULL: no longer.
+	 */
 	int (*pending)(void *user, uint32_t index, const uint8_t *key);
-	/* The pending key is the peer's: use it. @authenticated: the exchange itself ran under a confirmed key. */
-	void (*confirmed)(void *user, const uint8_t *fingerprint, bool authenticated, struct svr_now now);
-	void (*log)(void *user, bool warn, const char *text);	/* one line about this peer */
+	/*
+	 * The pending key is the peer's: use it. @authenticated: the exchange itself ran under a
+	 * confirmed key.
+	 */
+	void (*confirmed)(void *user, const uint8_t *fingerprint, bool authenticated,
+			  struct svr_now now);
+	void (*log)(void *user, bool warn, const char *text); /* one line about this peer */
 };
 
 struct svr_kex_config {
-	const char *own_name, *peer_name;	/* common names, not equal */
+	const char *own_name, *peer_name; /* common names, not equal */
 	const struct svr_pki_identity *identity;
 	const struct svr_pki_trust *trust;
-	uint16_t group;				/* enum svr_dh_group: used when starting, and the weakest that is taken */
-	uint32_t retransmit_ms;			/* longest interval */
-	uint32_t timeout_s;			/* without a key for this long: says so, goes on */
+	uint16_t group; /* enum svr_dh_group: used when starting, and the weakest that is taken */
+	uint32_t retransmit_ms; /* longest interval */
+	uint32_t timeout_s; /* without a key for this long: says so, goes on */
 };
 
 enum svr_kex_phase {
@@ -89,7 +104,7 @@ enum svr_kex_phase {
 	SVR_KEX_PHASE_INIT_SENT,
 	SVR_KEX_PHASE_RESP_SENT,
 	SVR_KEX_PHASE_AUTH_SENT,
-	SVR_KEX_PHASE_DONE,	/* responder: AUTH_R may have to be sent again */
+	SVR_KEX_PHASE_DONE, /* responder: AUTH_R may have to be sent again */
 };
 
 struct svr_kex_bytes {
@@ -100,55 +115,59 @@ struct svr_kex_bytes {
 /* The exchange under way. */
 struct svr_kex_exchange {
 	enum svr_kex_phase phase;
-	bool authenticated;		/* INIT and RESP are sealed by the confirmed key */
+	bool authenticated; /* INIT and RESP are sealed by the confirmed key */
 	uint64_t id;
 	uint32_t key_index;
 	uint16_t group;
-	struct svr_dh_secret *secret;	/* initiator, until RESP */
+	struct svr_dh_secret *secret; /* initiator, until RESP */
 	uint8_t salt_i[SVR_KEX_SALT_LEN], salt_r[SVR_KEX_SALT_LEN];
-	struct svr_kex_bytes init, resp;/* whole messages, as sent */
-	struct svr_kex_bytes auth;	/* own AUTH message */
-	uint8_t transcript[48];		/* T */
-	struct svr_pki_peer *peer;	/* accepted certificate */
+	struct svr_kex_bytes init, resp; /* whole messages, as sent */
+	struct svr_kex_bytes auth; /* own AUTH message */
+	uint8_t transcript[48]; /* T */
+	struct svr_pki_peer *peer; /* accepted certificate */
 	unsigned int tries;
-	uint64_t next_ns;		/* retransmission, or end of RESP_SENT; UINT64_MAX: none */
+	uint64_t next_ns; /* retransmission, or end of RESP_SENT; UINT64_MAX: none */
 	uint64_t interval_ns;
-	uint64_t repeat_ns;		/* not before: answer to a duplicate, or another look at a RESP */
+	uint64_t repeat_ns; /* not before: answer to a duplicate, or another look at a RESP */
 };
 
 struct svr_kex {
 	const struct svr_kex_ops *ops;
 	void *user;
 	struct svr_kex_config config;
-	bool smaller;			/* own common name is the smaller one: starts, and wins */
+	bool smaller; /* own common name is the smaller one: starts, and wins */
 	bool wanted;
 	enum svr_kex_state state;
 	struct svr_kex_exchange x;
-	uint64_t start_ns;		/* next own start; UINT64_MAX: none */
+	uint64_t start_ns; /* next own start; UINT64_MAX: none */
 	uint64_t backoff_ns;
-	uint64_t compute_ns;		/* no key pair before */
-	uint64_t look_ns;		/* no other INIT before */
-	uint64_t wanted_ns;		/* since when */
+	uint64_t compute_ns; /* no key pair before */
+	uint64_t look_ns; /* no other INIT before */
+	uint64_t wanted_ns; /* since when */
 	bool timed_out;
 	uint64_t refused_id, refused_until_ns;
 	/* for `show` */
 	bool cert_received, cert_acked, salt_received, salt_acked;
 	uint8_t own_salt[SVR_KEX_SALT_LEN], peer_salt[SVR_KEX_SALT_LEN];
 	uint64_t exchanges, failures;
-	char reason[320];		/* why the last try failed, or what the peer said; "" = nothing wrong */
+	char reason[320]; /* why the last try failed, or what the peer said; "" = nothing wrong */
 };
 
 /* 0, -EINVAL if both names are the same. */
-int svr_kex_init(struct svr_kex *k, const struct svr_kex_config *config, const struct svr_kex_ops *ops, void *user);
+int svr_kex_init(struct svr_kex *k, const struct svr_kex_config *config,
+		 const struct svr_kex_ops *ops, void *user);
 void svr_kex_clear(struct svr_kex *k);
 
 /**
- * svr_kex_want() - tell whether a key is needed now: some path is up, and nothing authenticates the peer.
- * To be called whenever that may have changed; the same answer again costs nothing.
+ * svr_kex_want() - tell whether a key is needed now: some path is up, and nothing authenticates the
+ * peer. To be called whenever that may have changed; the same answer again costs nothing.
  */
 void svr_kex_want(struct svr_kex *k, bool wanted, struct svr_now now);
 
-/* Replace a confirmed key by a new one. 0, -EBUSY while an exchange is under way, -EAGAIN above the rate limit, other negative errno. */
+/*
+ * Replace a confirmed key by a new one. 0, -EBUSY while an exchange is under way, -EAGAIN above the
+ * rate limit, other negative errno.
+ */
 int svr_kex_rekey(struct svr_kex *k, struct svr_now now);
 
 /* The peer has shown a confirmed key: an exchange that was not authenticated is given up. */
@@ -160,11 +179,11 @@ void svr_kex_cancel_unauthenticated(struct svr_kex *k);
  * @seal: how the packet was authenticated
  * Return: 0 or a negative drop reason.
  */
-int svr_kex_receive(struct svr_kex *k, int path, struct svr_kex_buffer *buffer, const struct svr_kex_piece *piece,
-		    enum svr_kex_seal seal, struct svr_now now);
+int svr_kex_receive(struct svr_kex *k, int path, struct svr_kex_buffer *buffer,
+		    const struct svr_kex_piece *piece, enum svr_kex_seal seal, struct svr_now now);
 
 void svr_kex_tick(struct svr_kex *k, struct svr_now now);
-uint64_t svr_kex_next(const struct svr_kex *k);	/* UINT64_MAX: never */
+uint64_t svr_kex_next(const struct svr_kex *k); /* UINT64_MAX: never */
 
 /* The only place that changes the state; @why may be NULL. */
 void svr_kex_set_state(struct svr_kex *k, enum svr_kex_state state, const char *why);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Fields and pieces of key-exchange messages. One row per field of a message drives building and parsing. */
+/*
+ * Fields and pieces of key-exchange messages. One row per field of a message drives building and
+ * parsing.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,9 +27,11 @@ enum kex_field {
 	FIELD_REASON = 10,
 };
 
-static const uint8_t fields_init[] = { FIELD_EXCHANGE, FIELD_KEY_INDEX, FIELD_GROUPS, FIELD_GROUP,
-				       FIELD_SALT,     FIELD_PUBLIC,    FIELD_NAME,   FIELD_CERTIFICATE, 0 };
-static const uint8_t fields_resp[] = { FIELD_EXCHANGE, FIELD_GROUP, FIELD_SALT, FIELD_PUBLIC, FIELD_NAME, FIELD_CERTIFICATE, 0 };
+static const uint8_t fields_init[] = { FIELD_EXCHANGE, FIELD_KEY_INDEX,	  FIELD_GROUPS,
+				       FIELD_GROUP,    FIELD_SALT,	  FIELD_PUBLIC,
+				       FIELD_NAME,     FIELD_CERTIFICATE, 0 };
+static const uint8_t fields_resp[] = { FIELD_EXCHANGE, FIELD_GROUP,	  FIELD_SALT, FIELD_PUBLIC,
+				       FIELD_NAME,     FIELD_CERTIFICATE, 0 };
 static const uint8_t fields_auth[] = { FIELD_EXCHANGE, FIELD_SIGNATURE, 0 };
 static const uint8_t fields_refused[] = { FIELD_EXCHANGE, FIELD_REASON, 0 };
 
@@ -50,14 +55,16 @@ static const uint8_t *fields_of(enum svr_kex_message message)
 const char *svr_kex_message_name(uint8_t message)
 {
 	switch (message) {
-#define X(id, n, name) case n: return name;
+#define X(id, n, name) \
+	case n:        \
+		return name;
 		SVR_KEX_MESSAGES(X)
 #undef X
 	}
 	return "?";
 }
 
-/* ---- build -------------------------------------------------------------------------------------------------- */
+/* ---- build ----------------------------------------------------------------------------------- */
 
 static int put_groups(const struct svr_kex_fields *f, uint8_t *p, size_t room)
 {
@@ -76,7 +83,8 @@ static int put_chain(const struct svr_kex_fields *f, uint8_t *p, size_t room)
 	int len;
 
 	for (i = 0; i < f->chain_count; i++) {
-		len = svr_tlv_put(p + at, room - at, FIELD_CERTIFICATE, f->chain[i].data, f->chain[i].len);
+		len = svr_tlv_put(p + at, room - at, FIELD_CERTIFICATE, f->chain[i].data,
+				  f->chain[i].len);
 		if (len < 0)
 			return len;
 		at += (size_t)len;
@@ -117,7 +125,8 @@ static int put_field(enum kex_field field, const struct svr_kex_fields *f, uint8
 	return -EINVAL;
 }
 
-int svr_kexmsg_build(enum svr_kex_message message, const struct svr_kex_fields *f, uint8_t *out, size_t room)
+int svr_kexmsg_build(enum svr_kex_message message, const struct svr_kex_fields *f, uint8_t *out,
+		     size_t room)
 {
 	const uint8_t *field;
 	size_t at = 0;
@@ -132,7 +141,7 @@ int svr_kexmsg_build(enum svr_kex_message message, const struct svr_kex_fields *
 	return (int)at;
 }
 
-/* ---- parse -------------------------------------------------------------------------------------------------- */
+/* ---- parse ----------------------------------------------------------------------------------- */
 
 static bool get_groups(const struct svr_tlv_view *t, struct svr_kex_fields *f)
 {
@@ -195,7 +204,8 @@ static bool get_field(const struct svr_tlv_view *t, struct svr_kex_fields *f)
 	return false;
 }
 
-int svr_kexmsg_parse(enum svr_kex_message message, const uint8_t *p, size_t len, struct svr_kex_fields *f)
+int svr_kexmsg_parse(enum svr_kex_message message, const uint8_t *p, size_t len,
+		     struct svr_kex_fields *f)
 {
 	const uint8_t *field = fields_of(message);
 	struct svr_tlv_view t;
@@ -217,15 +227,15 @@ int svr_kexmsg_parse(enum svr_kex_message message, const uint8_t *p, size_t len,
 	return more < 0 || *field ? -SVR_DROP_BFD_METADATA : 0;
 }
 
-/* ---- pieces ------------------------------------------------------------------------------------------------- */
+/* ---- pieces ---------------------------------------------------------------------------------- */
 
 unsigned int svr_kexmsg_pieces(size_t len)
 {
 	return (unsigned int)((len + SVR_KEX_PIECE_LEN - 1) / SVR_KEX_PIECE_LEN);
 }
 
-void svr_kexmsg_cut(enum svr_kex_message message, uint64_t exchange, const uint8_t *p, size_t len, unsigned int piece,
-		    struct svr_kex_piece *out)
+void svr_kexmsg_cut(enum svr_kex_message message, uint64_t exchange, const uint8_t *p, size_t len,
+		    unsigned int piece, struct svr_kex_piece *out)
 {
 	size_t at = (size_t)piece * SVR_KEX_PIECE_LEN;
 
@@ -244,8 +254,8 @@ int svr_kexmsg_check_piece(const struct svr_kex_piece *piece)
 {
 	size_t at = (size_t)piece->piece * SVR_KEX_PIECE_LEN, left;
 
-	if (piece->total == 0 || piece->total > SVR_KEX_MESSAGE_MAX || piece->pieces != svr_kexmsg_pieces(piece->total) ||
-	    piece->piece >= piece->pieces)
+	if (piece->total == 0 || piece->total > SVR_KEX_MESSAGE_MAX ||
+	    piece->pieces != svr_kexmsg_pieces(piece->total) || piece->piece >= piece->pieces)
 		return -SVR_DROP_KEX_PIECES;
 	left = piece->total - at;
 	if (piece->len != (left < SVR_KEX_PIECE_LEN ? left : SVR_KEX_PIECE_LEN))
@@ -263,7 +273,8 @@ int svr_kex_buffer_add(struct svr_kex_buffer *b, const struct svr_kex_piece *pie
 {
 	uint32_t all = piece->pieces == 32 ? UINT32_MAX : (1U << piece->pieces) - 1;
 
-	if (!b->data || b->message != piece->message || b->exchange != piece->exchange || b->total != piece->total) {
+	if (!b->data || b->message != piece->message || b->exchange != piece->exchange ||
+	    b->total != piece->total) {
 		svr_kex_buffer_clear(b);
 		b->data = malloc(piece->total);
 		if (!b->data)

@@ -6,12 +6,12 @@
 #include <stdint.h>
 
 #define SVR_NS_PER_SEC 1000000000ULL
-#define SVR_NS_PER_MS 1000000ULL
-#define SVR_NS_PER_US 1000ULL
+#define SVR_NS_PER_MS  1000000ULL
+#define SVR_NS_PER_US  1000ULL
 
 struct svr_now {
-	uint64_t mono_ns;	/* CLOCK_MONOTONIC: timers */
-	uint64_t real_ns;	/* CLOCK_REALTIME: certificates, sequence numbers, clock offset */
+	uint64_t mono_ns; /* CLOCK_MONOTONIC: timers */
+	uint64_t real_ns; /* CLOCK_REALTIME: certificates, sequence numbers, clock offset */
 };
 
 #endif

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Packets and paths of one peer. Received packets go through fixed stations: shape -> session -> seal -> replay and path -> and only then
- * anything changes: BFD, keys, verdict. docs/protocol.md section 8.
+ * Packets and paths of one peer. Received packets go through fixed stations: shape -> session ->
+ * seal -> replay and path -> and only then anything changes: BFD, keys, verdict. docs/protocol.md
+ * section 8.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -20,10 +21,11 @@
 #include "lib/peering_internal.h"
 
 enum {
-	PEERING_TTL = 255,			/* RFC 5881 5 */
-	PEERING_DAMPING_RESET = 3,		/* SSR: the longest hold-down so often, then from the start */
+	PEERING_TTL = 255, /* RFC 5881 5 */
+	PEERING_DAMPING_RESET = 3, /* SSR: the longest hold-down so often, then from the start */
 };
-static const int64_t peering_offset_step_ns = (int64_t)SVR_NS_PER_MS; /* a smaller change of the clock offset is not stored */
+static const int64_t peering_offset_step_ns =
+	(int64_t)SVR_NS_PER_MS; /* a smaller change of the clock offset is not stored */
 
 void svr_peering_log(struct svr_peering *p, bool warn, const char *fmt, ...)
 {
@@ -41,7 +43,10 @@ static const char *path_name(const struct svr_peering_path *path, char buf[stati
 	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 	bool v4 = memcmp(path->config.remote, mapped, sizeof(mapped)) == 0;
 
-	return inet_ntop(v4 ? AF_INET : AF_INET6, path->config.remote + (v4 ? sizeof(mapped) : 0), buf, INET6_ADDRSTRLEN) ? buf : "?";
+	return inet_ntop(v4 ? AF_INET : AF_INET6, path->config.remote + (v4 ? sizeof(mapped) : 0),
+			 buf, INET6_ADDRSTRLEN) ?
+		       buf :
+		       "?";
 }
 
 static void path_save(struct svr_peering_path *path)
@@ -52,7 +57,8 @@ static void path_save(struct svr_peering_path *path)
 	path->state.bfd_diag = path->bfd.diag;
 	path->state.local_discr = path->bfd.local_discr;
 	path->state.remote_discr = path->bfd.remote_discr;
-	path->state.detect_us = path->bfd.detect_us > UINT32_MAX ? UINT32_MAX : (uint32_t)path->bfd.detect_us;
+	path->state.detect_us = path->bfd.detect_us > UINT32_MAX ? UINT32_MAX :
+								   (uint32_t)path->bfd.detect_us;
 	path->state.remote_min_rx_us = path->bfd.remote_min_rx_us;
 	p->ops->save_path(p->user, path->number, &path->state);
 }
@@ -69,11 +75,14 @@ bool svr_peering_is_open(const struct svr_peering *p, uint64_t now_ns)
 	return true;
 }
 
-/* ---- sending ------------------------------------------------------------------------------------------------ */
+/* ---- sending --------------------------------------------------------------------------------- */
 
-/* What goes behind the control packet. @confirmed: it is sealed by a key that the peer has proved to have. */
-static void fill(struct svr_peering_path *path, bool sealed, bool confirmed, const struct svr_kex_piece *piece, struct svr_now now,
-		 struct svr_bfdmeta *m)
+/*
+ * What goes behind the control packet. @confirmed: it is sealed by a key that the peer has proved
+ * to have.
+ */
+static void fill(struct svr_peering_path *path, bool sealed, bool confirmed,
+		 const struct svr_kex_piece *piece, struct svr_now now, struct svr_bfdmeta *m)
 {
 	struct svr_peering *p = path->peering;
 	const struct svr_meta_key *own = svr_peering_own_meta(p);
@@ -82,7 +91,8 @@ static void fill(struct svr_peering_path *path, bool sealed, bool confirmed, con
 	m->have = SVR_BFDMETA_HELLO;
 	m->instance = p->config.instance;
 	m->version = SVR_BFDMETA_PROTOCOL;
-	memcpy(m->common_name, p->config.kex.own_name, strnlen(p->config.kex.own_name, SVR_NAME_LEN - 1));
+	memcpy(m->common_name, p->config.kex.own_name,
+	       strnlen(p->config.kex.own_name, SVR_NAME_LEN - 1));
 	if (sealed) {
 		m->have |= SVR_BFDMETA_TIME | SVR_BFDMETA_PATH;
 		m->seq = path->state.tx_seq;
@@ -111,8 +121,8 @@ static void fill(struct svr_peering_path *path, bool sealed, bool confirmed, con
 	}
 }
 
-static void path_send(struct svr_peering_path *path, const struct svr_bfd_packet *pkt, const struct svr_kex_piece *piece,
-		      struct svr_bfdmeta_key *key)
+static void path_send(struct svr_peering_path *path, const struct svr_bfd_packet *pkt,
+		      const struct svr_kex_piece *piece, struct svr_bfdmeta_key *key)
 {
 	struct svr_peering *p = path->peering;
 	struct svr_now now = p->ops->now(p->user);
@@ -121,7 +131,8 @@ static void path_send(struct svr_peering_path *path, const struct svr_bfd_packet
 	int len;
 
 	/* Strictly rising, also over restarts and when the clock is set back. */
-	path->state.tx_seq = now.real_ns > path->state.tx_seq ? now.real_ns : path->state.tx_seq + 1;
+	path->state.tx_seq = now.real_ns > path->state.tx_seq ? now.real_ns :
+								path->state.tx_seq + 1;
 	path->state.last_tx_ns = now.real_ns;
 	svr_bfd_build(pkt, bfd);
 	fill(path, key != NULL, key && key != &p->pending, piece, now, &m);
@@ -143,7 +154,8 @@ static void path_bfd_send(void *user, const struct svr_bfd_packet *pkt)
 	path_send(path, pkt, NULL, svr_peering_tx_key(path->peering));
 }
 
-static void path_send_extra(struct svr_peering_path *path, const struct svr_kex_piece *piece, struct svr_bfdmeta_key *key)
+static void path_send_extra(struct svr_peering_path *path, const struct svr_kex_piece *piece,
+			    struct svr_bfdmeta_key *key)
 {
 	struct svr_bfd_packet pkt;
 
@@ -160,9 +172,10 @@ void svr_peering_send_all(struct svr_peering *p)
 			path_send_extra(&p->paths[i], NULL, svr_peering_tx_key(p));
 }
 
-/* ---- what the key exchange asks for ------------------------------------------------------------------------- */
+/* ---- what the key exchange asks for ---------------------------------------------------------- */
 
-static void kex_send(void *user, int number, enum svr_kex_seal seal, const struct svr_kex_piece *piece)
+static void kex_send(void *user, int number, enum svr_kex_seal seal,
+		     const struct svr_kex_piece *piece)
 {
 	struct svr_bfdmeta_key *key = svr_peering_key_for(user, seal);
 	struct svr_peering *p = user;
@@ -208,7 +221,7 @@ static const struct svr_kex_ops kex_ops = {
 	.log = kex_log,
 };
 
-/* ---- verdict ------------------------------------------------------------------------------------------------ */
+/* ---- verdict --------------------------------------------------------------------------------- */
 
 static enum svr_path_status path_verdict(const struct svr_peering_path *path, struct svr_now now)
 {
@@ -216,22 +229,24 @@ static enum svr_path_status path_verdict(const struct svr_peering_path *path, st
 
 	if (path->bfd.state != SVR_BFD_UP)
 		return SVR_PATH_DOWN;
-	if (!(path->state.flags & SVR_PATH_AUTHENTIC) || p->keys.tx == SVR_PEERING_NO_SLOT || !svr_peering_meta_received(p) ||
-	    now.mono_ns < path->hold_ns)
+	if (!(path->state.flags & SVR_PATH_AUTHENTIC) || p->keys.tx == SVR_PEERING_NO_SLOT ||
+	    !svr_peering_meta_received(p) || now.mono_ns < path->hold_ns)
 		return SVR_PATH_INIT;
 	return SVR_PATH_UP;
 }
 
 /* The only place that sets the status of a path. */
-static void path_set_status(struct svr_peering_path *path, enum svr_path_status status, struct svr_now now)
+static void path_set_status(struct svr_peering_path *path, enum svr_path_status status,
+			    struct svr_now now)
 {
 	static const char *const names[] = { "unused", "down", "initializing", "in service" };
 	char name[INET6_ADDRSTRLEN];
 
 	if (status == path->state.status)
 		return;
-	svr_peering_log(path->peering, status == SVR_PATH_DOWN && path->state.status == SVR_PATH_UP, "path to %s: %s -> %s",
-			path_name(path, name), names[path->state.status], names[status]);
+	svr_peering_log(path->peering, status == SVR_PATH_DOWN && path->state.status == SVR_PATH_UP,
+			"path to %s: %s -> %s", path_name(path, name), names[path->state.status],
+			names[status]);
 	path->state.status = status;
 	path->state.since_ns = now.real_ns;
 	path_save(path);
@@ -247,8 +262,11 @@ static void update_security_state(struct svr_peering *p, bool any_up)
 	if (exchange_under_way(p) || p->kex.wanted)
 		return; /* the exchange says how far it is */
 	if (p->keys.tx != SVR_PEERING_NO_SLOT)
-		svr_kex_set_state(&p->kex, svr_peering_meta_received(p) && svr_peering_meta_acked(p) ?
-				  SVR_KEX_STATE_MKEY_EXCH_COMP : SVR_KEX_STATE_MKEY_EXCH_INIT, NULL);
+		svr_kex_set_state(&p->kex,
+				  svr_peering_meta_received(p) && svr_peering_meta_acked(p) ?
+					  SVR_KEX_STATE_MKEY_EXCH_COMP :
+					  SVR_KEX_STATE_MKEY_EXCH_INIT,
+				  NULL);
 	else if (!any_up && p->kex.state != SVR_KEX_STATE_CERT_EXCH_FAIL)
 		svr_kex_set_state(&p->kex, SVR_KEX_STATE_BFD_WAIT, NULL);
 }
@@ -273,7 +291,7 @@ static void update(struct svr_peering *p)
 	}
 }
 
-/* ---- changes of BFD ----------------------------------------------------------------------------------------- */
+/* ---- changes of BFD -------------------------------------------------------------------------- */
 
 /* A path that was in service failed: how long it has to be up before it is trusted again. */
 static void path_failed(struct svr_peering_path *path)
@@ -285,30 +303,34 @@ static void path_failed(struct svr_peering_path *path)
 		path->hold_down_ms = c->hold_down_ms;
 		return;
 	}
-	path->hold_down_ms = path->hold_down_ms > c->hold_down_max_ms / 2 ? c->hold_down_max_ms : 2 * path->hold_down_ms;
-	if (path->hold_down_ms == c->hold_down_max_ms && ++path->hold_max_hits == PEERING_DAMPING_RESET) {
+	path->hold_down_ms = path->hold_down_ms > c->hold_down_max_ms / 2 ? c->hold_down_max_ms :
+									    2 * path->hold_down_ms;
+	if (path->hold_down_ms == c->hold_down_max_ms &&
+	    ++path->hold_max_hits == PEERING_DAMPING_RESET) {
 		path->hold_down_ms = c->hold_down_ms;
 		path->hold_max_hits = 0;
 	}
 }
 
-static void path_bfd_changed(void *user, enum svr_bfd_state from, enum svr_bfd_state to, const char *why)
+static void path_bfd_changed(void *user, enum svr_bfd_state from, enum svr_bfd_state to,
+			     const char *why)
 {
 	struct svr_peering_path *path = user;
 	struct svr_peering *p = path->peering;
 	struct svr_now now = p->ops->now(p->user);
 	char name[INET6_ADDRSTRLEN];
 
-	svr_peering_log(p, false, "path to %s: bfd %s -> %s: %s", path_name(path, name), svr_bfd_state_name(from),
-			svr_bfd_state_name(to), why);
+	svr_peering_log(p, false, "path to %s: bfd %s -> %s: %s", path_name(path, name),
+			svr_bfd_state_name(from), svr_bfd_state_name(to), why);
 	if (from == SVR_BFD_UP) {
 		svr_kex_buffer_clear(&path->buffer);
 		if (path->state.status == SVR_PATH_UP)
 			path_failed(path);
 	}
 	if (to == SVR_BFD_UP) {
-		path->up_ns = now.mono_ns;
-		path->hold_ns = path->hold_down_ms ? now.mono_ns + path->hold_down_ms * SVR_NS_PER_MS : 0;
+		path->hold_ns = 0;
+		if (path->hold_down_ms)
+			path->hold_ns = now.mono_ns + path->hold_down_ms * SVR_NS_PER_MS;
 	}
 }
 
@@ -328,18 +350,19 @@ static const struct svr_bfd_ops bfd_ops = {
 	.random = path_bfd_random,
 };
 
-/* ---- receiving ---------------------------------------------------------------------------------------------- */
+/* ---- receiving ------------------------------------------------------------------------------- */
 
 /* What is known of a packet before anything is changed by it. */
 struct received {
 	struct svr_bfd_packet bfd;
 	struct svr_bfdmeta_outline outline;
-	struct svr_bfdmeta_key *key;	/* that sealed it; NULL: not authenticated */
+	struct svr_bfdmeta_key *key; /* that sealed it; NULL: not authenticated */
 	enum svr_kex_seal seal;
 	struct svr_bfdmeta meta;
 };
 
-static int refuse(struct svr_peering *p, int drop, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static int refuse(struct svr_peering *p, int drop, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 static int refuse(struct svr_peering *p, int drop, const char *fmt, ...)
 {
 	va_list ap;
@@ -350,7 +373,8 @@ static int refuse(struct svr_peering *p, int drop, const char *fmt, ...)
 	return drop;
 }
 
-static int check_shape(const struct svr_peering_path *path, const uint8_t *packet, size_t len, int ttl, struct received *r)
+static int check_shape(const struct svr_peering_path *path, const uint8_t *packet, size_t len,
+		       int ttl, struct received *r)
 {
 	int ret = svr_bfd_parse(packet, len, &r->bfd);
 
@@ -363,15 +387,23 @@ static int check_shape(const struct svr_peering_path *path, const uint8_t *packe
 	return ret;
 }
 
-/* Finds out who it is from: verified, or not authenticated at all and listened to only while nobody is known. */
-static int check_seal(struct svr_peering *p, uint8_t *packet, struct received *r, struct svr_now now)
+/*
+ * Finds out who it is from: verified, or not authenticated at all and listened to only while nobody
+ * is known.
+ */
+static int check_seal(struct svr_peering *p, uint8_t *packet, struct received *r,
+		      struct svr_now now)
 {
-	r->key = r->outline.sealed ? svr_peering_rx_key(p, r->outline.key_index, &r->seal, now) : NULL;
+	r->key = r->outline.sealed ? svr_peering_rx_key(p, r->outline.key_index, &r->seal, now) :
+				     NULL;
 	if (!r->key) {
 		r->seal = SVR_KEX_SEAL_NONE;
 		return svr_peering_is_open(p, now.mono_ns) ? 0 : -SVR_DROP_BFD_AUTH;
 	}
-	/* The pending key of an exchange between strangers exists only while nobody is known: see take_sealed(). */
+	/*
+	 * The pending key of an exchange between strangers exists only while nobody is known: see
+	 * take_sealed().
+	 */
 	return svr_bfdmeta_verify(p->config.crypt, r->key, packet, &r->outline);
 }
 
@@ -390,10 +422,12 @@ static int check_meta(struct svr_peering_path *path, uint8_t *packet, struct rec
 	if (r->key && (m->have & sealed_has) != sealed_has)
 		return -SVR_DROP_BFD_METADATA;
 	if ((m->have & SVR_BFDMETA_HELLO) && m->version != SVR_BFDMETA_PROTOCOL)
-		return refuse(p, -SVR_DROP_BFD_METADATA, "peer speaks version %u of the protocol, this is %d", m->version,
+		return refuse(p, -SVR_DROP_BFD_METADATA,
+			      "peer speaks version %u of the protocol, this is %d", m->version,
 			      SVR_BFDMETA_PROTOCOL);
 	if ((m->have & SVR_BFDMETA_HELLO) && strcmp(m->common_name, p->config.kex.peer_name) != 0)
-		return refuse(p, -SVR_DROP_BFD_SESSION, "common name of the peer is %s, expected %s", m->common_name,
+		return refuse(p, -SVR_DROP_BFD_SESSION,
+			      "common name of the peer is %s, expected %s", m->common_name,
 			      p->config.kex.peer_name);
 	if (!r->key)
 		return 0;
@@ -401,11 +435,13 @@ static int check_meta(struct svr_peering_path *path, uint8_t *packet, struct rec
 		return -SVR_DROP_BFD_REPLAY;
 	if (memcmp(m->sender, path->config.remote, sizeof(m->sender)) != 0 ||
 	    memcmp(m->receiver, path->config.local, sizeof(m->receiver)) != 0)
-		return refuse(p, -SVR_DROP_BFD_SESSION, "peer's packets are of another path, or an address was translated");
+		return refuse(p, -SVR_DROP_BFD_SESSION,
+			      "peer's packets are of another path, or an address was translated");
 	return 0;
 }
 
-static void take_time(struct svr_peering_path *path, const struct svr_bfdmeta *m, struct svr_now now)
+static void take_time(struct svr_peering_path *path, const struct svr_bfdmeta *m,
+		      struct svr_now now)
 {
 	struct svr_peering *p = path->peering;
 	int64_t change_ns;
@@ -415,7 +451,8 @@ static void take_time(struct svr_peering_path *path, const struct svr_bfdmeta *m
 	if (!svr_clockoff_add(&p->clock, m->echo_ns, m->echo_rx_ns, m->tx_ns, now))
 		return;
 	change_ns = (int64_t)((uint64_t)p->clock.offset_ns - (uint64_t)p->keys.clock_offset_ns);
-	if (p->keys.offset_valid && change_ns < peering_offset_step_ns && change_ns > -peering_offset_step_ns)
+	if (p->keys.offset_valid && change_ns < peering_offset_step_ns &&
+	    change_ns > -peering_offset_step_ns)
 		return;
 	p->keys.offset_valid = 1;
 	p->keys.clock_offset_ns = p->clock.offset_ns;
@@ -425,14 +462,16 @@ static void take_time(struct svr_peering_path *path, const struct svr_bfdmeta *m
 /* By a confirmed key, or by one that was agreed under a confirmed key. */
 static bool is_authentic(const struct svr_peering *p, const struct received *r)
 {
-	return r->seal == SVR_KEX_SEAL_CURRENT || (r->seal == SVR_KEX_SEAL_NEW && p->kex.x.authenticated);
+	return r->seal == SVR_KEX_SEAL_CURRENT ||
+	       (r->seal == SVR_KEX_SEAL_NEW && p->kex.x.authenticated);
 }
 
 /* Everything that an authenticated packet says besides BFD itself. */
 static void take_sealed(struct svr_peering_path *path, const struct received *r, struct svr_now now)
 {
 	struct svr_peering *p = path->peering;
-	bool auth_piece = (r->meta.have & SVR_BFDMETA_PIECE) && r->meta.piece.message == SVR_KEX_AUTH_I;
+	bool auth_piece = (r->meta.have & SVR_BFDMETA_PIECE) &&
+			  r->meta.piece.message == SVR_KEX_AUTH_I;
 
 	svr_peering_rx_seq_set(path, r->key->index, r->seal, r->meta.seq);
 	if (!is_authentic(p, r))
@@ -448,7 +487,8 @@ static void take_sealed(struct svr_peering_path *path, const struct received *r,
 	p->reason[0] = '\0';
 }
 
-static void take_meta_keys(struct svr_peering_path *path, const struct received *r, struct svr_now now)
+static void take_meta_keys(struct svr_peering_path *path, const struct received *r,
+			   struct svr_now now)
 {
 	const struct svr_meta_key *own = svr_peering_own_meta(path->peering);
 	struct svr_peering *p = path->peering;
@@ -461,10 +501,12 @@ static void take_meta_keys(struct svr_peering_path *path, const struct received 
 		return;
 	path->ack_due = r->meta.meta_index;
 	if (svr_peering_meta_install(p, r->meta.meta_index, r->meta.meta_key, now))
-		path_send_extra(path, NULL, svr_peering_tx_key(p)); /* the peer waits for the acknowledgement */
+		path_send_extra(path, NULL,
+				svr_peering_tx_key(p)); /* the peer waits for the acknowledgement */
 }
 
-int svr_peering_receive(struct svr_peering *p, unsigned int number, uint8_t *packet, size_t len, int ttl)
+int svr_peering_receive(struct svr_peering *p, unsigned int number, uint8_t *packet, size_t len,
+			int ttl)
 {
 	struct svr_peering_path *path = &p->paths[number];
 	struct svr_now now = p->ops->now(p->user);
@@ -495,23 +537,28 @@ int svr_peering_receive(struct svr_peering *p, unsigned int number, uint8_t *pac
 		path->auth_until_ns = now.mono_ns + path->bfd.detect_us * SVR_NS_PER_US;
 	path_save(path);
 	take_meta_keys(path, &r, now);
-	/* RFC 5880's three-way handshake has shown that the peer's address is real; nothing expensive happens before. */
+	/*
+	 * RFC 5880's three-way handshake has shown that the peer's address is real; nothing
+	 * expensive happens before.
+	 */
 	if ((r.meta.have & SVR_BFDMETA_PIECE) && path->bfd.state == SVR_BFD_UP)
-		ret = svr_kex_receive(&p->kex, (int)number, &path->buffer, &r.meta.piece, r.seal, now);
+		ret = svr_kex_receive(&p->kex, (int)number, &path->buffer, &r.meta.piece, r.seal,
+				      now);
 	else if (r.meta.have & SVR_BFDMETA_PIECE)
 		ret = -SVR_DROP_KEX_STATE;
 	if (p->keys.rekey_count != rekey_count)
-		svr_peering_send_all(p); /* a peer key was confirmed: show it, the metadata key comes with it */
+		svr_peering_send_all(p); /* a peer key was confirmed; the metadata key is next */
 	update(p);
 out:
 	OPENSSL_cleanse(&r.meta, sizeof(r.meta));
 	return ret;
 }
 
-/* ---- for the owner ------------------------------------------------------------------------------------------ */
+/* ---- for the owner --------------------------------------------------------------------------- */
 
-int svr_peering_new(const struct svr_peering_config *config, const struct svr_peering_ops *ops, void *user, unsigned int n_paths,
-		    const struct svr_peer_keys *saved, struct svr_peering **out)
+int svr_peering_new(const struct svr_peering_config *config, const struct svr_peering_ops *ops,
+		    void *user, unsigned int n_paths, const struct svr_peer_keys *saved,
+		    struct svr_peering **out)
 {
 	struct svr_peering *p;
 	int ret = -ENOMEM;
@@ -561,7 +608,8 @@ void svr_peering_free(struct svr_peering *p)
 	free(p);
 }
 
-static int path_owner(const struct svr_peering *p, const struct svr_peering_path_config *config, uint64_t *owner)
+static int path_owner(const struct svr_peering *p, const struct svr_peering_path_config *config,
+		      uint64_t *owner)
 {
 	uint8_t in[SVR_NAME_LEN + 32] = { 0 }, out[32];
 
@@ -577,11 +625,13 @@ static int path_owner(const struct svr_peering *p, const struct svr_peering_path
 /* Is what was stored young enough that the peer has not noticed our absence? */
 static bool resumable(const struct svr_path_state *saved, struct svr_now now)
 {
-	return saved->bfd_state == SVR_BFD_UP && saved->remote_discr && saved->last_rx_ns <= now.real_ns &&
+	return saved->bfd_state == SVR_BFD_UP && saved->remote_discr &&
+	       saved->last_rx_ns <= now.real_ns &&
 	       now.real_ns - saved->last_rx_ns < saved->detect_us * SVR_NS_PER_US;
 }
 
-int svr_peering_set_path(struct svr_peering *p, unsigned int number, const struct svr_peering_path_config *config,
+int svr_peering_set_path(struct svr_peering *p, unsigned int number,
+			 const struct svr_peering_path_config *config,
 			 const struct svr_path_state *saved)
 {
 	struct svr_peering_path *path = &p->paths[number];
@@ -606,8 +656,8 @@ int svr_peering_set_path(struct svr_peering *p, unsigned int number, const struc
 	svr_bfd_init(&path->bfd, &config->bfd, &bfd_ops, path, discr, now.mono_ns);
 	if (saved && config->enabled && resumable(saved, now)) {
 		last_rx_ns = now.mono_ns - (now.real_ns - saved->last_rx_ns);
-		svr_bfd_resume(&path->bfd, saved->remote_discr, saved->detect_us, saved->remote_min_rx_us, last_rx_ns, now.mono_ns);
-		path->up_ns = now.mono_ns;
+		svr_bfd_resume(&path->bfd, saved->remote_discr, saved->detect_us,
+			       saved->remote_min_rx_us, last_rx_ns, now.mono_ns);
 		if (saved->flags & SVR_PATH_AUTHENTIC)
 			path->auth_until_ns = last_rx_ns + saved->detect_us * SVR_NS_PER_US;
 	} else {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One peer router with all its paths: BFD sessions, key exchange, delivery of metadata keys, clock offset, and from them the verdict
- * which path is in service (docs/protocol.md sections 8 and 9). Everything that a restarted process needs stands in the structs of
- * include/svr/maps.h, which the owner stores. Sockets, maps, clock and randomness are the owner's. Part of libsvr.
+ * One peer router with all its paths: BFD sessions, key exchange, delivery of metadata keys, clock
+ * offset, and from them the verdict which path is in service (docs/protocol.md sections 8 and 9).
+ * Everything that a restarted process needs stands in the structs of include/svr/maps.h, which the
+ * owner stores. Sockets, maps, clock and randomness are the owner's. Part of libsvr.
  */
 #ifndef SVR_LIB_PEERING_H
 #define SVR_LIB_PEERING_H
@@ -20,24 +21,27 @@
 #include "lib/now.h"
 
 enum svr_peering_times {
-	SVR_PEERING_OLD_KEY_SEC = 30,	/* BFD packets under the previous peer key are taken for this long */
+	/* BFD packets under the previous peer key are taken for this long */
+	SVR_PEERING_OLD_KEY_SEC = 30,
 };
 
 struct svr_peering_config {
-	struct svr_kex_config kex;		/* names, certificate, trust, group, times */
-	const struct svr_own_keys *own;		/* own metadata keys; the owner calls svr_peering_own_keys_changed() */
-	struct svr_crypt *crypt;		/* of this thread */
-	uint32_t instance;			/* random, another one after each start of the process */
+	struct svr_kex_config kex; /* names, certificate, trust, group, times */
+	/* own metadata keys; the owner calls svr_peering_own_keys_changed() */
+	const struct svr_own_keys *own;
+	struct svr_crypt *crypt; /* of this thread */
+	uint32_t instance; /* random, another one after each start of the process */
 };
 
 struct svr_peering_path_config {
-	uint8_t local[16], remote[16];		/* waypoint addresses, IPv4 as ::ffff:a.b.c.d */
-	bool enabled;				/* false: BFD is administratively down */
-	bool single_hop;			/* the peer is on the link: TTL must be 255 */
+	uint8_t local[16], remote[16]; /* waypoint addresses, IPv4 as ::ffff:a.b.c.d */
+	bool enabled; /* false: BFD is administratively down */
+	bool single_hop; /* the peer is on the link: TTL must be 255 */
 	struct svr_bfd_config bfd;
-	uint32_t hold_down_ms;			/* after a path failed: up for so long before it is in service again */
+	/* after a path failed: up for so long before it is in service again */
+	uint32_t hold_down_ms;
 	uint32_t hold_down_max_ms;
-	bool damping;				/* the hold-down doubles with each failure */
+	bool damping; /* the hold-down doubles with each failure */
 };
 
 struct svr_peering_ops {
@@ -49,7 +53,8 @@ struct svr_peering_ops {
 	/* Store: called before anything that depends on it leaves. */
 	void (*save_path)(void *user, unsigned int path, const struct svr_path_state *state);
 	void (*save_keys)(void *user, const struct svr_peer_keys *keys);
-	void (*new_key)(void *user, const struct svr_peer_key *key);	/* a peer key was confirmed: key log */
+	/* a peer key was confirmed: key log */
+	void (*new_key)(void *user, const struct svr_peer_key *key);
 	void (*log)(void *user, bool warn, const char *text);
 };
 
@@ -58,17 +63,16 @@ struct svr_peering_path {
 	unsigned int number;
 	struct svr_peering_path_config config;
 	struct svr_bfd bfd;
-	struct svr_path_state state;		/* as stored */
+	struct svr_path_state state; /* as stored */
 	struct svr_kex_buffer buffer;
-	uint64_t auth_until_ns;			/* last authentic packet plus detection time; 0: none */
-	uint64_t up_ns;				/* since when BFD is up */
-	uint64_t hold_ns;			/* not in service before */
-	uint32_t hold_down_ms;			/* the next hold-down */
+	uint64_t auth_until_ns; /* last authentic packet plus detection time; 0: none */
+	uint64_t hold_ns; /* not in service before */
+	uint32_t hold_down_ms; /* the next hold-down */
 	unsigned int hold_max_hits;
-	uint32_t pending_key;			/* index of the key that pending_seq counts */
+	uint32_t pending_key; /* index of the key that pending_seq counts */
 	uint64_t pending_seq;
-	uint64_t echo_ns, echo_rx_ns;		/* for the next TLV 0xF011 */
-	uint32_t ack_due;			/* metadata key to acknowledge in the next packet, 0: none */
+	uint64_t echo_ns, echo_rx_ns; /* for the next TLV 0xF011 */
+	uint32_t ack_due; /* metadata key to acknowledge in the next packet, 0: none */
 	uint32_t peer_instance;
 	uint64_t rx_packets, tx_packets, drops;
 };
@@ -77,46 +81,55 @@ struct svr_peering {
 	const struct svr_peering_ops *ops;
 	void *user;
 	struct svr_peering_config config;
-	int direction;				/* own direction number */
+	int direction; /* own direction number */
 	struct svr_kex_ops kex_ops;
 	struct svr_kex kex;
-	struct svr_peer_keys keys;		/* as stored */
-	struct svr_bfdmeta_key slot[SVR_KEY_SLOTS];	/* of keys.peer[] */
+	struct svr_peer_keys keys; /* as stored */
+	struct svr_bfdmeta_key slot[SVR_KEY_SLOTS]; /* of keys.peer[] */
 	struct svr_bfdmeta_key pending;
 	uint8_t pending_key[SVR_PEER_KEY_LEN];
-	uint32_t switch_to;			/* responder of a rekey: send with this key once the peer does, 0: none */
-	bool old_key_ok;			/* the key before was replaced under its own protection */
+	/* responder of a rekey: send with this key once the peer does, 0: none */
+	uint32_t switch_to;
+	bool old_key_ok; /* the key before was replaced under its own protection */
 	struct svr_clockoff clock;
-	uint32_t acked;				/* own metadata key that the peer has */
+	uint32_t acked; /* own metadata key that the peer has */
 	unsigned int n_paths;
 	struct svr_peering_path *paths;
-	char reason[160];			/* why packets of this peer are refused; "" = nothing wrong */
+	char reason[160]; /* why packets of this peer are refused; "" = nothing wrong */
 };
 
 /**
  * svr_peering_new() - a peer with @n_paths paths, each to be set with svr_peering_set_path().
  * @config: copied; what it points to must live as long
- * @saved: what save_keys() got last; taken back only if it belongs to the same names under the same trust. NULL: nothing
+ * @saved: what save_keys() got last; taken back only if it belongs to the same names under the same
+ * trust. NULL: nothing
  * Return: 0, -EINVAL if both names are the same, -ENOMEM, -EIO.
  */
-int svr_peering_new(const struct svr_peering_config *config, const struct svr_peering_ops *ops, void *user, unsigned int n_paths,
-		    const struct svr_peer_keys *saved, struct svr_peering **out);
+int svr_peering_new(const struct svr_peering_config *config, const struct svr_peering_ops *ops,
+		    void *user, unsigned int n_paths, const struct svr_peer_keys *saved,
+		    struct svr_peering **out);
 void svr_peering_free(struct svr_peering *p);
 
-/* @saved: what save_path() got last; taken back only if it belongs to the same peer and addresses. NULL: nothing. 0 or -EIO. */
-int svr_peering_set_path(struct svr_peering *p, unsigned int path, const struct svr_peering_path_config *config,
+/*
+ * @saved: what save_path() got last; taken back only if it belongs to the same peer and addresses.
+ * NULL: nothing. 0 or -EIO.
+ */
+int svr_peering_set_path(struct svr_peering *p, unsigned int path,
+			 const struct svr_peering_path_config *config,
 			 const struct svr_path_state *saved);
 
 /**
  * svr_peering_receive() - a packet of a path; the addresses were its own.
  * @packet: changed (decrypted in place)
  * @ttl: of the IP header
- * Return: 0 or a negative drop reason; then nothing has changed but counters and words for the operator.
+ * Return: 0 or a negative drop reason; then nothing has changed but counters and words for the
+ * operator.
  */
-int svr_peering_receive(struct svr_peering *p, unsigned int path, uint8_t *packet, size_t len, int ttl);
+int svr_peering_receive(struct svr_peering *p, unsigned int path, uint8_t *packet, size_t len,
+			int ttl);
 
 void svr_peering_tick(struct svr_peering *p);
-uint64_t svr_peering_next(const struct svr_peering *p);	/* monotonic; UINT64_MAX: never */
+uint64_t svr_peering_next(const struct svr_peering *p); /* monotonic; UINT64_MAX: never */
 
 /* A new current metadata key stands in config.own: tell the peer. */
 void svr_peering_own_keys_changed(struct svr_peering *p);
@@ -124,7 +137,10 @@ void svr_peering_own_keys_changed(struct svr_peering *p);
 /* Agree another peer key. 0, -ENOKEY without one, -EBUSY, -EAGAIN, other negative errno. */
 int svr_peering_rekey(struct svr_peering *p);
 
-/* Some path is up, and the peer has shown no confirmed key within the detection time: what is not authenticated is listened to. */
+/*
+ * Some path is up, and the peer has shown no confirmed key within the detection time: what is not
+ * authenticated is listened to.
+ */
 bool svr_peering_is_open(const struct svr_peering *p, uint64_t now_ns);
 
 /* The peer's metadata key is there, and the peer has ours. */

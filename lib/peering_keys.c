@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Key slots of a peer: previous, current, next. A new key can receive before anybody sends with it, and an old one can receive for a
- * while after. What stands in struct svr_peer_keys is stored by the owner after each change.
+ * Key slots of a peer: previous, current, next. A new key can receive before anybody sends with it,
+ * and an old one can receive for a while after. What stands in struct svr_peer_keys is stored by
+ * the owner after each change.
  */
 #include <errno.h>
 #include <string.h>
@@ -12,14 +13,16 @@
 #include "lib/kdf.h"
 #include "lib/peering_internal.h"
 
-/* ---- storing and taking back -------------------------------------------------------------------------------- */
+/* ---- storing and taking back ----------------------------------------------------------------- */
 
 static void keys_save(struct svr_peering *p)
 {
 	p->ops->save_keys(p->user, &p->keys);
 }
 
-/* To whom keys belong: both names, and the rules under which the peer's certificate was accepted. */
+/*
+ * To whom keys belong: both names, and the rules under which the peer's certificate was accepted.
+ */
 static int keys_owner(const struct svr_peering *p, uint8_t owner[static 32])
 {
 	const struct svr_kex_config *c = &p->config.kex;
@@ -58,8 +61,8 @@ int svr_peering_keys_restore(struct svr_peering *p, const struct svr_peer_keys *
 		keys->meta_tx = SVR_PEERING_NO_SLOT;
 	for (i = 0; i < SVR_KEY_SLOTS && !ret; i++)
 		if (keys->peer[i].index)
-			ret = svr_bfdmeta_key_init(p->config.crypt, keys->peer[i].index, keys->peer[i].key, p->direction,
-						   &p->slot[i]);
+			ret = svr_bfdmeta_key_init(p->config.crypt, keys->peer[i].index,
+						   keys->peer[i].key, p->direction, &p->slot[i]);
 	p->clock.valid = keys->offset_valid;
 	p->clock.offset_ns = keys->clock_offset_ns;
 	keys_save(p);
@@ -77,7 +80,7 @@ void svr_peering_keys_clear(struct svr_peering *p)
 	OPENSSL_cleanse(&p->keys, sizeof(p->keys));
 }
 
-/* ---- which key ---------------------------------------------------------------------------------------------- */
+/* ---- which key ------------------------------------------------------------------------------- */
 
 static bool may_receive(const struct svr_peering *p, uint32_t slot, struct svr_now now)
 {
@@ -93,7 +96,8 @@ static bool may_receive(const struct svr_peering *p, uint32_t slot, struct svr_n
 	return now.real_ns < until_ns;
 }
 
-struct svr_bfdmeta_key *svr_peering_rx_key(struct svr_peering *p, uint32_t index, enum svr_kex_seal *seal, struct svr_now now)
+struct svr_bfdmeta_key *svr_peering_rx_key(struct svr_peering *p, uint32_t index,
+					   enum svr_kex_seal *seal, struct svr_now now)
 {
 	uint32_t i;
 
@@ -110,10 +114,12 @@ struct svr_bfdmeta_key *svr_peering_rx_key(struct svr_peering *p, uint32_t index
 struct svr_bfdmeta_key *svr_peering_tx_key(struct svr_peering *p)
 {
 	/*
-	 * A peer that has no key of ours takes from AUTH_I on only what is sealed by the new key; so everything is, or its detection
-	 * time would pass while AUTH_R is lost. Under a confirmed key nothing changes until the new one is confirmed too.
+	 * A peer that has no key of ours takes from AUTH_I on only what is sealed by the new key;
+	 * so everything is, or its detection time would pass while AUTH_R is lost. Under a
+	 * confirmed key nothing changes until the new one is confirmed too.
 	 */
-	if (p->kex.x.phase == SVR_KEX_PHASE_AUTH_SENT && !p->kex.x.authenticated && p->pending.index)
+	if (p->kex.x.phase == SVR_KEX_PHASE_AUTH_SENT && !p->kex.x.authenticated &&
+	    p->pending.index)
 		return &p->pending;
 	return p->keys.tx < SVR_KEY_SLOTS ? &p->slot[p->keys.tx] : NULL;
 }
@@ -129,7 +135,8 @@ struct svr_bfdmeta_key *svr_peering_key_for(struct svr_peering *p, enum svr_kex_
 			if (p->slot[i].index == p->kex.x.key_index)
 				return &p->slot[i];
 	}
-	return seal != SVR_KEX_SEAL_NONE && p->keys.tx < SVR_KEY_SLOTS ? &p->slot[p->keys.tx] : NULL;
+	return seal != SVR_KEX_SEAL_NONE && p->keys.tx < SVR_KEY_SLOTS ? &p->slot[p->keys.tx] :
+									 NULL;
 }
 
 static void set_tx(struct svr_peering *p, uint32_t slot)
@@ -155,7 +162,7 @@ void svr_peering_peer_uses(struct svr_peering *p, uint32_t index)
 	keys_save(p);
 }
 
-/* ---- from the key exchange ---------------------------------------------------------------------------------- */
+/* ---- from the key exchange ------------------------------------------------------------------- */
 
 bool svr_peering_index_free(void *user, uint32_t index)
 {
@@ -232,7 +239,8 @@ static void paths_confirmed(struct svr_peering *p, uint32_t index, struct svr_no
 	}
 }
 
-void svr_peering_confirmed(void *user, const uint8_t *fingerprint, bool authenticated, struct svr_now now)
+void svr_peering_confirmed(void *user, const uint8_t *fingerprint, bool authenticated,
+			   struct svr_now now)
 {
 	struct svr_peering *p = user;
 	bool responder = p->kex.x.phase == SVR_KEX_PHASE_DONE;
@@ -248,7 +256,10 @@ void svr_peering_confirmed(void *user, const uint8_t *fingerprint, bool authenti
 		p->keys.meta_tx = SVR_PEERING_NO_SLOT;
 		p->acked = 0;
 	}
-	/* Nobody sends with a key that the other end cannot receive yet: the initiator has to hear AUTH_R first. */
+	/*
+	 * Nobody sends with a key that the other end cannot receive yet: the initiator has to hear
+	 * AUTH_R first.
+	 */
 	if (authenticated && responder)
 		p->switch_to = p->keys.peer[slot].index;
 	else
@@ -259,7 +270,7 @@ void svr_peering_confirmed(void *user, const uint8_t *fingerprint, bool authenti
 	p->ops->new_key(p->user, &p->keys.peer[slot]);
 }
 
-/* ---- metadata keys ------------------------------------------------------------------------------------------ */
+/* ---- metadata keys --------------------------------------------------------------------------- */
 
 const struct svr_meta_key *svr_peering_own_meta(const struct svr_peering *p)
 {
@@ -282,7 +293,8 @@ bool svr_peering_meta_acked(const struct svr_peering *p)
 	return own && own->index == p->acked;
 }
 
-bool svr_peering_meta_install(struct svr_peering *p, uint32_t index, const uint8_t key[static SVR_META_KEY_LEN], struct svr_now now)
+bool svr_peering_meta_install(struct svr_peering *p, uint32_t index,
+			      const uint8_t key[static SVR_META_KEY_LEN], struct svr_now now)
 {
 	struct svr_peer_keys *keys = &p->keys;
 	uint32_t i, slot = SVR_PEERING_NO_SLOT;
@@ -312,9 +324,10 @@ bool svr_peering_meta_install(struct svr_peering *p, uint32_t index, const uint8
 	return true;
 }
 
-/* ---- sequence numbers --------------------------------------------------------------------------------------- */
+/* ---- sequence numbers ------------------------------------------------------------------------ */
 
-uint64_t svr_peering_rx_seq(const struct svr_peering_path *path, uint32_t index, enum svr_kex_seal seal)
+uint64_t svr_peering_rx_seq(const struct svr_peering_path *path, uint32_t index,
+			    enum svr_kex_seal seal)
 {
 	if (seal == SVR_KEX_SEAL_NEW)
 		return path->pending_key == index ? path->pending_seq : 0;
@@ -323,7 +336,8 @@ uint64_t svr_peering_rx_seq(const struct svr_peering_path *path, uint32_t index,
 	return path->state.rx_key_prev == index ? path->state.rx_seq_prev : 0;
 }
 
-void svr_peering_rx_seq_set(struct svr_peering_path *path, uint32_t index, enum svr_kex_seal seal, uint64_t seq)
+void svr_peering_rx_seq_set(struct svr_peering_path *path, uint32_t index, enum svr_kex_seal seal,
+			    uint64_t seq)
 {
 	struct svr_path_state *st = &path->state;
 

@@ -17,10 +17,10 @@
 #include "lib/pki_internal.h"
 
 enum {
-	PKI_PATH_LEN = 4096,	    /* bytes, PATH_MAX */
-	PKI_FILE_MAX = 256 * 1024,  /* bytes; no certificate chain comes near */
+	PKI_PATH_LEN = 4096, /* bytes, PATH_MAX */
+	PKI_FILE_MAX = 256 * 1024, /* bytes; no certificate chain comes near */
 	PKI_RSA_BITS_MIN = 2048,
-	PKI_RSA_BITS_MAX = 4096,    /* SVR_PKI_SIGNATURE_MAX */
+	PKI_RSA_BITS_MAX = 4096, /* SVR_PKI_SIGNATURE_MAX */
 };
 
 struct svr_pki_identity {
@@ -33,7 +33,7 @@ struct svr_pki_identity {
 	uint8_t fingerprint[SVR_PKI_FINGERPRINT_LEN];
 };
 
-/* ---- helpers of the three files ---------------------------------------------------------------------------- */
+/* ---- helpers of the three files -------------------------------------------------------------- */
 
 const char *svr_pki_libcrypto_error(void)
 {
@@ -55,7 +55,8 @@ int svr_pki_fingerprint(X509 *cert, uint8_t out[static SVR_PKI_FINGERPRINT_LEN])
 
 enum pki_key_kind svr_pki_key_kind(EVP_PKEY *key)
 {
-	static const char *const curves[] = { "prime256v1", "P-256", "secp384r1", "P-384", "secp521r1", "P-521" };
+	static const char *const curves[] = { "prime256v1", "P-256",	 "secp384r1",
+					      "P-384",	    "secp521r1", "P-521" };
 	char curve[32] = "";
 	size_t i;
 
@@ -64,9 +65,12 @@ enum pki_key_kind svr_pki_key_kind(EVP_PKEY *key)
 	if (EVP_PKEY_is_a(key, "ED25519"))
 		return PKI_KEY_ED25519;
 	if (EVP_PKEY_is_a(key, "RSA"))
-		return EVP_PKEY_get_bits(key) >= PKI_RSA_BITS_MIN && EVP_PKEY_get_bits(key) <= PKI_RSA_BITS_MAX ?
-			       PKI_KEY_RSA : PKI_KEY_NONE;
-	if (!EVP_PKEY_is_a(key, "EC") || EVP_PKEY_get_group_name(key, curve, sizeof(curve), NULL) != 1)
+		return EVP_PKEY_get_bits(key) >= PKI_RSA_BITS_MIN &&
+				       EVP_PKEY_get_bits(key) <= PKI_RSA_BITS_MAX ?
+			       PKI_KEY_RSA :
+			       PKI_KEY_NONE;
+	if (!EVP_PKEY_is_a(key, "EC") ||
+	    EVP_PKEY_get_group_name(key, curve, sizeof(curve), NULL) != 1)
 		return PKI_KEY_NONE;
 	for (i = 0; i < sizeof(curves) / sizeof(curves[0]); i++)
 		if (strcmp(curve, curves[i]) == 0)
@@ -74,10 +78,14 @@ enum pki_key_kind svr_pki_key_kind(EVP_PKEY *key)
 	return PKI_KEY_NONE;
 }
 
-/* ---- own identity ------------------------------------------------------------------------------------------- */
+/* ---- own identity ---------------------------------------------------------------------------- */
 
-/* Whole file in memory; the caller frees. @secret: refuse a file that others than its owner may read. */
-static int pki_read_file(const char *path, bool secret, char **text, size_t *len, char *err, size_t err_len)
+/*
+ * Whole file in memory; the caller frees. @secret: refuse a file that others than its owner may
+ * read.
+ */
+static int pki_read_file(const char *path, bool secret, char **text, size_t *len, char *err,
+			 size_t err_len)
 {
 	struct stat st;
 	ssize_t got = 0;
@@ -97,7 +105,8 @@ static int pki_read_file(const char *path, bool secret, char **text, size_t *len
 	}
 	if (!S_ISREG(st.st_mode) || st.st_size > PKI_FILE_MAX) {
 		ret = -EINVAL;
-		snprintf(err, err_len, "%s: not a regular file, or above %d bytes", path, PKI_FILE_MAX);
+		snprintf(err, err_len, "%s: not a regular file, or above %d bytes", path,
+			 PKI_FILE_MAX);
 		goto out;
 	}
 	if (secret && (st.st_mode & 077)) {
@@ -113,7 +122,8 @@ static int pki_read_file(const char *path, bool secret, char **text, size_t *len
 		goto out;
 	}
 	*len = 0;
-	while (*len < (size_t)st.st_size && (got = read(fd, *text + *len, (size_t)st.st_size - *len)) > 0)
+	while (*len < (size_t)st.st_size &&
+	       (got = read(fd, *text + *len, (size_t)st.st_size - *len)) > 0)
 		*len += (size_t)got;
 	if (got < 0) {
 		ret = -errno;
@@ -149,11 +159,12 @@ static int pki_load_key(const char *path, EVP_PKEY **out, char *err, size_t err_
 	*out = bio ? PEM_read_bio_PrivateKey(bio, NULL, pki_no_passphrase, NULL) : NULL;
 	if (!*out) {
 		ret = -EINVAL;
-		snprintf(err, err_len, "%s: no usable private key in PEM without a passphrase: %s", path,
-			 svr_pki_libcrypto_error());
+		snprintf(err, err_len, "%s: no usable private key in PEM without a passphrase: %s",
+			 path, svr_pki_libcrypto_error());
 	} else if (svr_pki_key_kind(*out) == PKI_KEY_NONE) {
 		ret = -EINVAL;
-		snprintf(err, err_len, "%s: key is none of RSA 2048 to 4096, P-256, P-384, P-521, Ed25519", path);
+		snprintf(err, err_len,
+			 "%s: key is none of RSA 2048 to 4096, P-256, P-384, P-521, Ed25519", path);
 	}
 	BIO_free(bio);
 	OPENSSL_cleanse(text, len);
@@ -176,16 +187,21 @@ static int pki_load_chain(const char *path, struct svr_pki_identity *id, char *e
 	while (bio && (cert = PEM_read_bio_X509(bio, NULL, pki_no_passphrase, NULL))) {
 		if (id->count == SVR_PKI_CHAIN_MAX) {
 			ret = -E2BIG;
-			snprintf(err, err_len, "%s: more than %d certificates", path, SVR_PKI_CHAIN_MAX);
+			snprintf(err, err_len, "%s: more than %d certificates", path,
+				 SVR_PKI_CHAIN_MAX);
 			goto out;
 		}
 		if (id->count == 0 && X509_check_private_key(cert, id->key) != 1) {
 			ret = -EINVAL;
-			snprintf(err, err_len, "%s: first certificate does not belong to the private key beside it", path);
+			snprintf(
+				err, err_len,
+				"%s: first certificate does not belong to the private key beside it",
+				path);
 			goto out;
 		}
 		id->der[id->count].len = i2d_X509(cert, &id->der[id->count].data);
-		if (id->der[id->count].len <= 0 || (id->count == 0 && svr_pki_fingerprint(cert, id->fingerprint))) {
+		if (id->der[id->count].len <= 0 ||
+		    (id->count == 0 && svr_pki_fingerprint(cert, id->fingerprint))) {
 			ret = -EIO;
 			snprintf(err, err_len, "%s: %s", path, svr_pki_libcrypto_error());
 			goto out;
@@ -196,7 +212,8 @@ static int pki_load_chain(const char *path, struct svr_pki_identity *id, char *e
 	}
 	if (id->count == 0) {
 		ret = -EINVAL;
-		snprintf(err, err_len, "%s: no certificate in PEM: %s", path, svr_pki_libcrypto_error());
+		snprintf(err, err_len, "%s: no certificate in PEM: %s", path,
+			 svr_pki_libcrypto_error());
 	}
 out:
 	ERR_clear_error(); /* the end of a PEM file is an error to libcrypto */
@@ -206,7 +223,8 @@ out:
 	return ret;
 }
 
-int svr_pki_identity_load(const char *dir, const char *name, struct svr_pki_identity **out, char *err, size_t err_len)
+int svr_pki_identity_load(const char *dir, const char *name, struct svr_pki_identity **out,
+			  char *err, size_t err_len)
 {
 	char key_path[PKI_PATH_LEN], cert_path[PKI_PATH_LEN];
 	struct svr_pki_identity *id;
@@ -214,7 +232,8 @@ int svr_pki_identity_load(const char *dir, const char *name, struct svr_pki_iden
 
 	*out = NULL;
 	if (snprintf(key_path, sizeof(key_path), "%s/%s.key", dir, name) >= (int)sizeof(key_path) ||
-	    snprintf(cert_path, sizeof(cert_path), "%s/%s.pem", dir, name) >= (int)sizeof(cert_path)) {
+	    snprintf(cert_path, sizeof(cert_path), "%s/%s.pem", dir, name) >=
+		    (int)sizeof(cert_path)) {
 		snprintf(err, err_len, "%s/%s.key: path is too long", dir, name);
 		return -ENAMETOOLONG;
 	}
@@ -245,7 +264,8 @@ void svr_pki_identity_free(struct svr_pki_identity *id)
 	free(id);
 }
 
-const uint8_t *svr_pki_identity_der(const struct svr_pki_identity *id, unsigned int index, size_t *len)
+const uint8_t *svr_pki_identity_der(const struct svr_pki_identity *id, unsigned int index,
+				    size_t *len)
 {
 	if (index >= id->count)
 		return NULL;
@@ -258,7 +278,7 @@ const uint8_t *svr_pki_identity_fingerprint(const struct svr_pki_identity *id)
 	return id->fingerprint;
 }
 
-/* ---- signatures --------------------------------------------------------------------------------------------- */
+/* ---- signatures ------------------------------------------------------------------------------ */
 
 static int pki_set_padding(EVP_PKEY_CTX *pctx, enum pki_key_kind kind)
 {
@@ -283,7 +303,8 @@ int svr_pki_sign(const struct svr_pki_identity *id, const uint8_t *data, size_t 
 	EVP_PKEY_CTX *pctx = NULL;
 	int ret = -EIO;
 
-	if (ctx && EVP_DigestSignInit_ex(ctx, &pctx, pki_digest(kind), NULL, NULL, id->key, NULL) == 1 &&
+	if (ctx &&
+	    EVP_DigestSignInit_ex(ctx, &pctx, pki_digest(kind), NULL, NULL, id->key, NULL) == 1 &&
 	    pki_set_padding(pctx, kind) && EVP_DigestSign(ctx, sig, &sig_len, data, len) == 1)
 		ret = (int)sig_len;
 	ERR_clear_error();
@@ -291,7 +312,8 @@ int svr_pki_sign(const struct svr_pki_identity *id, const uint8_t *data, size_t 
 	return ret;
 }
 
-int svr_pki_check_signature(EVP_PKEY *key, const uint8_t *data, size_t len, const uint8_t *sig, size_t sig_len)
+int svr_pki_check_signature(EVP_PKEY *key, const uint8_t *data, size_t len, const uint8_t *sig,
+			    size_t sig_len)
 {
 	enum pki_key_kind kind = svr_pki_key_kind(key);
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();

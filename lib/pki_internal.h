@@ -13,9 +13,9 @@
 
 /* Algorithm of a certificate key; which signatures it makes. */
 enum pki_key_kind {
-	PKI_KEY_NONE,	/* not allowed */
-	PKI_KEY_RSA,	/* 2048 bits or more: RSA-PSS, SHA-384, MGF1 SHA-384, salt 48 bytes */
-	PKI_KEY_EC,	/* P-256, P-384, P-521: ECDSA, SHA-384 */
+	PKI_KEY_NONE, /* not allowed */
+	PKI_KEY_RSA, /* 2048 bits or more: RSA-PSS, SHA-384, MGF1 SHA-384, salt 48 bytes */
+	PKI_KEY_EC, /* P-256, P-384, P-521: ECDSA, SHA-384 */
 	PKI_KEY_ED25519,
 };
 enum pki_key_kind svr_pki_key_kind(EVP_PKEY *key);
@@ -23,7 +23,8 @@ enum pki_key_kind svr_pki_key_kind(EVP_PKEY *key);
 int svr_pki_fingerprint(X509 *cert, uint8_t out[static SVR_PKI_FINGERPRINT_LEN]);
 
 /* 0 or -EBADMSG. */
-int svr_pki_check_signature(EVP_PKEY *key, const uint8_t *data, size_t len, const uint8_t *sig, size_t sig_len);
+int svr_pki_check_signature(EVP_PKEY *key, const uint8_t *data, size_t len, const uint8_t *sig,
+			    size_t sig_len);
 
 /* Reason of the newest libcrypto error, never NULL; empties its queue. */
 const char *svr_pki_libcrypto_error(void);

@@ -16,8 +16,9 @@
 #include "lib/pki_internal.h"
 
 enum {
-	TRUST_AUTH_LEVEL = 2,	/* OpenSSL security level of a chain: 112 bits, so no SHA-1 and no RSA below 2048 */
-	TRUST_NAME_LEN = 128,	/* room for a name that is printed */
+	/* OpenSSL security level of a chain: 112 bits, so no SHA-1 and no RSA below 2048 */
+	TRUST_AUTH_LEVEL = 2,
+	TRUST_NAME_LEN = 128, /* room for a name that is printed */
 };
 
 struct svr_pki_trust {
@@ -59,7 +60,8 @@ void svr_pki_trust_free(struct svr_pki_trust *t)
 	free(t);
 }
 
-void svr_pki_trust_fingerprint(struct svr_pki_trust *t, const uint8_t fingerprint[static SVR_PKI_FINGERPRINT_LEN])
+void svr_pki_trust_fingerprint(struct svr_pki_trust *t,
+			       const uint8_t fingerprint[static SVR_PKI_FINGERPRINT_LEN])
 {
 	t->has_fingerprint = true;
 	memcpy(t->fingerprint, fingerprint, sizeof(t->fingerprint));
@@ -75,7 +77,8 @@ static int trust_add_ca(struct svr_pki_trust *t, X509 *cert)
 	uint8_t chain[sizeof(t->cas_digest) + SVR_PKI_FINGERPRINT_LEN];
 
 	memcpy(chain, t->cas_digest, sizeof(t->cas_digest));
-	if (svr_pki_fingerprint(cert, chain + sizeof(t->cas_digest)) || X509_STORE_add_cert(t->store, cert) != 1 ||
+	if (svr_pki_fingerprint(cert, chain + sizeof(t->cas_digest)) ||
+	    X509_STORE_add_cert(t->store, cert) != 1 ||
 	    EVP_Q_digest(NULL, "SHA2-256", NULL, chain, sizeof(chain), t->cas_digest, NULL) != 1)
 		return -EIO;
 	t->cas++;
@@ -94,7 +97,8 @@ int svr_pki_trust_ca_file(struct svr_pki_trust *t, const char *path, char *err, 
 	}
 	while ((cert = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
 		if (trust_add_ca(t, cert)) {
-			snprintf(err, err_len, "%s: certificate %d: %s", path, count + 1, svr_pki_libcrypto_error());
+			snprintf(err, err_len, "%s: certificate %d: %s", path, count + 1,
+				 svr_pki_libcrypto_error());
 			count = -EINVAL;
 			X509_free(cert);
 			goto out;
@@ -123,9 +127,10 @@ int svr_pki_trust_digest(const struct svr_pki_trust *t, uint8_t digest[static 32
 	return EVP_Q_digest(NULL, "SHA2-256", NULL, in, sizeof(in), digest, NULL) == 1 ? 0 : -EIO;
 }
 
-/* ---- one certificate ---------------------------------------------------------------------------------------- */
+/* ---- one certificate ------------------------------------------------------------------------- */
 
-static int refuse(char *reason, size_t reason_len, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static int refuse(char *reason, size_t reason_len, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 static int refuse(char *reason, size_t reason_len, const char *fmt, ...)
 {
 	va_list ap;
@@ -182,8 +187,10 @@ static bool san_is(X509 *cert, const char *expected)
 	for (i = 0; len < (int)sizeof(uri) && i < sk_GENERAL_NAME_num(names) && !found; i++) {
 		const GENERAL_NAME *n = sk_GENERAL_NAME_value(names, i);
 
-		found = n->type == GEN_URI && ASN1_STRING_length(n->d.uniformResourceIdentifier) == len &&
-			memcmp(ASN1_STRING_get0_data(n->d.uniformResourceIdentifier), uri, (size_t)len) == 0;
+		found = n->type == GEN_URI &&
+			ASN1_STRING_length(n->d.uniformResourceIdentifier) == len &&
+			memcmp(ASN1_STRING_get0_data(n->d.uniformResourceIdentifier), uri,
+			       (size_t)len) == 0;
 	}
 	GENERAL_NAMES_free(names);
 	return found;
@@ -192,7 +199,8 @@ static bool san_is(X509 *cert, const char *expected)
 static int check_dates(X509 *cert, int64_t now_sec, char *reason, size_t reason_len)
 {
 	time_t now = (time_t)now_sec;
-	int begin = X509_cmp_time(X509_get0_notBefore(cert), &now), end = X509_cmp_time(X509_get0_notAfter(cert), &now);
+	int begin = X509_cmp_time(X509_get0_notBefore(cert), &now),
+	    end = X509_cmp_time(X509_get0_notAfter(cert), &now);
 	char date[32] = "?";
 	BIO *bio;
 
@@ -201,7 +209,8 @@ static int check_dates(X509 *cert, int64_t now_sec, char *reason, size_t reason_
 	if (begin < 0 && end > 0)
 		return 0;
 	bio = BIO_new(BIO_s_mem());
-	if (bio && ASN1_TIME_print(bio, begin > 0 ? X509_get0_notBefore(cert) : X509_get0_notAfter(cert)) == 1)
+	if (bio && ASN1_TIME_print(bio, begin > 0 ? X509_get0_notBefore(cert) :
+						    X509_get0_notAfter(cert)) == 1)
 		BIO_gets(bio, date, sizeof(date));
 	BIO_free(bio);
 	return begin > 0 ? refuse(reason, reason_len, "certificate: not valid before %s", date) :
@@ -214,32 +223,38 @@ static bool is_self_signed(X509 *cert)
 	       X509_verify(cert, X509_get0_pubkey(cert)) == 1;
 }
 
-static int check_leaf(const struct svr_pki_trust *t, X509 *cert, const char *common_name, int64_t now_sec, char *reason,
-		      size_t reason_len)
+static int check_leaf(const struct svr_pki_trust *t, X509 *cert, const char *common_name,
+		      int64_t now_sec, char *reason, size_t reason_len)
 {
 	uint32_t flags = X509_get_extension_flags(cert);
 	char found[TRUST_NAME_LEN];
 
 	if (!common_name_is(cert, common_name, found, sizeof(found)) && !san_is(cert, common_name))
-		return refuse(reason, reason_len, "certificate: common name is %s, expected %s", found, common_name);
+		return refuse(reason, reason_len, "certificate: common name is %s, expected %s",
+			      found, common_name);
 	if (flags & EXFLAG_INVALID)
 		return refuse(reason, reason_len, "certificate: an extension is malformed");
 	if (svr_pki_key_kind(X509_get0_pubkey(cert)) == PKI_KEY_NONE)
-		return refuse(reason, reason_len,
-			      "certificate: key is none of RSA 2048 to 4096, P-256, P-384, P-521, Ed25519");
+		return refuse(
+			reason, reason_len,
+			"certificate: key is none of RSA 2048 to 4096, P-256, P-384, P-521, Ed25519");
 	if (flags & EXFLAG_CA)
-		return refuse(reason, reason_len, "certificate: is one of a CA (CA:TRUE), not of a router");
-	if (!(X509_get_key_usage(cert) & KU_DIGITAL_SIGNATURE))
-		return refuse(reason, reason_len, "certificate: key usage does not allow digital signatures");
-	if (!t->allow_self_signed && is_self_signed(cert))
 		return refuse(reason, reason_len,
-			      "certificate: is self-signed, and allow-self-signed-peering-certificates is false");
+			      "certificate: is one of a CA (CA:TRUE), not of a router");
+	if (!(X509_get_key_usage(cert) & KU_DIGITAL_SIGNATURE))
+		return refuse(reason, reason_len,
+			      "certificate: key usage does not allow digital signatures");
+	if (!t->allow_self_signed && is_self_signed(cert))
+		return refuse(
+			reason, reason_len,
+			"certificate: is self-signed, and allow-self-signed-peering-certificates is false");
 	return check_dates(cert, now_sec, reason, reason_len);
 }
 
-/* ---- chain -------------------------------------------------------------------------------------------------- */
+/* ---- chain ----------------------------------------------------------------------------------- */
 
-static void print_fingerprint(char out[static 2 * SVR_PKI_FINGERPRINT_LEN + 1], const uint8_t *fingerprint)
+static void print_fingerprint(char out[static 2 * SVR_PKI_FINGERPRINT_LEN + 1],
+			      const uint8_t *fingerprint)
 {
 	int i;
 
@@ -247,7 +262,8 @@ static void print_fingerprint(char out[static 2 * SVR_PKI_FINGERPRINT_LEN + 1], 
 		snprintf(out + 2 * i, 3, "%02x", fingerprint[i]);
 }
 
-static int check_fingerprint(const struct svr_pki_trust *t, const uint8_t *fingerprint, char *reason, size_t reason_len)
+static int check_fingerprint(const struct svr_pki_trust *t, const uint8_t *fingerprint,
+			     char *reason, size_t reason_len)
 {
 	char found[2 * SVR_PKI_FINGERPRINT_LEN + 1], expected[2 * SVR_PKI_FINGERPRINT_LEN + 1];
 
@@ -255,11 +271,13 @@ static int check_fingerprint(const struct svr_pki_trust *t, const uint8_t *finge
 		return 0;
 	print_fingerprint(found, fingerprint);
 	print_fingerprint(expected, t->fingerprint);
-	return refuse(reason, reason_len, "certificate: fingerprint does not match: is %s, expected %s", found, expected);
+	return refuse(reason, reason_len,
+		      "certificate: fingerprint does not match: is %s, expected %s", found,
+		      expected);
 }
 
-static int check_issuers(const struct svr_pki_trust *t, X509 *leaf, STACK_OF(X509) *others, int64_t now_sec, char *reason,
-			 size_t reason_len)
+static int check_issuers(const struct svr_pki_trust *t, X509 *leaf, STACK_OF(X509) * others,
+			 int64_t now_sec, char *reason, size_t reason_len)
 {
 	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
 	X509_VERIFY_PARAM *param;
@@ -273,7 +291,8 @@ static int check_issuers(const struct svr_pki_trust *t, X509 *leaf, STACK_OF(X50
 	X509_VERIFY_PARAM_set_depth(param, SVR_PKI_CHAIN_MAX);
 	ret = 0;
 	if (X509_verify_cert(ctx) != 1)
-		ret = refuse(reason, reason_len, "certificate: no trusted CA: %s (certificate %d of the chain)",
+		ret = refuse(reason, reason_len,
+			     "certificate: no trusted CA: %s (certificate %d of the chain)",
 			     X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx)),
 			     X509_STORE_CTX_get_error_depth(ctx) + 1);
 out:
@@ -281,21 +300,25 @@ out:
 	return ret;
 }
 
-static int parse_chain(const struct svr_pki_der *chain, unsigned int count, STACK_OF(X509) *out, char *reason, size_t reason_len)
+static int parse_chain(const struct svr_pki_der *chain, unsigned int count, STACK_OF(X509) * out,
+		       char *reason, size_t reason_len)
 {
 	unsigned int i;
 
 	if (count == 0 || count > SVR_PKI_CHAIN_MAX) {
-		snprintf(reason, reason_len, "certificate: %u in the chain, allowed are 1 to %d", count, SVR_PKI_CHAIN_MAX);
+		snprintf(reason, reason_len, "certificate: %u in the chain, allowed are 1 to %d",
+			 count, SVR_PKI_CHAIN_MAX);
 		return -EBADMSG;
 	}
 	for (i = 0; i < count; i++) {
 		const unsigned char *p = chain[i].data;
-		X509 *cert = chain[i].len <= INT32_MAX ? d2i_X509(NULL, &p, (long)chain[i].len) : NULL;
+		X509 *cert = chain[i].len <= INT32_MAX ? d2i_X509(NULL, &p, (long)chain[i].len) :
+							 NULL;
 
 		if (!cert || p != chain[i].data + chain[i].len) {
 			X509_free(cert);
-			snprintf(reason, reason_len, "certificate: number %u of the chain is not X.509 in DER", i + 1);
+			snprintf(reason, reason_len,
+				 "certificate: number %u of the chain is not X.509 in DER", i + 1);
 			return -EBADMSG;
 		}
 		if (sk_X509_push(out, cert) <= 0) {
@@ -306,8 +329,9 @@ static int parse_chain(const struct svr_pki_der *chain, unsigned int count, STAC
 	return 0;
 }
 
-int svr_pki_verify(const struct svr_pki_trust *t, const struct svr_pki_der *chain, unsigned int count, const char *common_name,
-		   const uint8_t *own, int64_t now_sec, struct svr_pki_peer **out, char *reason, size_t reason_len)
+int svr_pki_verify(const struct svr_pki_trust *t, const struct svr_pki_der *chain,
+		   unsigned int count, const char *common_name, const uint8_t *own, int64_t now_sec,
+		   struct svr_pki_peer **out, char *reason, size_t reason_len)
 {
 	STACK_OF(X509) *certs = sk_X509_new_null();
 	uint8_t fingerprint[SVR_PKI_FINGERPRINT_LEN];
@@ -327,8 +351,10 @@ int svr_pki_verify(const struct svr_pki_trust *t, const struct svr_pki_der *chai
 	if (ret)
 		goto out;
 	if (own && CRYPTO_memcmp(own, fingerprint, sizeof(fingerprint)) == 0) {
-		ret = refuse(reason, reason_len, "certificate: is our own; either our packets come back, or both routers "
-			     "were given the same certificate");
+		ret = refuse(
+			reason, reason_len,
+			"certificate: is our own; either our packets come back, or both routers "
+			"were given the same certificate");
 		goto out;
 	}
 	ret = check_leaf(t, leaf, common_name, now_sec, reason, reason_len);
@@ -339,8 +365,10 @@ int svr_pki_verify(const struct svr_pki_trust *t, const struct svr_pki_der *chai
 	else if (t->cas > 0)
 		ret = check_issuers(t, leaf, certs, now_sec, reason, reason_len);
 	else
-		ret = refuse(reason, reason_len, "certificate: neither a fingerprint nor a trusted CA is configured for %s",
-			     common_name);
+		ret = refuse(
+			reason, reason_len,
+			"certificate: neither a fingerprint nor a trusted CA is configured for %s",
+			common_name);
 	if (ret)
 		goto out;
 	ret = -ENOMEM;
@@ -371,7 +399,8 @@ const uint8_t *svr_pki_peer_fingerprint(const struct svr_pki_peer *p)
 	return p->fingerprint;
 }
 
-int svr_pki_peer_check_signature(const struct svr_pki_peer *p, const uint8_t *data, size_t len, const uint8_t *sig, size_t sig_len)
+int svr_pki_peer_check_signature(const struct svr_pki_peer *p, const uint8_t *data, size_t len,
+				 const uint8_t *sig, size_t sig_len)
 {
 	return svr_pki_check_signature(p->key, data, len, sig, sig_len);
 }

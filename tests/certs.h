@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Certificates for tests, with every fault that a test wants. Header only: the unit and the peer tests are two programs. */
+/*
+ * Certificates for tests, with every fault that a test wants. Header only: the unit and the peer
+ * tests are two programs.
+ */
 #ifndef SVR_TESTS_CERTS_H
 #define SVR_TESTS_CERTS_H
 
@@ -24,16 +27,16 @@ struct test_cert {
 
 struct test_cert_spec {
 	const char *common_name;
-	const char *second_common_name;	/* another CN in the same subject */
-	const char *san;		/* "URI:..." */
+	const char *second_common_name; /* another CN in the same subject */
+	const char *san; /* "URI:..." */
 	bool ca;
-	const char *key_usage;		/* NULL: what fits; "": no extension */
-	int from_days, until_days;	/* from now */
-	int from_base;			/* seconds: "now" of the test, 0: of this machine */
-	size_t padding;			/* bytes of a comment */
-	const char *algorithm;		/* EC curve or "RSA"; NULL: P-256 */
+	const char *key_usage; /* NULL: what fits; "": no extension */
+	int from_days, until_days; /* from now */
+	int from_base; /* seconds: "now" of the test, 0: of this machine */
+	size_t padding; /* bytes of a comment */
+	const char *algorithm; /* EC curve or "RSA"; NULL: P-256 */
 	int rsa_bits;
-	const struct test_cert *issuer;	/* NULL: itself */
+	const struct test_cert *issuer; /* NULL: itself */
 };
 
 static inline void test_cert_ext(X509 *cert, X509 *issuer, int nid, const char *value)
@@ -50,7 +53,9 @@ static inline void test_cert_ext(X509 *cert, X509 *issuer, int nid, const char *
 
 static inline struct test_cert test_cert_make(const struct test_cert_spec *spec)
 {
-	const char *usage = spec->key_usage ? spec->key_usage : spec->ca ? "critical,keyCertSign,cRLSign" : "critical,digitalSignature";
+	const char *usage = spec->key_usage ? spec->key_usage :
+			    spec->ca	    ? "critical,keyCertSign,cRLSign" :
+					      "critical,digitalSignature";
 	const struct test_cert *issuer = spec->issuer;
 	struct test_cert c = { 0 };
 	X509_NAME *name;
@@ -62,7 +67,8 @@ static inline struct test_cert test_cert_make(const struct test_cert_spec *spec)
 	else if (spec->algorithm && strcmp(spec->algorithm, "ED25519") == 0)
 		c.key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
 	else
-		c.key = EVP_PKEY_Q_keygen(NULL, NULL, "EC", spec->algorithm ? spec->algorithm : "P-256");
+		c.key = EVP_PKEY_Q_keygen(NULL, NULL, "EC",
+					  spec->algorithm ? spec->algorithm : "P-256");
 	c.cert = X509_new();
 	if (!c.key || !c.cert)
 		abort();
@@ -70,18 +76,24 @@ static inline struct test_cert test_cert_make(const struct test_cert_spec *spec)
 	ASN1_INTEGER_set(X509_get_serialNumber(c.cert), ++serial);
 	name = X509_get_subject_name(c.cert);
 	if (spec->common_name)
-		X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)spec->common_name, -1, -1, 0);
+		X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8,
+					   (const unsigned char *)spec->common_name, -1, -1, 0);
 	if (spec->second_common_name)
-		X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)spec->second_common_name, -1, -1, 0);
+		X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8,
+					   (const unsigned char *)spec->second_common_name, -1, -1,
+					   0);
 	X509_set_issuer_name(c.cert, issuer ? X509_get_subject_name(issuer->cert) : name);
 	X509_time_adj_ex(X509_getm_notBefore(c.cert), spec->from_days, 0, &base);
-	X509_time_adj_ex(X509_getm_notAfter(c.cert), spec->until_days ? spec->until_days : 3650, 0, &base);
+	X509_time_adj_ex(X509_getm_notAfter(c.cert), spec->until_days ? spec->until_days : 3650, 0,
+			 &base);
 	X509_set_pubkey(c.cert, c.key);
-	test_cert_ext(c.cert, issuer ? issuer->cert : c.cert, NID_basic_constraints, spec->ca ? "critical,CA:TRUE" : "critical,CA:FALSE");
+	test_cert_ext(c.cert, issuer ? issuer->cert : c.cert, NID_basic_constraints,
+		      spec->ca ? "critical,CA:TRUE" : "critical,CA:FALSE");
 	if (usage[0])
 		test_cert_ext(c.cert, issuer ? issuer->cert : c.cert, NID_key_usage, usage);
 	if (spec->san)
-		test_cert_ext(c.cert, issuer ? issuer->cert : c.cert, NID_subject_alt_name, spec->san);
+		test_cert_ext(c.cert, issuer ? issuer->cert : c.cert, NID_subject_alt_name,
+			      spec->san);
 	if (spec->padding) {
 		char *text = malloc(spec->padding + 1);
 
@@ -91,7 +103,8 @@ static inline struct test_cert test_cert_make(const struct test_cert_spec *spec)
 		free(text);
 	}
 	if (X509_sign(c.cert, issuer ? issuer->key : c.key,
-		      EVP_PKEY_is_a(issuer ? issuer->key : c.key, "ED25519") ? NULL : EVP_sha256()) <= 0)
+		      EVP_PKEY_is_a(issuer ? issuer->key : c.key, "ED25519") ? NULL :
+									       EVP_sha256()) <= 0)
 		abort();
 	return c;
 }
@@ -103,7 +116,8 @@ static inline void test_cert_free(struct test_cert *c)
 	memset(c, 0, sizeof(*c));
 }
 
-static inline void test_cert_write(const struct test_cert *const *chain, size_t count, const char *path)
+static inline void test_cert_write(const struct test_cert *const *chain, size_t count,
+				   const char *path)
 {
 	FILE *f = fopen(path, "w");
 	size_t i;
@@ -114,8 +128,12 @@ static inline void test_cert_write(const struct test_cert *const *chain, size_t 
 		abort();
 }
 
-/* Key and chain through files into an identity, as a router does it; the first of the chain is its own. */
-static inline struct svr_pki_identity *test_cert_identity(const struct test_cert *const *chain, size_t count)
+/*
+ * Key and chain through files into an identity, as a router does it; the first of the chain is its
+ * own.
+ */
+static inline struct svr_pki_identity *test_cert_identity(const struct test_cert *const *chain,
+							  size_t count)
 {
 	char dir[] = "/tmp/svr-certs-XXXXXX", key[64], pem[64], err[512];
 	struct svr_pki_identity *id = NULL;
@@ -126,7 +144,8 @@ static inline struct svr_pki_identity *test_cert_identity(const struct test_cert
 	snprintf(key, sizeof(key), "%s/r.key", dir);
 	snprintf(pem, sizeof(pem), "%s/r.pem", dir);
 	f = fopen(key, "w");
-	if (!f || chmod(key, 0600) || PEM_write_PrivateKey(f, chain[0]->key, NULL, NULL, 0, NULL, NULL) != 1 || fclose(f))
+	if (!f || chmod(key, 0600) ||
+	    PEM_write_PrivateKey(f, chain[0]->key, NULL, NULL, 0, NULL, NULL) != 1 || fclose(f))
 		abort();
 	test_cert_write(chain, count, pem);
 	if (svr_pki_identity_load(dir, "r", &id, err, sizeof(err))) {
@@ -144,14 +163,16 @@ static inline struct svr_pki_identity *test_cert_identity_one(const struct test_
 	return test_cert_identity(&c, 1);
 }
 
-static inline void test_cert_fingerprint(const struct test_cert *c, uint8_t out[static SVR_PKI_FINGERPRINT_LEN])
+static inline void test_cert_fingerprint(const struct test_cert *c,
+					 uint8_t out[static SVR_PKI_FINGERPRINT_LEN])
 {
 	if (X509_digest(c->cert, EVP_sha256(), out, NULL) != 1)
 		abort();
 }
 
 /* Adds CA certificates to a trust through a file. */
-static inline void test_cert_trust(struct svr_pki_trust *trust, const struct test_cert *const *cas, size_t count)
+static inline void test_cert_trust(struct svr_pki_trust *trust, const struct test_cert *const *cas,
+				   size_t count)
 {
 	char path[] = "/tmp/svr-ca-XXXXXX", err[512];
 	int fd = mkstemp(path);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Packets of strangers against peers that have keys: nothing changes. What is compared is everything that is stored, and BFD. */
+/*
+ * Packets of strangers against peers that have keys: nothing changes. What is compared is
+ * everything that is stored, and BFD.
+ */
 #include <criterion/criterion.h>
 #include <string.h>
 
@@ -53,7 +56,8 @@ static void take_snapshot(const struct node *n, struct snapshot *s)
 }
 
 /* The packet is refused with @drop (0: with any reason), and nothing has changed. */
-static void expect_nothing(struct node *n, unsigned int path, const uint8_t *data, size_t len, int drop, const char *what)
+static void expect_nothing(struct node *n, unsigned int path, const uint8_t *data, size_t len,
+			   int drop, const char *what)
 {
 	struct snapshot before, after;
 	int ret;
@@ -145,14 +149,15 @@ Test(hostile, replayed)
 	unsigned int i;
 
 	for (i = 0; i < c.count; i++)
-		expect_nothing(&w->node[c.packet[i].to], c.packet[i].path, c.packet[i].data, c.packet[i].len, SVR_DROP_BFD_REPLAY,
-			       "replayed");
+		expect_nothing(&w->node[c.packet[i].to], c.packet[i].path, c.packet[i].data,
+			       c.packet[i].len, SVR_DROP_BFD_REPLAY, "replayed");
 	/* also after a restart */
 	node_stop(&w->node[1]);
 	node_start(&w->node[1]);
 	for (i = 0; i < c.count; i++)
 		if (c.packet[i].to == 1)
-			expect_nothing(&w->node[1], c.packet[i].path, c.packet[i].data, c.packet[i].len, SVR_DROP_BFD_REPLAY,
+			expect_nothing(&w->node[1], c.packet[i].path, c.packet[i].data,
+				       c.packet[i].len, SVR_DROP_BFD_REPLAY,
 				       "replayed after a restart");
 	world_free(w);
 }
@@ -164,7 +169,8 @@ Test(hostile, reflected)
 	unsigned int i;
 
 	for (i = 0; i < c.count; i++)
-		expect_nothing(&w->node[!c.packet[i].to], 0, c.packet[i].data, c.packet[i].len, SVR_DROP_BFD_SESSION, "reflected");
+		expect_nothing(&w->node[!c.packet[i].to], 0, c.packet[i].data, c.packet[i].len,
+			       SVR_DROP_BFD_SESSION, "reflected");
 	world_free(w);
 }
 
@@ -175,12 +181,15 @@ Test(hostile, moved_to_another_path)
 	unsigned int i;
 
 	for (i = 0; i < c.count; i++)
-		expect_nothing(&w->node[c.packet[i].to], !c.packet[i].path, c.packet[i].data, c.packet[i].len, SVR_DROP_BFD_SESSION,
-			       "moved");
+		expect_nothing(&w->node[c.packet[i].to], !c.packet[i].path, c.packet[i].data,
+			       c.packet[i].len, SVR_DROP_BFD_SESSION, "moved");
 	world_free(w);
 }
 
-/* While a path is down its packets carry no discriminator of the receiver: the addresses inside still tell. */
+/*
+ * While a path is down its packets carry no discriminator of the receiver: the addresses inside
+ * still tell.
+ */
 Test(hostile, moved_to_another_path_while_down)
 {
 	struct capture c = { 0 };
@@ -197,7 +206,8 @@ Test(hostile, moved_to_another_path_while_down)
 	for (i = 0; i < c.count; i++) {
 		if (c.packet[i].to != 1)
 			continue;
-		expect_nothing(&w->node[1], !c.packet[i].path, c.packet[i].data, c.packet[i].len, 0, "moved while down");
+		expect_nothing(&w->node[1], !c.packet[i].path, c.packet[i].data, c.packet[i].len, 0,
+			       "moved while down");
 		seen++;
 	}
 	cr_assert_gt(seen, 2);
@@ -205,7 +215,8 @@ Test(hostile, moved_to_another_path_while_down)
 }
 
 /* Everything a stranger can know: addresses, and both discriminators from the wire. */
-static size_t forge(const struct world *w, const struct svr_bfdmeta *m, uint8_t state, bool discr, uint8_t *out)
+static size_t forge(const struct world *w, const struct svr_bfdmeta *m, uint8_t state, bool discr,
+		    uint8_t *out)
 {
 	const struct svr_bfd *bfd = &w->node[0].peering->paths[0].bfd;
 	const struct svr_bfd_packet pkt = {
@@ -245,7 +256,8 @@ Test(hostile, forged_while_the_peer_is_known)
 		expect_nothing(&w->node[1], 0, data, len, SVR_DROP_BFD_AUTH, "with a hello");
 	}
 	len = forge(w, &m, SVR_BFD_DOWN, false, data);
-	expect_nothing(&w->node[1], 0, data, len, SVR_DROP_BFD_AUTH, "as if it had been started anew");
+	expect_nothing(&w->node[1], 0, data, len, SVR_DROP_BFD_AUTH,
+		       "as if it had been started anew");
 
 	/* an INIT that is not sealed by the live key */
 	m.have |= SVR_BFDMETA_PIECE;
@@ -273,7 +285,10 @@ Test(hostile, from_far_away)
 	world_free(w);
 }
 
-/* A stranger between both while they meet gets BFD up, but never a path in service, and is thrown out by the peer. */
+/*
+ * A stranger between both while they meet gets BFD up, but never a path in service, and is thrown
+ * out by the peer.
+ */
 Test(hostile, stranger_while_the_door_is_open)
 {
 	struct capture c = { 0 };
@@ -291,14 +306,19 @@ Test(hostile, stranger_while_the_door_is_open)
 	w->node[0].quiet = true;
 	for (i = 0; i < 20; i++) {
 		struct svr_bfd_packet pkt = {
-			.state = west->peering->paths[0].bfd.state == SVR_BFD_DOWN ? SVR_BFD_DOWN : SVR_BFD_UP,
-			.detect_mult = 3, .my_discr = 4711, .your_discr = west->peering->paths[0].bfd.local_discr,
-			.desired_min_tx_us = 1000000, .required_min_rx_us = 1000000,
+			.state = west->peering->paths[0].bfd.state == SVR_BFD_DOWN ? SVR_BFD_DOWN :
+										     SVR_BFD_UP,
+			.detect_mult = 3,
+			.my_discr = 4711,
+			.your_discr = west->peering->paths[0].bfd.local_discr,
+			.desired_min_tx_us = 1000000,
+			.required_min_rx_us = 1000000,
 		};
 		uint8_t header[SVR_BFD_LEN];
 
 		svr_bfd_build(&pkt, header);
-		len = (size_t)svr_bfdmeta_seal(w->node[0].crypt, NULL, header, &m, data, sizeof(data));
+		len = (size_t)svr_bfdmeta_seal(w->node[0].crypt, NULL, header, &m, data,
+					       sizeof(data));
 		cr_assert_eq(node_receive(west, 0, data, len, 255), 0);
 		world_run(w, 200);
 		cr_assert_neq(west->path[0].status, SVR_PATH_UP);
@@ -324,9 +344,13 @@ Test(hostile, plain_bfd_gets_up_but_not_into_service)
 	node_start(west);
 	for (i = 0; i < 10; i++) {
 		struct svr_bfd_packet pkt = {
-			.state = west->peering->paths[0].bfd.state == SVR_BFD_DOWN ? SVR_BFD_DOWN : SVR_BFD_UP,
-			.detect_mult = 3, .my_discr = 99, .your_discr = west->peering->paths[0].bfd.local_discr,
-			.desired_min_tx_us = 1000000, .required_min_rx_us = 1000000,
+			.state = west->peering->paths[0].bfd.state == SVR_BFD_DOWN ? SVR_BFD_DOWN :
+										     SVR_BFD_UP,
+			.detect_mult = 3,
+			.my_discr = 99,
+			.your_discr = west->peering->paths[0].bfd.local_discr,
+			.desired_min_tx_us = 1000000,
+			.required_min_rx_us = 1000000,
 		};
 		uint8_t data[SVR_BFD_LEN];
 
@@ -343,7 +367,10 @@ Test(hostile, wrong_name_in_the_hello)
 {
 	struct world *w = world_new(33, 1);
 	struct svr_bfdmeta m = { .have = SVR_BFDMETA_HELLO, .version = 1, .common_name = "north" };
-	struct svr_bfd_packet pkt = { .state = SVR_BFD_DOWN, .detect_mult = 3, .my_discr = 99, .desired_min_tx_us = 1000000 };
+	struct svr_bfd_packet pkt = { .state = SVR_BFD_DOWN,
+				      .detect_mult = 3,
+				      .my_discr = 99,
+				      .desired_min_tx_us = 1000000 };
 	uint8_t data[SVR_BFDMETA_PACKET_MAX], header[SVR_BFD_LEN];
 	int len;
 
@@ -352,7 +379,8 @@ Test(hostile, wrong_name_in_the_hello)
 	svr_bfd_build(&pkt, header);
 	len = svr_bfdmeta_seal(w->node[0].crypt, NULL, header, &m, data, sizeof(data));
 	expect_nothing(&w->node[1], 0, data, (size_t)len, SVR_DROP_BFD_SESSION, "another name");
-	cr_assert(strstr(w->node[1].peering->reason, "common name of the peer is north, expected east"));
+	cr_assert(strstr(w->node[1].peering->reason,
+			 "common name of the peer is north, expected east"));
 	m.version = 2;
 	strcpy(m.common_name, "east");
 	len = svr_bfdmeta_seal(w->node[0].crypt, NULL, header, &m, data, sizeof(data));

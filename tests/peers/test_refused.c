@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Peers that are not who they should be, and messages that somebody changed on the way: never a key, and a reason in words. */
+/*
+ * Peers that are not who they should be, and messages that somebody changed on the way: never a
+ * key, and a reason in words.
+ */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,11 +28,12 @@ static void expect_refused(struct world *w, int who, const char *word)
 		cr_expect_eq(w->node[i].keys.tx, SVR_KEY_SLOTS);
 		cr_expect_neq(w->node[i].path[0].status, SVR_PATH_UP);
 	}
-	cr_expect(strstr(w->node[who].peering->kex.reason, word), "%s says \"%s\" and not %s", w->node[who].name,
-		  w->node[who].peering->kex.reason, word);
+	cr_expect(strstr(w->node[who].peering->kex.reason, word), "%s says \"%s\" and not %s",
+		  w->node[who].name, w->node[who].peering->kex.reason, word);
 }
 
-static void set_trust(struct node *n, bool pinned, const struct test_cert *cert, const struct test_cert *ca)
+static void set_trust(struct node *n, bool pinned, const struct test_cert *cert,
+		      const struct test_cert *ca)
 {
 	uint8_t fingerprint[SVR_PKI_FINGERPRINT_LEN];
 
@@ -44,7 +48,8 @@ static void set_trust(struct node *n, bool pinned, const struct test_cert *cert,
 }
 
 /* "west" with the certificate of @spec; east pins it, or trusts @ca. */
-static void west_with(struct test_cert_spec spec, bool pinned, const struct test_cert *ca, const char *word)
+static void west_with(struct test_cert_spec spec, bool pinned, const struct test_cert *ca,
+		      const char *word)
 {
 	struct world *w = world_new(11, 1);
 	struct svr_pki_identity *id;
@@ -70,36 +75,50 @@ static void west_with(struct test_cert_spec spec, bool pinned, const struct test
 
 Test(refused, wrong_common_name)
 {
-	west_with((struct test_cert_spec){ .common_name = "north" }, true, NULL, "common name is north, expected west");
-	west_with((struct test_cert_spec){ .common_name = "wes" }, true, NULL, "common name is wes, expected west");
+	west_with((struct test_cert_spec){ .common_name = "north" }, true, NULL,
+		  "common name is north, expected west");
+	west_with((struct test_cert_spec){ .common_name = "wes" }, true, NULL,
+		  "common name is wes, expected west");
 	west_with((struct test_cert_spec){ .common_name = "WEST" }, true, NULL, "common name");
-	west_with((struct test_cert_spec){ .common_name = "west", .second_common_name = "north" }, true, NULL, "common name");
-	west_with((struct test_cert_spec){ .common_name = "x", .san = "URI:urn:ssr:peering:north" }, true, NULL, "common name");
-	west_with((struct test_cert_spec){ .common_name = "x", .san = "DNS:west" }, true, NULL, "common name");
+	west_with((struct test_cert_spec){ .common_name = "west", .second_common_name = "north" },
+		  true, NULL, "common name");
+	west_with((struct test_cert_spec){ .common_name = "x", .san = "URI:urn:ssr:peering:north" },
+		  true, NULL, "common name");
+	west_with((struct test_cert_spec){ .common_name = "x", .san = "DNS:west" }, true, NULL,
+		  "common name");
 }
 
 Test(refused, but_not_a_name_in_the_san)
 {
-	west_with((struct test_cert_spec){ .common_name = "x", .san = "URI:urn:ssr:peering:west" }, true, NULL, NULL);
+	west_with((struct test_cert_spec){ .common_name = "x", .san = "URI:urn:ssr:peering:west" },
+		  true, NULL, NULL);
 }
 
 Test(refused, dates_and_roles)
 {
-	west_with((struct test_cert_spec){ .common_name = "west", .from_days = -10, .until_days = -1 }, true, NULL, "expired on");
-	west_with((struct test_cert_spec){ .common_name = "west", .from_days = 1, .until_days = 9 }, true, NULL, "not valid before");
+	west_with((struct test_cert_spec){ .common_name = "west",
+					   .from_days = -10,
+					   .until_days = -1 },
+		  true, NULL, "expired on");
+	west_with((struct test_cert_spec){ .common_name = "west", .from_days = 1, .until_days = 9 },
+		  true, NULL, "not valid before");
 	west_with((struct test_cert_spec){ .common_name = "west", .ca = true }, true, NULL, "CA");
-	west_with((struct test_cert_spec){ .common_name = "west", .key_usage = "keyEncipherment" }, true, NULL, "key usage");
-	west_with((struct test_cert_spec){ .common_name = "west", .key_usage = "" }, true, NULL, NULL);
+	west_with((struct test_cert_spec){ .common_name = "west", .key_usage = "keyEncipherment" },
+		  true, NULL, "key usage");
+	west_with((struct test_cert_spec){ .common_name = "west", .key_usage = "" }, true, NULL,
+		  NULL);
 }
 
 Test(refused, wrong_fingerprint)
 {
 	struct world *w = world_new(12, 1);
 
-	svr_pki_trust_fingerprint(w->node[1].trust, svr_pki_identity_fingerprint(w->node[1].identity));
+	svr_pki_trust_fingerprint(w->node[1].trust,
+				  svr_pki_identity_fingerprint(w->node[1].identity));
 	expect_refused(w, 1, "fingerprint does not match");
 	/* the other end is told, but not more than that */
-	cr_expect(strstr(w->node[0].peering->kex.reason, "peer says"), "%s", w->node[0].peering->kex.reason);
+	cr_expect(strstr(w->node[0].peering->kex.reason, "peer says"), "%s",
+		  w->node[0].peering->kex.reason);
 	world_free(w);
 }
 
@@ -114,13 +133,20 @@ Test(refused, nothing_configured)
 
 Test(refused, other_ca)
 {
-	struct test_cert ca = test_cert_make(&(struct test_cert_spec){ .common_name = "Good CA", .ca = true, .from_base = WORLD_NOW_S });
-	struct test_cert evil = test_cert_make(&(struct test_cert_spec){ .common_name = "Good CA", .ca = true, .from_base = WORLD_NOW_S });
+	struct test_cert ca = test_cert_make(&(struct test_cert_spec){
+		.common_name = "Good CA", .ca = true, .from_base = WORLD_NOW_S });
+	struct test_cert evil = test_cert_make(&(struct test_cert_spec){
+		.common_name = "Good CA", .ca = true, .from_base = WORLD_NOW_S });
 
-	west_with((struct test_cert_spec){ .common_name = "west", .issuer = &evil }, false, &ca, "no trusted CA");
+	west_with((struct test_cert_spec){ .common_name = "west", .issuer = &evil }, false, &ca,
+		  "no trusted CA");
 	west_with((struct test_cert_spec){ .common_name = "west" }, false, &ca, "no trusted CA");
-	west_with((struct test_cert_spec){ .common_name = "west", .issuer = &ca, .until_days = -1, .from_days = -2 }, false, &ca, "expired");
-	west_with((struct test_cert_spec){ .common_name = "west", .issuer = &ca }, false, &ca, NULL);
+	west_with(
+		(struct test_cert_spec){
+			.common_name = "west", .issuer = &ca, .until_days = -1, .from_days = -2 },
+		false, &ca, "expired");
+	west_with((struct test_cert_spec){ .common_name = "west", .issuer = &ca }, false, &ca,
+		  NULL);
 	test_cert_free(&ca);
 	test_cert_free(&evil);
 }
@@ -138,7 +164,9 @@ Test(refused, one_certificate_for_both)
 {
 	struct world *w = world_new(15, 1);
 	struct test_cert c = test_cert_make(&(struct test_cert_spec){
-		.common_name = "x", .san = "URI:urn:ssr:peering:west,URI:urn:ssr:peering:east", .from_base = WORLD_NOW_S });
+		.common_name = "x",
+		.san = "URI:urn:ssr:peering:west,URI:urn:ssr:peering:east",
+		.from_base = WORLD_NOW_S });
 	struct svr_pki_identity *id = test_cert_identity_one(&c);
 	int i;
 
@@ -181,12 +209,17 @@ Test(refused, long_chain_comes_in_pieces)
 		char name[16];
 
 		snprintf(name, sizeof(name), "CA %d", i);
-		ca[i] = test_cert_make(&(struct test_cert_spec){ .common_name = name, .ca = true, .from_base = WORLD_NOW_S,
-								 .padding = 1000, .issuer = i ? &ca[i - 1] : NULL });
+		ca[i] = test_cert_make(&(struct test_cert_spec){ .common_name = name,
+								 .ca = true,
+								 .from_base = WORLD_NOW_S,
+								 .padding = 1000,
+								 .issuer = i ? &ca[i - 1] : NULL });
 	}
 	for (i = 0; i < 2; i++) {
-		leaf[i] = test_cert_make(&(struct test_cert_spec){ .common_name = w->node[i].name, .from_base = WORLD_NOW_S,
-								   .padding = 1000, .issuer = &ca[4] });
+		leaf[i] = test_cert_make(&(struct test_cert_spec){ .common_name = w->node[i].name,
+								   .from_base = WORLD_NOW_S,
+								   .padding = 1000,
+								   .issuer = &ca[4] });
 		chain[i][0] = &leaf[i];
 		for (k = 1; k < 5; k++)
 			chain[i][k] = &ca[5 - k];
@@ -214,13 +247,13 @@ Test(refused, long_chain_comes_in_pieces)
 		test_cert_free(&ca[i]);
 }
 
-/* ---- somebody changes messages on the way --------------------------------------------------------------------- */
+/* ---- somebody changes messages on the way ---------------------------------------------------- */
 
 struct tamper {
-	uint8_t message;	/* kind of message that is changed */
-	size_t offset;		/* byte of the message */
+	uint8_t message; /* kind of message that is changed */
+	size_t offset; /* byte of the message */
 	uint8_t bits;
-	size_t longest;		/* total length seen */
+	size_t longest; /* total length seen */
 	unsigned int changed;
 };
 
@@ -267,9 +300,11 @@ static size_t run_tampered(struct tamper t)
 	node_start(&w->node[1]);
 	world_run(w, 3500);
 	if (t.changed) {
-		cr_expect_eq(w->node[0].keys_made + w->node[1].keys_made, 0, "message %d, byte %zu: a key", t.message, t.offset);
+		cr_expect_eq(w->node[0].keys_made + w->node[1].keys_made, 0,
+			     "message %d, byte %zu: a key", t.message, t.offset);
 		w->filter = NULL;
-		cr_expect(world_run_until_agreed(w, 60000), "message %d, byte %zu: %s", t.message, t.offset, world_describe(w));
+		cr_expect(world_run_until_agreed(w, 60000), "message %d, byte %zu: %s", t.message,
+			  t.offset, world_describe(w));
 	}
 	world_free(w);
 	return t.longest;
@@ -284,15 +319,21 @@ Test(tampered, every_byte_of_init_and_resp)
 		len = run_tampered((struct tamper){ .message = message, .bits = 1 });
 		cr_assert_gt(len, 600);
 		for (i = 1; i < len; i++)
-			run_tampered((struct tamper){ .message = message, .offset = i, .bits = (uint8_t)(1 << i % 8) });
+			run_tampered((struct tamper){
+				.message = message, .offset = i, .bits = (uint8_t)(1 << i % 8) });
 	}
 }
 
-/* A man in the middle who does Diffie-Hellman with both, with a certificate of his own from the same CA. */
+/*
+ * A man in the middle who does Diffie-Hellman with both, with a certificate of his own from the
+ * same CA.
+ */
 Test(tampered, another_router_of_the_same_ca_in_the_middle)
 {
-	struct test_cert ca = test_cert_make(&(struct test_cert_spec){ .common_name = "CA", .ca = true, .from_base = WORLD_NOW_S });
+	struct test_cert ca = test_cert_make(&(struct test_cert_spec){
+		.common_name = "CA", .ca = true, .from_base = WORLD_NOW_S });
 
-	west_with((struct test_cert_spec){ .common_name = "mallory", .issuer = &ca }, false, &ca, "common name is mallory");
+	west_with((struct test_cert_spec){ .common_name = "mallory", .issuer = &ca }, false, &ca,
+		  "common name is mallory");
 	test_cert_free(&ca);
 }

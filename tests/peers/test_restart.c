@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Processes that are killed and started again, keys that are lost, keys that are replaced, paths that fail. */
+/*
+ * Processes that are killed and started again, keys that are lost, keys that are replaced, paths
+ * that fail.
+ */
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <string.h>
@@ -110,13 +113,15 @@ Test(restart, lost_keys_are_agreed_anew_after_the_detection_time)
 		node_start(lost);
 		while (current_key(kept) == old && w->now_ns < t + 60 * SVR_NS_PER_SEC)
 			world_run(w, 10);
-		cr_assert_gt(w->now_ns - t, 1900 * SVR_NS_PER_MS, "before the detection time nobody may talk it into another key");
+		cr_assert_gt(w->now_ns - t, 1900 * SVR_NS_PER_MS,
+			     "before the detection time nobody may talk it into another key");
 		cr_assert(world_run_until_agreed(w, 20000), "%s", world_describe(w));
 		cr_assert_neq(current_key(kept), old);
 		cr_assert_eq(kept->keys_made, 2);
 		/* sessions that hold the old key can still be received */
 		for (i = 0; i < SVR_KEY_SLOTS; i++)
-			found = found || (kept->keys.peer[i].index == old && (kept->keys.peer[i].flags & SVR_KEY_RX));
+			found = found || (kept->keys.peer[i].index == old &&
+					  (kept->keys.peer[i].flags & SVR_KEY_RX));
 		cr_assert(found);
 		world_free(w);
 	}
@@ -135,7 +140,10 @@ static void backup_take(const struct node *n, struct backup *b)
 	b->own = n->own;
 }
 
-/* What was stored earlier is put back, as from an image of the machine; without what would let BFD go on. */
+/*
+ * What was stored earlier is put back, as from an image of the machine; without what would let BFD
+ * go on.
+ */
 static void backup_restore(struct node *n, const struct backup *b)
 {
 	n->keys = b->keys;
@@ -144,7 +152,9 @@ static void backup_restore(struct node *n, const struct backup *b)
 	n->own = b->own;
 }
 
-/* A stranger's exchange is under way when the peer comes back with the key that was agreed before. */
+/*
+ * A stranger's exchange is under way when the peer comes back with the key that was agreed before.
+ */
 Test(restart, the_peer_that_was_known_ends_an_exchange_of_strangers)
 {
 	struct world *w = established(64, 1);
@@ -156,7 +166,8 @@ Test(restart, the_peer_that_was_known_ends_an_exchange_of_strangers)
 	node_forget(east);
 	world_run(w, 5000);
 	node_start(east); /* somebody who has the certificate, but no keys */
-	while (west->peering->kex.x.phase != SVR_KEX_PHASE_RESP_SENT && w->now_ns < 1100 * SVR_NS_PER_SEC)
+	while (west->peering->kex.x.phase != SVR_KEX_PHASE_RESP_SENT &&
+	       w->now_ns < 1100 * SVR_NS_PER_SEC)
 		world_run(w, 1);
 	cr_assert_eq(west->peering->kex.x.phase, SVR_KEX_PHASE_RESP_SENT);
 	node_stop(east);
@@ -194,7 +205,10 @@ Test(restart, an_older_key_is_not_taken_for_the_current_one)
 	for (i = 0; i < 2000; i += 10) {
 		world_run(w, 10);
 		cr_assert_eq(current_key(west), newer);
-		/* east says "down" under the older key: nobody listens, until the detection time is over */
+		/*
+		 * east says "down" under the older key: nobody listens, until the detection time is
+		 * over
+		 */
 		cr_assert_eq(west->peering->paths[0].bfd.state, SVR_BFD_UP);
 	}
 	cr_assert_gt(west->drops[SVR_DROP_BFD_AUTH], refused);
@@ -237,7 +251,8 @@ static void run_killed(uint64_t at, int who, bool forget, uint64_t away_ms)
 	world_run(w, away_ms);
 	node_start(&w->node[who]);
 	world_run(w, 12000); /* what the other one believed may have to expire */
-	cr_assert(world_run_until_agreed(w, 120000), "killed %d after packet %lu, forget %d, away %lu: %s", who, at, forget, away_ms,
+	cr_assert(world_run_until_agreed(w, 120000),
+		  "killed %d after packet %lu, forget %d, away %lu: %s", who, at, forget, away_ms,
 		  world_describe(w));
 	world_free(w);
 }
@@ -263,7 +278,9 @@ Test(restart, keys_of_another_trust_are_not_taken_back)
 	struct node *n = &w->node[0];
 
 	node_stop(n);
-	svr_pki_trust_fingerprint(n->trust, svr_pki_identity_fingerprint(n->identity)); /* the peer is pinned to something else */
+	svr_pki_trust_fingerprint(n->trust,
+				  svr_pki_identity_fingerprint(
+					  n->identity)); /* the peer is pinned to something else */
 	node_start(n);
 	cr_assert_eq(n->keys.tx, SVR_KEY_SLOTS);
 	cr_assert_eq(n->keys.peer[0].index, 0);
@@ -308,7 +325,10 @@ Test(restart, clock_set_back_meanwhile)
 Test(restart, unauthenticated_session_stays_unauthenticated)
 {
 	struct world *w = world_new(49, 1);
-	struct svr_bfd_packet pkt = { .state = SVR_BFD_DOWN, .detect_mult = 3, .my_discr = 7, .desired_min_tx_us = 1000000,
+	struct svr_bfd_packet pkt = { .state = SVR_BFD_DOWN,
+				      .detect_mult = 3,
+				      .my_discr = 7,
+				      .desired_min_tx_us = 1000000,
 				      .required_min_rx_us = 1000000 };
 	uint8_t data[SVR_BFD_LEN];
 	struct node *n = &w->node[0];
@@ -330,7 +350,7 @@ Test(restart, unauthenticated_session_stays_unauthenticated)
 	world_free(w);
 }
 
-/* ---- replacing a key -------------------------------------------------------------------------------------------- */
+/* ---- replacing a key ------------------------------------------------------------------------- */
 
 static void run_rekey(uint64_t seed, int who, unsigned int loss)
 {
@@ -355,7 +375,8 @@ static void run_rekey(uint64_t seed, int who, unsigned int loss)
 	world_run(w, 12000);
 	cr_assert(world_run_until_agreed(w, 120000), "seed %lu: %s", seed, world_describe(w));
 	for (i = 0; i < SVR_KEY_SLOTS; i++)
-		found = found || (n->keys.peer[i].index == old && (n->keys.peer[i].flags & SVR_KEY_RX));
+		found = found ||
+			(n->keys.peer[i].index == old && (n->keys.peer[i].flags & SVR_KEY_RX));
 	if (!loss)
 		cr_assert(found, "the old key can still receive");
 	world_free(w);
@@ -389,7 +410,10 @@ Test(rekey, both_at_once)
 	world_free(w);
 }
 
-/* Nobody sends session packets under a key that the other end cannot receive: compare after every event. */
+/*
+ * Nobody sends session packets under a key that the other end cannot receive: compare after every
+ * event.
+ */
 static bool tx_is_receivable(const struct node *from, const struct node *to)
 {
 	uint32_t index = current_key(from);
@@ -411,9 +435,12 @@ Test(rekey, never_sends_what_cannot_be_received)
 
 		w->loss = 200;
 		cr_assert_eq(svr_peering_rekey(w->node[seed % 2].peering), 0);
-		for (i = 0; i < 4000 && w->node[0].path[0].status == SVR_PATH_UP && w->node[1].path[0].status == SVR_PATH_UP; i++) {
+		for (i = 0; i < 4000 && w->node[0].path[0].status == SVR_PATH_UP &&
+			    w->node[1].path[0].status == SVR_PATH_UP;
+		     i++) {
 			world_run(w, 1);
-			if (w->node[0].path[0].status != SVR_PATH_UP || w->node[1].path[0].status != SVR_PATH_UP)
+			if (w->node[0].path[0].status != SVR_PATH_UP ||
+			    w->node[1].path[0].status != SVR_PATH_UP)
 				break;
 			cr_assert(tx_is_receivable(&w->node[0], &w->node[1]), "seed %lu", seed);
 			cr_assert(tx_is_receivable(&w->node[1], &w->node[0]), "seed %lu", seed);
@@ -422,7 +449,10 @@ Test(rekey, never_sends_what_cannot_be_received)
 	}
 }
 
-/* The peer dies in the middle, and comes back without keys: the exchange under the old key leads nowhere. */
+/*
+ * The peer dies in the middle, and comes back without keys: the exchange under the old key leads
+ * nowhere.
+ */
 Test(rekey, peer_loses_its_keys_meanwhile)
 {
 	struct world *w = established(55, 1);
@@ -439,7 +469,8 @@ Test(rekey, peer_loses_its_keys_meanwhile)
 	world_run(w, 1000);
 	cr_assert(w->node[0].peering->kex.x.authenticated);
 	cr_assert(world_run_until_agreed(w, 30000), "%s", world_describe(w));
-	cr_assert_lt(w->now_ns - t, 8 * SVR_NS_PER_SEC, "it took %lu ms", (w->now_ns - t) / SVR_NS_PER_MS);
+	cr_assert_lt(w->now_ns - t, 8 * SVR_NS_PER_SEC, "it took %lu ms",
+		     (w->now_ns - t) / SVR_NS_PER_MS);
 	world_free(w);
 }
 
@@ -452,7 +483,7 @@ Test(rekey, needs_a_living_key)
 	world_free(w);
 }
 
-/* ---- paths that fail --------------------------------------------------------------------------------------------- */
+/* ---- paths that fail ------------------------------------------------------------------------- */
 
 Test(hold_down, only_after_a_failure)
 {
@@ -496,7 +527,8 @@ Test(hold_down, damping_doubles_and_starts_again)
 	for (i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
 		w->path_cut[0] = true;
 		world_run(w, 6000);
-		cr_assert_eq(path->hold_down_ms, expected[i], "failure %zu: %u ms", i + 1, path->hold_down_ms);
+		cr_assert_eq(path->hold_down_ms, expected[i], "failure %zu: %u ms", i + 1,
+			     path->hold_down_ms);
 		w->path_cut[0] = false;
 		cr_assert(world_run_until_agreed(w, 20000), "%s", world_describe(w));
 	}

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Thousands of random histories, each from its own seed: a link that loses, doubles and swaps, routers that are killed, started again
- * with or without what they had stored, and links that are cut. When the trouble ends, both must agree, and stay so.
+ * Thousands of random histories, each from its own seed: a link that loses, doubles and swaps,
+ * routers that are killed, started again with or without what they had stored, and links that are
+ * cut. When the trouble ends, both must agree, and stay so.
  */
 #include <criterion/criterion.h>
 
@@ -9,14 +10,14 @@
 
 enum {
 #if defined(__SANITIZE_ADDRESS__)
-	SCHEDULES = 400,	/* per test below; sanitizers are slow */
+	SCHEDULES = 400, /* per test below; sanitizers are slow */
 #else
 	SCHEDULES = 6000,
 #endif
 	TROUBLE_MS = 25000,
 	EVENTS_MAX = 5,
-	PAST_MS = 12000,	/* what went wrong before has been noticed by then */
-	PEACE_MS = 180000,	/* retransmission intervals have grown, detection times have to pass */
+	PAST_MS = 12000, /* what went wrong before has been noticed by then */
+	PEACE_MS = 180000, /* retransmission intervals have grown, detection times have to pass */
 	SETTLED_MS = 5000,
 };
 
@@ -38,7 +39,8 @@ static void trouble(struct world *w)
 
 	for (i = 0; i < events; i++) {
 		/* half of them close together, while the exchange is under way */
-		world_run(w, world_random(w, 2) ? world_random(w, 60) : world_random(w, TROUBLE_MS / EVENTS_MAX));
+		world_run(w, world_random(w, 2) ? world_random(w, 60) :
+						  world_random(w, TROUBLE_MS / EVENTS_MAX));
 		switch (world_random(w, 6)) {
 		case 0:
 		case 1:
@@ -80,7 +82,8 @@ static void run_schedule(uint64_t seed, unsigned int paths, const struct svr_bfd
 	w->loss = (unsigned int)world_random(w, 300);
 	w->duplicate = (unsigned int)world_random(w, 200);
 	w->jitter_ns = world_random(w, 60) * SVR_NS_PER_MS;
-	w->node[1].clock_ns = (int64_t)world_random(w, 20 * SVR_NS_PER_SEC) - 10 * (int64_t)SVR_NS_PER_SEC;
+	w->node[1].clock_ns =
+		(int64_t)world_random(w, 20 * SVR_NS_PER_SEC) - 10 * (int64_t)SVR_NS_PER_SEC;
 	node_start(&w->node[0]);
 	world_run(w, world_random(w, 3000));
 	node_start(&w->node[1]);
@@ -91,11 +94,13 @@ static void run_schedule(uint64_t seed, unsigned int paths, const struct svr_bfd
 	keys = w->node[0].keys_made + w->node[1].keys_made;
 	world_run(w, SETTLED_MS);
 	cr_assert(world_agreed(w), "seed %lu, later: %s", seed, world_describe(w));
-	cr_assert_eq(keys, w->node[0].keys_made + w->node[1].keys_made, "seed %lu: another key without need", seed);
+	cr_assert_eq(keys, w->node[0].keys_made + w->node[1].keys_made,
+		     "seed %lu: another key without need", seed);
 	world_free(w);
 }
 
-static void run_schedules(uint64_t first_seed, unsigned int paths, uint32_t interval_us, uint8_t mult)
+static void run_schedules(uint64_t first_seed, unsigned int paths, uint32_t interval_us,
+			  uint8_t mult)
 {
 	const struct svr_bfd_config bfd = {
 		.desired_min_tx_us = interval_us,

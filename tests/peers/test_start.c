@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Two peers meet: the plain case, every single packet lost, doubled or late, both directions, both starting at once. */
+/*
+ * Two peers meet: the plain case, every single packet lost, doubled or late, both directions, both
+ * starting at once.
+ */
 #include <criterion/criterion.h>
 
 #include "world.h"
@@ -46,7 +49,8 @@ Test(start, one_comes_much_later)
 		node_start(&w->node[first]);
 		world_run(w, 60000);
 		node_start(&w->node[!first]);
-		cr_assert(world_run_until_agreed(w, START_MS), "first %d: %s", first, world_describe(w));
+		cr_assert(world_run_until_agreed(w, START_MS), "first %d: %s", first,
+			  world_describe(w));
 		world_free(w);
 	}
 }
@@ -93,8 +97,8 @@ static void run_nth(struct nth n, const char *what)
 	w->filter = nth_packet;
 	w->filter_arg = &n;
 	start_both(w);
-	cr_assert(world_run_until_agreed(w, 60000), "%s, lost %lu doubled %lu late %lu: %s", what, n.lost, n.doubled, n.late,
-		  world_describe(w));
+	cr_assert(world_run_until_agreed(w, 60000), "%s, lost %lu doubled %lu late %lu: %s", what,
+		  n.lost, n.doubled, n.late, world_describe(w));
 	world_run(w, 10000);
 	cr_assert(world_agreed(w), "%s, later: %s", what, world_describe(w));
 	world_free(w);
@@ -133,7 +137,10 @@ Test(start, larger_name_starts_if_nothing_comes)
 {
 	struct world *w = world_new(5, 1);
 
-	/* east's INIT never arrives; when west starts, east (whose own exchange is under way) has to let it */
+	/*
+	 * east's INIT never arrives; when west starts, east (whose own exchange is under way) has
+	 * to let it
+	 */
 	w->filter = no_init_from_east;
 	start_both(w);
 	world_run(w, 30000);
@@ -147,7 +154,8 @@ Test(start, larger_name_starts_if_nothing_comes)
 static bool lose_auth_r(struct world *w, const struct flight *f, void *arg)
 {
 	bool *lost = arg;
-	bool sealed = f->len > SVR_BFD_LEN + SVR_META_HDR_LEN && f->data[SVR_BFD_LEN + 9] > SVR_META_HDR_LEN;
+	bool sealed = f->len > SVR_BFD_LEN + SVR_META_HDR_LEN &&
+		      f->data[SVR_BFD_LEN + 9] > SVR_META_HDR_LEN;
 
 	(void)w;
 	if (f->to != 0 || !sealed || *lost)
@@ -156,14 +164,19 @@ static bool lose_auth_r(struct world *w, const struct flight *f, void *arg)
 	return false;
 }
 
-/* Detection is faster than retransmission: while AUTH_R is missing the responder must go on hearing the initiator. */
+/*
+ * Detection is faster than retransmission: while AUTH_R is missing the responder must go on hearing
+ * the initiator.
+ */
 Test(start, bfd_survives_the_loss_of_auth_r)
 {
 	struct world *w = world_new(8, 1);
 	bool lost = false;
 	int i;
 
-	w->bfd = (struct svr_bfd_config){ .desired_min_tx_us = 200000, .required_min_rx_us = 200000, .detect_mult = 3 };
+	w->bfd = (struct svr_bfd_config){ .desired_min_tx_us = 200000,
+					  .required_min_rx_us = 200000,
+					  .detect_mult = 3 };
 	w->filter = lose_auth_r;
 	w->filter_arg = &lost;
 	start_both(w);
@@ -171,8 +184,10 @@ Test(start, bfd_survives_the_loss_of_auth_r)
 	cr_assert(lost);
 	for (i = 0; i < 300; i++) {
 		world_run(w, 10);
-		cr_assert_eq(w->node[0].peering->paths[0].bfd.state, SVR_BFD_UP, "%s", world_describe(w));
-		cr_assert_eq(w->node[1].peering->paths[0].bfd.state, SVR_BFD_UP, "%s", world_describe(w));
+		cr_assert_eq(w->node[0].peering->paths[0].bfd.state, SVR_BFD_UP, "%s",
+			     world_describe(w));
+		cr_assert_eq(w->node[1].peering->paths[0].bfd.state, SVR_BFD_UP, "%s",
+			     world_describe(w));
 	}
 	cr_assert(world_agreed(w), "%s", world_describe(w));
 	world_free(w);
@@ -190,22 +205,28 @@ Test(start, clock_offset_is_measured)
 	world_run(w, 20000);
 	cr_assert(w->node[0].keys.offset_valid);
 	found_ns = w->node[0].keys.clock_offset_ns;
-	cr_assert(found_ns > off_ns - 15000000 && found_ns < off_ns + 15000000, "%ld ns", (long)found_ns);
+	cr_assert(found_ns > off_ns - 15000000 && found_ns < off_ns + 15000000, "%ld ns",
+		  (long)found_ns);
 	found_ns = w->node[1].keys.clock_offset_ns;
-	cr_assert(found_ns > -off_ns - 15000000 && found_ns < -off_ns + 15000000, "%ld ns", (long)found_ns);
+	cr_assert(found_ns > -off_ns - 15000000 && found_ns < -off_ns + 15000000, "%ld ns",
+		  (long)found_ns);
 
 	/* a clock is set while both run */
 	w->node[1].clock_ns = -off_ns;
 	world_run(w, 20000);
 	cr_assert(world_agreed(w), "%s", world_describe(w));
 	found_ns = w->node[0].keys.clock_offset_ns;
-	cr_assert(found_ns > -off_ns - 15000000 && found_ns < -off_ns + 15000000, "%ld ns", (long)found_ns);
+	cr_assert(found_ns > -off_ns - 15000000 && found_ns < -off_ns + 15000000, "%ld ns",
+		  (long)found_ns);
 	world_free(w);
 }
 
 Test(start, real_diffie_hellman)
 {
-	/* the same with libcrypto's groups is in tests/unit; here only that two of them fit the exchange */
+	/*
+	 * the same with libcrypto's groups is in tests/unit; here only that two of them fit the
+	 * exchange
+	 */
 	static const uint16_t groups[] = { SVR_DH_MODP1024, SVR_DH_FFDHE2048, SVR_DH_FFDHE4096 };
 	size_t i;
 

@@ -13,10 +13,11 @@
 #include "world.h"
 
 static const char *const world_names[2] = { "east", "west" };
-static const uint64_t world_epoch_ns = 1800000000ULL * SVR_NS_PER_SEC; /* real time when the world begins */
+static const uint64_t world_epoch_ns =
+	1800000000ULL * SVR_NS_PER_SEC; /* real time when the world begins */
 static struct svr_pki_identity *world_ids[2];
 
-/* ---- randomness and Diffie-Hellman ---------------------------------------------------------------------------- */
+/* ---- randomness and Diffie-Hellman ----------------------------------------------------------- */
 
 static uint64_t rng_next(struct world *w)
 {
@@ -92,9 +93,11 @@ static void mock_free(struct svr_dh_secret *secret)
 	free(secret);
 }
 
-const struct svr_dh_ops world_dh = { .generate = mock_generate, .derive = mock_derive, .free = mock_free };
+const struct svr_dh_ops world_dh = { .generate = mock_generate,
+				     .derive = mock_derive,
+				     .free = mock_free };
 
-/* ---- what a peering needs of its owner ------------------------------------------------------------------------ */
+/* ---- what a peering needs of its owner ------------------------------------------------------- */
 
 static struct svr_now node_now(void *user)
 {
@@ -174,12 +177,14 @@ static void node_log(void *user, bool warn, const char *text)
 	const struct node *n = user;
 
 	if (n->world->verbose)
-		fprintf(stderr, "%9.3f %s%s: %s\n", (double)n->world->now_ns / 1e9, n->name, warn ? " !" : "", text);
+		fprintf(stderr, "%9.3f %s%s: %s\n", (double)n->world->now_ns / 1e9, n->name,
+			warn ? " !" : "", text);
 }
 
-#define NODE_OPS                                                                                             \
-	.random = node_random, .may_compute = node_may_compute, .now = node_now, .send = node_send, \
-	.save_path = node_save_path, .save_keys = node_save_keys, .new_key = node_new_key, .log = node_log
+#define NODE_OPS                                                                     \
+	.random = node_random, .may_compute = node_may_compute, .now = node_now,     \
+	.send = node_send, .save_path = node_save_path, .save_keys = node_save_keys, \
+	.new_key = node_new_key, .log = node_log
 static const struct svr_peering_ops node_ops = { .dh = &world_dh, NODE_OPS };
 static const struct svr_peering_ops node_ops_real_dh = { .dh = &svr_dh_openssl, NODE_OPS };
 
@@ -233,7 +238,8 @@ void node_start(struct node *n)
 
 	if (n->own.meta[0].index == 0)
 		node_make_meta_key(n);
-	if (svr_peering_new(&config, n->world->real_dh ? &node_ops_real_dh : &node_ops, n, n->world->paths, &n->keys, &n->peering))
+	if (svr_peering_new(&config, n->world->real_dh ? &node_ops_real_dh : &node_ops, n,
+			    n->world->paths, &n->keys, &n->peering))
 		die("peering cannot be made");
 	for (i = 0; i < n->world->paths; i++) {
 		waypoint(path.local, n->number, i);
@@ -269,7 +275,7 @@ int node_receive(struct node *n, unsigned int path, const uint8_t *data, size_t 
 	return ret;
 }
 
-/* ---- time ------------------------------------------------------------------------------------------------------- */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 static int queue_first(const struct world *w)
 {
@@ -278,7 +284,8 @@ static int queue_first(const struct world *w)
 
 	for (i = 0; i < w->queued; i++)
 		if (first < 0 || w->queue[i].at_ns < w->queue[first].at_ns ||
-		    (w->queue[i].at_ns == w->queue[first].at_ns && w->queue[i].order < w->queue[first].order))
+		    (w->queue[i].at_ns == w->queue[first].at_ns &&
+		     w->queue[i].order < w->queue[first].order))
 			first = (int)i;
 	return first;
 }
@@ -348,9 +355,11 @@ static const char *disagreement(const struct world *w)
 			return "no peer key at the other one";
 		if (n->keys.peer[n->keys.tx].index != o->keys.peer[o->keys.tx].index)
 			return "peer key indexes differ";
-		if (memcmp(n->keys.peer[n->keys.tx].key, o->keys.peer[o->keys.tx].key, SVR_PEER_KEY_LEN) != 0)
+		if (memcmp(n->keys.peer[n->keys.tx].key, o->keys.peer[o->keys.tx].key,
+			   SVR_PEER_KEY_LEN) != 0)
 			return "peer keys differ";
-		if (memcmp(n->keys.peer[n->keys.tx].hmac_tx, o->keys.peer[o->keys.tx].hmac_rx, SVR_HMAC_KEY_LEN) != 0)
+		if (memcmp(n->keys.peer[n->keys.tx].hmac_tx, o->keys.peer[o->keys.tx].hmac_rx,
+			   SVR_HMAC_KEY_LEN) != 0)
 			return "HMAC keys differ";
 		if (n->keys.meta_tx >= SVR_KEY_SLOTS)
 			return "no metadata key";
@@ -381,21 +390,25 @@ const char *world_describe(const struct world *w)
 	size_t at = 0;
 	int i;
 
-	at += (size_t)snprintf(text, sizeof(text), "at %.3f s: %s", (double)w->now_ns / 1e9, why ? why : "agreed");
+	at += (size_t)snprintf(text, sizeof(text), "at %.3f s: %s", (double)w->now_ns / 1e9,
+			       why ? why : "agreed");
 	for (i = 0; i < 2; i++) {
 		const struct node *n = &w->node[i];
 
 		if (n->peering)
-			at += (size_t)snprintf(text + at, sizeof(text) - at, "; %s: %s phase %d bfd %s path %u key %u '%s' '%s'", n->name,
-					       svr_kex_state_name(n->peering->kex.state), n->peering->kex.x.phase,
-					       svr_bfd_state_name((uint8_t)n->peering->paths[0].bfd.state), n->path[0].status,
-					       n->keys.tx < SVR_KEY_SLOTS ? n->keys.peer[n->keys.tx].index : 0,
-					       n->peering->kex.reason, n->peering->reason);
+			at += (size_t)snprintf(
+				text + at, sizeof(text) - at,
+				"; %s: %s phase %d bfd %s path %u key %u '%s' '%s'", n->name,
+				svr_kex_state_name(n->peering->kex.state), n->peering->kex.x.phase,
+				svr_bfd_state_name((uint8_t)n->peering->paths[0].bfd.state),
+				n->path[0].status,
+				n->keys.tx < SVR_KEY_SLOTS ? n->keys.peer[n->keys.tx].index : 0,
+				n->peering->kex.reason, n->peering->reason);
 	}
 	return text;
 }
 
-/* ---- making the world --------------------------------------------------------------------------------------------- */
+/* ---- making the world ------------------------------------------------------------------------ */
 
 void world_identities(void)
 {
@@ -408,7 +421,8 @@ void world_identities(void)
 	if (!mkdtemp(dir))
 		die("no temporary directory");
 	for (i = 0; i < 2; i++) {
-		if (svr_pki_self_signed(dir, world_names[i], world_names[i], "p256", 3650, fingerprint, err, sizeof(err)) ||
+		if (svr_pki_self_signed(dir, world_names[i], world_names[i], "p256", 3650,
+					fingerprint, err, sizeof(err)) ||
 		    svr_pki_identity_load(dir, world_names[i], &world_ids[i], err, sizeof(err)))
 			die(err);
 		snprintf(path, sizeof(path), "%s/%s.key", dir, world_names[i]);
@@ -436,7 +450,9 @@ struct world *world_new(uint64_t seed, unsigned int paths)
 	w->rng = seed * 0x2545f4914f6cdd1dULL + 1;
 	w->now_ns = 1000 * SVR_NS_PER_SEC;
 	w->paths = paths;
-	w->bfd = (struct svr_bfd_config){ .desired_min_tx_us = 1000000, .required_min_rx_us = 1000000, .detect_mult = 3 };
+	w->bfd = (struct svr_bfd_config){ .desired_min_tx_us = 1000000,
+					  .required_min_rx_us = 1000000,
+					  .detect_mult = 3 };
 	w->delay_ns = 5 * SVR_NS_PER_MS;
 	w->verbose = getenv("PEERS_VERBOSE") != NULL;
 	for (i = 0; i < 2; i++) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Two routers in one process: their peerings, a clock that only the test moves, what each has stored, and the link between them,
- * which loses, doubles, delays and swaps as the test says. Everything follows from the seed.
+ * Two routers in one process: their peerings, a clock that only the test moves, what each has
+ * stored, and the link between them, which loses, doubles, delays and swaps as the test says.
+ * Everything follows from the seed.
  */
 #ifndef SVR_TESTS_PEERS_WORLD_H
 #define SVR_TESTS_PEERS_WORLD_H
@@ -17,9 +18,9 @@ struct world;
 
 struct node {
 	struct world *world;
-	int number;			/* 0: "east", the smaller common name; 1: "west" */
+	int number; /* 0: "east", the smaller common name; 1: "west" */
 	const char *name;
-	struct svr_peering *peering;	/* NULL: the process does not run */
+	struct svr_peering *peering; /* NULL: the process does not run */
 	struct svr_crypt *crypt;
 	const struct svr_pki_identity *identity;
 	struct svr_pki_trust *trust;
@@ -28,13 +29,13 @@ struct node {
 	/* what is stored: survives the process */
 	struct svr_peer_keys keys;
 	struct svr_path_state path[WORLD_PATHS_MAX];
-	int64_t clock_ns;		/* real time of this router minus that of the world */
+	int64_t clock_ns; /* real time of this router minus that of the world */
 	uint64_t sent, received, drops[128];
 	unsigned int keys_made;
-	bool quiet;			/* nothing of it gets out */
+	bool quiet; /* nothing of it gets out */
 };
 
-struct flight {			/* a packet under way */
+struct flight { /* a packet under way */
 	uint64_t at_ns;
 	uint64_t order;
 	int to;
@@ -49,11 +50,11 @@ struct world {
 	unsigned int paths;
 	struct svr_bfd_config bfd;
 	uint32_t hold_down_ms;
-	uint32_t hold_down_max_ms;	/* not 0: with damping */
+	uint32_t hold_down_max_ms; /* not 0: with damping */
 	struct node node[2];
 	/* link */
-	unsigned int loss, duplicate;	/* of 1000 packets */
-	uint64_t delay_ns, jitter_ns;	/* jitter above the distance of packets swaps them */
+	unsigned int loss, duplicate; /* of 1000 packets */
+	uint64_t delay_ns, jitter_ns; /* jitter above the distance of packets swaps them */
 	bool path_cut[WORLD_PATHS_MAX];
 	/* Each packet sent, before loss; false: it is lost. */
 	bool (*filter)(struct world *w, const struct flight *f, void *arg);
@@ -62,7 +63,7 @@ struct world {
 	unsigned int queued;
 	uint64_t sent;
 	bool verbose;
-	bool real_dh;			/* libcrypto's Diffie-Hellman */
+	bool real_dh; /* libcrypto's Diffie-Hellman */
 };
 
 /* Certificates of both, made once for a test program. */
@@ -75,14 +76,16 @@ void world_free(struct world *w);
 uint64_t world_random(struct world *w, uint64_t below);
 
 void node_start(struct node *n);
-void node_stop(struct node *n);			/* killed: what is stored stays */
-void node_forget(struct node *n);		/* the stored state is lost, metadata keys too */
+void node_stop(struct node *n); /* killed: what is stored stays */
+void node_forget(struct node *n); /* the stored state is lost, metadata keys too */
 
 /* Let time pass. */
 void world_run(struct world *w, uint64_t ms);
 /* Until both agree, or @ms have passed. True if they agree. */
 bool world_run_until_agreed(struct world *w, uint64_t ms);
-/* The same keys on both sides, all metadata keys delivered, all paths that are not cut in service. */
+/*
+ * The same keys on both sides, all metadata keys delivered, all paths that are not cut in service.
+ */
 bool world_agreed(const struct world *w);
 /* Why not, for a message. */
 const char *world_describe(const struct world *w);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* BFD: control packet, state table of RFC 5880 6.8.6, timers, poll sequences. Section numbers are those of RFC 5880. */
+/*
+ * BFD: control packet, state table of RFC 5880 6.8.6, timers, poll sequences. Section numbers are
+ * those of RFC 5880.
+ */
 #include <criterion/criterion.h>
 #include <string.h>
 
@@ -7,10 +10,10 @@
 
 #include "lib/bfd.h"
 
-#define MS 1000000ULL
+#define MS  1000000ULL
 #define SEC 1000000000ULL
 
-/* ---- a session with a recorder ---------------------------------------------------------------------------------- */
+/* ---- a session with a recorder --------------------------------------------------------------- */
 
 struct recorder {
 	struct svr_bfd_packet sent[64];
@@ -27,7 +30,8 @@ static void record_send(void *user, const struct svr_bfd_packet *pkt)
 	r->sent[r->n_sent++ % 64] = *pkt;
 }
 
-static void record_change(void *user, enum svr_bfd_state from, enum svr_bfd_state to, const char *why)
+static void record_change(void *user, enum svr_bfd_state from, enum svr_bfd_state to,
+			  const char *why)
 {
 	struct recorder *r = user;
 
@@ -43,7 +47,9 @@ static uint32_t given_random(void *user)
 }
 
 static const struct svr_bfd_ops ops = { record_send, record_change, given_random };
-static const struct svr_bfd_config config = { .desired_min_tx_us = 300000, .required_min_rx_us = 200000, .detect_mult = 3 };
+static const struct svr_bfd_config config = { .desired_min_tx_us = 300000,
+					      .required_min_rx_us = 200000,
+					      .detect_mult = 3 };
 
 static struct svr_bfd_packet from_peer(uint8_t state)
 {
@@ -75,11 +81,14 @@ static const struct svr_bfd_packet *last(const struct recorder *r)
 	return &r->sent[(r->n_sent - 1) % 64];
 }
 
-/* ---- packet ------------------------------------------------------------------------------------------------------- */
+/* ---- packet ---------------------------------------------------------------------------------- */
 
 Test(bfd_packet, as_in_4_1)
 {
-	/* state Up, diag 3, P, multiplier 5, discriminators, timers: written by hand from the figure */
+	/*
+	 * state Up, diag 3, P, multiplier 5, discriminators, timers: written by hand from the
+	 * figure
+	 */
 	static const uint8_t wire[SVR_BFD_LEN] = {
 		0x23, 0xe0, 0x05, 0x18, 0x01, 0x02, 0x03, 0x04, 0x0a, 0x0b, 0x0c, 0x0d,
 		0x00, 0x0f, 0x42, 0x40, 0x00, 0x03, 0x0d, 0x40, 0x00, 0x00, 0x00, 0x00,
@@ -131,7 +140,8 @@ Test(bfd_packet, refused)
 		struct svr_bfd_packet pkt;
 
 		wire[rows[i].at] = rows[i].value;
-		cr_expect_eq(svr_bfd_parse(wire, rows[i].len, &pkt), -rows[i].drop, "%s", rows[i].name);
+		cr_expect_eq(svr_bfd_parse(wire, rows[i].len, &pkt), -rows[i].drop, "%s",
+			     rows[i].name);
 	}
 }
 
@@ -151,7 +161,7 @@ Test(bfd_packet, belongs_to_the_session)
 	cr_expect_eq(svr_bfd_match(&b, &pkt), -SVR_DROP_BFD_SESSION);
 }
 
-/* ---- state table -------------------------------------------------------------------------------------------------- */
+/* ---- state table ----------------------------------------------------------------------------- */
 
 #define KEEP 255
 
@@ -159,7 +169,7 @@ static const struct {
 	enum svr_bfd_state state;
 	uint8_t received;
 	enum svr_bfd_state next;
-	uint8_t diag;	/* KEEP: not looked at */
+	uint8_t diag; /* KEEP: not looked at */
 } table[] = {
 	{ SVR_BFD_DOWN, SVR_BFD_ADMIN_DOWN, SVR_BFD_DOWN, KEEP },
 	{ SVR_BFD_DOWN, SVR_BFD_DOWN, SVR_BFD_INIT, KEEP },
@@ -210,7 +220,8 @@ Test(bfd_state, table_of_6_8_6)
 		changes = r.n_changes;
 		r.n_sent = 0;
 		svr_bfd_receive(&b, &pkt, SEC + MS);
-		cr_expect_eq(b.state, table[i].next, "%s, receives %s: %s", svr_bfd_state_name(table[i].state),
+		cr_expect_eq(b.state, table[i].next, "%s, receives %s: %s",
+			     svr_bfd_state_name(table[i].state),
 			     svr_bfd_state_name(table[i].received), svr_bfd_state_name(b.state));
 		if (table[i].diag != KEEP)
 			cr_expect_eq(b.diag, table[i].diag, "row %zu: diagnostic %d", i, b.diag);
@@ -256,7 +267,7 @@ Test(bfd_state, admin_down_and_back)
 	cr_expect_eq(b.state, SVR_BFD_INIT);
 }
 
-/* ---- detection ---------------------------------------------------------------------------------------------------- */
+/* ---- detection ------------------------------------------------------------------------------- */
 
 Test(bfd_detect, time_of_6_8_4)
 {
@@ -265,8 +276,8 @@ Test(bfd_detect, time_of_6_8_4)
 		uint8_t peer_mult;
 		uint64_t detect_us;
 	} rows[] = {
-		{ 200000, 400000, 4, 1600000 },		/* the peer's pace */
-		{ 900000, 400000, 4, 3600000 },		/* ours */
+		{ 200000, 400000, 4, 1600000 }, /* the peer's pace */
+		{ 900000, 400000, 4, 3600000 }, /* ours */
 		{ 200000, 200000, 1, 200000 },
 		{ 1, 4294967295U, 255, 1095216660225ULL },
 	};
@@ -333,7 +344,7 @@ Test(bfd_detect, each_packet_starts_it_again)
 	cr_expect_eq(b.state, SVR_BFD_UP);
 }
 
-/* ---- sending ------------------------------------------------------------------------------------------------------ */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 Test(bfd_send, first_packet_at_once_then_slowly)
 {
@@ -457,11 +468,12 @@ Test(bfd_send, discriminator_and_pace_after_silence)
 	r.n_sent = 0;
 	svr_bfd_tick(&b, SEC + 1600 * MS);
 	cr_expect_eq(b.state, SVR_BFD_DOWN);
-	cr_expect_eq(r.n_sent, 1, "what it did not take before it restarted does not hold for ever");
+	cr_expect_eq(r.n_sent, 1,
+		     "what it did not take before it restarted does not hold for ever");
 	cr_expect_neq(svr_bfd_next(&b), UINT64_MAX);
 }
 
-/* ---- poll sequences ------------------------------------------------------------------------------------------------ */
+/* ---- poll sequences -------------------------------------------------------------------------- */
 
 Test(bfd_poll, faster_interval_after_coming_up)
 {
@@ -537,7 +549,7 @@ Test(bfd_poll, shorter_detection_waits_for_the_final)
 	cr_expect_eq(b.detect_us, 4 * 50000ULL);
 }
 
-/* ---- going on after a restart --------------------------------------------------------------------------------------- */
+/* ---- going on after a restart ---------------------------------------------------------------- */
 
 Test(bfd_resume, is_up_and_speaks_at_once)
 {

@@ -27,7 +27,13 @@ static struct svr_bfdmeta full(const uint8_t *piece, size_t len)
 		.tx_ns = 2,
 		.echo_ns = 3,
 		.echo_rx_ns = 4,
-		.piece = { .message = 1, .piece = 2, .pieces = 21, .total = 16384, .exchange = 0x2122232425262728, .data = piece, .len = len },
+		.piece = { .message = 1,
+			   .piece = 2,
+			   .pieces = 21,
+			   .total = 16384,
+			   .exchange = 0x2122232425262728,
+			   .data = piece,
+			   .len = len },
 		.meta_index = 9,
 		.meta_ack = 10,
 	};
@@ -57,8 +63,13 @@ static void expect_same(const struct svr_bfdmeta *a, const struct svr_bfdmeta *b
 
 Test(bfdmeta, hello_byte_by_byte)
 {
-	static const uint8_t wire[] = { 0xf0, 0x10, 0, 12, 1, 2, 3, 4, 0, 1, 0, 0, 'e', 'a', 's', 't' };
-	struct svr_bfdmeta m = { .have = SVR_BFDMETA_HELLO, .instance = 0x01020304, .version = 1, .common_name = "east" }, back;
+	static const uint8_t wire[] = { 0xf0, 0x10, 0, 12, 1,	2,   3,	  4,
+					0,    1,    0, 0,  'e', 'a', 's', 't' };
+	struct svr_bfdmeta m = { .have = SVR_BFDMETA_HELLO,
+				 .instance = 0x01020304,
+				 .version = 1,
+				 .common_name = "east" },
+			   back;
 	uint8_t out[64];
 
 	cr_assert_eq(svr_bfdmeta_build(out, sizeof(out), &m), (int)sizeof(wire));
@@ -69,7 +80,9 @@ Test(bfdmeta, hello_byte_by_byte)
 
 Test(bfdmeta, piece_and_metadata_key_byte_by_byte)
 {
-	static const uint8_t piece[] = { 0xf0, 0x20, 0, 18, 1, 0, 0, 2, 0, 21, 0x40, 0, 0x21, 0x22, 0x23, 0x24, 0x25, 0x26, 0x27, 0x28, 0xaa, 0xbb };
+	static const uint8_t piece[] = { 0xf0, 0x20, 0,	   18,	 1,    0,    0,	   2,
+					 0,    21,   0x40, 0,	 0x21, 0x22, 0x23, 0x24,
+					 0x25, 0x26, 0x27, 0x28, 0xaa, 0xbb };
 	static const uint8_t data[] = { 0xaa, 0xbb };
 	struct svr_bfdmeta m = full(data, sizeof(data));
 	uint8_t out[128];
@@ -95,9 +108,16 @@ Test(bfdmeta, malformed_is_refused)
 		{ "half a TLV header", { 0xf0, 0x10, 0 }, 3 },
 		{ "value behind the end", { 0xf0, 0x10, 0, 10, 1 }, 5 },
 		{ "hello without a name", { 0xf0, 0x10, 0, 8 }, 12 },
-		{ "hello with a NUL in the name", { 0xf0, 0x10, 0, 10, 0, 0, 0, 0, 0, 1, 0, 0, 'a', 0 }, 14 },
-		{ "hello with a blank in the name", { 0xf0, 0x10, 0, 10, 0, 0, 0, 0, 0, 1, 0, 0, 'a', ' ' }, 14 },
-		{ "two hellos", { 0xf0, 0x10, 0, 9, 0, 0, 0, 0, 0, 1, 0, 0, 'a', 0xf0, 0x10, 0, 9, 0, 0, 0, 0, 0, 1, 0, 0, 'a' }, 26 },
+		{ "hello with a NUL in the name",
+		  { 0xf0, 0x10, 0, 10, 0, 0, 0, 0, 0, 1, 0, 0, 'a', 0 },
+		  14 },
+		{ "hello with a blank in the name",
+		  { 0xf0, 0x10, 0, 10, 0, 0, 0, 0, 0, 1, 0, 0, 'a', ' ' },
+		  14 },
+		{ "two hellos",
+		  { 0xf0, 0x10, 0, 9, 0, 0, 0, 0, 0, 1, 0, 0, 'a',
+		    0xf0, 0x10, 0, 9, 0, 0, 0, 0, 0, 1, 0, 0, 'a' },
+		  26 },
 		{ "short time", { 0xf0, 0x11, 0, 31 }, 35 },
 		{ "short path", { 0xf0, 0x12, 0, 31 }, 35 },
 		{ "piece without bytes", { 0xf0, 0x20, 0, 16, 1 }, 20 },
@@ -111,14 +131,16 @@ Test(bfdmeta, malformed_is_refused)
 	size_t i;
 
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		cr_expect_eq(svr_bfdmeta_parse(rows[i].tlv, rows[i].len, &m), -SVR_DROP_BFD_METADATA, "%s", rows[i].name);
+		cr_expect_eq(svr_bfdmeta_parse(rows[i].tlv, rows[i].len, &m),
+			     -SVR_DROP_BFD_METADATA, "%s", rows[i].name);
 		cr_expect_eq(m.have, 0, "%s: something was taken", rows[i].name);
 	}
 }
 
 Test(bfdmeta, unknown_is_skipped)
 {
-	static const uint8_t wire[] = { 0x12, 0x34, 0, 2, 9, 9, 0xf0, 0x22, 0, 4, 0, 0, 0, 5, 0xff, 0xff, 0, 0 };
+	static const uint8_t wire[] = { 0x12, 0x34, 0, 2, 9, 9,	   0xf0, 0x22, 0,
+					4,    0,    0, 0, 5, 0xff, 0xff, 0,    0 };
 	struct svr_bfdmeta m;
 
 	cr_assert_eq(svr_bfdmeta_parse(wire, sizeof(wire), &m), 0);
@@ -126,7 +148,7 @@ Test(bfdmeta, unknown_is_skipped)
 	cr_expect_eq(m.meta_ack, 5);
 }
 
-/* ---- sealing ------------------------------------------------------------------------------------------------------- */
+/* ---- sealing --------------------------------------------------------------------------------- */
 
 struct pair {
 	struct svr_crypt *crypt;
@@ -207,10 +229,14 @@ Test(bfdmeta_seal, as_an_independent_decoder_reads_it)
 		cr_expect_eq(svr_get32(packet + 24 + 16), 1234);
 		cr_expect_eq(svr_get32(packet + 24 + 20), 0x02040100);
 		cr_expect_eq(n, 24 + hlen + plen + 48);
-		cr_assert_eq(svr_kdf(NULL, 0, p.peer_key, sizeof(p.peer_key), "bfd", NULL, 0, derived, sizeof(derived)), 0);
-		HMAC(EVP_sha384(), derived + 64 + 48 * d, 48, packet, (size_t)n - 48, tag, &tag_len);
+		cr_assert_eq(svr_kdf(NULL, 0, p.peer_key, sizeof(p.peer_key), "bfd", NULL, 0,
+				     derived, sizeof(derived)),
+			     0);
+		HMAC(EVP_sha384(), derived + 64 + 48 * d, 48, packet, (size_t)n - 48, tag,
+		     &tag_len);
 		cr_expect_arr_eq(packet + n - 48, tag, 48);
-		EVP_DecryptInit_ex(ctx, EVP_aes_256_cbc(), NULL, derived + 32 * d, packet + n - 48 - 16);
+		EVP_DecryptInit_ex(ctx, EVP_aes_256_cbc(), NULL, derived + 32 * d,
+				   packet + n - 48 - 16);
 		cr_assert_eq(EVP_DecryptUpdate(ctx, plain, &out, packet + 24 + hlen, plen - 16), 1);
 		cr_assert_eq(EVP_DecryptFinal_ex(ctx, plain + out, &end), 1);
 		cr_assert_eq(svr_bfdmeta_parse(plain, (size_t)(out + end), &back), 0);
@@ -237,7 +263,8 @@ Test(bfdmeta_seal, iv_is_another_one_each_time)
 
 Test(bfdmeta_seal, unsealed_shows_what_it_says_and_no_more)
 {
-	struct svr_bfdmeta m = { .have = SVR_BFDMETA_HELLO, .version = 1, .common_name = "east" }, back;
+	struct svr_bfdmeta m = { .have = SVR_BFDMETA_HELLO, .version = 1, .common_name = "east" },
+			   back;
 	uint8_t packet[SVR_BFDMETA_PACKET_MAX];
 	struct pair p;
 	int n;
@@ -278,7 +305,8 @@ Test(bfdmeta_outline, refused_before_any_cryptography)
 		{ "header length below 12", 24 + 9, 11, SVR_DROP_BFD_METADATA },
 		{ "header length behind the end", 24 + 9, 250, SVR_DROP_BFD_METADATA },
 		{ "payload length behind the end", 24 + 10, 4, SVR_DROP_BFD_METADATA },
-		{ "peer key index 0 (first byte)", 24 + 12 + 1, 0x77, SVR_DROP_BFD_METADATA }, /* 0xf077: then nothing seals it */
+		{ "peer key index 0 (first byte)", 24 + 12 + 1, 0x77,
+		  SVR_DROP_BFD_METADATA }, /* 0xf077: then nothing seals it */
 		{ "cipher aes-128", 24 + 20, 1, SVR_DROP_ALGORITHM },
 		{ "hmac sha256", 24 + 21, 2, SVR_DROP_ALGORITHM },
 		{ "time-based", 24 + 22, 2, SVR_DROP_ALGORITHM },
@@ -298,15 +326,19 @@ Test(bfdmeta_outline, refused_before_any_cryptography)
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		memcpy(bad, good, (size_t)n);
 		bad[rows[i].at] = rows[i].value;
-		cr_expect_eq(svr_bfdmeta_outline(bad, (size_t)n, SVR_BFD_LEN, &o), -rows[i].drop, "%s", rows[i].name);
+		cr_expect_eq(svr_bfdmeta_outline(bad, (size_t)n, SVR_BFD_LEN, &o), -rows[i].drop,
+			     "%s", rows[i].name);
 	}
 	memcpy(bad, good, (size_t)n);
 	memset(bad + 24 + 16, 0, 4);
-	cr_expect_eq(svr_bfdmeta_outline(bad, (size_t)n, SVR_BFD_LEN, &o), -SVR_DROP_BFD_METADATA, "index 0");
-	cr_expect_eq(svr_bfdmeta_outline(good, (size_t)n - 1, SVR_BFD_LEN, &o), -SVR_DROP_BFD_METADATA, "tag cut");
+	cr_expect_eq(svr_bfdmeta_outline(bad, (size_t)n, SVR_BFD_LEN, &o), -SVR_DROP_BFD_METADATA,
+		     "index 0");
+	cr_expect_eq(svr_bfdmeta_outline(good, (size_t)n - 1, SVR_BFD_LEN, &o),
+		     -SVR_DROP_BFD_METADATA, "tag cut");
 	bad[n] = 0;
 	memcpy(bad, good, (size_t)n);
-	cr_expect_eq(svr_bfdmeta_outline(bad, (size_t)n + 1, SVR_BFD_LEN, &o), -SVR_DROP_BFD_METADATA, "byte behind");
+	cr_expect_eq(svr_bfdmeta_outline(bad, (size_t)n + 1, SVR_BFD_LEN, &o),
+		     -SVR_DROP_BFD_METADATA, "byte behind");
 	pair_free(&p);
 }
 

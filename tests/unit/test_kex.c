@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Key exchange, message by message: two state machines and a test that carries the messages. How packets are sealed is asserted by the
- * test, so what a sealed but wrong message does can be seen here; the whole system is in tests/peers. Also Diffie-Hellman, the messages
- * themselves and the clock offset.
+ * Key exchange, message by message: two state machines and a test that carries the messages. How
+ * packets are sealed is asserted by the test, so what a sealed but wrong message does can be seen
+ * here; the whole system is in tests/peers. Also Diffie-Hellman, the messages themselves and the
+ * clock offset.
  */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -17,7 +18,7 @@
 #include "lib/kex.h"
 #include "tests/certs.h"
 
-/* ---- Diffie-Hellman -------------------------------------------------------------------------------------------------- */
+/* ---- Diffie-Hellman -------------------------------------------------------------------------- */
 
 Test(dh, both_get_the_same_in_every_group)
 {
@@ -45,8 +46,11 @@ Test(dh, range_of_received_values)
 	static const struct {
 		uint16_t group;
 		size_t len;
-	} groups[] = { { SVR_DH_MODP1024, 128 }, { SVR_DH_FFDHE2048, 256 }, { SVR_DH_FFDHE4096, 512 } };
-	static const uint8_t modp1024_end[] = { 0x49, 0x28, 0x66, 0x51, 0xEC, 0xE6, 0x53, 0x81, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF };
+	} groups[] = { { SVR_DH_MODP1024, 128 },
+		       { SVR_DH_FFDHE2048, 256 },
+		       { SVR_DH_FFDHE4096, 512 } };
+	static const uint8_t modp1024_end[] = { 0x49, 0x28, 0x66, 0x51, 0xEC, 0xE6, 0x53, 0x81,
+						0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF };
 	uint8_t y[SVR_DH_MAX_LEN], own[SVR_DH_MAX_LEN], z[SVR_DH_MAX_LEN];
 	struct svr_dh_secret *s;
 	size_t i;
@@ -66,13 +70,17 @@ Test(dh, range_of_received_values)
 		cr_expect_eq(svr_dh_openssl.derive(s, y, z), -SVR_DROP_KEX_VALUE, "above p");
 		svr_dh_openssl.free(s);
 	}
-	/* p - 1 and p - 2 of the group whose prime is short enough to write down: only its end is in question here */
+	/*
+	 * p - 1 and p - 2 of the group whose prime is short enough to write down: only its end is
+	 * in question here
+	 */
 	cr_assert_eq(svr_dh_openssl.generate(SVR_DH_MODP1024, &s, own), 0);
 	{
 		BIGNUM *p = BN_get_rfc2409_prime_1024(NULL);
 
 		BN_bn2binpad(p, y, 128);
-		cr_expect_arr_eq(y + 128 - sizeof(modp1024_end), modp1024_end, sizeof(modp1024_end));
+		cr_expect_arr_eq(y + 128 - sizeof(modp1024_end), modp1024_end,
+				 sizeof(modp1024_end));
 		cr_expect_eq(svr_dh_openssl.derive(s, y, z), -SVR_DROP_KEX_VALUE, "p");
 		BN_sub_word(p, 1);
 		BN_bn2binpad(p, y, 128);
@@ -89,7 +97,7 @@ Test(dh, range_of_received_values)
 	cr_expect_eq(svr_dh_group_of_bits(3072), 0);
 }
 
-/* ---- messages -------------------------------------------------------------------------------------------------------- */
+/* ---- messages -------------------------------------------------------------------------------- */
 
 Test(kexmsg, fields_in_order_and_once)
 {
@@ -102,12 +110,21 @@ Test(kexmsg, fields_in_order_and_once)
 	} bad[] = {
 		{ "empty", { 0 }, 0 },
 		{ "no signature", { 0, 1, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8 }, 12 },
-		{ "wrong order", { 0, 9, 0, 2, 0xaa, 0xbb, 0, 1, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8 }, 18 },
-		{ "twice", { 0, 1, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0, 9, 0, 2, 0xaa, 0xbb }, 30 },
+		{ "wrong order",
+		  { 0, 9, 0, 2, 0xaa, 0xbb, 0, 1, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8 },
+		  18 },
+		{ "twice",
+		  { 0, 1, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1,	 0,
+		    8, 1, 2, 3, 4, 5, 6, 7, 8, 0, 9, 0, 2, 0xaa, 0xbb },
+		  30 },
 		{ "short id", { 0, 1, 0, 7, 1, 2, 3, 4, 5, 6, 7, 0, 9, 0, 2, 0xaa, 0xbb }, 17 },
 		{ "empty signature", { 0, 1, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0, 9, 0, 0 }, 16 },
-		{ "something behind", { 0, 1, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0, 9, 0, 2, 0xaa, 0xbb, 0, 11, 0, 0 }, 22 },
-		{ "byte behind", { 0, 1, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0, 9, 0, 2, 0xaa, 0xbb, 0 }, 19 },
+		{ "something behind",
+		  { 0, 1, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0, 9, 0, 2, 0xaa, 0xbb, 0, 11, 0, 0 },
+		  22 },
+		{ "byte behind",
+		  { 0, 1, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0, 9, 0, 2, 0xaa, 0xbb, 0 },
+		  19 },
 	};
 	struct svr_kex_fields f;
 	size_t i;
@@ -116,8 +133,10 @@ Test(kexmsg, fields_in_order_and_once)
 	cr_expect_eq(f.exchange, 0x0102030405060708);
 	cr_expect_eq(f.signature_len, 2);
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		cr_expect_eq(svr_kexmsg_parse(SVR_KEX_AUTH_I, bad[i].bytes, bad[i].len, &f), -SVR_DROP_BFD_METADATA, "%s", bad[i].name);
-	cr_expect_eq(svr_kexmsg_parse((enum svr_kex_message)9, good, sizeof(good), &f), -SVR_DROP_BFD_METADATA);
+		cr_expect_eq(svr_kexmsg_parse(SVR_KEX_AUTH_I, bad[i].bytes, bad[i].len, &f),
+			     -SVR_DROP_BFD_METADATA, "%s", bad[i].name);
+	cr_expect_eq(svr_kexmsg_parse((enum svr_kex_message)9, good, sizeof(good), &f),
+		     -SVR_DROP_BFD_METADATA);
 }
 
 Test(kexmsg, pieces_in_any_order)
@@ -134,8 +153,10 @@ Test(kexmsg, pieces_in_any_order)
 	for (i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
 		count = svr_kexmsg_pieces(lengths[i]);
 		done = 0;
-		for (k = 0; k < 2 * count; k++) { /* each twice, backwards, the last one only in the end */
-			svr_kexmsg_cut(SVR_KEX_INIT, 7, message, lengths[i], k < count ? count - 1 - k / 2 : 2 * count - 1 - k, &piece);
+		for (k = 0; k < 2 * count;
+		     k++) { /* each twice, backwards, the last one only in the end */
+			svr_kexmsg_cut(SVR_KEX_INIT, 7, message, lengths[i],
+				       k < count ? count - 1 - k / 2 : 2 * count - 1 - k, &piece);
 			cr_assert_eq(svr_kexmsg_check_piece(&piece), 0);
 			done = (unsigned int)svr_kex_buffer_add(&b, &piece);
 		}
@@ -183,10 +204,11 @@ Test(kexmsg, pieces_that_do_not_fit)
 	size_t i;
 
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		cr_expect_eq(svr_kexmsg_check_piece(&rows[i].piece), -SVR_DROP_KEX_PIECES, "%s", rows[i].name);
+		cr_expect_eq(svr_kexmsg_check_piece(&rows[i].piece), -SVR_DROP_KEX_PIECES, "%s",
+			     rows[i].name);
 }
 
-/* ---- two state machines -------------------------------------------------------------------------------------------------- */
+/* ---- two state machines ---------------------------------------------------------------------- */
 
 enum { QUEUE_MAX = 64 };
 
@@ -236,7 +258,8 @@ static bool side_index_free(void *user, uint32_t index)
 	return index != ((struct side *)user)->confirmed_index;
 }
 
-static void side_send(void *user, int path, enum svr_kex_seal seal, const struct svr_kex_piece *piece)
+static void side_send(void *user, int path, enum svr_kex_seal seal,
+		      const struct svr_kex_piece *piece)
 {
 	struct side *s = user;
 	struct letter *l = &s->out[s->n_out];
@@ -260,7 +283,8 @@ static int side_pending(void *user, uint32_t index, const uint8_t *key)
 	return 0;
 }
 
-static void side_confirmed(void *user, const uint8_t *fingerprint, bool authenticated, struct svr_now at)
+static void side_confirmed(void *user, const uint8_t *fingerprint, bool authenticated,
+			   struct svr_now at)
 {
 	struct side *s = user;
 
@@ -276,14 +300,23 @@ static void side_log(void *user, bool warn, const char *text)
 }
 
 static struct svr_kex_ops side_ops = {
-	.random = side_random, .may_compute = side_may_compute, .index_free = side_index_free, .send = side_send,
-	.pending = side_pending, .confirmed = side_confirmed, .log = side_log,
+	.random = side_random,
+	.may_compute = side_may_compute,
+	.index_free = side_index_free,
+	.send = side_send,
+	.pending = side_pending,
+	.confirmed = side_confirmed,
+	.log = side_log,
 };
 
 static void side_make(struct side *s, struct side *peer, const struct test_cert *peer_cert)
 {
-	struct svr_kex_config c = { .own_name = s->name, .peer_name = peer->name, .identity = s->identity, .group = SVR_DH_FFDHE2048,
-				    .retransmit_ms = 30000, .timeout_s = 3600 };
+	struct svr_kex_config c = { .own_name = s->name,
+				    .peer_name = peer->name,
+				    .identity = s->identity,
+				    .group = SVR_DH_FFDHE2048,
+				    .retransmit_ms = 30000,
+				    .timeout_s = 3600 };
 	uint8_t fingerprint[32];
 
 	s->allowed = 1000;
@@ -359,19 +392,25 @@ Test(kex, four_messages)
 	cr_expect_eq(east.out[0].seal, SVR_KEX_SEAL_NEW);
 	cr_expect_eq(east.pending_index, west.pending_index);
 	cr_expect_arr_eq(east.pending_key, west.pending_key, 48);
-	cr_expect_eq(east.confirmed + west.confirmed, 0, "before the signatures nobody has confirmed anything");
+	cr_expect_eq(east.confirmed + west.confirmed, 0,
+		     "before the signatures nobody has confirmed anything");
 	cr_assert_eq(carry(&east, &west), 0);
 	cr_expect_eq(west.confirmed, 1);
 	cr_expect_eq(east.confirmed, 0);
 	cr_assert_eq(carry(&west, &east), 0);
 	cr_expect_eq(east.confirmed, 1);
 	cr_expect_eq(east.confirmed_index, west.confirmed_index);
-	cr_expect(east.kex.cert_received && east.kex.cert_acked && east.kex.salt_received && east.kex.salt_acked);
-	cr_expect(west.kex.cert_received && west.kex.cert_acked && west.kex.salt_received && west.kex.salt_acked);
+	cr_expect(east.kex.cert_received && east.kex.cert_acked && east.kex.salt_received &&
+		  east.kex.salt_acked);
+	cr_expect(west.kex.cert_received && west.kex.cert_acked && west.kex.salt_received &&
+		  west.kex.salt_acked);
 	cr_expect_arr_eq(east.kex.own_salt, west.kex.peer_salt, 32);
 }
 
-/* The peer key as docs/protocol.md section 9 computes it, from the messages and the secret of one side. */
+/*
+ * The peer key as docs/protocol.md section 9 computes it, from the messages and the secret of one
+ * side.
+ */
 Test(kex, key_is_what_the_text_says)
 {
 	uint8_t t[48], z[256], salt[64], key[48], length[4];
@@ -405,7 +444,8 @@ Test(kex, key_is_what_the_text_says)
 }
 
 /* What is signed, byte by byte: label, NUL, role, T. */
-static void expect_signed(const struct svr_pki_peer *signer, const struct letter *l, char role, const uint8_t *t)
+static void expect_signed(const struct svr_pki_peer *signer, const struct letter *l, char role,
+			  const uint8_t *t)
 {
 	uint8_t in[17 + 1 + 1 + 48];
 	struct svr_kex_fields f;
@@ -413,8 +453,12 @@ static void expect_signed(const struct svr_pki_peer *signer, const struct letter
 	memcpy(in, "svr1 key exchange", 18);
 	in[18] = (uint8_t)role;
 	memcpy(in + 19, t, 48);
-	cr_assert_eq(svr_kexmsg_parse((enum svr_kex_message)l->piece.message, l->bytes, l->piece.len, &f), 0);
-	cr_expect_eq(svr_pki_peer_check_signature(signer, in, sizeof(in), f.signature, f.signature_len), 0, "role %c", role);
+	cr_assert_eq(svr_kexmsg_parse((enum svr_kex_message)l->piece.message, l->bytes,
+				      l->piece.len, &f),
+		     0);
+	cr_expect_eq(svr_pki_peer_check_signature(signer, in, sizeof(in), f.signature,
+						  f.signature_len),
+		     0, "role %c", role);
 }
 
 Test(kex, signatures_are_what_the_text_says)
@@ -523,7 +567,8 @@ Test(kex, retransmission_doubles_up_to_the_limit)
 	for (i = 0; i < sizeof(expected_s) / sizeof(expected_s[0]); i++) {
 		uint64_t next = svr_kex_next(&east.kex);
 
-		cr_expect_eq(next - now.mono_ns, expected_s[i] * SVR_NS_PER_SEC, "retransmission %zu after %lu ms", i + 1,
+		cr_expect_eq(next - now.mono_ns, expected_s[i] * SVR_NS_PER_SEC,
+			     "retransmission %zu after %lu ms", i + 1,
 			     (next - now.mono_ns) / SVR_NS_PER_MS);
 		east.n_out = 0;
 		now.mono_ns = next;
@@ -623,7 +668,8 @@ Test(kex, refused_init_is_not_verified_again_and_again)
 	cr_expect_eq(west.n_out, 1);
 	cr_expect_eq(west.out[0].piece.message, SVR_KEX_REFUSED);
 	for (i = 0; i < 10 * n; i++)
-		cr_expect_eq(deliver(&west, &init[i % n], SVR_KEX_SEAL_NONE), -SVR_DROP_KEX_CERTIFICATE);
+		cr_expect_eq(deliver(&west, &init[i % n], SVR_KEX_SEAL_NONE),
+			     -SVR_DROP_KEX_CERTIFICATE);
 	cr_expect_eq(west.kex.failures, 1);
 	cr_expect_eq(west.computed, 0);
 	/* the hint changes nothing but words */
@@ -681,26 +727,35 @@ Test(kex, secrets_are_gone_when_it_is_over)
 
 Test(kex, same_name_on_both_sides)
 {
-	struct svr_kex_config c = { .own_name = "east", .peer_name = "east", .identity = east.identity, .trust = east.trust };
+	struct svr_kex_config c = { .own_name = "east",
+				    .peer_name = "east",
+				    .identity = east.identity,
+				    .trust = east.trust };
 	struct svr_kex k;
 
 	cr_expect_eq(svr_kex_init(&k, &c, &side_ops, &east), -EINVAL);
 }
 
-/* ---- clock offset ---------------------------------------------------------------------------------------------------------- */
+/* ---- clock offset ---------------------------------------------------------------------------- */
 
 static struct svr_now at_ms(uint64_t ms)
 {
 	return (struct svr_now){ ms * SVR_NS_PER_MS, (1000000 + ms) * SVR_NS_PER_MS };
 }
 
-/* A round trip: the echo left at @t0, took @there, was answered after @wait, took @back. The peer's clock is @off ahead. */
-static bool sample(struct svr_clockoff *f, uint64_t t0_ms, uint64_t there, uint64_t wait, uint64_t back, int64_t off_ms)
+/*
+ * A round trip: the echo left at @t0, took @there, was answered after @wait, took @back. The peer's
+ * clock is @off ahead.
+ */
+static bool sample(struct svr_clockoff *f, uint64_t t0_ms, uint64_t there, uint64_t wait,
+		   uint64_t back, int64_t off_ms)
 {
 	uint64_t base = 1000000, shift = (uint64_t)off_ms;
 
-	return svr_clockoff_add(f, (base + t0_ms) * SVR_NS_PER_MS, (base + t0_ms + there + shift) * SVR_NS_PER_MS,
-				(base + t0_ms + there + wait + shift) * SVR_NS_PER_MS, at_ms(t0_ms + there + wait + back));
+	return svr_clockoff_add(f, (base + t0_ms) * SVR_NS_PER_MS,
+				(base + t0_ms + there + shift) * SVR_NS_PER_MS,
+				(base + t0_ms + there + wait + shift) * SVR_NS_PER_MS,
+				at_ms(t0_ms + there + wait + back));
 }
 
 Test(clockoff, symmetric_way_is_exact)
@@ -722,7 +777,8 @@ Test(clockoff, shortest_round_trip_counts)
 	struct svr_clockoff f = { 0 };
 
 	sample(&f, 1000, 100, 0, 20, 500);
-	cr_expect_eq(f.offset_ns, 540 * (int64_t)SVR_NS_PER_MS, "half of the asymmetry is the error");
+	cr_expect_eq(f.offset_ns, 540 * (int64_t)SVR_NS_PER_MS,
+		     "half of the asymmetry is the error");
 	sample(&f, 2000, 5, 0, 5, 500);
 	cr_expect_eq(f.offset_ns, 500 * (int64_t)SVR_NS_PER_MS);
 	sample(&f, 3000, 5, 0, 200, 500);
@@ -741,7 +797,9 @@ Test(clockoff, a_clock_that_is_set)
 	t = at_ms(3000);
 	t.real_ns += 3600 * SVR_NS_PER_SEC;
 	cr_expect(svr_clockoff_add(&f, t.real_ns - 10 * SVR_NS_PER_MS, t.real_ns, t.real_ns, t));
-	cr_expect(f.offset_ns > -10 * (int64_t)SVR_NS_PER_MS && f.offset_ns < 10 * (int64_t)SVR_NS_PER_MS, "%ld", (long)f.offset_ns);
+	cr_expect(f.offset_ns > -10 * (int64_t)SVR_NS_PER_MS &&
+			  f.offset_ns < 10 * (int64_t)SVR_NS_PER_MS,
+		  "%ld", (long)f.offset_ns);
 }
 
 Test(clockoff, nonsense_is_no_sample)
@@ -751,7 +809,8 @@ Test(clockoff, nonsense_is_no_sample)
 
 	cr_expect_not(svr_clockoff_add(&f, 0, 1, 2, t), "no echo");
 	cr_expect_not(svr_clockoff_add(&f, t.real_ns + 1, 1, 2, t), "an echo from the future");
-	cr_expect_not(svr_clockoff_add(&f, t.real_ns - 61 * SVR_NS_PER_SEC, 1, 2, t), "an old echo");
+	cr_expect_not(svr_clockoff_add(&f, t.real_ns - 61 * SVR_NS_PER_SEC, 1, 2, t),
+		      "an old echo");
 	cr_expect_not(svr_clockoff_add(&f, t.real_ns - 1000, 5, 4, t), "answered before it came");
 	cr_expect_not(svr_clockoff_add(&f, t.real_ns - 1000, 5, UINT64_MAX, t));
 	cr_expect_not(f.valid);

@@ -40,7 +40,7 @@ static const char *in_dir(const char *name)
 
 TestSuite(pki, .init = make_dir, .fini = remove_dir);
 
-/* ---- self-signed ---------------------------------------------------------------------------------------------------- */
+/* ---- self-signed ----------------------------------------------------------------------------- */
 
 static X509 *read_cert(const char *name)
 {
@@ -59,8 +59,10 @@ Test(pki, self_signed_has_what_was_asked_for)
 		const char *algorithm;
 		int type, bits;
 	} rows[] = {
-		{ NULL, EVP_PKEY_EC, 256 }, { "", EVP_PKEY_EC, 256 }, { "p256", EVP_PKEY_EC, 256 }, { "p384", EVP_PKEY_EC, 384 },
-		{ "p521", EVP_PKEY_EC, 521 }, { "rsa2048", EVP_PKEY_RSA, 2048 }, { "rsa2304", EVP_PKEY_RSA, 2304 },
+		{ NULL, EVP_PKEY_EC, 256 },	   { "", EVP_PKEY_EC, 256 },
+		{ "p256", EVP_PKEY_EC, 256 },	   { "p384", EVP_PKEY_EC, 384 },
+		{ "p521", EVP_PKEY_EC, 521 },	   { "rsa2048", EVP_PKEY_RSA, 2048 },
+		{ "rsa2304", EVP_PKEY_RSA, 2304 },
 	};
 	uint8_t fingerprint[32], again[32];
 	char err[256], cn[64];
@@ -70,13 +72,16 @@ Test(pki, self_signed_has_what_was_asked_for)
 	size_t i;
 
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		cr_assert_eq(svr_pki_self_signed(dir, "r", "west.example", rows[i].algorithm, 30, fingerprint, err, sizeof(err)), 0, "%s", err);
+		cr_assert_eq(svr_pki_self_signed(dir, "r", "west.example", rows[i].algorithm, 30,
+						 fingerprint, err, sizeof(err)),
+			     0, "%s", err);
 		cr_assert_eq(stat(in_dir("r.key"), &st), 0);
 		cr_expect_eq(st.st_mode & 07777, 0600);
 		cert = read_cert("r.pem");
 		cr_expect_eq(EVP_PKEY_get_base_id(X509_get0_pubkey(cert)), rows[i].type);
 		cr_expect_eq(EVP_PKEY_get_bits(X509_get0_pubkey(cert)), rows[i].bits);
-		X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName, cn, sizeof(cn));
+		X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName, cn,
+					  sizeof(cn));
 		cr_expect_str_eq(cn, "west.example");
 		cr_expect_not(X509_get_extension_flags(cert) & EXFLAG_CA);
 		cr_expect(X509_get_extension_flags(cert) & EXFLAG_BCONS);
@@ -105,7 +110,9 @@ Test(pki, self_signed_never_replaces)
 		f = fopen(in_dir(names[i]), "w");
 		fputs("mine", f);
 		fclose(f);
-		cr_expect_eq(svr_pki_self_signed(dir, "r", "west", NULL, 0, fingerprint, err, sizeof(err)), -EEXIST);
+		cr_expect_eq(svr_pki_self_signed(dir, "r", "west", NULL, 0, fingerprint, err,
+						 sizeof(err)),
+			     -EEXIST);
 		cr_expect(strstr(err, names[i]), "%s", err);
 		f = fopen(in_dir(names[i]), "r");
 		cr_expect(fgets(text, sizeof(text), f));
@@ -121,7 +128,8 @@ Test(pki, self_signed_leaves_no_temporary_files)
 	uint8_t fingerprint[32];
 	char err[256], command[160];
 
-	cr_assert_eq(svr_pki_self_signed(dir, "r", "west", NULL, 0, fingerprint, err, sizeof(err)), 0);
+	cr_assert_eq(svr_pki_self_signed(dir, "r", "west", NULL, 0, fingerprint, err, sizeof(err)),
+		     0);
 	snprintf(command, sizeof(command), "test \"$(ls -A '%s' | wc -l)\" = 2", dir);
 	cr_expect_eq(system(command), 0);
 }
@@ -132,12 +140,21 @@ Test(pki, self_signed_refuses_bad_arguments)
 		const char *name, *cn, *algorithm;
 		int days;
 	} rows[] = {
-		{ "../r", "west", NULL, 0 },   { "", "west", NULL, 0 },	       { "r", "", NULL, 0 },
-		{ "r", "we st", NULL, 0 },     { "r", "a,CN=b", NULL, 0 },     { "r", "a\nb", NULL, 0 },
-		{ "r", "west", "rsa1024", 0 }, { "r", "west", "rsa2049", 0 },  { "r", "west", "rsa8192", 0 },
-		{ "r", "west", "dsa", 0 },     { "r", "west", "rsa2048x", 0 }, { "r", "west", NULL, -1 },
+		{ "../r", "west", NULL, 0 },
+		{ "", "west", NULL, 0 },
+		{ "r", "", NULL, 0 },
+		{ "r", "we st", NULL, 0 },
+		{ "r", "a,CN=b", NULL, 0 },
+		{ "r", "a\nb", NULL, 0 },
+		{ "r", "west", "rsa1024", 0 },
+		{ "r", "west", "rsa2049", 0 },
+		{ "r", "west", "rsa8192", 0 },
+		{ "r", "west", "dsa", 0 },
+		{ "r", "west", "rsa2048x", 0 },
+		{ "r", "west", NULL, -1 },
 		{ "r", "west", NULL, 36501 },
-		{ "r", "a123456789012345678901234567890123456789012345678901234567890123", NULL, 0 },
+		{ "r", "a123456789012345678901234567890123456789012345678901234567890123", NULL,
+		  0 },
 	};
 	uint8_t fingerprint[32];
 	char err[256];
@@ -145,15 +162,18 @@ Test(pki, self_signed_refuses_bad_arguments)
 
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		err[0] = '\0';
-		cr_expect_eq(svr_pki_self_signed(dir, rows[i].name, rows[i].cn, rows[i].algorithm, rows[i].days, fingerprint, err,
-						 sizeof(err)), -EINVAL, "row %zu: %s", i, err);
+		cr_expect_eq(svr_pki_self_signed(dir, rows[i].name, rows[i].cn, rows[i].algorithm,
+						 rows[i].days, fingerprint, err, sizeof(err)),
+			     -EINVAL, "row %zu: %s", i, err);
 		cr_expect(err[0], "row %zu has no words", i);
 	}
-	cr_expect_eq(svr_pki_self_signed("/nonexistent/a", "r", "west", NULL, 0, fingerprint, err, sizeof(err)), -ENOENT);
+	cr_expect_eq(svr_pki_self_signed("/nonexistent/a", "r", "west", NULL, 0, fingerprint, err,
+					 sizeof(err)),
+		     -ENOENT);
 	cr_expect(strstr(err, "/nonexistent/a"));
 }
 
-/* ---- identity --------------------------------------------------------------------------------------------------------- */
+/* ---- identity -------------------------------------------------------------------------------- */
 
 static int load(const char *name, char *err)
 {
@@ -172,8 +192,10 @@ Test(pki, identity_files_are_checked)
 
 	cr_expect_eq(load("r", err), -ENOENT);
 	cr_expect(strstr(err, "r.key"));
-	cr_assert_eq(svr_pki_self_signed(dir, "r", "west", NULL, 0, fingerprint, err, sizeof(err)), 0);
-	cr_assert_eq(svr_pki_self_signed(dir, "s", "east", NULL, 0, fingerprint, err, sizeof(err)), 0);
+	cr_assert_eq(svr_pki_self_signed(dir, "r", "west", NULL, 0, fingerprint, err, sizeof(err)),
+		     0);
+	cr_assert_eq(svr_pki_self_signed(dir, "s", "east", NULL, 0, fingerprint, err, sizeof(err)),
+		     0);
 	cr_expect_eq(load("r", err), 0);
 
 	chmod(in_dir("r.key"), 0640);
@@ -203,7 +225,8 @@ Test(pki, encrypted_key_is_refused_without_asking)
 	FILE *f = fopen(in_dir("r.key"), "w");
 
 	chmod(in_dir("r.key"), 0600);
-	PEM_write_PrivateKey(f, c.key, EVP_aes_256_cbc(), (const unsigned char *)"secret", 6, NULL, NULL);
+	PEM_write_PrivateKey(f, c.key, EVP_aes_256_cbc(), (const unsigned char *)"secret", 6, NULL,
+			     NULL);
 	fclose(f);
 	test_cert_write(&one, 1, in_dir("r.pem"));
 	cr_expect_eq(load("r", err), -EINVAL);
@@ -211,7 +234,7 @@ Test(pki, encrypted_key_is_refused_without_asking)
 	test_cert_free(&c);
 }
 
-/* ---- signatures -------------------------------------------------------------------------------------------------------- */
+/* ---- signatures ------------------------------------------------------------------------------ */
 
 static struct svr_pki_peer *accepted(const struct svr_pki_identity *id, const char *cn)
 {
@@ -223,7 +246,9 @@ static struct svr_pki_peer *accepted(const struct svr_pki_identity *id, const ch
 	cr_assert_eq(svr_pki_trust_new(&trust), 0);
 	svr_pki_trust_fingerprint(trust, svr_pki_identity_fingerprint(id));
 	der.data = svr_pki_identity_der(id, 0, &der.len);
-	cr_assert_eq(svr_pki_verify(trust, &der, 1, cn, NULL, time(NULL), &peer, reason, sizeof(reason)), 0, "%s", reason);
+	cr_assert_eq(svr_pki_verify(trust, &der, 1, cn, NULL, time(NULL), &peer, reason,
+				    sizeof(reason)),
+		     0, "%s", reason);
 	svr_pki_trust_free(trust);
 	return peer;
 }
@@ -248,28 +273,38 @@ Test(pki, signatures_of_all_kinds_of_keys)
 
 		len = svr_pki_sign(id, data, sizeof(data), sig);
 		cr_assert_gt(len, 0);
-		cr_expect_eq(svr_pki_peer_check_signature(peer, data, sizeof(data), sig, (size_t)len), 0, "row %zu", i);
+		cr_expect_eq(svr_pki_peer_check_signature(peer, data, sizeof(data), sig,
+							  (size_t)len),
+			     0, "row %zu", i);
 		for (k = 0; k < len; k += 7) {
 			sig[k] ^= 1;
-			cr_expect_eq(svr_pki_peer_check_signature(peer, data, sizeof(data), sig, (size_t)len), -EBADMSG, "row %zu", i);
+			cr_expect_eq(svr_pki_peer_check_signature(peer, data, sizeof(data), sig,
+								  (size_t)len),
+				     -EBADMSG, "row %zu", i);
 			sig[k] ^= 1;
 		}
 		data[3] ^= 1;
-		cr_expect_eq(svr_pki_peer_check_signature(peer, data, sizeof(data), sig, (size_t)len), -EBADMSG);
+		cr_expect_eq(svr_pki_peer_check_signature(peer, data, sizeof(data), sig,
+							  (size_t)len),
+			     -EBADMSG);
 		data[3] ^= 1;
-		cr_expect_eq(svr_pki_peer_check_signature(peer, data, sizeof(data), sig, (size_t)len - 1), -EBADMSG);
-		cr_expect_eq(svr_pki_peer_check_signature(peer, data, sizeof(data), sig, 0), -EBADMSG);
+		cr_expect_eq(svr_pki_peer_check_signature(peer, data, sizeof(data), sig,
+							  (size_t)len - 1),
+			     -EBADMSG);
+		cr_expect_eq(svr_pki_peer_check_signature(peer, data, sizeof(data), sig, 0),
+			     -EBADMSG);
 		svr_pki_peer_free(peer);
 		svr_pki_identity_free(id);
 		test_cert_free(&c);
 	}
 }
 
-/* ---- verdict --------------------------------------------------------------------------------------------------------------- */
+/* ---- verdict --------------------------------------------------------------------------------- */
 
 enum { PINNED = 1, WITH_CA = 2, NO_SELF_SIGNED = 4, IS_OWN = 8 };
 
-static void verdict(const struct test_cert *const *chain, unsigned int count, const struct test_cert *ca, int how, const char *word)
+static void verdict(const struct test_cert *const *chain, unsigned int count,
+		    const struct test_cert *ca, int how, const char *word)
 {
 	struct svr_pki_der der[SVR_PKI_CHAIN_MAX + 1];
 	struct svr_pki_trust *trust;
@@ -292,9 +327,11 @@ static void verdict(const struct test_cert *const *chain, unsigned int count, co
 		der[i].len = (size_t)i2d_X509(chain[i]->cert, &p);
 		der[i].data = p;
 	}
-	ret = svr_pki_verify(trust, der, count, "west", how & IS_OWN ? fingerprint : NULL, time(NULL), &peer, reason, sizeof(reason));
+	ret = svr_pki_verify(trust, der, count, "west", how & IS_OWN ? fingerprint : NULL,
+			     time(NULL), &peer, reason, sizeof(reason));
 	if (word) {
-		cr_expect_eq(ret, -EKEYREJECTED, "expected \"%s\", is %d \"%s\"", word, ret, reason);
+		cr_expect_eq(ret, -EKEYREJECTED, "expected \"%s\", is %d \"%s\"", word, ret,
+			     reason);
 		cr_expect_null(peer);
 		cr_expect(strstr(reason, word), "expected \"%s\", is \"%s\"", word, reason);
 	} else {
@@ -307,7 +344,8 @@ static void verdict(const struct test_cert *const *chain, unsigned int count, co
 	svr_pki_trust_free(trust);
 }
 
-static void verdict_one(struct test_cert_spec spec, const struct test_cert *ca, int how, const char *word)
+static void verdict_one(struct test_cert_spec spec, const struct test_cert *ca, int how,
+			const char *word)
 {
 	struct test_cert c = test_cert_make(&spec);
 	const struct test_cert *one = &c;
@@ -318,44 +356,79 @@ static void verdict_one(struct test_cert_spec spec, const struct test_cert *ca, 
 
 Test(pki, verdicts)
 {
-	struct test_cert ca = test_cert_make(&(struct test_cert_spec){ .common_name = "CA", .ca = true });
-	struct test_cert old_ca = test_cert_make(&(struct test_cert_spec){ .common_name = "CA", .ca = true, .from_days = -9, .until_days = -1 });
+	struct test_cert ca =
+		test_cert_make(&(struct test_cert_spec){ .common_name = "CA", .ca = true });
+	struct test_cert old_ca = test_cert_make(&(struct test_cert_spec){
+		.common_name = "CA", .ca = true, .from_days = -9, .until_days = -1 });
 
 	verdict_one((struct test_cert_spec){ .common_name = "west" }, NULL, PINNED, NULL);
-	verdict_one((struct test_cert_spec){ .common_name = "west" }, NULL, PINNED | NO_SELF_SIGNED, "self-signed");
-	verdict_one((struct test_cert_spec){ .common_name = "west" }, NULL, PINNED | IS_OWN, "our own");
-	verdict_one((struct test_cert_spec){ .common_name = "west" }, NULL, 0, "neither a fingerprint nor a trusted CA");
-	verdict_one((struct test_cert_spec){ .common_name = "west" }, &ca, WITH_CA, "no trusted CA");
-	verdict_one((struct test_cert_spec){ .common_name = "west", .issuer = &ca }, &ca, WITH_CA, NULL);
-	verdict_one((struct test_cert_spec){ .common_name = "west", .issuer = &ca }, &ca, WITH_CA | NO_SELF_SIGNED, NULL);
-	verdict_one((struct test_cert_spec){ .common_name = "west", .issuer = &ca }, NULL, PINNED | NO_SELF_SIGNED, NULL);
-	verdict_one((struct test_cert_spec){ .common_name = "west", .issuer = &old_ca }, &old_ca, WITH_CA, "no trusted CA");
-	verdict_one((struct test_cert_spec){ .common_name = "west", .from_days = -9, .until_days = -1 }, NULL, PINNED, "expired on");
-	verdict_one((struct test_cert_spec){ .common_name = "west", .from_days = 2, .until_days = 9 }, NULL, PINNED, "not valid before");
-	verdict_one((struct test_cert_spec){ .common_name = "north" }, NULL, PINNED, "common name is north, expected west");
-	verdict_one((struct test_cert_spec){ .common_name = NULL }, NULL, PINNED, "common name is (none)");
-	verdict_one((struct test_cert_spec){ .common_name = "west", .second_common_name = "west" }, NULL, PINNED, "(several)");
-	verdict_one((struct test_cert_spec){ .common_name = "w\x1b[31m" }, NULL, PINNED, "common name is w?[31m");
-	verdict_one((struct test_cert_spec){ .common_name = "x", .san = "URI:urn:ssr:peering:west" }, NULL, PINNED, NULL);
-	verdict_one((struct test_cert_spec){ .common_name = "x", .san = "URI:urn:ssr:peering:westx" }, NULL, PINNED, "common name");
-	verdict_one((struct test_cert_spec){ .common_name = "west", .ca = true }, NULL, PINNED, "is one of a CA");
-	verdict_one((struct test_cert_spec){ .common_name = "west", .key_usage = "keyAgreement" }, NULL, PINNED, "key usage");
-	verdict_one((struct test_cert_spec){ .common_name = "west", .algorithm = "RSA", .rsa_bits = 1024 }, NULL, PINNED, "key is none of");
-	verdict_one((struct test_cert_spec){ .common_name = "west", .algorithm = "secp256k1" }, NULL, PINNED, "key is none of");
+	verdict_one((struct test_cert_spec){ .common_name = "west" }, NULL, PINNED | NO_SELF_SIGNED,
+		    "self-signed");
+	verdict_one((struct test_cert_spec){ .common_name = "west" }, NULL, PINNED | IS_OWN,
+		    "our own");
+	verdict_one((struct test_cert_spec){ .common_name = "west" }, NULL, 0,
+		    "neither a fingerprint nor a trusted CA");
+	verdict_one((struct test_cert_spec){ .common_name = "west" }, &ca, WITH_CA,
+		    "no trusted CA");
+	verdict_one((struct test_cert_spec){ .common_name = "west", .issuer = &ca }, &ca, WITH_CA,
+		    NULL);
+	verdict_one((struct test_cert_spec){ .common_name = "west", .issuer = &ca }, &ca,
+		    WITH_CA | NO_SELF_SIGNED, NULL);
+	verdict_one((struct test_cert_spec){ .common_name = "west", .issuer = &ca }, NULL,
+		    PINNED | NO_SELF_SIGNED, NULL);
+	verdict_one((struct test_cert_spec){ .common_name = "west", .issuer = &old_ca }, &old_ca,
+		    WITH_CA, "no trusted CA");
+	verdict_one(
+		(struct test_cert_spec){ .common_name = "west", .from_days = -9, .until_days = -1 },
+		NULL, PINNED, "expired on");
+	verdict_one(
+		(struct test_cert_spec){ .common_name = "west", .from_days = 2, .until_days = 9 },
+		NULL, PINNED, "not valid before");
+	verdict_one((struct test_cert_spec){ .common_name = "north" }, NULL, PINNED,
+		    "common name is north, expected west");
+	verdict_one((struct test_cert_spec){ .common_name = NULL }, NULL, PINNED,
+		    "common name is (none)");
+	verdict_one((struct test_cert_spec){ .common_name = "west", .second_common_name = "west" },
+		    NULL, PINNED, "(several)");
+	verdict_one((struct test_cert_spec){ .common_name = "w\x1b[31m" }, NULL, PINNED,
+		    "common name is w?[31m");
+	verdict_one((struct test_cert_spec){ .common_name = "x",
+					     .san = "URI:urn:ssr:peering:west" },
+		    NULL, PINNED, NULL);
+	verdict_one((struct test_cert_spec){ .common_name = "x",
+					     .san = "URI:urn:ssr:peering:westx" },
+		    NULL, PINNED, "common name");
+	verdict_one((struct test_cert_spec){ .common_name = "west", .ca = true }, NULL, PINNED,
+		    "is one of a CA");
+	verdict_one((struct test_cert_spec){ .common_name = "west", .key_usage = "keyAgreement" },
+		    NULL, PINNED, "key usage");
+	verdict_one((struct test_cert_spec){ .common_name = "west",
+					     .algorithm = "RSA",
+					     .rsa_bits = 1024 },
+		    NULL, PINNED, "key is none of");
+	verdict_one((struct test_cert_spec){ .common_name = "west", .algorithm = "secp256k1" },
+		    NULL, PINNED, "key is none of");
 	test_cert_free(&ca);
 	test_cert_free(&old_ca);
 }
 
 Test(pki, chains)
 {
-	struct test_cert root = test_cert_make(&(struct test_cert_spec){ .common_name = "Root", .ca = true });
-	struct test_cert middle = test_cert_make(&(struct test_cert_spec){ .common_name = "Middle", .ca = true, .issuer = &root });
-	struct test_cert leaf = test_cert_make(&(struct test_cert_spec){ .common_name = "west", .issuer = &middle });
+	struct test_cert root =
+		test_cert_make(&(struct test_cert_spec){ .common_name = "Root", .ca = true });
+	struct test_cert middle = test_cert_make(
+		&(struct test_cert_spec){ .common_name = "Middle", .ca = true, .issuer = &root });
+	struct test_cert leaf = test_cert_make(
+		&(struct test_cert_spec){ .common_name = "west", .issuer = &middle });
 	/* a router's certificate must not vouch for another one */
-	struct test_cert other = test_cert_make(&(struct test_cert_spec){ .common_name = "east", .issuer = &root });
-	struct test_cert forged = test_cert_make(&(struct test_cert_spec){ .common_name = "west", .issuer = &other });
-	const struct test_cert *good[] = { &leaf, &middle }, *short_chain[] = { &leaf }, *bad[] = { &forged, &other };
-	const struct test_cert *long_chain[] = { &leaf, &middle, &middle, &middle, &middle, &middle, &middle, &middle };
+	struct test_cert other =
+		test_cert_make(&(struct test_cert_spec){ .common_name = "east", .issuer = &root });
+	struct test_cert forged =
+		test_cert_make(&(struct test_cert_spec){ .common_name = "west", .issuer = &other });
+	const struct test_cert *good[] = { &leaf, &middle }, *short_chain[] = { &leaf },
+			       *bad[] = { &forged, &other };
+	const struct test_cert *long_chain[] = { &leaf,	  &middle, &middle, &middle,
+						 &middle, &middle, &middle, &middle };
 
 	verdict(good, 2, &root, WITH_CA, NULL);
 	verdict(short_chain, 1, &root, WITH_CA, "no trusted CA");
@@ -387,17 +460,25 @@ Test(pki, rubbish_instead_of_a_certificate)
 	for (i = 0; i < len; i++) {
 		memcpy(copy, der, len);
 		copy[i] ^= 0x10;
-		cr_expect_neq(svr_pki_verify(trust, &one, 1, "west", NULL, time(NULL), &peer, reason, sizeof(reason)), 0, "byte %zu", i);
+		cr_expect_neq(svr_pki_verify(trust, &one, 1, "west", NULL, time(NULL), &peer,
+					     reason, sizeof(reason)),
+			      0, "byte %zu", i);
 		cr_expect_null(peer);
 	}
 	memcpy(copy, der, len);
 	for (i = 0; i < len; i++) {
 		one.len = i;
-		cr_expect_eq(svr_pki_verify(trust, &one, 1, "west", NULL, time(NULL), &peer, reason, sizeof(reason)), -EBADMSG);
+		cr_expect_eq(svr_pki_verify(trust, &one, 1, "west", NULL, time(NULL), &peer, reason,
+					    sizeof(reason)),
+			     -EBADMSG);
 	}
 	one.len = len + 1;
-	cr_expect_eq(svr_pki_verify(trust, &one, 1, "west", NULL, time(NULL), &peer, reason, sizeof(reason)), -EBADMSG, "byte behind");
-	cr_expect_eq(svr_pki_verify(trust, &one, 0, "west", NULL, time(NULL), &peer, reason, sizeof(reason)), -EBADMSG);
+	cr_expect_eq(svr_pki_verify(trust, &one, 1, "west", NULL, time(NULL), &peer, reason,
+				    sizeof(reason)),
+		     -EBADMSG, "byte behind");
+	cr_expect_eq(svr_pki_verify(trust, &one, 0, "west", NULL, time(NULL), &peer, reason,
+				    sizeof(reason)),
+		     -EBADMSG);
 	OPENSSL_free(der);
 	svr_pki_trust_free(trust);
 	test_cert_free(&c);
@@ -405,7 +486,8 @@ Test(pki, rubbish_instead_of_a_certificate)
 
 Test(pki, trust_digest_tells_rules_apart)
 {
-	struct test_cert ca = test_cert_make(&(struct test_cert_spec){ .common_name = "CA", .ca = true });
+	struct test_cert ca =
+		test_cert_make(&(struct test_cert_spec){ .common_name = "CA", .ca = true });
 	uint8_t digest[5][32], fingerprint[32] = { 1 };
 	const struct test_cert *one = &ca;
 	struct svr_pki_trust *trust;
