@@ -5,6 +5,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -138,7 +139,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	/* Where a path fails for this reason, the path is not to blame. */
 	if (now_ns > peer->due_ns && now_ns - peer->due_ns > KM_LATE_MS * SVR_NS_PER_MS &&
 	    svr_ratelimit_ok(&late_log, KM_LATE_LOG_SEC))
-		pr_warn("timers are %llu ms late: this machine is short of CPU time, paths may fail for it",
+		pr_warn("timers are %" PRIu64 " ms late: this machine is short of CPU time, paths may fail for it",
 			(now_ns - peer->due_ns) / SVR_NS_PER_MS);
 	svr_peering_tick(peer->peering);
 	km_peer_schedule(peer);

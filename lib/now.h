@@ -5,9 +5,9 @@
 
 #include <stdint.h>
 
-#define SVR_NS_PER_SEC 1000000000ULL
-#define SVR_NS_PER_MS  1000000ULL
-#define SVR_NS_PER_US  1000ULL
+#define SVR_NS_PER_SEC UINT64_C(1000000000)
+#define SVR_NS_PER_MS  UINT64_C(1000000)
+#define SVR_NS_PER_US  UINT64_C(1000)
 
 struct svr_now {
 	uint64_t mono_ns; /* CLOCK_MONOTONIC: timers */
