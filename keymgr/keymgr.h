@@ -94,6 +94,7 @@ struct keymgr {
 	uint64_t compute_second;
 	unsigned int computed;
 	uint64_t started_ns;
+	int error; /* that ended the loop */
 };
 
 struct svr_now km_now(void);

@@ -137,6 +137,7 @@ static void config_reload(struct keymgr *km)
 	ret = config_take(km, config, view);
 	if (ret) {
 		pr_err("cannot go on with the new configuration: %s", strerror(-ret));
+		km->error = ret;
 		event_base_loopbreak(km->base);
 		return;
 	}
@@ -257,8 +258,10 @@ static int run(struct keymgr *km)
 	for (i = 0; i < count && !ret; i++)
 		if (!signals[i] || event_add(signals[i], NULL))
 			ret = -ENOMEM;
-	if (!ret)
+	if (!ret) {
 		event_base_dispatch(km->base);
+		ret = km->error;
+	}
 	finish(km);
 	for (i = 0; i < count; i++)
 		if (signals[i])

@@ -350,6 +350,8 @@ void svr_bfd_receive(struct svr_bfd *b, const struct svr_bfd_packet *pkt, uint64
 	if (pkt->final && b->polling)
 		bfd_end_poll(b);
 	bfd_update_detection(b);
+	if (b->state == SVR_BFD_ADMIN_DOWN)
+		return; /* 6.8.6: discarded, a poll is not answered */
 	bfd_step(b, pkt->state);
 
 	if (pkt->poll) { /* 6.5: answered at once, whatever the timer says */

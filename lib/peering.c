@@ -662,6 +662,8 @@ int svr_peering_set_path(struct svr_peering *p, unsigned int number,
 			path->auth_until_ns = last_rx_ns + saved->detect_us * SVR_NS_PER_US;
 	} else {
 		path->state.flags = 0;
+		if (path->state.status == SVR_PATH_UP)
+			path_failed(path); /* while nobody watched; the peer holds it down too */
 	}
 	if (!config->enabled)
 		svr_bfd_set_admin_down(&path->bfd, true, now.mono_ns);

@@ -535,6 +535,22 @@ Test(hold_down, damping_doubles_and_starts_again)
 	world_free(w);
 }
 
+/* The peer saw the path fail: it would not carry what the restarted router sends at once. */
+Test(hold_down, also_after_an_absence)
+{
+	struct world *w = established(64, 1);
+
+	w->hold_down_ms = 5000;
+	node_stop(&w->node[0]);
+	world_run(w, 10000);
+	node_start(&w->node[0]);
+	world_run(w, 3000);
+	cr_assert_eq(w->node[0].peering->paths[0].bfd.state, SVR_BFD_UP);
+	cr_assert_eq(w->node[0].path[0].status, SVR_PATH_INIT);
+	cr_assert(world_run_until_agreed(w, 5000), "%s", world_describe(w));
+	world_free(w);
+}
+
 Test(hold_down, one_path_fails_the_other_carries_on)
 {
 	struct world *w = established(63, 2);

@@ -260,6 +260,11 @@ Test(bfd_state, admin_down_and_back)
 	cr_expect_eq(b.state, SVR_BFD_ADMIN_DOWN);
 	cr_expect_eq(last(&r)->state, SVR_BFD_ADMIN_DOWN);
 	cr_expect_eq(last(&r)->diag, SVR_BFD_DIAG_ADMIN_DOWN);
+	pkt = from_peer(SVR_BFD_UP);
+	pkt.poll = true;
+	r.n_sent = 0;
+	svr_bfd_receive(&b, &pkt, 2 * SEC);
+	cr_expect_eq(r.n_sent, 0, "a poll is not answered");
 	svr_bfd_set_admin_down(&b, false, 3 * SEC);
 	cr_expect_eq(b.state, SVR_BFD_DOWN);
 	pkt = from_peer(SVR_BFD_DOWN);
