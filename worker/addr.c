@@ -31,7 +31,8 @@ bool svr_addr_one_host4(__be32 addr)
 
 bool svr_addr_on_link4(const struct svr_zone *zone, __be32 addr)
 {
-	unsigned int bits = zone->prefix_len > MAPPED_BITS ? zone->prefix_len - (unsigned int)MAPPED_BITS : 0;
+	unsigned int bits =
+		zone->prefix_len > MAPPED_BITS ? zone->prefix_len - (unsigned int)MAPPED_BITS : 0;
 	__be32 mask;
 
 	if (!svr_addr_is4(zone->addr) || bits == 0 || bits > 32)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* IPv4 addresses inside the 16-byte form of the maps (::ffff:a.b.c.d), and what is on the link of a zone. Pure. */
+/*
+ * IPv4 addresses inside the 16-byte form of the maps (::ffff:a.b.c.d), and what is on the link of a
+ * zone. Pure.
+ */
 #ifndef SVR_WORKER_ADDR_H
 #define SVR_WORKER_ADDR_H
 
@@ -18,7 +21,10 @@ static inline __be32 svr_addr_get4(const __be32 addr[static 4])
 bool svr_addr_one_host4(__be32 addr);
 /* True if @addr is on the subnet of the zone. */
 bool svr_addr_on_link4(const struct svr_zone *zone, __be32 addr);
-/* Whom to send to for @addr: itself on the link, otherwise the zone's gateway, itself if there is none. */
+/*
+ * Whom to send to for @addr: itself on the link, otherwise the zone's gateway, itself if there is
+ * none.
+ */
 __be32 svr_addr_next_hop(const struct svr_zone *zone, __be32 addr);
 
 #endif

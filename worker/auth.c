@@ -8,12 +8,13 @@
 #include "worker/thread.h"
 
 enum {
-	SKEW_EARLY = 60,	/* windows: how far an old packet or a wrong clock is looked for */
+	SKEW_EARLY = 60, /* windows: how far an old packet or a wrong clock is looked for */
 	SKEW_LATE = 30,
-	SKEW_PER_SEC = 100,	/* searches; each costs up to 90 tags */
+	SKEW_PER_SEC = 100, /* searches; each costs up to 90 tags */
 };
 
-static bool tag_fits(struct svr_thread *t, const struct svr_pkt *p, const struct svr_auth *a, uint64_t window)
+static bool tag_fits(struct svr_thread *t, const struct svr_pkt *p, const struct svr_auth *a,
+		     uint64_t window)
 {
 	const struct svr_seal_input in = { .window = window, .uuid = a->uuid, .dir = a->dir };
 
@@ -21,14 +22,17 @@ static bool tag_fits(struct svr_thread *t, const struct svr_pkt *p, const struct
 }
 
 /* Only to name the reason: a clock that is off, or an old copy, looks like a forgery otherwise. */
-static int skew_or_forged(struct svr_thread *t, const struct svr_pkt *p, const struct svr_auth *a, uint64_t expected)
+static int skew_or_forged(struct svr_thread *t, const struct svr_pkt *p, const struct svr_auth *a,
+			  uint64_t expected)
 {
 	unsigned int i;
 
-	if (a->hmac_mode != SVR_HMAC_MODE_TIME_BASED || !svr_tokens_take(&t->skew_tokens, t->now_ns, SKEW_PER_SEC))
+	if (a->hmac_mode != SVR_HMAC_MODE_TIME_BASED ||
+	    !svr_tokens_take(&t->skew_tokens, t->now_ns, SKEW_PER_SEC))
 		return -SVR_DROP_HMAC;
 	for (i = 2; i <= SKEW_EARLY; i++)
-		if ((i <= SKEW_LATE && tag_fits(t, p, a, expected + i)) || (expected >= i && tag_fits(t, p, a, expected - i)))
+		if ((i <= SKEW_LATE && tag_fits(t, p, a, expected + i)) ||
+		    (expected >= i && tag_fits(t, p, a, expected - i)))
 			return -SVR_DROP_HMAC_SKEW;
 	return -SVR_DROP_HMAC;
 }
@@ -60,7 +64,7 @@ int svr_auth_check(struct svr_thread *t, const struct svr_pkt *p, const struct s
 	case SVR_CSUM_NONE:
 	case SVR_CSUM_FULL:
 		return 0;
-	case SVR_CSUM_PARTIAL:	/* nothing between two routers may complete it */
+	case SVR_CSUM_PARTIAL: /* nothing between two routers may complete it */
 	case SVR_CSUM_WRONG:
 		break;
 	}

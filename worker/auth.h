@@ -12,17 +12,18 @@ struct svr_thread;
 
 struct svr_auth {
 	struct svr_hmac_key *key;
-	uint8_t hmac;		/* enum svr_hmac */
+	uint8_t hmac; /* enum svr_hmac */
 	uint8_t hmac_mode;
-	uint8_t dir;		/* enum svr_dir */
-	uint32_t peer;		/* whose clock counts */
-	const uint8_t *uuid;	/* NULL: packet with session metadata */
-	int8_t *hint;		/* window that fitted last, updated; NULL: none */
+	uint8_t dir; /* enum svr_dir */
+	uint32_t peer; /* whose clock counts */
+	const uint8_t *uuid; /* NULL: packet with session metadata */
+	int8_t *hint; /* window that fitted last, updated; NULL: none */
 };
 
 /*
- * 0 or a negative drop reason: hmac, hmac-skew, bad-checksum. The caller has checked that the payload is not shorter than the tag.
- * The checksum comes second: it is outside of the tag, and a wrong tag says more about a changed packet.
+ * 0 or a negative drop reason: hmac, hmac-skew, bad-checksum. The caller has checked that the
+ * payload is not shorter than the tag. The checksum comes second: it is outside of the tag, and a
+ * wrong tag says more about a changed packet.
  */
 int svr_auth_check(struct svr_thread *t, const struct svr_pkt *p, const struct svr_auth *a);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Counters of the worker. The data thread counts in memory of its own and adds the sums to the mapped arrays once per batch, so no packet
- * pays for an atomic operation and several threads may share the arrays.
+ * Counters of the worker. The data thread counts in memory of its own and adds the sums to the
+ * mapped arrays once per batch, so no packet pays for an atomic operation and several threads may
+ * share the arrays.
  */
 #ifndef SVR_WORKER_COUNTERS_H
 #define SVR_WORKER_COUNTERS_H
@@ -14,7 +15,7 @@
 struct svr_mapset;
 
 struct svr_counters {
-	uint64_t dirty;		/* bit per zone with something to flush */
+	uint64_t dirty; /* bit per zone with something to flush */
 	uint64_t drops[SVR_MAX_ZONES][SVR_DROP_MAX];
 	uint64_t stats[SVR_MAX_ZONES][SVR_STAT_MAX];
 };

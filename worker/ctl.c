@@ -2,13 +2,13 @@
 /*
  * Control socket "worker":
  *
- *	{"command": "status"}                                     this process, its sockets by interface
- *	{"command": "delete sessions"}                            all of them
+ *	{"command": "status"}                                 this process, its sockets
+ *	{"command": "delete sessions"}                        all of them
  *	{"command": "delete sessions", "by_id": "<uuid>"}
  *	{"command": "delete sessions", "service_name": "<name>"}
  *
- * The answer to a deletion is {"deleted": <number>}; packets of deleted sessions that are still under way are dropped. Counters
- * are in the maps svr_worker_stats and svr_worker_drops.
+ * The answer to a deletion is {"deleted": <number>}; packets of deleted sessions that are still
+ * under way are dropped. Counters are in the maps svr_worker_stats and svr_worker_drops.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -28,7 +28,7 @@
 
 #define NS_PER_SEC 1000000000ULL
 
-/* ---- status -------------------------------------------------------------------------------------------- */
+/* ---- status -------------------------------------------------------------------------------- */
 
 static struct json_object *status_show(struct svr_worker *w)
 {
@@ -36,11 +36,14 @@ static struct json_object *status_show(struct svr_worker *w)
 	const struct svr_thread *t = w->thread;
 
 	json_object_object_add(o, "pid", json_object_new_int64(getpid()));
-	json_object_object_add(o, "uptime_seconds",
-			       json_object_new_uint64((svr_worker_now_ns() - w->started_ns) / NS_PER_SEC));
-	json_object_object_add(o, "zero_copy", json_object_new_boolean(t->umem.n_ports && t->umem.zerocopy));
-	json_object_object_add(o, "sessions",
-			       json_object_new_uint64(__atomic_load_n(&t->sessions.n_live, __ATOMIC_RELAXED)));
+	json_object_object_add(
+		o, "uptime_seconds",
+		json_object_new_uint64((svr_worker_now_ns() - w->started_ns) / NS_PER_SEC));
+	json_object_object_add(o, "zero_copy",
+			       json_object_new_boolean(t->umem.n_ports && t->umem.zerocopy));
+	json_object_object_add(
+		o, "sessions",
+		json_object_new_uint64(__atomic_load_n(&t->sessions.n_live, __ATOMIC_RELAXED)));
 	json_object_object_add(o, "session_slots", json_object_new_uint64(t->sessions.count - 1));
 	json_object_object_add(o, "held_packets", json_object_new_uint64(svr_hold_count(w)));
 	json_object_object_add(o, "interfaces", svr_zones_json(w));
@@ -48,7 +51,7 @@ static struct json_object *status_show(struct svr_worker *w)
 	return answer;
 }
 
-/* ---- delete sessions ----------------------------------------------------------------------------------- */
+/* ---- delete sessions ----------------------------------------------------------------------- */
 
 struct selection {
 	struct svr_worker *w;
@@ -82,7 +85,8 @@ static void worker_sessions_delete(struct svr_thread *t, void *arg)
 	}
 }
 
-static int clear_flow_visit(const struct svr_flow4_key *key, const struct svr_flow *flow, void *user)
+static int clear_flow_visit(const struct svr_flow4_key *key, const struct svr_flow *flow,
+			    void *user)
 {
 	struct selection *sel = user;
 
@@ -98,9 +102,10 @@ static const char *argument(struct json_object *request, const char *name)
 {
 	struct json_object *o;
 
-	return json_object_object_get_ex(request, name, &o) && json_object_is_type(o, json_type_string)
-		       ? json_object_get_string(o)
-		       : NULL;
+	return json_object_object_get_ex(request, name, &o) &&
+			       json_object_is_type(o, json_type_string) ?
+		       json_object_get_string(o) :
+		       NULL;
 }
 
 static struct json_object *sessions_delete(struct svr_worker *w, struct json_object *request)
@@ -113,7 +118,8 @@ static struct json_object *sessions_delete(struct svr_worker *w, struct json_obj
 	if (uuid) {
 		sel.by_uuid = true;
 		if (svr_uuid_parse(uuid, sel.uuid))
-			return svr_ctl_error("by_id %s is no UUID, for example 6ba7b810-9dad-41d1-80b4-00c04fd430c8", uuid);
+			return svr_ctl_error("by_id %s is no UUID (8-4-4-4-12 hexadecimal digits)",
+					     uuid);
 	}
 	if (service) {
 		sel.by_service = true;
@@ -121,12 +127,14 @@ static struct json_object *sessions_delete(struct svr_worker *w, struct json_obj
 			if (strncmp(w->maps.services[sel.service].name, service, SVR_NAME_LEN) == 0)
 				break;
 		if (sel.service == w->maps.count.services)
-			return svr_ctl_error("there is no service %s; see: svr show service", service);
+			return svr_ctl_error("there is no service %s; see: svr show service",
+					     service);
 	}
 	svr_thread_call(w->thread, worker_sessions_delete, &sel);
 	err = svr_flow_walk_all(w->maps.fd.flows4, clear_flow_visit, &sel);
 	if (err)
-		return svr_ctl_error("walk over the flow table failed after %u sessions: %s", sel.deleted, strerror(-err));
+		return svr_ctl_error("walk over the flow table failed after %u sessions: %s",
+				     sel.deleted, strerror(-err));
 	pr_info("%u session%s deleted", sel.deleted, sel.deleted == 1 ? "" : "s");
 	answer = json_object_new_object();
 	o = json_object_new_object();
@@ -141,7 +149,9 @@ static struct json_object *handle(const char *command, struct json_object *reque
 		return status_show(user);
 	if (strcmp(command, "delete sessions") == 0)
 		return sessions_delete(user, request);
-	return svr_ctl_error("svr-worker does not know the command \"%s\"; it knows: status, delete sessions", command);
+	return svr_ctl_error(
+		"svr-worker does not know the command \"%s\"; it knows: status, delete sessions",
+		command);
 }
 
 int svr_worker_ctl_start(struct svr_worker *w)
@@ -149,7 +159,8 @@ int svr_worker_ctl_start(struct svr_worker *w)
 	int err = svr_ctl_serve(w->base, w->router, "worker", handle, w, &w->ctl);
 
 	if (err == -EADDRINUSE)
-		pr_err("another svr-worker of router %s runs already; stop that one first", w->router);
+		pr_err("another svr-worker of router %s runs already; stop that one first",
+		       w->router);
 	else if (err)
 		pr_err("control socket: %s; is the run directory writable?", strerror(-err));
 	return err;

@@ -9,7 +9,8 @@
 #include "worker/addr.h"
 #include "worker/flowtable.h"
 
-void svr_flow_opposite_key(const struct svr_flow4_key *key, const struct svr_flow *flow, struct svr_flow4_key *out)
+void svr_flow_opposite_key(const struct svr_flow4_key *key, const struct svr_flow *flow,
+			   struct svr_flow4_key *out)
 {
 	*out = (struct svr_flow4_key){
 		.saddr = svr_addr_get4(flow->daddr),
@@ -22,15 +23,18 @@ void svr_flow_opposite_key(const struct svr_flow4_key *key, const struct svr_flo
 }
 
 /* XDP may have put a new session there since it was read. */
-static bool remove_same(const struct svr_mapset *maps, const struct svr_flow4_key *key, const struct svr_flow *flow)
+static bool remove_same(const struct svr_mapset *maps, const struct svr_flow4_key *key,
+			const struct svr_flow *flow)
 {
 	struct svr_flow now;
 
-	return bpf_map_lookup_elem(maps->fd.flows4, key, &now) == 0 && memcmp(now.uuid, flow->uuid, sizeof(now.uuid)) == 0 &&
+	return bpf_map_lookup_elem(maps->fd.flows4, key, &now) == 0 &&
+	       memcmp(now.uuid, flow->uuid, sizeof(now.uuid)) == 0 &&
 	       !(now.flags & SVR_FLOW_WORKER) && bpf_map_delete_elem(maps->fd.flows4, key) == 0;
 }
 
-bool svr_flowtable_remove_pair(const struct svr_mapset *maps, const struct svr_flow4_key *key, const struct svr_flow *flow)
+bool svr_flowtable_remove_pair(const struct svr_mapset *maps, const struct svr_flow4_key *key,
+			       const struct svr_flow *flow)
 {
 	struct svr_flow4_key opposite;
 	bool a, b;

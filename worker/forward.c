@@ -2,8 +2,8 @@
 /*
  * The pipelines of protected sessions:
  *
- *   LAN -> checks -> fits? -> encrypt -> metadata -> new addresses -> tag -> checksums -> WAN        svr_outbound()
- *   WAN -> checks -> IV -> tag -> checksum -> replay window -> decrypt -> new addresses -> LAN       svr_inbound()
+ *   LAN -> checks -> fits? -> encrypt -> metadata -> readdress -> tag -> checksum -> WAN
+ *   WAN -> checks -> IV -> tag -> checksum -> replay? -> decrypt -> readdress -> LAN
  *
  * State changes only after a packet is known to be good, and every refusal has a name.
  */
@@ -15,8 +15,8 @@
 #include <svr/drops.h>
 
 #include "lib/replay.h"
-#include "lib/window.h"
 #include "lib/tcpstate.h"
+#include "lib/window.h"
 #include "worker/addr.h"
 #include "worker/auth.h"
 #include "worker/forward.h"
@@ -34,10 +34,11 @@ enum {
 };
 #define COUNTER_LIMIT (1ULL << 48) /* docs/protocol.md section 7 */
 
-/* ---- next hops ----------------------------------------------------------------------------------------- */
+/* ---- next hops ----------------------------------------------------------------------------- */
 
 /* Keep the packet until its next hop is known; the main thread finds out. */
-static int hold(struct svr_thread *t, struct svr_work *w, enum svr_letter_kind kind, uint16_t zone, __be32 addr)
+static int hold(struct svr_thread *t, struct svr_work *w, enum svr_letter_kind kind, uint16_t zone,
+		__be32 addr)
 {
 	bool whole = kind == SVR_LETTER_XDP;
 	const struct svr_port *port = t->umem.port[w->port];
@@ -46,7 +47,8 @@ static int hold(struct svr_thread *t, struct svr_work *w, enum svr_letter_kind k
 	if (whole)
 		l = svr_letter_new(t->mailbox, w->frame, w->frame_len);
 	else
-		l = svr_letter_new(t->mailbox, w->pkt.ip, svr_packet_header_len(&w->pkt) + w->pkt.payload_len);
+		l = svr_letter_new(t->mailbox, w->pkt.ip,
+				   svr_packet_header_len(&w->pkt) + w->pkt.payload_len);
 	if (!l)
 		return -SVR_DROP_HOLD_FULL;
 	l->kind = (uint8_t)kind;
@@ -62,7 +64,7 @@ static int hold(struct svr_thread *t, struct svr_work *w, enum svr_letter_kind k
 	return 0;
 }
 
-/* ---- sizes --------------------------------------------------------------------------------------------- */
+/* ---- sizes --------------------------------------------------------------------------------- */
 
 /* Largest IP packet between the routers. */
 static uint16_t path_limit(const struct svr_thread *t, const struct svr_session *s)
@@ -92,7 +94,8 @@ static void mss_clamp(struct svr_thread *t, const struct svr_session *s, struct 
 }
 
 /* Tell the host what would have fitted. The packet still stands as it was received. */
-static void icmp_too_big(struct svr_thread *t, const struct svr_session *s, const struct svr_work *w, size_t front, size_t inside)
+static void icmp_too_big(struct svr_thread *t, const struct svr_session *s,
+			 const struct svr_work *w, size_t front, size_t inside)
 {
 	const struct svr_zone *zone = &t->maps->zones[w->desc.zone];
 	uint8_t frame[SVR_ETH_LEN + SVR_VLAN_LEN + SVR_ICMP_MAX_LEN];
@@ -104,13 +107,17 @@ static void icmp_too_big(struct svr_thread *t, const struct svr_session *s, cons
 		return;
 	mtu = svr_seal_host_mtu(s->cipher, s->hmac, path_limit(t, s), front, inside, w->pkt.proto);
 	len = svr_packet_icmp_too_big(&w->pkt, svr_addr_get4(zone->addr), mtu, frame);
-	if (len && svr_thread_send_copy(t, w->desc.zone, port ? (uint16_t)port->queue : 0, frame, len) == 0)
+	if (len && svr_thread_send_copy(t, w->desc.zone, port ? (uint16_t)port->queue : 0, frame,
+					len) == 0)
 		svr_count(&t->counters, w->desc.zone, SVR_STAT_ICMP_TOO_BIG, 1);
 }
 
-/* ---- LAN to peer --------------------------------------------------------------------------------------- */
+/* ---- LAN to peer --------------------------------------------------------------------------- */
 
-/* A SYN with the ports of a connection that is over: the session ends, and XDP classifies the packet as if it were the first. */
+/*
+ * A SYN with the ports of a connection that is over: the session ends, and XDP classifies the
+ * packet as if it were the first.
+ */
 static int reopen(struct svr_thread *t, struct svr_work *w, uint32_t slot)
 {
 	svr_session_close(t, slot, "ended, and opened again");
@@ -120,7 +127,8 @@ static int reopen(struct svr_thread *t, struct svr_work *w, uint32_t slot)
 static bool tcp_opens(const struct svr_pkt *p)
 {
 	return p->proto == IPPROTO_TCP &&
-	       (p->tcp_flags & (SVR_TCPF_SYN | SVR_TCPF_ACK | SVR_TCPF_RST | SVR_TCPF_FIN)) == SVR_TCPF_SYN;
+	       (p->tcp_flags & (SVR_TCPF_SYN | SVR_TCPF_ACK | SVR_TCPF_RST | SVR_TCPF_FIN)) ==
+		       SVR_TCPF_SYN;
 }
 
 static int outbound_checksum(struct svr_thread *t, struct svr_work *w, bool *none)
@@ -141,7 +149,8 @@ static int outbound_checksum(struct svr_thread *t, struct svr_work *w, bool *non
 	return -SVR_DROP_BAD_CSUM;
 }
 
-static void note_lan(struct svr_thread *t, struct svr_session *s, const struct svr_pkt *p, size_t ip_len)
+static void note_lan(struct svr_thread *t, struct svr_session *s, const struct svr_pkt *p,
+		     size_t ip_len)
 {
 	s->last_lan_ns = t->now_ns;
 	s->packets[0]++;
@@ -153,8 +162,9 @@ static void note_lan(struct svr_thread *t, struct svr_session *s, const struct s
 }
 
 /* Bare header, encryption, metadata: the payload becomes what stands in front of the tag. */
-static int outbound_payload(struct svr_thread *t, struct svr_session *s, struct svr_local *l, struct svr_work *w, const uint8_t *meta,
-			    size_t meta_len, size_t bare_len)
+static int outbound_payload(struct svr_thread *t, struct svr_session *s, struct svr_local *l,
+			    struct svr_work *w, const uint8_t *meta, size_t meta_len,
+			    size_t bare_len)
 {
 	struct svr_pkt *p = &w->pkt;
 	uint8_t *room;
@@ -169,7 +179,10 @@ static int outbound_payload(struct svr_thread *t, struct svr_session *s, struct 
 	if (s->cipher != SVR_CIPHER_NONE) {
 		if (s->tx_counter >= COUNTER_LIMIT)
 			return -SVR_DROP_COUNTER_LIMIT;
-		/* Used up in the mapped slot before anything can leave with it: a killed worker never sends it twice */
+		/*
+		 * Used up in the mapped slot before anything can leave with it: a killed worker
+		 * never sends it twice
+		 */
 		__atomic_store_n(&s->tx_counter, s->tx_counter + 1, __ATOMIC_RELEASE);
 		err = svr_seal_encrypt(t->crypt, l->enc_tx, s->epoch, s->tx_counter, p);
 		if (err)
@@ -218,7 +231,8 @@ static int svr_outbound(struct svr_thread *t, struct svr_work *w, uint32_t slot)
 	} else if (svr_meta_is_cookie(p->payload, p->payload_len)) {
 		bare_len = SVR_META_HDR_LEN;
 	}
-	len = svr_packet_header_len(p) + (size_t)meta_len + svr_seal_len(s->cipher, s->hmac, bare_len + p->payload_len);
+	len = svr_packet_header_len(p) + (size_t)meta_len +
+	      svr_seal_len(s->cipher, s->hmac, bare_len + p->payload_len);
 	if (len > path_limit(t, s)) {
 		icmp_too_big(t, s, w, (size_t)meta_len, bare_len);
 		return -SVR_DROP_TOO_BIG;
@@ -245,9 +259,10 @@ static int svr_outbound(struct svr_thread *t, struct svr_work *w, uint32_t slot)
 	return svr_thread_send(t, w, s->wan.zone, nh);
 }
 
-/* ---- peer to LAN --------------------------------------------------------------------------------------- */
+/* ---- peer to LAN --------------------------------------------------------------------------- */
 
-static void note_wan(struct svr_thread *t, struct svr_session *s, const struct svr_work *w, bool with_metadata)
+static void note_wan(struct svr_thread *t, struct svr_session *s, const struct svr_work *w,
+		     bool with_metadata)
 {
 	s->last_wan_ns = t->now_ns;
 	s->packets[1]++;
@@ -256,7 +271,9 @@ static void note_wan(struct svr_thread *t, struct svr_session *s, const struct s
 		s->tcp_wan |= svr_tcp_track(w->pkt.tcp_flags);
 		s->closing = svr_tcp_closing(s->tcp_lan, s->tcp_wan);
 	}
-	/* docs/protocol.md section 5: each side stops adding when the other has shown that it knows */
+	/*
+	 * docs/protocol.md section 5: each side stops adding when the other has shown that it knows
+	 */
 	if (with_metadata)
 		s->meta_seen = 1;
 	if (s->originator == with_metadata)
@@ -264,7 +281,8 @@ static void note_wan(struct svr_thread *t, struct svr_session *s, const struct s
 }
 
 /* Counter of an encrypted packet out of its IV; the IV stands in front of the tag. */
-static int iv_check(struct svr_thread *t, const struct svr_session *s, struct svr_local *l, const struct svr_pkt *p, uint64_t *counter)
+static int iv_check(struct svr_thread *t, const struct svr_session *s, struct svr_local *l,
+		    const struct svr_pkt *p, uint64_t *counter)
 {
 	const uint8_t *iv = p->payload + p->payload_len - svr_seal_trailer_len(s->cipher, s->hmac);
 	uint16_t epoch;
@@ -287,8 +305,8 @@ static int lengths_check(const struct svr_session *s, const struct svr_pkt *p, s
 }
 
 /* The packet is authentic: take off what the peer put around the payload. */
-static int inbound_payload(struct svr_thread *t, struct svr_session *s, struct svr_local *l, struct svr_work *w, size_t front,
-			   uint64_t counter)
+static int inbound_payload(struct svr_thread *t, struct svr_session *s, struct svr_local *l,
+			   struct svr_work *w, size_t front, uint64_t counter)
 {
 	size_t trailer = svr_seal_trailer_len(s->cipher, s->hmac);
 	struct svr_pkt *p = &w->pkt;
@@ -316,14 +334,16 @@ static int inbound_payload(struct svr_thread *t, struct svr_session *s, struct s
 	svr_count(&t->counters, w->desc.zone, SVR_STAT_PAYLOAD_DECRYPTED, 1);
 	/* User data that starts with the cookie was encrypted together with its bare header */
 	if (!front && svr_meta_is_cookie(p->payload, p->payload_len) &&
-	    svr_meta_parse_header(p->payload, p->payload_len, &m) == 0 && svr_meta_is_false_positive(&m)) {
+	    svr_meta_parse_header(p->payload, p->payload_len, &m) == 0 &&
+	    svr_meta_is_false_positive(&m)) {
 		svr_packet_pull(p, m.header_len);
 		svr_count(&t->counters, w->desc.zone, SVR_STAT_FALSE_POSITIVE_REMOVED, 1);
 	}
 	return 0;
 }
 
-static int inbound_deliver(struct svr_thread *t, struct svr_session *s, struct svr_local *l, struct svr_work *w)
+static int inbound_deliver(struct svr_thread *t, struct svr_session *s, struct svr_local *l,
+			   struct svr_work *w)
 {
 	const struct svr_nexthop *nh;
 	struct svr_pkt *p = &w->pkt;
@@ -340,8 +360,12 @@ static int inbound_deliver(struct svr_thread *t, struct svr_session *s, struct s
 	return svr_thread_send(t, w, s->lan.zone, nh);
 }
 
-/* Second half for every packet from the peer. @front: bytes of metadata (or of a bare header) before the payload. */
-static int inbound_finish(struct svr_thread *t, struct svr_work *w, uint32_t slot, size_t front, bool with_metadata, uint64_t counter)
+/*
+ * Second half for every packet from the peer. @front: bytes of metadata (or of a bare header)
+ * before the payload.
+ */
+static int inbound_finish(struct svr_thread *t, struct svr_work *w, uint32_t slot, size_t front,
+			  bool with_metadata, uint64_t counter)
 {
 	struct svr_session *s = &t->maps->sessions[slot];
 	struct svr_local *l = svr_session_local(t, slot);
@@ -382,8 +406,11 @@ static int inbound_plain(struct svr_thread *t, struct svr_work *w, uint32_t slot
 		.hint = &s->window_hint,
 	};
 	err = svr_auth_check(t, &w->pkt, &auth);
-	if (err == -SVR_DROP_HMAC_SKEW && s->cipher != SVR_CIPHER_NONE && svr_replay_check(&s->replay, counter))
-		err = svr_replay_check(&s->replay, counter); /* authentic and of another time: an old copy, no wrong clock */
+	if (err == -SVR_DROP_HMAC_SKEW && s->cipher != SVR_CIPHER_NONE &&
+	    svr_replay_check(&s->replay, counter))
+		err = svr_replay_check(
+			&s->replay,
+			counter); /* authentic and of another time: an old copy, no wrong clock */
 	if (err)
 		return err;
 	if (front)
@@ -396,17 +423,19 @@ static int reverse_check(const struct svr_session *s, const struct svr_meta *m)
 {
 	if (memcmp(m->uuid, s->uuid, sizeof(s->uuid)) != 0)
 		return -SVR_DROP_META_UUID;
-	if (m->cipher != s->cipher || m->hmac != s->hmac || m->hmac_mode != s->hmac_mode || m->peer_key_index != s->peer_key_index)
+	if (m->cipher != s->cipher || m->hmac != s->hmac || m->hmac_mode != s->hmac_mode ||
+	    m->peer_key_index != s->peer_key_index)
 		return -SVR_DROP_META_POLICY;
-	if (m->context.saddr != s->lan.daddr || m->context.daddr != s->lan.saddr || m->context.sport != s->lan.dport ||
-	    m->context.dport != s->lan.sport || m->context.proto != s->lan.proto)
+	if (m->context.saddr != s->lan.daddr || m->context.daddr != s->lan.saddr ||
+	    m->context.sport != s->lan.dport || m->context.dport != s->lan.sport ||
+	    m->context.proto != s->lan.proto)
 		return -SVR_DROP_META_CONTEXT;
 	return 0;
 }
 
 /* Verified forward metadata: find its session or make it. */
-static int forward_session(struct svr_thread *t, const struct svr_work *w, uint32_t path, const struct svr_meta *m,
-			   struct svr_peer_key *key, uint32_t *slot)
+static int forward_session(struct svr_thread *t, const struct svr_work *w, uint32_t path,
+			   const struct svr_meta *m, struct svr_peer_key *key, uint32_t *slot)
 {
 	struct svr_flow4_key wan;
 	struct svr_session *s;
@@ -419,7 +448,8 @@ static int forward_session(struct svr_thread *t, const struct svr_work *w, uint3
 		if (memcmp(s->uuid, m->uuid, sizeof(s->uuid)) == 0) {
 			if (s->originator)
 				return -SVR_DROP_META_UUID; /* our own block, reflected */
-			if (m->cipher != s->cipher || m->hmac != s->hmac || m->hmac_mode != s->hmac_mode)
+			if (m->cipher != s->cipher || m->hmac != s->hmac ||
+			    m->hmac_mode != s->hmac_mode)
 				return -SVR_DROP_META_POLICY;
 			s->meta_add = 1; /* it has not heard us yet: answer again */
 			svr_count(&t->counters, w->desc.zone, SVR_STAT_META_DUPLICATE, 1);
@@ -431,8 +461,12 @@ static int forward_session(struct svr_thread *t, const struct svr_work *w, uint3
 	return err ? err : svr_session_terminate(t, m, &wan, path, key, slot);
 }
 
-/* A packet with session metadata, the header section of which stands in @m. @slot: session of its flow, 0: none. */
-static int inbound_metadata(struct svr_thread *t, struct svr_work *w, uint32_t slot, uint32_t path, struct svr_meta *m)
+/*
+ * A packet with session metadata, the header section of which stands in @m. @slot: session of its
+ * flow, 0: none.
+ */
+static int inbound_metadata(struct svr_thread *t, struct svr_work *w, uint32_t slot, uint32_t path,
+			    struct svr_meta *m)
 {
 	const struct svr_session *live = slot ? &t->maps->sessions[slot] : NULL;
 	bool reverse = live && live->originator;
@@ -442,7 +476,8 @@ static int inbound_metadata(struct svr_thread *t, struct svr_work *w, uint32_t s
 	size_t front;
 	int err;
 
-	err = svr_metadata_open(t, &w->pkt, path, reverse ? SVR_DIR_REV : SVR_DIR_FWD, live, m, &key);
+	err = svr_metadata_open(t, &w->pkt, path, reverse ? SVR_DIR_REV : SVR_DIR_FWD, live, m,
+				&key);
 	if (err)
 		goto out;
 	if (m->unknown)
@@ -493,7 +528,7 @@ static int svr_inbound(struct svr_thread *t, struct svr_work *w, uint32_t slot, 
 	return inbound_metadata(t, w, slot, path, &m);
 }
 
-/* ---- by the reason that XDP gives ---------------------------------------------------------------------- */
+/* ---- by the reason that XDP gives ---------------------------------------------------------- */
 
 static int frame_setup(struct svr_thread *t, struct svr_work *w)
 {
@@ -527,7 +562,10 @@ static int frame_session(struct svr_thread *t, struct svr_work *w)
 
 	svr_packet_key(&w->pkt, w->desc.zone, &key);
 	if (!s) {
-		/* It was under way while its session ended; a flow that still names the old session is removed here */
+		/*
+		 * It was under way while its session ended; a flow that still names the old session
+		 * is removed here
+		 */
 		svr_session_of_flow(t, &key, &slot, &flow);
 		return -SVR_DROP_NOT_WAN_SESSION;
 	}
@@ -545,7 +583,8 @@ static int frame_metadata(struct svr_thread *t, struct svr_work *w)
 	uint32_t slot;
 
 	svr_packet_key(&w->pkt, w->desc.zone, &key);
-	svr_session_of_flow(t, &key, &slot, &flow); /* it may have been made while this packet waited */
+	svr_session_of_flow(t, &key, &slot,
+			    &flow); /* it may have been made while this packet waited */
 	return svr_inbound(t, w, slot, w->desc.path);
 }
 
@@ -553,7 +592,8 @@ int svr_forward_frame(struct svr_thread *t, struct svr_work *w)
 {
 	int err;
 
-	if (w->desc.zone == 0 || w->desc.zone >= t->maps->count.zones || w->desc.zone >= SVR_MAX_ZONES)
+	if (w->desc.zone == 0 || w->desc.zone >= t->maps->count.zones ||
+	    w->desc.zone >= SVR_MAX_ZONES)
 		return -SVR_DROP_BAD_META_AREA;
 	err = svr_packet_parse(&w->pkt, w->frame, w->frame_len, w->desc.l3_off);
 	if (err)

@@ -6,7 +6,10 @@
 struct svr_thread;
 struct svr_work;
 
-/* Sends, holds or refuses. 0 or a negative drop reason; w->gone tells whether the frame was handed over. */
+/*
+ * Sends, holds or refuses. 0 or a negative drop reason; w->gone tells whether the frame was handed
+ * over.
+ */
 int svr_forward_frame(struct svr_thread *t, struct svr_work *w);
 
 #endif

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Expiry. Sessions of the worker are looked at inside the data thread, a part of them per tick. Clear sessions, which XDP made and stamps, are
- * found by walking over the flow table, a portion per tick; on the way it is noted which next hops are still named by flows.
+ * Expiry. Sessions of the worker are looked at inside the data thread, a part of them per tick.
+ * Clear sessions, which XDP made and stamps, are found by walking over the flow table, a portion
+ * per tick; on the way it is noted which next hops are still named by flows.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -21,11 +22,11 @@
 
 enum {
 	TICK_MS = 100,
-	EXPIRE_MIN = 256,	/* live sessions per tick */
-	EXPIRE_PARTS = 10,	/* or this part of them, so that each is looked at once a second */
-	PORTION = 4096,		/* flows per tick */
-	WALK_PAUSE_TICKS = 10,	/* between two walks over the flow table */
-	ORPHAN_MS = 5000,	/* a flow without its opposite, or of a session that is no more */
+	EXPIRE_MIN = 256, /* live sessions per tick */
+	EXPIRE_PARTS = 10, /* or this part of them, so that each is looked at once a second */
+	PORTION = 4096, /* flows per tick */
+	WALK_PAUSE_TICKS = 10, /* between two walks over the flow table */
+	ORPHAN_MS = 5000, /* a flow without its opposite, or of a session that is no more */
 };
 #define NS_PER_MS 1000000ULL
 
@@ -37,7 +38,7 @@ struct svr_gc {
 	bool used[SVR_MAX_NEXTHOPS];
 };
 
-/* ---- sessions of the worker ---------------------------------------------------------------------------- */
+/* ---- sessions of the worker ---------------------------------------------------------------- */
 
 static void expire_call(struct svr_thread *t, void *arg)
 {
@@ -47,11 +48,12 @@ static void expire_call(struct svr_thread *t, void *arg)
 	svr_sessions_expire(t, part > EXPIRE_MIN ? part : EXPIRE_MIN);
 }
 
-/* ---- clear sessions ------------------------------------------------------------------------------------ */
+/* ---- clear sessions ------------------------------------------------------------------------ */
 
 static bool older_than(uint64_t now_ns, uint64_t then_ns, uint64_t ns)
 {
-	return now_ns > then_ns && now_ns - then_ns > ns; /* XDP may have stamped it after we read the clock */
+	return now_ns > then_ns &&
+	       now_ns - then_ns > ns; /* XDP may have stamped it after we read the clock */
 }
 
 static bool worker_flow_orphaned(const struct svr_worker *w, const struct svr_flow *flow)
@@ -65,9 +67,11 @@ static bool worker_flow_orphaned(const struct svr_worker *w, const struct svr_fl
 	       __atomic_load_n(&s->generation, __ATOMIC_RELAXED) != flow->slot_generation;
 }
 
-static void clear_flow_visit(struct svr_worker *w, const struct svr_flow4_key *key, const struct svr_flow *flow)
+static void clear_flow_visit(struct svr_worker *w, const struct svr_flow4_key *key,
+			     const struct svr_flow *flow)
 {
-	const struct svr_service *service = &w->maps.services[flow->service < w->maps.count.services ? flow->service : 0];
+	const struct svr_service *service =
+		&w->maps.services[flow->service < w->maps.count.services ? flow->service : 0];
 	struct svr_flow4_key opposite_key;
 	struct svr_flow opposite;
 	uint64_t last_ns;
@@ -82,10 +86,12 @@ static void clear_flow_visit(struct svr_worker *w, const struct svr_flow4_key *k
 			svr_flowtable_remove_pair(&w->maps, key, flow);
 		return;
 	}
-	last_ns = opposite.last_seen_ns > flow->last_seen_ns ? opposite.last_seen_ns : flow->last_seen_ns;
+	last_ns = opposite.last_seen_ns > flow->last_seen_ns ? opposite.last_seen_ns :
+							       flow->last_seen_ns;
 	if (older_than(w->gc->now_ns, last_ns, svr_clear_timeout_ns(flow, &opposite, service)) &&
 	    svr_flowtable_remove_pair(&w->maps, key, flow))
-		svr_worker_count(w, flow->flags & SVR_FLOW_FROM_WAN ? opposite_key.zone : key->zone, SVR_STAT_SESSIONS_CLOSED, 1);
+		svr_worker_count(w, flow->flags & SVR_FLOW_FROM_WAN ? opposite_key.zone : key->zone,
+				 SVR_STAT_SESSIONS_CLOSED, 1);
 }
 
 static int flow_visit(const struct svr_flow4_key *key, const struct svr_flow *flow, void *user)
@@ -96,7 +102,8 @@ static int flow_visit(const struct svr_flow4_key *key, const struct svr_flow *fl
 		w->gc->used[flow->nexthop] = true;
 	if (!(flow->flags & SVR_FLOW_WORKER))
 		clear_flow_visit(w, key, flow);
-	else if (worker_flow_orphaned(w, flow) && older_than(w->gc->now_ns, flow->created_ns, ORPHAN_MS * NS_PER_MS))
+	else if (worker_flow_orphaned(w, flow) &&
+		 older_than(w->gc->now_ns, flow->created_ns, ORPHAN_MS * NS_PER_MS))
 		bpf_map_delete_elem(w->maps.fd.flows4, key);
 	return 0;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Packets that wait for a next hop. What the worker finished is sent as soon as the link-layer address is there; what XDP
- * handed over (clear sessions) goes through the XDP program of its interface again, so that only XDP makes clear sessions.
+ * Packets that wait for a next hop. What the worker finished is sent as soon as the link-layer
+ * address is there; what XDP handed over (clear sessions) goes through the XDP program of its
+ * interface again, so that only XDP makes clear sessions.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -22,8 +23,8 @@
 
 enum {
 	TICK_MS = 100,
-	TIMEOUT_MS = 3000,	/* the kernel asks three times, once a second */
-	AGAIN_PER_SEC = 500,	/* frames whose neighbour is known already: XDP should have found it */
+	TIMEOUT_MS = 3000, /* the kernel asks three times, once a second */
+	AGAIN_PER_SEC = 500, /* frames whose neighbour is known already: XDP should have found it */
 };
 #define NS_PER_MS 1000000ULL
 
@@ -34,7 +35,7 @@ struct svr_hold {
 	struct svr_tokens again;
 };
 
-/* ---- sending on ---------------------------------------------------------------------------------------- */
+/* ---- sending on ---------------------------------------------------------------------------- */
 
 static int program_open(int ifindex)
 {
@@ -52,20 +53,25 @@ static int program_open(int ifindex)
 /* As if the frame arrived now. 0 or a negative drop reason. */
 static int xdp_run(const struct svr_letter *l)
 {
-	struct xdp_md md = { .data_end = l->len, .ingress_ifindex = (uint32_t)l->ifindex, .rx_queue_index = l->queue };
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = l->data, .data_size_in = l->len, .ctx_in = &md,
-		    .ctx_size_in = sizeof(md), .repeat = 1, .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
+	struct xdp_md md = { .data_end = l->len,
+			     .ingress_ifindex = (uint32_t)l->ifindex,
+			     .rx_queue_index = l->queue };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = l->data, .data_size_in = l->len,
+		    .ctx_in = &md, .ctx_size_in = sizeof(md), .repeat = 1,
+		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
 	int fd = program_open(l->ifindex), err;
 
 	if (fd < 0) {
-		pr_debug("held packet: interface %d has no XDP program: %s", l->ifindex, strerror(-fd));
+		pr_debug("held packet: interface %d has no XDP program: %s", l->ifindex,
+			 strerror(-fd));
 		return -SVR_DROP_NOT_CONFIGURED;
 	}
 	err = bpf_prog_test_run_opts(fd, &opts);
 	close(fd);
 	if (!err)
 		return 0;
-	pr_debug("held packet: XDP program of interface %d did not run: %s", l->ifindex, strerror(-err));
+	pr_debug("held packet: XDP program of interface %d did not run: %s", l->ifindex,
+		 strerror(-err));
 	return -SVR_DROP_INTERNAL;
 }
 
@@ -80,7 +86,9 @@ static void letter_send(struct svr_thread *t, void *arg)
 	struct sending *s = arg;
 	const struct svr_letter *l = s->letter;
 	uint8_t frame[SVR_FRAME_SIZE];
-	struct svr_pkt p = { .room = frame, .room_end = frame + sizeof(frame), .ip = frame + SVR_ETH_LEN + SVR_VLAN_LEN };
+	struct svr_pkt p = { .room = frame,
+			     .room_end = frame + sizeof(frame),
+			     .ip = frame + SVR_ETH_LEN + SVR_VLAN_LEN };
 	const struct svr_nexthop *nh = svr_nexthop_any(t->maps, l->zone, l->addr);
 
 	s->err = -SVR_DROP_NO_NEIGHBOUR;
@@ -92,7 +100,8 @@ static void letter_send(struct svr_thread *t, void *arg)
 	memcpy(p.ip, l->data, l->len);
 	s->err = svr_packet_set_eth(&p, nh->dmac, nh->smac, t->zone_tx[l->zone].vlan);
 	if (!s->err)
-		s->err = svr_thread_send_copy(t, l->zone, (uint16_t)l->queue, p.eth, (size_t)(p.ip - p.eth) + l->len);
+		s->err = svr_thread_send_copy(t, l->zone, (uint16_t)l->queue, p.eth,
+					      (size_t)(p.ip - p.eth) + l->len);
 }
 
 static void letter_deliver(struct svr_worker *w, struct svr_letter *l)
@@ -108,7 +117,7 @@ static void letter_deliver(struct svr_worker *w, struct svr_letter *l)
 	svr_letter_free(&w->mailbox, l);
 }
 
-/* ---- waiting ------------------------------------------------------------------------------------------- */
+/* ---- waiting ------------------------------------------------------------------------------- */
 
 static void letter_drop(struct svr_worker *w, struct svr_letter *l, enum svr_drop reason)
 {

@@ -9,7 +9,10 @@
 #include "sys/seq.h"
 #include "worker/keys.h"
 
-/* A writer needs a microsecond. One that was killed inside leaves the lock taken: then there is no key until it is back. */
+/*
+ * A writer needs a microsecond. One that was killed inside leaves the lock taken: then there is no
+ * key until it is back.
+ */
 enum { SEQ_TRIES = 10000 };
 
 static int peer_keys_read(const struct svr_mapset *maps, uint32_t peer, struct svr_peer_keys *out)
@@ -40,7 +43,8 @@ int svr_keys_peer_tx(const struct svr_mapset *maps, uint32_t peer, struct svr_pe
 
 	if (err)
 		return err;
-	if (keys.tx < SVR_KEY_SLOTS && keys.peer[keys.tx].index != 0 && (keys.peer[keys.tx].flags & SVR_KEY_TX))
+	if (keys.tx < SVR_KEY_SLOTS && keys.peer[keys.tx].index != 0 &&
+	    (keys.peer[keys.tx].flags & SVR_KEY_TX))
 		*out = keys.peer[keys.tx];
 	else
 		err = -SVR_DROP_NO_KEY;
@@ -48,7 +52,8 @@ int svr_keys_peer_tx(const struct svr_mapset *maps, uint32_t peer, struct svr_pe
 	return err;
 }
 
-int svr_keys_peer_rx(const struct svr_mapset *maps, uint32_t peer, uint32_t index, struct svr_peer_key *out)
+int svr_keys_peer_rx(const struct svr_mapset *maps, uint32_t peer, uint32_t index,
+		     struct svr_peer_key *out)
 {
 	struct svr_peer_keys keys;
 	int err = peer_keys_read(maps, peer, &keys), i;
@@ -117,10 +122,11 @@ int64_t svr_keys_clock_offset(const struct svr_mapset *maps, uint32_t peer)
 	keys = &maps->peer_keys[peer];
 	if (!__atomic_load_n(&keys->offset_valid, __ATOMIC_RELAXED))
 		return 0;
-	return __atomic_load_n(&keys->clock_offset_ns, __ATOMIC_RELAXED); /* one aligned word: no lock needed */
+	return __atomic_load_n(&keys->clock_offset_ns,
+			       __ATOMIC_RELAXED); /* one aligned word: no lock needed */
 }
 
-/* ---- contexts ------------------------------------------------------------------------------------------ */
+/* ---- contexts ------------------------------------------------------------------------------ */
 
 static unsigned int cache_slot(uint32_t number)
 {
@@ -130,12 +136,13 @@ static unsigned int cache_slot(uint32_t number)
 }
 _Static_assert(SVR_KEYCACHE_SLOTS == 1 << 8, "upper eight bits are the slot");
 
-struct svr_hmac_key *svr_keycache_hmac(struct svr_keycache *k, struct svr_crypt *c, uint32_t peer, uint8_t hmac,
-				       const uint8_t key[static SVR_HMAC_KEY_LEN])
+struct svr_hmac_key *svr_keycache_hmac(struct svr_keycache *k, struct svr_crypt *c, uint32_t peer,
+				       uint8_t hmac, const uint8_t key[static SVR_HMAC_KEY_LEN])
 {
 	__typeof__(&k->hmac[0]) e = &k->hmac[cache_slot(peer * SVR_HMAC_SHA512 + hmac)];
 
-	if (e->ctx && e->peer == peer && e->hmac == hmac && CRYPTO_memcmp(e->key, key, sizeof(e->key)) == 0)
+	if (e->ctx && e->peer == peer && e->hmac == hmac &&
+	    CRYPTO_memcmp(e->key, key, sizeof(e->key)) == 0)
 		return e->ctx;
 	svr_hmac_key_free(e->ctx);
 	if (svr_hmac_key_new(c, hmac, key, sizeof(e->key), &e->ctx)) {
@@ -148,7 +155,8 @@ struct svr_hmac_key *svr_keycache_hmac(struct svr_keycache *k, struct svr_crypt 
 	return e->ctx;
 }
 
-struct svr_cipher_key *svr_keycache_meta(struct svr_keycache *k, struct svr_crypt *c, const struct svr_meta_key *key)
+struct svr_cipher_key *svr_keycache_meta(struct svr_keycache *k, struct svr_crypt *c,
+					 const struct svr_meta_key *key)
 {
 	__typeof__(&k->meta[0]) e = &k->meta[cache_slot(key->index)];
 

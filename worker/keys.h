@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Keys that the key manager writes: consistent copies, and keyed contexts that are kept as long as the bytes stay the same. The caller
- * wipes copies with OPENSSL_cleanse.
+ * Keys that the key manager writes: consistent copies, and keyed contexts that are kept as long as
+ * the bytes stay the same. The caller wipes copies with OPENSSL_cleanse.
  */
 #ifndef SVR_WORKER_KEYS_H
 #define SVR_WORKER_KEYS_H
@@ -34,7 +34,8 @@ void svr_keycache_free(struct svr_keycache *k);
 /* Peer key that new sessions and messages use to send. */
 int svr_keys_peer_tx(const struct svr_mapset *maps, uint32_t peer, struct svr_peer_key *out);
 /* Peer key of an index, if it may be used to receive. */
-int svr_keys_peer_rx(const struct svr_mapset *maps, uint32_t peer, uint32_t index, struct svr_peer_key *out);
+int svr_keys_peer_rx(const struct svr_mapset *maps, uint32_t peer, uint32_t index,
+		     struct svr_peer_key *out);
 /* Metadata key of the peer: what we encrypt with. */
 int svr_keys_meta_tx(const struct svr_mapset *maps, uint32_t peer, struct svr_meta_key *out);
 /* Own metadata key of an index: what peers encrypt with. */
@@ -44,8 +45,9 @@ int svr_keys_meta_rx(const struct svr_mapset *maps, uint32_t index, struct svr_m
 int64_t svr_keys_clock_offset(const struct svr_mapset *maps, uint32_t peer);
 
 /* Contexts, owned by the cache; valid until the next call. NULL if memory or libcrypto fails. */
-struct svr_hmac_key *svr_keycache_hmac(struct svr_keycache *k, struct svr_crypt *c, uint32_t peer, uint8_t hmac,
-				       const uint8_t key[static SVR_HMAC_KEY_LEN]);
-struct svr_cipher_key *svr_keycache_meta(struct svr_keycache *k, struct svr_crypt *c, const struct svr_meta_key *key);
+struct svr_hmac_key *svr_keycache_hmac(struct svr_keycache *k, struct svr_crypt *c, uint32_t peer,
+				       uint8_t hmac, const uint8_t key[static SVR_HMAC_KEY_LEN]);
+struct svr_cipher_key *svr_keycache_meta(struct svr_keycache *k, struct svr_crypt *c,
+					 const struct svr_meta_key *key);
 
 #endif

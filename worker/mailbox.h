@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the data thread hands to the main thread: frames that wait for a next hop or have to go through XDP again. A list under a mutex with
- * an eventfd; used per exception, never per packet.
+ * What the data thread hands to the main thread: frames that wait for a next hop or have to go
+ * through XDP again. A list under a mutex with an eventfd; used per exception, never per packet.
  */
 #ifndef SVR_WORKER_MAILBOX_H
 #define SVR_WORKER_MAILBOX_H
@@ -13,26 +13,27 @@
 #include <linux/types.h>
 
 enum svr_letter_kind {
-	SVR_LETTER_XDP,		/* frame as received: run the XDP program of its interface on it (again) */
-	SVR_LETTER_SEND,	/* finished IP packet: only the link-layer addresses are missing */
+	SVR_LETTER_XDP, /* frame as received: run the XDP program of its interface on it (again) */
+	SVR_LETTER_SEND, /* finished IP packet: only the link-layer addresses are missing */
 };
 
 struct svr_letter {
 	TAILQ_ENTRY(svr_letter) entry;
-	uint64_t since_ns;	/* CLOCK_MONOTONIC */
-	uint8_t kind;		/* enum svr_letter_kind */
-	uint16_t in_zone;	/* where it arrived; drops are counted there */
-	uint16_t zone;		/* where the neighbour is; 0: none is needed */
-	__be32 addr;		/* the neighbour */
-	int ifindex;		/* SVR_LETTER_XDP: device and queue that it arrived on */
+	uint64_t since_ns; /* CLOCK_MONOTONIC */
+	uint8_t kind; /* enum svr_letter_kind */
+	uint16_t in_zone; /* where it arrived; drops are counted there */
+	uint16_t zone; /* where the neighbour is; 0: none is needed */
+	__be32 addr; /* the neighbour */
+	int ifindex; /* SVR_LETTER_XDP: device and queue that it arrived on */
 	uint32_t queue;
 	uint32_t len;
-	uint8_t data[];		/* SVR_LETTER_XDP: from the Ethernet header; SVR_LETTER_SEND: from the IP header */
+	/* SVR_LETTER_XDP: from the Ethernet header; SVR_LETTER_SEND: from the IP header */
+	uint8_t data[];
 };
 TAILQ_HEAD(svr_letters, svr_letter);
 
 enum {
-	SVR_HOLD_ALL = 256,		/* letters on their way or waiting */
+	SVR_HOLD_ALL = 256, /* letters on their way or waiting */
 	SVR_HOLD_PER_NEIGHBOUR = 8,
 };
 
@@ -40,7 +41,7 @@ struct svr_mailbox {
 	pthread_mutex_t lock;
 	struct svr_letters letters;
 	int event_fd;
-	uint32_t count;		/* atomic: letters that exist, posted or held */
+	uint32_t count; /* atomic: letters that exist, posted or held */
 };
 
 int svr_mailbox_init(struct svr_mailbox *m);
@@ -48,7 +49,8 @@ void svr_mailbox_free(struct svr_mailbox *m);
 
 /* NULL if too many exist already (-> hold-full) or memory is short. Data is copied. */
 struct svr_letter *svr_letter_new(struct svr_mailbox *m, const void *data, size_t len);
-void svr_letter_free(struct svr_mailbox *m, struct svr_letter *l);	/* wipes: it may hold plain text */
+void svr_letter_free(struct svr_mailbox *m,
+		     struct svr_letter *l); /* wipes: it may hold plain text */
 void svr_mailbox_post(struct svr_mailbox *m, struct svr_letter *l);
 /* All that were posted, in order, into an initialised list. */
 void svr_mailbox_take(struct svr_mailbox *m, struct svr_letters *out);

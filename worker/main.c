@@ -37,7 +37,8 @@ void svr_worker_count_drop(struct svr_worker *w, uint32_t zone, unsigned int rea
 {
 	if (zone >= SVR_MAX_ZONES)
 		zone = 0;
-	__atomic_fetch_add(&w->maps.worker_drops[zone * SVR_DROP_MAX + reason], 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&w->maps.worker_drops[zone * SVR_DROP_MAX + reason], 1,
+			   __ATOMIC_RELAXED);
 	svr_worker_count(w, zone, SVR_STAT_DROPPED, 1);
 }
 
@@ -45,20 +46,23 @@ static void usage(FILE *to)
 {
 	fputs("usage: svr-worker --router NAME [--verbose]\n"
 	      "\n"
-	      "Carries the sessions whose policy signs or encrypts, resolves next hops and ends idle sessions\n"
-	      "of one router. The interfaces have to be attached first: svr link set dev ... up\n"
+	      "Carries the sessions whose policy signs or encrypts, resolves next hops and\n"
+	      "ends idle sessions of one router. Attach the interfaces first:\n"
+	      "svr link set dev ... up\n"
 	      "\n"
 	      "  --router NAME   name of the router, or the environment variable SVR_ROUTER\n"
 	      "  --verbose       tell more\n"
 	      "  --version       print the version\n"
 	      "  --help          print this\n"
 	      "\n"
-	      "SVR_RUN_DIR (default /run/svr) is where the control socket goes. SVR_KEYLOG names a file for session keys.\n",
+	      "SVR_RUN_DIR (default /run/svr) is where the control socket goes. SVR_KEYLOG\n"
+	      "names a file for session keys.\n",
 	      to);
 }
 
 /* 0: go on; otherwise the exit code is in *code. */
-static int arguments_parse(int argc, char **argv, struct svr_worker *w, enum svr_log_level *level, int *code)
+static int arguments_parse(int argc, char **argv, struct svr_worker *w, enum svr_log_level *level,
+			   int *code)
 {
 	static const struct option options[] = {
 		{ "router", required_argument, NULL, 'r' },
@@ -95,7 +99,8 @@ static int arguments_parse(int argc, char **argv, struct svr_worker *w, enum svr
 		if (optind < argc)
 			fprintf(stderr, "svr-worker: unexpected argument \"%s\"\n", argv[optind]);
 		else
-			fprintf(stderr, "svr-worker: which router? give --router NAME or set SVR_ROUTER\n");
+			fprintf(stderr,
+				"svr-worker: which router? give --router NAME or set SVR_ROUTER\n");
 		usage(stderr);
 		*code = EXIT_FAILURE;
 		return 1;
@@ -138,19 +143,23 @@ static int sessions_start(struct svr_worker *w)
 		pr_err("cannot read the flow table: %s", strerror(-err));
 		return err;
 	}
-	pr_info("%u session%s adopted, %u incomplete removed, %u stray flow%s removed", adopted.live, adopted.live == 1 ? "" : "s",
-		adopted.freed, adopted.flows_removed, adopted.flows_removed == 1 ? "" : "s");
+	pr_info("%u session%s adopted, %u incomplete removed, %u stray flow%s removed",
+		adopted.live, adopted.live == 1 ? "" : "s", adopted.freed, adopted.flows_removed,
+		adopted.flows_removed == 1 ? "" : "s");
 	return 0;
 }
 
 static int start(struct svr_worker *w)
 {
-	const struct svr_nl_handlers handlers = { .link = on_link, .neighbour = on_neighbour, .user = w };
+	const struct svr_nl_handlers handlers = { .link = on_link,
+						  .neighbour = on_neighbour,
+						  .user = w };
 	const struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
 	char reason[REASON_LEN];
 	int err;
 
-	(void)setrlimit(RLIMIT_MEMLOCK, &unlimited); /* kernels before 5.11 count maps and UMEM against it */
+	(void)setrlimit(RLIMIT_MEMLOCK,
+			&unlimited); /* kernels before 5.11 count maps and UMEM against it */
 	err = svr_keylog_open(&w->keylog, reason, sizeof(reason));
 	if (err) {
 		pr_err("%s", reason);
@@ -216,7 +225,8 @@ static int run(struct svr_worker *w)
 		goto out;
 	err = start(w);
 	if (!err) {
-		pr_info("router %s: started, %u socket%s", w->router, w->thread->umem.n_ports, w->thread->umem.n_ports == 1 ? "" : "s");
+		pr_info("router %s: started, %u socket%s", w->router, w->thread->umem.n_ports,
+			w->thread->umem.n_ports == 1 ? "" : "s");
 		event_base_dispatch(w->base);
 	}
 	finish(w);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Building, authenticating and decrypting metadata of protected sessions (docs/protocol.md sections 3 and 5). */
+/*
+ * Building, authenticating and decrypting metadata of protected sessions (docs/protocol.md sections
+ * 3 and 5).
+ */
 #include <arpa/inet.h>
 #include <string.h>
 #include <openssl/crypto.h>
@@ -14,7 +17,7 @@
 #include "worker/seal.h"
 #include "worker/thread.h"
 
-/* ---- build --------------------------------------------------------------------------------------------- */
+/* ---- build --------------------------------------------------------------------------------- */
 
 static void name_copy(char to[static SVR_NAME_LEN], const char *from)
 {
@@ -28,18 +31,16 @@ static void meta_fill(const struct svr_thread *t, const struct svr_session *s, s
 {
 	const struct in_addr local = { .s_addr = svr_addr_get4(t->maps->paths[s->path].local) };
 
-	m->have = SVR_HAVE_SECURITY_ID | SVR_HAVE_SECURITY_PARAMS | SVR_HAVE_UUID | SVR_HAVE_SOURCE_ROUTER | SVR_HAVE_PATH_ID |
-		  SVR_HAVE_NONCE;
+	m->have = SVR_HAVE_SECURITY_ID | SVR_HAVE_SECURITY_PARAMS | SVR_HAVE_UUID |
+		  SVR_HAVE_SOURCE_ROUTER | SVR_HAVE_PATH_ID | SVR_HAVE_NONCE;
 	m->peer_key_index = s->peer_key_index;
 	m->cipher = s->cipher;
 	m->hmac = s->hmac;
 	m->hmac_mode = s->hmac_mode;
-	m->context = (struct svr_context4){ /* as the host on our side sends it, in either direction */
-		.saddr = s->lan.saddr,
-		.daddr = s->lan.daddr,
-		.sport = s->lan.sport,
-		.dport = s->lan.dport,
-		.proto = s->lan.proto,
+	m->context = (struct svr_context4){
+		/* as the host on our side sends it, in either direction */
+		.saddr = s->lan.saddr, .daddr = s->lan.daddr, .sport = s->lan.sport,
+		.dport = s->lan.dport, .proto = s->lan.proto,
 	};
 	memcpy(m->uuid, s->uuid, sizeof(m->uuid));
 	name_copy(m->source_router, t->maps->router->common_name);
@@ -60,7 +61,8 @@ static void meta_fill(const struct svr_thread *t, const struct svr_session *s, s
 }
 
 /* Payload section becomes ciphertext || IV. Length of the block or a negative drop reason. */
-static int meta_encrypt(struct svr_thread *t, const struct svr_meta *m, struct svr_cipher_key *key, uint8_t *block)
+static int meta_encrypt(struct svr_thread *t, const struct svr_meta *m, struct svr_cipher_key *key,
+			uint8_t *block)
 {
 	uint8_t *section = block + m->header_len;
 	uint8_t iv[SVR_BLOCK_LEN];
@@ -79,7 +81,8 @@ static int meta_encrypt(struct svr_thread *t, const struct svr_meta *m, struct s
 	return m->header_len + len;
 }
 
-int svr_metadata_build(struct svr_thread *t, const struct svr_session *s, uint8_t out[static SVR_META_MAX])
+int svr_metadata_build(struct svr_thread *t, const struct svr_session *s,
+		       uint8_t out[static SVR_META_MAX])
 {
 	struct svr_cipher_key *cipher;
 	struct svr_meta_key key = { 0 };
@@ -109,19 +112,21 @@ out:
 	return len;
 }
 
-/* ---- open ---------------------------------------------------------------------------------------------- */
+/* ---- open ---------------------------------------------------------------------------------- */
 
 static int algorithms_check(const struct svr_meta *m)
 {
-	bool known_mode = m->hmac_mode == SVR_HMAC_MODE_REGULAR || m->hmac_mode == SVR_HMAC_MODE_TIME_BASED;
+	bool known_mode = m->hmac_mode == SVR_HMAC_MODE_REGULAR ||
+			  m->hmac_mode == SVR_HMAC_MODE_TIME_BASED;
 	bool known_cipher = m->cipher == SVR_CIPHER_NONE || m->cipher == SVR_CIPHER_AES_CBC_128 ||
 			    m->cipher == SVR_CIPHER_AES_CBC_256;
 
-	return known_mode && known_cipher && svr_hmac_tag_len(m->hmac) != 0 ? 0 : -SVR_DROP_ALGORITHM;
+	return known_mode && known_cipher && svr_hmac_tag_len(m->hmac) != 0 ? 0 :
+									      -SVR_DROP_ALGORITHM;
 }
 
-static int meta_authenticate(struct svr_thread *t, const struct svr_pkt *p, uint32_t peer, uint8_t dir, const struct svr_meta *m,
-			     const struct svr_peer_key *key)
+static int meta_authenticate(struct svr_thread *t, const struct svr_pkt *p, uint32_t peer,
+			     uint8_t dir, const struct svr_meta *m, const struct svr_peer_key *key)
 {
 	const struct svr_auth auth = {
 		.key = svr_keycache_hmac(&t->keycache, t->crypt, peer, m->hmac, key->hmac_rx),
@@ -156,14 +161,17 @@ static int meta_decrypt(struct svr_thread *t, struct svr_pkt *p, struct svr_meta
 	if (n < 0)
 		return -SVR_DROP_META_DECRYPT;
 	n = svr_meta_parse_payload(section, (size_t)n, m);
-	OPENSSL_cleanse(section, len); /* the session key must not stay in a frame that is used again */
+	OPENSSL_cleanse(section,
+			len); /* the session key must not stay in a frame that is used again */
 	return n;
 }
 
 int svr_metadata_complete(const struct svr_meta *m, uint8_t dir)
 {
-	const uint32_t both = SVR_HAVE_UUID | SVR_HAVE_SOURCE_ROUTER | SVR_HAVE_PATH_ID | SVR_HAVE_NONCE;
-	const uint32_t forward = SVR_HAVE_FWD_CONTEXT4 | SVR_HAVE_TENANT | SVR_HAVE_SERVICE | SVR_HAVE_POLICY;
+	const uint32_t both = SVR_HAVE_UUID | SVR_HAVE_SOURCE_ROUTER | SVR_HAVE_PATH_ID |
+			      SVR_HAVE_NONCE;
+	const uint32_t forward = SVR_HAVE_FWD_CONTEXT4 | SVR_HAVE_TENANT | SVR_HAVE_SERVICE |
+				 SVR_HAVE_POLICY;
 	uint32_t need = both | (dir == SVR_DIR_FWD ? forward : SVR_HAVE_REV_CONTEXT4);
 	uint32_t other = dir == SVR_DIR_FWD ? SVR_HAVE_REV_CONTEXT4 : SVR_HAVE_FWD_CONTEXT4;
 
@@ -182,8 +190,8 @@ static int sender_check(struct svr_thread *t, uint32_t peer, const struct svr_me
 	return svr_nonce_accept(t->maps->nonces, peer, nonce_ns, m->nonce_random, t->real_ns);
 }
 
-static int peer_key_find(const struct svr_thread *t, uint32_t peer, uint32_t index, const struct svr_session *live,
-			 struct svr_peer_key *key)
+static int peer_key_find(const struct svr_thread *t, uint32_t peer, uint32_t index,
+			 const struct svr_session *live, struct svr_peer_key *key)
 {
 	if (!live || live->peer != peer || live->peer_key_index != index)
 		return svr_keys_peer_rx(t->maps, peer, index, key);
@@ -193,8 +201,8 @@ static int peer_key_find(const struct svr_thread *t, uint32_t peer, uint32_t ind
 	return 0;
 }
 
-int svr_metadata_open(struct svr_thread *t, struct svr_pkt *p, uint32_t path, uint8_t dir, const struct svr_session *live,
-		      struct svr_meta *m, struct svr_peer_key *key)
+int svr_metadata_open(struct svr_thread *t, struct svr_pkt *p, uint32_t path, uint8_t dir,
+		      const struct svr_session *live, struct svr_meta *m, struct svr_peer_key *key)
 {
 	const uint32_t both = SVR_HAVE_SECURITY_ID | SVR_HAVE_SECURITY_PARAMS;
 	uint32_t peer;
@@ -210,12 +218,16 @@ int svr_metadata_open(struct svr_thread *t, struct svr_pkt *p, uint32_t path, ui
 	    t->maps->paths[path].peer >= t->maps->count.peers)
 		return -SVR_DROP_UNKNOWN_PEER;
 	peer = t->maps->paths[path].peer;
-	if (p->payload_len < m->header_len + m->payload_len + svr_seal_trailer_len(m->cipher, m->hmac))
+	if (p->payload_len <
+	    m->header_len + m->payload_len + svr_seal_trailer_len(m->cipher, m->hmac))
 		return -SVR_DROP_HMAC_MISSING;
 	err = peer_key_find(t, peer, m->peer_key_index, live, key);
 	if (!err)
 		err = meta_authenticate(t, p, peer, dir, m, key);
-	/* Authentic, but not of this time: a nonce that is known or old tells a copy from a wrong clock */
+	/*
+	 * Authentic, but not of this time: a nonce that is known or old tells a copy from a wrong
+	 * clock
+	 */
 	skew = err == -SVR_DROP_HMAC_SKEW;
 	if (!err || skew)
 		err = meta_decrypt(t, p, m);

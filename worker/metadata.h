@@ -12,25 +12,30 @@ struct svr_pkt;
 struct svr_thread;
 
 /**
- * svr_metadata_build() - block for the next packet of a session, with a new nonce, encrypted for the peer.
+ * svr_metadata_build() - block for the next packet of a session, encrypted for the peer.
  * Return: its length, or a negative drop reason (no-key).
  */
-int svr_metadata_build(struct svr_thread *t, const struct svr_session *s, uint8_t out[static SVR_META_MAX]);
+int svr_metadata_build(struct svr_thread *t, const struct svr_session *s,
+		       uint8_t out[static SVR_META_MAX]);
 
 /**
  * svr_metadata_open() - authenticate and decrypt the block at the start of a payload.
  * @path: peer path that it came by
  * @dir: direction that the packet has to have
- * @live: session of the packet's flow, NULL: none. It keeps the key that it was made with, also when the peers have a newer one.
+ * @live: session of the packet's flow, NULL: none. It keeps the key that it was made with,
+ *	also when the peers have a newer one.
  * @m: header section is parsed already; filled. It may hold a session key: wipe it.
  * @key: peer key that it was signed with; wipe it
- * Nothing but the memory of nonces is changed. The payload section in the packet becomes plain text.
+ * Nothing but the memory of nonces is changed. The payload section in the packet is wiped.
  * Return: 0 or a negative drop reason.
  */
-int svr_metadata_open(struct svr_thread *t, struct svr_pkt *p, uint32_t path, uint8_t dir, const struct svr_session *live,
-		      struct svr_meta *m, struct svr_peer_key *key);
+int svr_metadata_open(struct svr_thread *t, struct svr_pkt *p, uint32_t path, uint8_t dir,
+		      const struct svr_session *live, struct svr_meta *m, struct svr_peer_key *key);
 
-/* What the receiver of a block in this direction needs in it. 0, -SVR_DROP_META_UNEXPECTED, -SVR_DROP_META_INCOMPLETE. */
+/*
+ * What the receiver of a block in this direction needs in it. 0, -SVR_DROP_META_UNEXPECTED,
+ * -SVR_DROP_META_INCOMPLETE.
+ */
 int svr_metadata_complete(const struct svr_meta *m, uint8_t dir);
 
 #endif

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Next hops. Slot p of svr_nexthops is the next hop of peer path p; LAN neighbours take slots from SVR_MAX_PATHS up, found through
- * svr_neighbours. The kernel does the ARP; it is asked as if it had something to send (NTF_USE), because it does not see what XDP
- * forwards and would forget.
+ * Next hops. Slot p of svr_nexthops is the next hop of peer path p; LAN neighbours take slots from
+ * SVR_MAX_PATHS up, found through svr_neighbours. The kernel does the ARP; it is asked as if it had
+ * something to send (NTF_USE), because it does not see what XDP forwards and would forget.
  *
- * Flows name slots by number, so a slot gets another neighbour only after a whole walk over the flows has found it unused, while
- * it could no longer be found in svr_neighbours.
+ * Flows name slots by number, so a slot gets another neighbour only after a whole walk over the
+ * flows has found it unused, while it could no longer be found in svr_neighbours.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -24,8 +24,9 @@
 
 enum {
 	TICK_SEC = 1,
-	CONFIRM_SEC = 15,	/* a neighbour in use that the kernel holds for stale is confirmed so often */
-	FORGET_SEC = 60,	/* a slot that is neither valid nor used goes back after this */
+	CONFIRM_SEC =
+		15, /* a neighbour in use that the kernel holds for stale is confirmed so often */
+	FORGET_SEC = 60, /* a slot that is neither valid nor used goes back after this */
 	ASK_PER_TICK = 128,
 	NUD_USABLE = NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY,
 };
@@ -33,14 +34,14 @@ enum {
 
 enum lan_state {
 	LAN_FREE,
-	LAN_USED,	/* in svr_neighbours */
-	LAN_LIMBO,	/* no longer there; waits until no flow names it */
+	LAN_USED, /* in svr_neighbours */
+	LAN_LIMBO, /* no longer there; waits until no flow names it */
 };
 
 struct lan_slot {
-	uint8_t state;		/* enum lan_state */
-	bool referenced;	/* by a flow, as of the last walk */
-	uint16_t nud;		/* the kernel's view */
+	uint8_t state; /* enum lan_state */
+	bool referenced; /* by a flow, as of the last walk */
+	uint16_t nud; /* the kernel's view */
 	uint32_t limbo_walks;
 	uint64_t asked_ns, idle_since_ns;
 };
@@ -64,7 +65,7 @@ static struct svr_nexthop *lan_hop(const struct svr_worker *w, uint32_t i)
 	return &w->maps.nexthops[SVR_MAX_PATHS + i];
 }
 
-/* ---- writing ------------------------------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------------------------- */
 
 /* False if the zone's own MAC is not known. */
 static bool hop_set_valid(const struct svr_worker *w, struct svr_nexthop *hop, const uint8_t mac[6])
@@ -108,7 +109,7 @@ static void ask(struct svr_worker *w, uint32_t zone, __be32 addr, uint64_t *aske
 		pr_debug("zone %u: cannot ask for a neighbour: %s", zone, strerror(-err));
 }
 
-/* ---- LAN neighbours ------------------------------------------------------------------------------------ */
+/* ---- LAN neighbours ------------------------------------------------------------------------ */
 
 /* Slot of a neighbour (counted from 0), or -1. */
 static int lan_find(const struct svr_worker *w, uint32_t zone, __be32 addr)
@@ -117,7 +118,8 @@ static int lan_find(const struct svr_worker *w, uint32_t zone, __be32 addr)
 	uint32_t slot;
 
 	svr_addr_map4(addr, key.addr);
-	if (bpf_map_lookup_elem(w->maps.fd.neighbours, &key, &slot) || slot < SVR_MAX_PATHS || slot >= SVR_MAX_NEXTHOPS)
+	if (bpf_map_lookup_elem(w->maps.fd.neighbours, &key, &slot) || slot < SVR_MAX_PATHS ||
+	    slot >= SVR_MAX_NEXTHOPS)
 		return -1;
 	return (int)(slot - SVR_MAX_PATHS);
 }
@@ -133,7 +135,8 @@ static int lan_add(struct svr_worker *w, uint32_t zone, __be32 addr)
 			break;
 	if (i == SVR_MAX_NEIGHBOURS) {
 		if (!n->full_told)
-			pr_warn("more than %d LAN neighbours: no sessions with further ones", SVR_MAX_NEIGHBOURS);
+			pr_warn("more than %d LAN neighbours: no sessions with further ones",
+				SVR_MAX_NEIGHBOURS);
 		n->full_told = true;
 		return -1;
 	}
@@ -169,7 +172,10 @@ void svr_neigh_forget_zone(struct svr_worker *w, uint32_t zone)
 			lan_to_limbo(w, i);
 }
 
-/* After a restart: what is in svr_neighbours is used, what else was written may still be named by flows. */
+/*
+ * After a restart: what is in svr_neighbours is used, what else was written may still be named by
+ * flows.
+ */
 static void lan_adopt(struct svr_worker *w)
 {
 	struct svr_addr_key key, *prev = NULL, last;
@@ -179,7 +185,8 @@ static void lan_adopt(struct svr_worker *w)
 		if (lan_hop(w, i)->zone)
 			w->neigh->lan[i].state = LAN_LIMBO;
 	while (bpf_map_get_next_key(w->maps.fd.neighbours, prev, &key) == 0) {
-		if (bpf_map_lookup_elem(w->maps.fd.neighbours, &key, &slot) == 0 && slot >= SVR_MAX_PATHS && slot < SVR_MAX_NEXTHOPS)
+		if (bpf_map_lookup_elem(w->maps.fd.neighbours, &key, &slot) == 0 &&
+		    slot >= SVR_MAX_PATHS && slot < SVR_MAX_NEXTHOPS)
 			w->neigh->lan[slot - SVR_MAX_PATHS] = (struct lan_slot){
 				.state = LAN_USED,
 				.nud = NUD_STALE,
@@ -218,7 +225,8 @@ void svr_neigh_used(struct svr_worker *w, const bool used[static SVR_MAX_NEXTHOP
 		s->referenced = used[SVR_MAX_PATHS + i];
 		if (s->referenced)
 			s->idle_since_ns = now_ns;
-		if (s->state == LAN_USED && !lan_hop(w, i)->valid && now_ns - s->idle_since_ns > FORGET_SEC * NS_PER_SEC) {
+		if (s->state == LAN_USED && !lan_hop(w, i)->valid &&
+		    now_ns - s->idle_since_ns > FORGET_SEC * NS_PER_SEC) {
 			lan_to_limbo(w, i);
 		} else if (s->state == LAN_LIMBO) {
 			/* The walk that was under way when it went to limbo does not count */
@@ -232,7 +240,7 @@ void svr_neigh_used(struct svr_worker *w, const bool used[static SVR_MAX_NEXTHOP
 	}
 }
 
-/* ---- paths --------------------------------------------------------------------------------------------- */
+/* ---- paths --------------------------------------------------------------------------------- */
 
 static void path_event(struct svr_worker *w, struct path_hop *p, const struct svr_nl_neighbour *n)
 {
@@ -269,13 +277,15 @@ static int paths_reload(struct svr_worker *w)
 		const struct svr_path *path = &w->maps.paths[p];
 		struct svr_nexthop *hop = &w->maps.nexthops[p];
 
-		if (path->peer == 0 || path->zone == 0 || path->zone >= w->maps.count.zones || !svr_addr_is4(path->remote)) {
+		if (path->peer == 0 || path->zone == 0 || path->zone >= w->maps.count.zones ||
+		    !svr_addr_is4(path->remote)) {
 			if (hop->zone)
 				memset(hop, 0, sizeof(*hop));
 			continue;
 		}
 		hop_set_target(hop, path->zone,
-			       svr_addr_next_hop(&w->maps.zones[path->zone], svr_addr_get4(path->remote)));
+			       svr_addr_next_hop(&w->maps.zones[path->zone],
+						 svr_addr_get4(path->remote)));
 		paths[count++] = (struct path_hop){ .path = p };
 	}
 	free(n->paths);
@@ -284,7 +294,7 @@ static int paths_reload(struct svr_worker *w)
 	return 0;
 }
 
-/* ---- events, timer ------------------------------------------------------------------------------------- */
+/* ---- events, timer ------------------------------------------------------------------------- */
 
 void svr_neigh_event(struct svr_worker *w, const struct svr_nl_neighbour *n)
 {
@@ -313,14 +323,16 @@ static void own_macs_refresh(struct svr_worker *w)
 	for (i = 0; i < w->maps.count.nexthops; i++) {
 		struct svr_nexthop *hop = &w->maps.nexthops[i];
 
-		if (hop->valid && svr_zones_mac(w, hop->zone, mac) && memcmp(mac, hop->smac, sizeof(mac)) != 0)
+		if (hop->valid && svr_zones_mac(w, hop->zone, mac) &&
+		    memcmp(mac, hop->smac, sizeof(mac)) != 0)
 			memcpy(hop->smac, mac, sizeof(mac));
 	}
 }
 
 static bool stale(uint16_t nud, uint64_t asked_ns, uint64_t now_ns)
 {
-	return !(nud & (NUD_REACHABLE | NUD_PERMANENT | NUD_DELAY | NUD_PROBE)) && now_ns - asked_ns > CONFIRM_SEC * NS_PER_SEC;
+	return !(nud & (NUD_REACHABLE | NUD_PERMANENT | NUD_DELAY | NUD_PROBE)) &&
+	       now_ns - asked_ns > CONFIRM_SEC * NS_PER_SEC;
 }
 
 static void paths_tick(struct svr_worker *w, uint64_t now_ns)
@@ -345,7 +357,8 @@ static void lan_tick(struct svr_worker *w, uint64_t now_ns)
 		struct lan_slot *s = &w->neigh->lan[i];
 		const struct svr_nexthop *hop = lan_hop(w, i);
 
-		if (s->state != LAN_USED || !s->referenced || (hop->valid && !stale(s->nud, s->asked_ns, now_ns)))
+		if (s->state != LAN_USED || !s->referenced ||
+		    (hop->valid && !stale(s->nud, s->asked_ns, now_ns)))
 			continue;
 		ask(w, hop->zone, svr_addr_get4(hop->addr), &s->asked_ns);
 		left--;
@@ -392,7 +405,8 @@ void svr_neigh_reload(struct svr_worker *w)
 	if (!err)
 		err = svr_netlink_dump(w->netlink);
 	if (err)
-		pr_warn("cannot read the neighbour table: %s; next hops may be missing", strerror(-err));
+		pr_warn("cannot read the neighbour table: %s; next hops may be missing",
+			strerror(-err));
 	own_macs_refresh(w);
 	paths_tick(w, svr_worker_now_ns());
 }

@@ -18,7 +18,8 @@
 
 enum {
 	BUFFER_LEN = 65536,
-	EVENT_RCVBUF = 1 << 20,	/* bytes: a neighbour table that is flushed makes thousands of events */
+	EVENT_RCVBUF =
+		1 << 20, /* bytes: a neighbour table that is flushed makes thousands of events */
 	DUMP_TIMEOUT_SEC = 5,
 };
 
@@ -30,7 +31,7 @@ struct svr_netlink {
 	uint8_t *buf;
 };
 
-/* ---- parsing ------------------------------------------------------------------------------------------- */
+/* ---- parsing ------------------------------------------------------------------------------- */
 
 static uint32_t attr_u32(const struct rtattr *a)
 {
@@ -59,7 +60,8 @@ static uint16_t linkinfo_vlan(const struct rtattr *info)
 
 	for (a = RTA_DATA(info); RTA_OK(a, len); a = RTA_NEXT(a, len)) {
 		if (a->rta_type == IFLA_INFO_KIND)
-			is_vlan = RTA_PAYLOAD(a) == sizeof("vlan") && memcmp(RTA_DATA(a), "vlan", sizeof("vlan")) == 0;
+			is_vlan = RTA_PAYLOAD(a) == sizeof("vlan") &&
+				  memcmp(RTA_DATA(a), "vlan", sizeof("vlan")) == 0;
 		if (a->rta_type != IFLA_INFO_DATA || !is_vlan)
 			continue;
 		inner = (int)RTA_PAYLOAD(a);
@@ -73,7 +75,9 @@ static uint16_t linkinfo_vlan(const struct rtattr *info)
 static void link_parse(struct svr_netlink *nl, const struct nlmsghdr *h)
 {
 	const struct ifinfomsg *info = NLMSG_DATA(h);
-	struct svr_nl_link link = { .ifindex = info->ifi_index, .rx_queues = 1, .gone = h->nlmsg_type == RTM_DELLINK };
+	struct svr_nl_link link = { .ifindex = info->ifi_index,
+				    .rx_queues = 1,
+				    .gone = h->nlmsg_type == RTM_DELLINK };
 	const struct rtattr *a;
 	int len;
 
@@ -112,7 +116,8 @@ static void neighbour_parse(struct svr_netlink *nl, const struct nlmsghdr *h)
 	n.ifindex = ndm->ndm_ifindex;
 	n.state = ndm->ndm_state;
 	len = (int)(h->nlmsg_len - NLMSG_LENGTH(sizeof(*ndm)));
-	for (a = (const struct rtattr *)((const uint8_t *)ndm + NLMSG_ALIGN(sizeof(*ndm))); RTA_OK(a, len); a = RTA_NEXT(a, len)) {
+	for (a = (const struct rtattr *)((const uint8_t *)ndm + NLMSG_ALIGN(sizeof(*ndm)));
+	     RTA_OK(a, len); a = RTA_NEXT(a, len)) {
 		if (a->rta_type == NDA_DST && RTA_PAYLOAD(a) == sizeof(n.addr)) {
 			memcpy(&n.addr, RTA_DATA(a), sizeof(n.addr));
 			has_addr = true;
@@ -148,7 +153,7 @@ static int messages_parse(struct svr_netlink *nl, size_t len)
 	return 0;
 }
 
-/* ---- requests ------------------------------------------------------------------------------------------ */
+/* ---- requests ------------------------------------------------------------------------------ */
 
 static int request_send(struct svr_netlink *nl, const struct nlmsghdr *h)
 {
@@ -158,12 +163,14 @@ static int request_send(struct svr_netlink *nl, const struct nlmsghdr *h)
 /* Everything of one kind. The header of a question fits all kinds: its first byte is the family. */
 static int dump_one(struct svr_netlink *nl, uint16_t type, uint8_t family)
 {
+	const size_t body_len = type == RTM_GETNEIGH ? sizeof(struct ndmsg) :
+						       sizeof(struct ifinfomsg);
 	struct {
 		struct nlmsghdr h;
 		struct ifinfomsg body;
 	} r = {
 		.h = {
-			.nlmsg_len = NLMSG_LENGTH(type == RTM_GETNEIGH ? sizeof(struct ndmsg) : sizeof(struct ifinfomsg)),
+			.nlmsg_len = NLMSG_LENGTH(body_len),
 			.nlmsg_type = type,
 			.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
 			.nlmsg_seq = ++nl->seq,
@@ -207,7 +214,12 @@ int svr_netlink_use_neighbour(struct svr_netlink *nl, int ifindex, __be32 addr)
 			.nlmsg_flags = NLM_F_REQUEST | NLM_F_CREATE,
 			.nlmsg_seq = ++nl->seq,
 		},
-		.body = { .ndm_family = AF_INET, .ndm_ifindex = ifindex, .ndm_state = NUD_NONE, .ndm_flags = NTF_USE },
+		.body = {
+			.ndm_family = AF_INET,
+			.ndm_ifindex = ifindex,
+			.ndm_state = NUD_NONE,
+			.ndm_flags = NTF_USE,
+		},
 		.dst = { .rta_len = RTA_LENGTH(sizeof(r.addr)), .rta_type = NDA_DST },
 		.addr = addr,
 	};
@@ -215,7 +227,7 @@ int svr_netlink_use_neighbour(struct svr_netlink *nl, int ifindex, __be32 addr)
 	return request_send(nl, &r.h);
 }
 
-/* ---- events -------------------------------------------------------------------------------------------- */
+/* ---- events -------------------------------------------------------------------------------- */
 
 static void events_ready(evutil_socket_t fd, short what, void *arg)
 {
@@ -254,7 +266,8 @@ static int socket_open(unsigned int groups)
 	return fd;
 }
 
-int svr_netlink_open(struct event_base *base, const struct svr_nl_handlers *handlers, struct svr_netlink **out)
+int svr_netlink_open(struct event_base *base, const struct svr_nl_handlers *handlers,
+		     struct svr_netlink **out)
 {
 	struct svr_netlink *nl = calloc(1, sizeof(*nl));
 	int err = -ENOMEM;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* rtnetlink: what the kernel knows about links and IPv4 neighbours, as callbacks. Main thread only. */
+/*
+ * rtnetlink: what the kernel knows about links and IPv4 neighbours, as callbacks. Main thread only.
+ */
 #ifndef SVR_WORKER_NETLINK_H
 #define SVR_WORKER_NETLINK_H
 
@@ -12,9 +14,9 @@ struct svr_netlink;
 
 struct svr_nl_link {
 	int ifindex;
-	int parent;		/* IFLA_LINK, 0: none */
-	uint16_t vlan;		/* 0: not a VLAN device */
-	uint32_t rx_queues;	/* as many as the device can have */
+	int parent; /* IFLA_LINK, 0: none */
+	uint16_t vlan; /* 0: not a VLAN device */
+	uint32_t rx_queues; /* as many as the device can have */
 	bool has_mac, gone;
 	uint8_t mac[6];
 };
@@ -22,7 +24,7 @@ struct svr_nl_link {
 struct svr_nl_neighbour {
 	int ifindex;
 	__be32 addr;
-	uint16_t state;		/* NUD_* */
+	uint16_t state; /* NUD_* */
 	bool has_mac, gone;
 	uint8_t mac[6];
 };
@@ -34,13 +36,20 @@ struct svr_nl_handlers {
 };
 
 /* Subscribes; events come from the loop. 0 or negative errno. */
-int svr_netlink_open(struct event_base *base, const struct svr_nl_handlers *handlers, struct svr_netlink **out);
+int svr_netlink_open(struct event_base *base, const struct svr_nl_handlers *handlers,
+		     struct svr_netlink **out);
 void svr_netlink_close(struct svr_netlink *nl);
 
-/* Ask for all links, then all neighbours; the handlers are called before this returns. 0 or negative errno. */
+/*
+ * Ask for all links, then all neighbours; the handlers are called before this returns. 0 or
+ * negative errno.
+ */
 int svr_netlink_dump(struct svr_netlink *nl);
 
-/* Make the kernel resolve or confirm a neighbour as if it had something to send to it. 0 or negative errno. */
+/*
+ * Make the kernel resolve or confirm a neighbour as if it had something to send to it. 0 or
+ * negative errno.
+ */
 int svr_netlink_use_neighbour(struct svr_netlink *nl, int ifindex, __be32 addr);
 
 #endif

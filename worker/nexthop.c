@@ -12,10 +12,12 @@
 /* Slots are used again for other neighbours: the address decides. */
 static bool nexthop_is(const struct svr_nexthop *nh, uint16_t zone, __be32 addr)
 {
-	return __atomic_load_n(&nh->valid, __ATOMIC_ACQUIRE) && nh->zone == zone && svr_addr_get4(nh->addr) == addr;
+	return __atomic_load_n(&nh->valid, __ATOMIC_ACQUIRE) && nh->zone == zone &&
+	       svr_addr_get4(nh->addr) == addr;
 }
 
-const struct svr_nexthop *svr_nexthop_of_neighbour(const struct svr_mapset *maps, uint16_t zone, __be32 addr, uint32_t *cached)
+const struct svr_nexthop *svr_nexthop_of_neighbour(const struct svr_mapset *maps, uint16_t zone,
+						   __be32 addr, uint32_t *cached)
 {
 	struct svr_addr_key key = { .zone = zone };
 	uint32_t slot = *cached;

@@ -10,12 +10,15 @@ struct svr_mapset;
 
 /**
  * svr_nexthop_of_neighbour() - a neighbour in a LAN zone.
- * @cached: slot where it was last time, 0: none; updated. Only a neighbour that moved costs a look-up.
+ * @cached: slot where it was last time, 0: none; updated. Only a neighbour that moved costs a
+ *	look-up.
  * Return: a valid next hop, NULL if the neighbour is not known.
  */
-const struct svr_nexthop *svr_nexthop_of_neighbour(const struct svr_mapset *maps, uint16_t zone, __be32 addr, uint32_t *cached);
+const struct svr_nexthop *svr_nexthop_of_neighbour(const struct svr_mapset *maps, uint16_t zone,
+						   __be32 addr, uint32_t *cached);
 
 /* A neighbour of either kind, by looking at all paths too. For exceptions. */
-const struct svr_nexthop *svr_nexthop_any(const struct svr_mapset *maps, uint16_t zone, __be32 addr);
+const struct svr_nexthop *svr_nexthop_any(const struct svr_mapset *maps, uint16_t zone,
+					  __be32 addr);
 
 #endif

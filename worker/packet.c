@@ -12,8 +12,8 @@
 enum {
 	ETH_P_IP4 = 0x0800,
 	ETH_P_VLAN = 0x8100,
-	IP4_VER_IHL = 0x45,	/* version 4, five words */
-	IP4_FRAGMENT = 0x3fff,	/* more fragments, offset */
+	IP4_VER_IHL = 0x45, /* version 4, five words */
+	IP4_FRAGMENT = 0x3fff, /* more fragments, offset */
 	IP4_DEFAULT_TTL = 64,
 	TCP_OPT_END = 0,
 	TCP_OPT_NOP = 1,
@@ -23,11 +23,15 @@ enum {
 	ICMP_FRAG_NEEDED = 4,
 };
 
-_Static_assert(sizeof(struct svr_eth) == SVR_ETH_LEN && sizeof(struct svr_vlan_tag) == SVR_VLAN_LEN &&
-	       sizeof(struct svr_ip4) == SVR_IP4_LEN && sizeof(struct svr_tcp) == SVR_TCP_LEN &&
-	       sizeof(struct svr_udp) == SVR_UDP_LEN && sizeof(struct svr_icmp) == SVR_ICMP_LEN, "wire");
+_Static_assert(sizeof(struct svr_eth) == SVR_ETH_LEN &&
+		       sizeof(struct svr_vlan_tag) == SVR_VLAN_LEN &&
+		       sizeof(struct svr_ip4) == SVR_IP4_LEN &&
+		       sizeof(struct svr_tcp) == SVR_TCP_LEN &&
+		       sizeof(struct svr_udp) == SVR_UDP_LEN &&
+		       sizeof(struct svr_icmp) == SVR_ICMP_LEN,
+	       "wire");
 
-/* ---- checksums ----------------------------------------------------------------------------------------- */
+/* ---- checksums ----------------------------------------------------------------------------- */
 
 uint64_t svr_csum_add(uint64_t sum, const void *data, size_t len)
 {
@@ -36,7 +40,10 @@ uint64_t svr_csum_add(uint64_t sum, const void *data, size_t len)
 	uint32_t w[4];
 	uint16_t h = 0;
 
-	/* Sums of 32-bit words in 64 bits cannot overflow for any frame; four of them, so that additions overlap. */
+	/*
+	 * Sums of 32-bit words in 64 bits cannot overflow for any frame; four of them, so that
+	 * additions overlap.
+	 */
 	for (; len >= sizeof(w); p += sizeof(w), len -= sizeof(w)) {
 		memcpy(w, p, sizeof(w));
 		a += w[0];
@@ -76,14 +83,16 @@ static uint64_t pseudo_sum(const struct svr_pkt *p)
 		__be32 saddr, daddr;
 		uint8_t zero, proto;
 		__be16 len;
-	} pseudo = { ip->saddr, ip->daddr, 0, p->proto, htons((uint16_t)(p->l4_len + p->payload_len)) };
+	} pseudo = { ip->saddr, ip->daddr, 0, p->proto,
+		     htons((uint16_t)(p->l4_len + p->payload_len)) };
 
 	return svr_csum_add(0, &pseudo, sizeof(pseudo));
 }
 
 static size_t csum_offset(const struct svr_pkt *p)
 {
-	return p->proto == IPPROTO_TCP ? offsetof(struct svr_tcp, csum) : offsetof(struct svr_udp, csum);
+	return p->proto == IPPROTO_TCP ? offsetof(struct svr_tcp, csum) :
+					 offsetof(struct svr_udp, csum);
 }
 
 enum svr_csum_state svr_packet_csum_state(const struct svr_pkt *p)
@@ -120,7 +129,7 @@ void svr_packet_finish(struct svr_pkt *p, bool no_csum)
 	memcpy(p->l4 + csum_offset(p), &csum, sizeof(csum));
 }
 
-/* ---- structure ----------------------------------------------------------------------------------------- */
+/* ---- structure ----------------------------------------------------------------------------- */
 
 static int tcp_parse(struct svr_pkt *p, size_t l4_total)
 {
@@ -212,9 +221,12 @@ void svr_key_reverse(const struct svr_flow4_key *key, uint16_t zone, struct svr_
 	};
 }
 
-/* ---- changes ------------------------------------------------------------------------------------------- */
+/* ---- changes ------------------------------------------------------------------------------- */
 
-/* Move the IP and L4 headers by @by bytes; the Ethernet header is written anew before the frame is sent. */
+/*
+ * Move the IP and L4 headers by @by bytes; the Ethernet header is written anew before the frame is
+ * sent.
+ */
 static void headers_move(struct svr_pkt *p, ptrdiff_t by)
 {
 	memmove(p->ip + by, p->ip, (size_t)(p->l4 - p->ip) + p->l4_len);
@@ -227,7 +239,8 @@ static void headers_move(struct svr_pkt *p, ptrdiff_t by)
 
 uint8_t *svr_packet_push(struct svr_pkt *p, size_t len)
 {
-	if ((size_t)(p->ip - p->room) < len + SVR_ETH_LEN + SVR_VLAN_LEN || p->payload_len + len > UINT16_MAX)
+	if ((size_t)(p->ip - p->room) < len + SVR_ETH_LEN + SVR_VLAN_LEN ||
+	    p->payload_len + len > UINT16_MAX)
 		return NULL;
 	headers_move(p, -(ptrdiff_t)len);
 	return p->payload;
@@ -299,20 +312,21 @@ int svr_packet_set_eth(struct svr_pkt *p, const uint8_t dst[6], const uint8_t sr
 	return 0;
 }
 
-/* ---- ICMP ---------------------------------------------------------------------------------------------- */
+/* ---- ICMP ---------------------------------------------------------------------------------- */
 
 size_t svr_packet_icmp_too_big(const struct svr_pkt *p, __be32 router, uint16_t mtu, uint8_t *out)
 {
 	const struct svr_ip4 *orig = svr_packet_ip(p);
 	const struct svr_eth *orig_eth = (const struct svr_eth *)p->eth;
-	size_t l2_len = (size_t)(p->ip - p->eth), quoted = svr_packet_header_len(p) + p->payload_len;
+	size_t l2_len = (size_t)(p->ip - p->eth),
+	       quoted = svr_packet_header_len(p) + p->payload_len;
 	struct svr_eth *eth = (struct svr_eth *)out;
 	struct svr_ip4 *ip = (struct svr_ip4 *)(out + l2_len);
 	struct svr_icmp *icmp = (struct svr_icmp *)(out + l2_len + SVR_IP4_LEN);
 
 	/* RFC 1122 3.2.2 */
-	if (router == 0 || !svr_addr_one_host4(orig->saddr) || !svr_addr_one_host4(orig->daddr) || (orig_eth->dst[0] & 1) ||
-	    l2_len > SVR_ETH_LEN + SVR_VLAN_LEN)
+	if (router == 0 || !svr_addr_one_host4(orig->saddr) || !svr_addr_one_host4(orig->daddr) ||
+	    (orig_eth->dst[0] & 1) || l2_len > SVR_ETH_LEN + SVR_VLAN_LEN)
 		return 0;
 	if (quoted > SVR_ICMP_MAX_LEN - SVR_IP4_LEN - SVR_ICMP_LEN)
 		quoted = SVR_ICMP_MAX_LEN - SVR_IP4_LEN - SVR_ICMP_LEN;
@@ -340,7 +354,7 @@ size_t svr_packet_icmp_too_big(const struct svr_pkt *p, __be32 router, uint16_t 
 	return l2_len + SVR_IP4_LEN + SVR_ICMP_LEN + quoted;
 }
 
-/* ---- TCP ----------------------------------------------------------------------------------------------- */
+/* ---- TCP ----------------------------------------------------------------------------------- */
 
 uint8_t svr_tcp_track(uint8_t tcp_flags)
 {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A frame as the worker sees it: parsed once, changed in place, checksums at the end. Pure: no maps, no sockets, no clock.
+ * A frame as the worker sees it: parsed once, changed in place, checksums at the end. Pure: no
+ * maps, no sockets, no clock.
  *
- * Bytes are added in front of the payload by moving the headers back, and behind it in the tail room of the frame; the payload itself,
- * the long part, never moves.
+ * Bytes are added in front of the payload by moving the headers back, and behind it in the tail
+ * room of the frame; the payload itself, the long part, never moves.
  */
 #ifndef SVR_WORKER_PACKET_H
 #define SVR_WORKER_PACKET_H
@@ -40,8 +41,8 @@ struct svr_ip4 {
 struct svr_tcp {
 	__be16 sport, dport;
 	__be32 seq, ack;
-	uint8_t doff;		/* upper four bits: header length in 32-bit words */
-	uint8_t flags;		/* enum svr_tcp_bits */
+	uint8_t doff; /* upper four bits: header length in 32-bit words */
+	uint8_t flags; /* enum svr_tcp_bits */
 	__be16 window;
 	uint16_t csum;
 	__be16 urgent;
@@ -75,21 +76,21 @@ enum svr_packet_sizes {
 	SVR_TCP_LEN = 20,
 	SVR_ICMP_LEN = 8,
 	SVR_TCP_MAX_LEN = 60,
-	SVR_ICMP_MAX_LEN = 576,	/* IP packet with an ICMP error, RFC 1812 4.3.2.3 */
-	SVR_MIN_MTU = 68,	/* RFC 791 */
+	SVR_ICMP_MAX_LEN = 576, /* IP packet with an ICMP error, RFC 1812 4.3.2.3 */
+	SVR_MIN_MTU = 68, /* RFC 791 */
 };
 
 struct svr_pkt {
-	uint8_t *room;		/* first byte that may be written */
-	uint8_t *room_end;	/* behind the last one */
+	uint8_t *room; /* first byte that may be written */
+	uint8_t *room_end; /* behind the last one */
 	uint8_t *eth;
-	uint8_t *ip;		/* struct svr_ip4 */
-	uint8_t *l4;		/* struct svr_tcp or svr_udp */
+	uint8_t *ip; /* struct svr_ip4 */
+	uint8_t *l4; /* struct svr_tcp or svr_udp */
 	uint8_t *payload;
-	uint16_t l4_len;	/* header with options, bytes */
+	uint16_t l4_len; /* header with options, bytes */
 	uint16_t payload_len;
 	uint8_t proto;
-	uint8_t tcp_flags;	/* 0 for UDP */
+	uint8_t tcp_flags; /* 0 for UDP */
 };
 
 static inline struct svr_ip4 *svr_packet_ip(const struct svr_pkt *p)
@@ -138,14 +139,17 @@ uint64_t svr_csum_add(uint64_t sum, const void *data, size_t len);
 uint16_t svr_csum_fold(uint64_t sum);
 
 enum svr_csum_state {
-	SVR_CSUM_NONE,		/* UDP without a checksum */
+	SVR_CSUM_NONE, /* UDP without a checksum */
 	SVR_CSUM_FULL,
-	SVR_CSUM_PARTIAL,	/* only the pseudo header so far: a local host left the rest to its NIC */
+	SVR_CSUM_PARTIAL, /* only the pseudo header so far: a local host left the rest to its NIC */
 	SVR_CSUM_WRONG,
 };
 enum svr_csum_state svr_packet_csum_state(const struct svr_pkt *p);
 
-/* Make @len bytes in front of the payload. They become part of the payload; NULL if there is no room. */
+/*
+ * Make @len bytes in front of the payload. They become part of the payload; NULL if there is no
+ * room.
+ */
 uint8_t *svr_packet_push(struct svr_pkt *p, size_t len);
 /* Take the first @len bytes of the payload away. */
 void svr_packet_pull(struct svr_pkt *p, size_t len);
@@ -155,20 +159,32 @@ static inline size_t svr_packet_tailroom(const struct svr_pkt *p)
 	return (size_t)(p->room_end - p->payload) - p->payload_len;
 }
 
-/* Addresses and ports as the packet of the opposite direction of @key has them, and one TTL less. */
+/*
+ * Addresses and ports as the packet of the opposite direction of @key has them, and one TTL less.
+ */
 void svr_packet_readdress(struct svr_pkt *p, const struct svr_flow4_key *opposite);
 
-/* Lower the MSS option of a SYN. True if it was changed. The checksum is left to svr_packet_finish(). */
+/*
+ * Lower the MSS option of a SYN. True if it was changed. The checksum is left to
+ * svr_packet_finish().
+ */
 bool svr_packet_clamp_mss(struct svr_pkt *p, uint16_t mss);
 
-/* Lengths and checksums from what stands there now. @no_csum: leave a UDP packet without a checksum. */
+/*
+ * Lengths and checksums from what stands there now. @no_csum: leave a UDP packet without a
+ * checksum.
+ */
 void svr_packet_finish(struct svr_pkt *p, bool no_csum);
 
-/* Ethernet header (with VLAN tag if @vlan) directly in front of the IP header. -SVR_DROP_INTERNAL if there is no room. */
-int svr_packet_set_eth(struct svr_pkt *p, const uint8_t dst[6], const uint8_t src[6], uint16_t vlan);
+/*
+ * Ethernet header (with VLAN tag if @vlan) directly in front of the IP header. -SVR_DROP_INTERNAL
+ * if there is no room.
+ */
+int svr_packet_set_eth(struct svr_pkt *p, const uint8_t dst[6], const uint8_t src[6],
+		       uint16_t vlan);
 
 /**
- * svr_packet_icmp_too_big() - ICMP destination unreachable, fragmentation needed (RFC 1191 section 4), for a frame as received.
+ * svr_packet_icmp_too_big() - ICMP fragmentation needed (RFC 1191 section 4) for a frame.
  * @p: the packet that is too big, headers unchanged since it was received
  * @router: source address
  * @mtu: next-hop MTU

@@ -8,7 +8,7 @@
 #include "worker/seal.h"
 
 enum {
-	TCP_SIGNED_FROM = 4,	/* sequence number: ports may be changed by a NAT */
+	TCP_SIGNED_FROM = 4, /* sequence number: ports may be changed by a NAT */
 	UNSENT_LEN = 8 + SVR_UUID_LEN + 1,
 };
 
@@ -29,13 +29,17 @@ size_t svr_seal_overhead(uint8_t cipher, uint8_t hmac)
 	return svr_seal_trailer_len(cipher, hmac) + (cipher != SVR_CIPHER_NONE ? SVR_BLOCK_LEN : 0);
 }
 
-uint16_t svr_seal_host_mtu(uint8_t cipher, uint8_t hmac, uint16_t limit, size_t front, size_t inside, uint8_t proto)
+uint16_t svr_seal_host_mtu(uint8_t cipher, uint8_t hmac, uint16_t limit, size_t front,
+			   size_t inside, uint8_t proto)
 {
 	const size_t udp_headers = SVR_IP4_LEN + SVR_UDP_LEN;
 	size_t taken = front + inside, mtu = 0, room;
 
 	if (cipher != SVR_CIPHER_NONE && proto == IPPROTO_UDP) {
-		/* Headers of one length, so the padding is known: the longest plain text of whole blocks ends one byte earlier. */
+		/*
+		 * Headers of one length, so the padding is known: the longest plain text of whole
+		 * blocks ends one byte earlier.
+		 */
 		room = udp_headers + front + svr_seal_trailer_len(cipher, hmac);
 		room = limit > room ? (limit - room) / SVR_BLOCK_LEN * SVR_BLOCK_LEN : 0;
 		if (room > inside)
@@ -48,7 +52,8 @@ uint16_t svr_seal_host_mtu(uint8_t cipher, uint8_t hmac, uint16_t limit, size_t 
 	return (uint16_t)(mtu < SVR_MIN_MTU ? SVR_MIN_MTU : mtu);
 }
 
-int svr_seal_encrypt(struct svr_crypt *c, struct svr_cipher_key *k, uint16_t epoch, uint64_t counter, struct svr_pkt *p)
+int svr_seal_encrypt(struct svr_crypt *c, struct svr_cipher_key *k, uint16_t epoch,
+		     uint64_t counter, struct svr_pkt *p)
 {
 	uint8_t iv[SVR_BLOCK_LEN];
 	int len = 0;
@@ -80,8 +85,8 @@ static void unsent_fill(uint8_t out[static UNSENT_LEN], const struct svr_seal_in
 	out[8 + SVR_UUID_LEN] = in->dir;
 }
 
-int svr_seal_sign(struct svr_crypt *c, struct svr_hmac_key *k, size_t tag_len, const struct svr_seal_input *in,
-		  struct svr_pkt *p)
+int svr_seal_sign(struct svr_crypt *c, struct svr_hmac_key *k, size_t tag_len,
+		  const struct svr_seal_input *in, struct svr_pkt *p)
 {
 	uint8_t unsent[UNSENT_LEN];
 	struct svr_bytes pieces[2] = { { p->payload, p->payload_len }, { unsent, sizeof(unsent) } };
@@ -101,12 +106,14 @@ int svr_seal_sign(struct svr_crypt *c, struct svr_hmac_key *k, size_t tag_len, c
 	return 0;
 }
 
-bool svr_seal_verify(struct svr_crypt *c, struct svr_hmac_key *k, size_t tag_len, const struct svr_seal_input *in,
-		     const struct svr_pkt *p)
+bool svr_seal_verify(struct svr_crypt *c, struct svr_hmac_key *k, size_t tag_len,
+		     const struct svr_seal_input *in, const struct svr_pkt *p)
 {
 	size_t len = p->payload_len - tag_len;
 	uint8_t unsent[UNSENT_LEN], header[SVR_TCP_MAX_LEN];
-	struct svr_bytes pieces[3] = { { header, 0 }, { p->payload, len }, { unsent, sizeof(unsent) } };
+	struct svr_bytes pieces[3] = { { header, 0 },
+				       { p->payload, len },
+				       { unsent, sizeof(unsent) } };
 
 	unsent_fill(unsent, in);
 	if (p->proto == IPPROTO_TCP) {

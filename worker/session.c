@@ -27,7 +27,7 @@ enum {
 	FIRST_EPOCH = 1,
 };
 
-/* ---- slots --------------------------------------------------------------------------------------------- */
+/* ---- slots --------------------------------------------------------------------------------- */
 
 static uint32_t slot_take(struct svr_sessions *ss)
 {
@@ -51,7 +51,8 @@ static void live_add(struct svr_sessions *ss, uint32_t slot)
 {
 	ss->local[slot].live_pos = ss->n_live;
 	ss->live[ss->n_live] = slot;
-	__atomic_store_n(&ss->n_live, ss->n_live + 1, __ATOMIC_RELAXED); /* the main thread looks if it is 0 */
+	__atomic_store_n(&ss->n_live, ss->n_live + 1,
+			 __ATOMIC_RELAXED); /* the main thread looks if it is 0 */
 }
 
 static void live_remove(struct svr_sessions *ss, uint32_t slot)
@@ -72,10 +73,11 @@ static void local_clear(struct svr_local *l)
 	*l = (struct svr_local){ .live_pos = l->live_pos };
 }
 
-/* ---- tombstones ---------------------------------------------------------------------------------------- */
+/* ---- tombstones ---------------------------------------------------------------------------- */
 
 /* UUIDs are random: any of their bytes are a hash. */
-static struct svr_tombstone *tomb_of(const struct svr_sessions *ss, const uint8_t uuid[static SVR_UUID_LEN])
+static struct svr_tombstone *tomb_of(const struct svr_sessions *ss,
+				     const uint8_t uuid[static SVR_UUID_LEN])
 {
 	uint32_t h;
 
@@ -83,7 +85,10 @@ static struct svr_tombstone *tomb_of(const struct svr_sessions *ss, const uint8_
 	return &ss->tombs[h % SVR_TOMBSTONES];
 }
 
-/* From the slot itself, which keeps these three also while it is free: a restarted worker reads them again. */
+/*
+ * From the slot itself, which keeps these three also while it is free: a restarted worker reads
+ * them again.
+ */
 static void tomb_set(struct svr_sessions *ss, const struct svr_session *s)
 {
 	struct svr_tombstone *tomb = tomb_of(ss, s->uuid);
@@ -103,10 +108,11 @@ static void tomb_apply(const struct svr_sessions *ss, struct svr_session *s)
 		return;
 	s->tx_counter = tomb->tx_counter;
 	s->replay.top = tomb->rx_top;
-	memset(s->replay.bits, 0xff, sizeof(s->replay.bits)); /* all that came before counts as seen */
+	memset(s->replay.bits, 0xff,
+	       sizeof(s->replay.bits)); /* all that came before counts as seen */
 }
 
-/* ---- start and end ------------------------------------------------------------------------------------- */
+/* ---- start and end ------------------------------------------------------------------------- */
 
 int svr_sessions_init(struct svr_thread *t)
 {
@@ -134,17 +140,23 @@ void svr_sessions_free(struct svr_thread *t)
 	*ss = (struct svr_sessions){ 0 };
 }
 
-/* ---- flows --------------------------------------------------------------------------------------------- */
+/* ---- flows --------------------------------------------------------------------------------- */
 
-/* The flow that arrives from the LAN leaves as the reverse of what arrives from the peer, and the other way round. */
-static void flow_fill(const struct svr_session *s, uint32_t slot, bool from_wan, uint32_t nexthop, struct svr_flow *f)
+/*
+ * The flow that arrives from the LAN leaves as the reverse of what arrives from the peer, and the
+ * other way round.
+ */
+static void flow_fill(const struct svr_session *s, uint32_t slot, bool from_wan, uint32_t nexthop,
+		      struct svr_flow *f)
 {
-	const struct svr_flow4_key *out = from_wan ? &s->lan : &s->wan; /* its reverse is what leaves */
+	const struct svr_flow4_key *out = from_wan ? &s->lan :
+						     &s->wan; /* its reverse is what leaves */
 	bool rev = from_wan == (s->originator != 0);
 
 	*f = (struct svr_flow){
 		.flags = SVR_FLOW_VALID | SVR_FLOW_WORKER | (rev ? SVR_FLOW_REV : 0) |
-			 (from_wan ? SVR_FLOW_FROM_WAN : 0) | (s->originator ? SVR_FLOW_ORIGINATOR : 0) |
+			 (from_wan ? SVR_FLOW_FROM_WAN : 0) |
+			 (s->originator ? SVR_FLOW_ORIGINATOR : 0) |
 			 (s->closing ? SVR_FLOW_CLOSING : 0),
 		.nexthop = nexthop,
 		.path = s->path,
@@ -178,8 +190,12 @@ static __be32 lan_target(const struct svr_thread *t, const struct svr_session *s
 	return s->lan.saddr;
 }
 
-/* The next hop to the LAN is named too, so that it is kept known as long as the session is there; 0 if it is not known yet. */
-static void flow_make(const struct svr_thread *t, const struct svr_session *s, uint32_t slot, bool from_wan, struct svr_flow *f)
+/*
+ * The next hop to the LAN is named too, so that it is kept known as long as the session is there; 0
+ * if it is not known yet.
+ */
+static void flow_make(const struct svr_thread *t, const struct svr_session *s, uint32_t slot,
+		      bool from_wan, struct svr_flow *f)
 {
 	uint32_t nexthop = s->path;
 
@@ -195,22 +211,25 @@ static bool flow_is_ours(const struct svr_flow *f, uint32_t slot, uint32_t gener
 	return (f->flags & SVR_FLOW_WORKER) && f->slot == slot && f->slot_generation == generation;
 }
 
-static bool flow_present(const struct svr_thread *t, const struct svr_flow4_key *key, uint32_t slot, uint32_t generation)
+static bool flow_present(const struct svr_thread *t, const struct svr_flow4_key *key, uint32_t slot,
+			 uint32_t generation)
 {
 	struct svr_flow f;
 
-	return bpf_map_lookup_elem(t->maps->fd.flows4, key, &f) == 0 && flow_is_ours(&f, slot, generation);
+	return bpf_map_lookup_elem(t->maps->fd.flows4, key, &f) == 0 &&
+	       flow_is_ours(&f, slot, generation);
 }
 
 /* XDP may have replaced a flow of a closing session: take away only what is ours. */
-static void flow_remove(const struct svr_thread *t, const struct svr_flow4_key *key, uint32_t slot, uint32_t generation)
+static void flow_remove(const struct svr_thread *t, const struct svr_flow4_key *key, uint32_t slot,
+			uint32_t generation)
 {
 	if (flow_present(t, key, slot, generation))
 		bpf_map_delete_elem(t->maps->fd.flows4, key);
 }
 
-enum svr_flow_owner svr_session_of_flow(struct svr_thread *t, const struct svr_flow4_key *key, uint32_t *slot,
-					struct svr_flow *flow)
+enum svr_flow_owner svr_session_of_flow(struct svr_thread *t, const struct svr_flow4_key *key,
+					uint32_t *slot, struct svr_flow *flow)
 {
 	*slot = 0;
 	if (bpf_map_lookup_elem(t->maps->fd.flows4, key, flow))
@@ -225,21 +244,23 @@ enum svr_flow_owner svr_session_of_flow(struct svr_thread *t, const struct svr_f
 	return SVR_OWNER_NONE;
 }
 
-void svr_session_remove_clear(struct svr_thread *t, const struct svr_flow4_key *key, const struct svr_flow *flow)
+void svr_session_remove_clear(struct svr_thread *t, const struct svr_flow4_key *key,
+			      const struct svr_flow *flow)
 {
 	if (svr_flowtable_remove_pair(t->maps, key, flow))
 		svr_count(&t->counters, key->zone, SVR_STAT_SESSIONS_CLOSED, 1);
 }
 
 /* Errors of bpf_map_update_elem(BPF_NOEXIST) on a hash. */
-static int flow_insert(const struct svr_thread *t, const struct svr_flow4_key *key, const struct svr_flow *f)
+static int flow_insert(const struct svr_thread *t, const struct svr_flow4_key *key,
+		       const struct svr_flow *f)
 {
 	if (bpf_map_update_elem(t->maps->fd.flows4, key, f, BPF_NOEXIST) == 0)
 		return 0;
 	return errno == EEXIST ? -EEXIST : -SVR_DROP_TABLE_FULL;
 }
 
-/* ---- look-up ------------------------------------------------------------------------------------------- */
+/* ---- look-up ------------------------------------------------------------------------------- */
 
 struct svr_session *svr_session_get(struct svr_thread *t, uint32_t slot, uint32_t generation)
 {
@@ -259,14 +280,17 @@ static int local_keys(struct svr_thread *t, const struct svr_session *s, struct 
 
 	err = svr_hmac_key_new(t->crypt, s->hmac, s->hmac_tx, sizeof(s->hmac_tx), &l->hmac_tx);
 	if (!err)
-		err = svr_hmac_key_new(t->crypt, s->hmac, s->hmac_rx, sizeof(s->hmac_rx), &l->hmac_rx);
+		err = svr_hmac_key_new(t->crypt, s->hmac, s->hmac_rx, sizeof(s->hmac_rx),
+				       &l->hmac_rx);
 	if (err || s->cipher == SVR_CIPHER_NONE)
 		return err;
 	err = svr_kdf_payload(s->session_key, s->uuid, s->epoch, &keys);
 	if (!err)
-		err = svr_cipher_key_new(t->crypt, s->cipher, keys.enc[tx], keys.iv[tx], &l->enc_tx);
+		err = svr_cipher_key_new(t->crypt, s->cipher, keys.enc[tx], keys.iv[tx],
+					 &l->enc_tx);
 	if (!err)
-		err = svr_cipher_key_new(t->crypt, s->cipher, keys.enc[!tx], keys.iv[!tx], &l->enc_rx);
+		err = svr_cipher_key_new(t->crypt, s->cipher, keys.enc[!tx], keys.iv[!tx],
+					 &l->enc_rx);
 	OPENSSL_cleanse(&keys, sizeof(keys));
 	return err;
 }
@@ -290,11 +314,12 @@ struct svr_local *svr_session_local(struct svr_thread *t, uint32_t slot)
 
 bool svr_session_path_up(const struct svr_thread *t, uint32_t path, uint32_t peer)
 {
-	return path != 0 && path < t->maps->count.paths && peer != 0 && t->maps->paths[path].peer == peer &&
+	return path != 0 && path < t->maps->count.paths && peer != 0 &&
+	       t->maps->paths[path].peer == peer &&
 	       __atomic_load_n(&t->maps->path_state[path].status, __ATOMIC_RELAXED) == SVR_PATH_UP;
 }
 
-/* ---- set-up -------------------------------------------------------------------------------------------- */
+/* ---- set-up -------------------------------------------------------------------------------- */
 
 static struct svr_session *slot_begin(struct svr_thread *t, uint32_t *slot)
 {
@@ -335,7 +360,8 @@ static void slot_live(struct svr_thread *t, uint32_t slot)
 	__atomic_store_n(&s->state, SVR_SESSION_LIVE, __ATOMIC_RELEASE);
 	live_add(&t->sessions, slot);
 	if (s->cipher != SVR_CIPHER_NONE)
-		svr_keylog_session_key(t->keylog, s->uuid, s->epoch, s->session_key, sizeof(s->session_key));
+		svr_keylog_session_key(t->keylog, s->uuid, s->epoch, s->session_key,
+				       sizeof(s->session_key));
 }
 
 void svr_session_close(struct svr_thread *t, uint32_t slot, const char *why)
@@ -354,15 +380,18 @@ void svr_session_close(struct svr_thread *t, uint32_t slot, const char *why)
 
 static bool algorithms_ok(const struct svr_policy *p)
 {
-	bool known_mode = p->hmac_mode == SVR_HMAC_MODE_REGULAR || p->hmac_mode == SVR_HMAC_MODE_TIME_BASED;
-	bool known_cipher = p->encrypt ? p->cipher == SVR_CIPHER_AES_CBC_128 || p->cipher == SVR_CIPHER_AES_CBC_256
-				       : p->cipher == SVR_CIPHER_NONE;
+	bool known_mode = p->hmac_mode == SVR_HMAC_MODE_REGULAR ||
+			  p->hmac_mode == SVR_HMAC_MODE_TIME_BASED;
+	bool known_cipher = p->encrypt ? p->cipher == SVR_CIPHER_AES_CBC_128 ||
+						 p->cipher == SVR_CIPHER_AES_CBC_256 :
+					 p->cipher == SVR_CIPHER_NONE;
 
 	return known_mode && known_cipher && svr_hmac_tag_len(p->hmac) != 0;
 }
 
 /* The configuration of a service's policy. NULL while the row is being changed. */
-static const struct svr_policy *service_policy(const struct svr_thread *t, const struct svr_service *svc)
+static const struct svr_policy *service_policy(const struct svr_thread *t,
+					       const struct svr_service *svc)
 {
 	const struct svr_policy *p;
 
@@ -383,7 +412,8 @@ static const struct svr_service *service_row(const struct svr_thread *t, uint32_
 }
 
 /* The first path in service, best first; XDP's own choice, if it is one of them, goes before. */
-static int path_choose(const struct svr_thread *t, const struct svr_service *svc, uint32_t wanted, uint32_t *path)
+static int path_choose(const struct svr_thread *t, const struct svr_service *svc, uint32_t wanted,
+		       uint32_t *path)
 {
 	unsigned int i, n = svc->paths < SVR_MAX_ROUTE_PATHS ? svc->paths : SVR_MAX_ROUTE_PATHS;
 
@@ -419,7 +449,8 @@ static uint16_t port_parity(uint16_t port, uint16_t lo, uint16_t hi, unsigned in
 }
 
 /* docs/protocol.md section 2: even on our own waypoint, odd on the peer's. */
-static int ports_choose(struct svr_thread *t, const struct svr_path *path, uint16_t *local, uint16_t *remote)
+static int ports_choose(struct svr_thread *t, const struct svr_path *path, uint16_t *local,
+			uint16_t *remote)
 {
 	*local = port_random(t, path->local_lo, path->local_hi);
 	*remote = port_random(t, path->remote_lo, path->remote_hi);
@@ -441,7 +472,8 @@ static int wan_flow_originate(struct svr_thread *t, struct svr_session *s, uint3
 		err = ports_choose(t, path, &local, &remote);
 		if (err)
 			return err;
-		if (s->lan.proto == IPPROTO_UDP && (local == SVR_BFD_PORT || remote == SVR_BFD_PORT))
+		if (s->lan.proto == IPPROTO_UDP &&
+		    (local == SVR_BFD_PORT || remote == SVR_BFD_PORT))
 			continue;
 		s->wan = (struct svr_flow4_key){
 			.saddr = svr_addr_get4(path->remote),
@@ -459,7 +491,8 @@ static int wan_flow_originate(struct svr_thread *t, struct svr_session *s, uint3
 	return -SVR_DROP_NO_PORT;
 }
 
-static void session_take_keys(struct svr_session *s, const struct svr_peer_key *key, const struct svr_policy *policy)
+static void session_take_keys(struct svr_session *s, const struct svr_peer_key *key,
+			      const struct svr_policy *policy)
 {
 	s->peer_key_index = key->index;
 	memcpy(s->hmac_tx, key->hmac_tx, sizeof(s->hmac_tx));
@@ -469,8 +502,9 @@ static void session_take_keys(struct svr_session *s, const struct svr_peer_key *
 	s->hmac_mode = policy->hmac_mode;
 }
 
-static int session_fill_originated(struct svr_thread *t, const struct svr_work *w, struct svr_session *s,
-				   const struct svr_service *svc, const struct svr_policy *policy)
+static int session_fill_originated(struct svr_thread *t, const struct svr_work *w,
+				   struct svr_session *s, const struct svr_service *svc,
+				   const struct svr_policy *policy)
 {
 	struct svr_peer_key key;
 	uint32_t path;
@@ -494,12 +528,14 @@ static int session_fill_originated(struct svr_thread *t, const struct svr_work *
 	if (svr_crypt_random(t->crypt, s->uuid, sizeof(s->uuid)))
 		return -SVR_DROP_INTERNAL;
 	svr_uuid_from_random(s->uuid);
-	if (s->cipher != SVR_CIPHER_NONE && svr_crypt_random(t->crypt, s->session_key, sizeof(s->session_key)))
+	if (s->cipher != SVR_CIPHER_NONE &&
+	    svr_crypt_random(t->crypt, s->session_key, sizeof(s->session_key)))
 		return -SVR_DROP_INTERNAL;
 	return 0;
 }
 
-int svr_session_originate(struct svr_thread *t, const struct svr_work *w, const struct svr_flow4_key *lan, uint32_t *slot)
+int svr_session_originate(struct svr_thread *t, const struct svr_work *w,
+			  const struct svr_flow4_key *lan, uint32_t *slot)
 {
 	const struct svr_service *svc = service_row(t, w->desc.service);
 	const struct svr_policy *policy;
@@ -508,7 +544,8 @@ int svr_session_originate(struct svr_thread *t, const struct svr_work *w, const 
 	int err;
 
 	if (w->pkt.proto == IPPROTO_TCP &&
-	    (w->pkt.tcp_flags & (SVR_TCPF_SYN | SVR_TCPF_ACK | SVR_TCPF_RST | SVR_TCPF_FIN)) != SVR_TCPF_SYN)
+	    (w->pkt.tcp_flags & (SVR_TCPF_SYN | SVR_TCPF_ACK | SVR_TCPF_RST | SVR_TCPF_FIN)) !=
+		    SVR_TCPF_SYN)
 		return -SVR_DROP_NOT_SYN;
 	if (!svc)
 		return -SVR_DROP_NO_SERVICE;
@@ -543,7 +580,7 @@ out:
 	return err;
 }
 
-/* ---- set-up from metadata ------------------------------------------------------------------------------ */
+/* ---- set-up from metadata ------------------------------------------------------------------ */
 
 static uint32_t name_index(const struct svr_thread *t, enum svr_name_kind kind, const char *name)
 {
@@ -585,7 +622,8 @@ static bool service_transports(const struct svr_service *svc, uint8_t proto, uin
 	for (i = 0; i < svc->transports && i < SVR_MAX_TRANSPORTS; i++) {
 		const struct svr_transport *tr = &svc->transport[i];
 
-		if ((tr->proto == 0 || tr->proto == proto) && port >= tr->port_lo && port <= tr->port_hi)
+		if ((tr->proto == 0 || tr->proto == proto) && port >= tr->port_lo &&
+		    port <= tr->port_hi)
 			return true;
 	}
 	return svc->transports == 0;
@@ -596,13 +634,17 @@ static bool policy_agrees(const struct svr_policy *p, const struct svr_meta *m)
 	bool encrypted = p->cipher != SVR_CIPHER_NONE;
 	const uint32_t payload = SVR_HAVE_ENCRYPTED | SVR_HAVE_SESSION_KEY | SVR_HAVE_KEY_EPOCH;
 
-	return !p->clear && algorithms_ok(p) && strncmp(p->name, m->policy, sizeof(p->name)) == 0 && p->cipher == m->cipher &&
-	       p->hmac == m->hmac && p->hmac_mode == m->hmac_mode && (m->have & payload) == (encrypted ? payload : 0);
+	return !p->clear && algorithms_ok(p) && strncmp(p->name, m->policy, sizeof(p->name)) == 0 &&
+	       p->cipher == m->cipher && p->hmac == m->hmac && p->hmac_mode == m->hmac_mode &&
+	       (m->have & payload) == (encrypted ? payload : 0);
 }
 
-/* docs/protocol.md section 5: everything that the terminating router must check, by its own configuration. */
-static int metadata_check(const struct svr_thread *t, const struct svr_meta *m, const struct svr_flow4_key *wan,
-			  struct svr_session *s)
+/*
+ * docs/protocol.md section 5: everything that the terminating router must check, by its own
+ * configuration.
+ */
+static int metadata_check(const struct svr_thread *t, const struct svr_meta *m,
+			  const struct svr_flow4_key *wan, struct svr_session *s)
 {
 	const struct svr_policy *policy;
 	const struct svr_service *svc;
@@ -618,13 +660,15 @@ static int metadata_check(const struct svr_thread *t, const struct svr_meta *m, 
 	if (!policy || !policy_agrees(policy, m))
 		return -SVR_DROP_META_POLICY;
 	s->policy = (uint16_t)svc->policy;
-	if (m->context.proto != wan->proto || !service_transports(svc, m->context.proto, ntohs(m->context.dport)) ||
-	    !service_covers(t, s->service, m->context.daddr) || !svr_addr_one_host4(m->context.saddr) ||
-	    !svr_addr_one_host4(m->context.daddr))
+	if (m->context.proto != wan->proto ||
+	    !service_transports(svc, m->context.proto, ntohs(m->context.dport)) ||
+	    !service_covers(t, s->service, m->context.daddr) ||
+	    !svr_addr_one_host4(m->context.saddr) || !svr_addr_one_host4(m->context.daddr))
 		return -SVR_DROP_META_CONTEXT;
 	if (!access_allowed(t, s->service, s->tenant))
 		return -SVR_DROP_NO_ACCESS;
-	if (svc->route_kind != SVR_ROUTE_LOCAL || svc->zone == 0 || svc->zone >= t->maps->count.zones)
+	if (svc->route_kind != SVR_ROUTE_LOCAL || svc->zone == 0 ||
+	    svc->zone >= t->maps->count.zones)
 		return -SVR_DROP_NO_ROUTE;
 	if (m->have & SVR_HAVE_KEY_EPOCH && m->key_epoch != FIRST_EPOCH)
 		return -SVR_DROP_EPOCH; /* a session is born with the first one */
@@ -673,7 +717,8 @@ static int flows_terminate(struct svr_thread *t, struct svr_session *s, uint32_t
 	return err == -EEXIST ? -SVR_DROP_NOT_WAN_SESSION : err;
 }
 
-int svr_session_terminate(struct svr_thread *t, const struct svr_meta *m, const struct svr_flow4_key *wan, uint32_t path,
+int svr_session_terminate(struct svr_thread *t, const struct svr_meta *m,
+			  const struct svr_flow4_key *wan, uint32_t path,
 			  const struct svr_peer_key *peer_key, uint32_t *slot)
 {
 	struct svr_session checked = { 0 }, *s;
@@ -714,18 +759,20 @@ int svr_session_terminate(struct svr_thread *t, const struct svr_meta *m, const 
 	return 0;
 }
 
-/* ---- restart ------------------------------------------------------------------------------------------- */
+/* ---- restart ------------------------------------------------------------------------------- */
 
 static bool slot_sane(const struct svr_thread *t, const struct svr_session *s)
 {
-	return s->generation != 0 && s->lan.zone < t->maps->count.zones && s->wan.zone < t->maps->count.zones &&
-	       s->path < t->maps->count.paths && s->service < t->maps->count.services && svr_hmac_tag_len(s->hmac) != 0;
+	return s->generation != 0 && s->lan.zone < t->maps->count.zones &&
+	       s->wan.zone < t->maps->count.zones && s->path < t->maps->count.paths &&
+	       s->service < t->maps->count.services && svr_hmac_tag_len(s->hmac) != 0;
 }
 
 static bool orphan_flow(const struct svr_flow4_key *key, const struct svr_flow *flow, void *user)
 {
 	(void)key;
-	return (flow->flags & SVR_FLOW_WORKER) && !svr_session_get(user, flow->slot, flow->slot_generation);
+	return (flow->flags & SVR_FLOW_WORKER) &&
+	       !svr_session_get(user, flow->slot, flow->slot_generation);
 }
 
 int svr_sessions_adopt(struct svr_thread *t, struct svr_adopted *out)
@@ -738,7 +785,8 @@ int svr_sessions_adopt(struct svr_thread *t, struct svr_adopted *out)
 	for (slot = 1; slot < ss->count; slot++) {
 		struct svr_session *s = &t->maps->sessions[slot];
 
-		if (s->state == SVR_SESSION_LIVE && slot_sane(t, s) && flow_present(t, &s->lan, slot, s->generation) &&
+		if (s->state == SVR_SESSION_LIVE && slot_sane(t, s) &&
+		    flow_present(t, &s->lan, slot, s->generation) &&
 		    flow_present(t, &s->wan, slot, s->generation)) {
 			live_add(ss, slot);
 			out->live++;
@@ -759,7 +807,7 @@ int svr_sessions_adopt(struct svr_thread *t, struct svr_adopted *out)
 	return 0;
 }
 
-/* ---- expiry -------------------------------------------------------------------------------------------- */
+/* ---- expiry -------------------------------------------------------------------------------- */
 
 static bool session_expired(const struct svr_thread *t, const struct svr_session *s)
 {
@@ -769,7 +817,8 @@ static bool session_expired(const struct svr_thread *t, const struct svr_session
 		last = s->last_lan_ns;
 	if (s->last_wan_ns > last)
 		last = s->last_wan_ns;
-	return t->now_ns > last && t->now_ns - last > svr_session_timeout_ns(s, &t->maps->services[s->service]);
+	return t->now_ns > last &&
+	       t->now_ns - last > svr_session_timeout_ns(s, &t->maps->services[s->service]);
 }
 
 void svr_sessions_expire(struct svr_thread *t, uint32_t count)
@@ -782,7 +831,8 @@ void svr_sessions_expire(struct svr_thread *t, uint32_t count)
 			ss->scan = 0;
 		slot = ss->live[ss->scan];
 		if (session_expired(t, &t->maps->sessions[slot]))
-			svr_session_close(t, slot, t->maps->sessions[slot].closing ? "ended" : "idle");
+			svr_session_close(t, slot,
+					  t->maps->sessions[slot].closing ? "ended" : "idle");
 		else
 			ss->scan++;
 	}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Session manager of a data thread: slots in the mapped array svr_sessions, the two flows of each session in svr_flows4, and the keyed
- * contexts, which only this process has. All that a session needs after a restart stands in its slot.
+ * Session manager of a data thread: slots in the mapped array svr_sessions, the two flows of each
+ * session in svr_flows4, and the keyed contexts, which only this process has. All that a session
+ * needs after a restart stands in its slot.
  */
 #ifndef SVR_WORKER_SESSION_H
 #define SVR_WORKER_SESSION_H
@@ -18,17 +19,17 @@ struct svr_work;
 
 /* What this process adds to a slot; made at first use. */
 struct svr_local {
-	uint32_t generation;	/* of the slot when it was made; 0: nothing here */
-	uint32_t live_pos;	/* where in live[] */
-	uint32_t nexthop;	/* where the LAN neighbour was found last; 0: not yet */
-	__be32 lan_target;	/* the LAN neighbour */
+	uint32_t generation; /* of the slot when it was made; 0: nothing here */
+	uint32_t live_pos; /* where in live[] */
+	uint32_t nexthop; /* where the LAN neighbour was found last; 0: not yet */
+	__be32 lan_target; /* the LAN neighbour */
 	struct svr_hmac_key *hmac_tx, *hmac_rx;
 	struct svr_cipher_key *enc_tx, *enc_rx;
 };
 
 /*
- * Counters of encrypted sessions that are over. If an originator goes on with a session that we have forgotten, it brings the same session
- * key, and starting from 1 again would use IVs twice.
+ * Counters of encrypted sessions that are over. If an originator goes on with a session that we
+ * have forgotten, it brings the same session key, and starting from 1 again would use IVs twice.
  */
 struct svr_tombstone {
 	uint8_t uuid[SVR_UUID_LEN];
@@ -37,12 +38,12 @@ struct svr_tombstone {
 enum { SVR_TOMBSTONES = 8192 };
 
 struct svr_sessions {
-	uint32_t count;		/* slots, number 0 is not used */
+	uint32_t count; /* slots, number 0 is not used */
 	uint32_t n_live;
 	uint32_t n_free;
-	uint32_t free_head;	/* free slots are used in turn: a slot rests as long as possible */
-	uint32_t scan;		/* where svr_sessions_expire() goes on in live[] */
-	uint32_t *free;		/* ring of count slots */
+	uint32_t free_head; /* free slots are used in turn: a slot rests as long as possible */
+	uint32_t scan; /* where svr_sessions_expire() goes on in live[] */
+	uint32_t *free; /* ring of count slots */
 	uint32_t *live;
 	struct svr_local *local;
 	struct svr_tombstone *tombs;
@@ -63,7 +64,8 @@ struct svr_session *svr_session_get(struct svr_thread *t, uint32_t slot, uint32_
 struct svr_local *svr_session_local(struct svr_thread *t, uint32_t slot);
 
 /* Session of a packet from the LAN without a flow. 0 or a negative drop reason. */
-int svr_session_originate(struct svr_thread *t, const struct svr_work *w, const struct svr_flow4_key *lan, uint32_t *slot);
+int svr_session_originate(struct svr_thread *t, const struct svr_work *w,
+			  const struct svr_flow4_key *lan, uint32_t *slot);
 
 /**
  * svr_session_terminate() - session for verified forward metadata.
@@ -73,19 +75,24 @@ int svr_session_originate(struct svr_thread *t, const struct svr_work *w, const 
  * @peer_key: the key that @m was signed with
  * Sessions that hold the same flows are replaced. 0 or a negative drop reason.
  */
-int svr_session_terminate(struct svr_thread *t, const struct svr_meta *m, const struct svr_flow4_key *wan, uint32_t path,
+int svr_session_terminate(struct svr_thread *t, const struct svr_meta *m,
+			  const struct svr_flow4_key *wan, uint32_t path,
 			  const struct svr_peer_key *peer_key, uint32_t *slot);
 
 enum svr_flow_owner {
-	SVR_OWNER_NONE,		/* no such flow */
-	SVR_OWNER_WORKER,	/* of the live session in *slot */
-	SVR_OWNER_CLEAR,	/* made by XDP */
+	SVR_OWNER_NONE, /* no such flow */
+	SVR_OWNER_WORKER, /* of the live session in *slot */
+	SVR_OWNER_CLEAR, /* made by XDP */
 };
-/* Whose is the flow with this key? A flow of a worker session that is no more is removed and counts as none. */
-enum svr_flow_owner svr_session_of_flow(struct svr_thread *t, const struct svr_flow4_key *key, uint32_t *slot,
-					struct svr_flow *flow);
+/*
+ * Whose is the flow with this key? A flow of a worker session that is no more is removed and counts
+ * as none.
+ */
+enum svr_flow_owner svr_session_of_flow(struct svr_thread *t, const struct svr_flow4_key *key,
+					uint32_t *slot, struct svr_flow *flow);
 /* Remove a pair of clear flows. */
-void svr_session_remove_clear(struct svr_thread *t, const struct svr_flow4_key *key, const struct svr_flow *flow);
+void svr_session_remove_clear(struct svr_thread *t, const struct svr_flow4_key *key,
+			      const struct svr_flow *flow);
 
 /* Flows go first, then the keys are wiped, then the slot is free. */
 void svr_session_close(struct svr_thread *t, uint32_t slot, const char *why);

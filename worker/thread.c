@@ -16,7 +16,7 @@
 #include "worker/thread.h"
 
 enum {
-	BACKOFF_MIN_MS = 1,	/* a transmit ring is stuck: try again soon */
+	BACKOFF_MIN_MS = 1, /* a transmit ring is stuck: try again soon */
 	BACKOFF_MAX_MS = 64,
 };
 #define NS_PER_SEC 1000000000ULL
@@ -33,9 +33,12 @@ bool svr_tokens_take(struct svr_tokens *b, uint64_t now_ns, uint32_t per_sec)
 	return true;
 }
 
-/* ---- sending ------------------------------------------------------------------------------------------- */
+/* ---- sending ------------------------------------------------------------------------------- */
 
-/* The socket of a zone with the queue that a packet came by, so that a flow keeps to one; the first one if there is none. */
+/*
+ * The socket of a zone with the queue that a packet came by, so that a flow keeps to one; the first
+ * one if there is none.
+ */
 static uint16_t tx_port(const struct svr_thread *t, uint16_t zone, uint32_t queue)
 {
 	const struct svr_zone_tx *tx;
@@ -48,7 +51,8 @@ static uint16_t tx_port(const struct svr_thread *t, uint16_t zone, uint32_t queu
 	return tx->port[queue % tx->count];
 }
 
-int svr_thread_send(struct svr_thread *t, struct svr_work *w, uint16_t zone, const struct svr_nexthop *nh)
+int svr_thread_send(struct svr_thread *t, struct svr_work *w, uint16_t zone,
+		    const struct svr_nexthop *nh)
 {
 	const struct svr_port *from = t->umem.port[w->port];
 	uint16_t port = tx_port(t, zone, from ? from->queue : 0);
@@ -69,7 +73,8 @@ int svr_thread_send(struct svr_thread *t, struct svr_work *w, uint16_t zone, con
 	return 0;
 }
 
-int svr_thread_send_copy(struct svr_thread *t, uint16_t zone, uint16_t queue, const void *frame, size_t len)
+int svr_thread_send_copy(struct svr_thread *t, uint16_t zone, uint16_t queue, const void *frame,
+			 size_t len)
 {
 	uint16_t port = tx_port(t, zone, queue);
 	uint64_t addr;
@@ -89,9 +94,12 @@ int svr_thread_send_copy(struct svr_thread *t, uint16_t zone, uint16_t queue, co
 	return 0;
 }
 
-/* ---- receiving ----------------------------------------------------------------------------------------- */
+/* ---- receiving ----------------------------------------------------------------------------- */
 
-/* What XDP wrote in front of the frame. It is taken away, so that a frame without one never shows an old one. */
+/*
+ * What XDP wrote in front of the frame. It is taken away, so that a frame without one never shows
+ * an old one.
+ */
 static int desc_take(struct svr_work *w, uint64_t addr)
 {
 	uint8_t *at = w->frame - sizeof(w->desc);
@@ -142,7 +150,10 @@ static void clocks_read(struct svr_thread *t)
 	t->real_ns = clock_ns(CLOCK_REALTIME);
 }
 
-/* One round over all ports. Number of frames received; *unsent: a transmit ring still holds something. */
+/*
+ * One round over all ports. Number of frames received; *unsent: a transmit ring still holds
+ * something.
+ */
 static unsigned int round_run(struct svr_thread *t, bool *unsent)
 {
 	struct xdp_desc batch[SVR_BATCH];
@@ -171,7 +182,10 @@ static unsigned int round_run(struct svr_thread *t, bool *unsent)
 	return work;
 }
 
-/* Sleep until a frame, a call, or the time to try sending again. poll() itself also makes the kernel send in copy mode. */
+/*
+ * Sleep until a frame, a call, or the time to try sending again. poll() itself also makes the
+ * kernel send in copy mode.
+ */
 static void round_wait(struct svr_thread *t, int timeout_ms)
 {
 	struct pollfd fds[SVR_MAX_PORTS + 1] = { { .fd = t->event_fd, .events = POLLIN } };
@@ -186,7 +200,7 @@ static void round_wait(struct svr_thread *t, int timeout_ms)
 		return; /* somebody else's wake-up: nothing to read */
 }
 
-/* ---- calls --------------------------------------------------------------------------------------------- */
+/* ---- calls --------------------------------------------------------------------------------- */
 
 struct svr_call {
 	struct svr_call *next;
@@ -240,7 +254,7 @@ void svr_thread_call(struct svr_thread *t, svr_thread_fn fn, void *arg)
 	pthread_mutex_unlock(&t->lock);
 }
 
-/* ---- life ---------------------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------------------------- */
 
 static void *thread_main(void *arg)
 {
@@ -263,7 +277,8 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
-int svr_thread_init(struct svr_thread *t, struct svr_mapset *maps, struct svr_mailbox *mailbox, FILE *keylog)
+int svr_thread_init(struct svr_thread *t, struct svr_mapset *maps, struct svr_mailbox *mailbox,
+		    FILE *keylog)
 {
 	unsigned int i;
 	int err;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The data thread: everything that touches frames and sessions of the worker belongs to it alone, so there are no locks in it. The main
- * thread asks it to do things with svr_thread_call(). One such thread serves all queues today; nothing in here is global, so that
- * later each set of queues can have its own.
+ * The data thread: everything that touches frames and sessions of the worker belongs to it alone,
+ * so there are no locks in it. The main thread asks it to do things with svr_thread_call(). One
+ * such thread serves all queues today; nothing in here is global, so that later each set of queues
+ * can have its own.
  */
 #ifndef SVR_WORKER_THREAD_H
 #define SVR_WORKER_THREAD_H
@@ -33,7 +34,7 @@ bool svr_tokens_take(struct svr_tokens *b, uint64_t now_ns, uint32_t per_sec);
 struct svr_zone_tx {
 	uint16_t count;
 	uint16_t vlan;
-	uint16_t port[SVR_MAX_QUEUES];	/* SVR_NO_PORT: none */
+	uint16_t port[SVR_MAX_QUEUES]; /* SVR_NO_PORT: none */
 };
 
 struct svr_call;
@@ -41,10 +42,10 @@ struct svr_call;
 struct svr_thread {
 	struct svr_mapset *maps;
 	struct svr_mailbox *mailbox;
-	FILE *keylog;			/* NULL: off */
+	FILE *keylog; /* NULL: off */
 	struct svr_crypt *crypt;
-	uint64_t now_ns;		/* CLOCK_MONOTONIC, once per batch */
-	uint64_t real_ns;		/* CLOCK_REALTIME */
+	uint64_t now_ns; /* CLOCK_MONOTONIC, once per batch */
+	uint64_t real_ns; /* CLOCK_REALTIME */
 	struct svr_sessions sessions;
 	struct svr_keycache keycache;
 	struct svr_counters counters;
@@ -58,39 +59,48 @@ struct svr_thread {
 	bool stop;
 	pthread_mutex_t lock;
 	pthread_cond_t done;
-	struct svr_call *calls;		/* list under lock */
-	bool calls_waiting;		/* atomic: look at calls */
+	struct svr_call *calls; /* list under lock */
+	bool calls_waiting; /* atomic: look at calls */
 	int event_fd;
 };
 
-int svr_thread_init(struct svr_thread *t, struct svr_mapset *maps, struct svr_mailbox *mailbox, FILE *keylog);
+int svr_thread_init(struct svr_thread *t, struct svr_mapset *maps, struct svr_mailbox *mailbox,
+		    FILE *keylog);
 int svr_thread_start(struct svr_thread *t);
 void svr_thread_stop(struct svr_thread *t);
 void svr_thread_free(struct svr_thread *t);
 
-/* Run @fn between two batches and wait for its end. Before the start and after the end of the thread it is just called. */
+/*
+ * Run @fn between two batches and wait for its end. Before the start and after the end of the
+ * thread it is just called.
+ */
 typedef void (*svr_thread_fn)(struct svr_thread *t, void *arg);
 void svr_thread_call(struct svr_thread *t, svr_thread_fn fn, void *arg);
 
-/* ---- for the pipelines (forward.c) ---- */
+/* ---- for the pipelines (forward.c) --------------------------------------------------------- */
 
 /* A frame in work. */
 struct svr_work {
 	struct svr_pkt pkt;
 	struct svr_frame_desc desc;
-	uint64_t addr;		/* its chunk */
-	uint8_t *frame;		/* as received, valid until the packet is changed */
+	uint64_t addr; /* its chunk */
+	uint8_t *frame; /* as received, valid until the packet is changed */
 	uint32_t frame_len;
 	uint16_t port;
-	bool gone;		/* handed to a transmit ring */
+	bool gone; /* handed to a transmit ring */
 };
 
 /**
  * svr_thread_send() - finished IP packet out of @zone to a next hop.
  * Takes the frame over if it returns 0; otherwise a negative drop reason.
  */
-int svr_thread_send(struct svr_thread *t, struct svr_work *w, uint16_t zone, const struct svr_nexthop *nh);
-/* A whole Ethernet frame from other memory out of @zone, in a frame of its own. 0 or a negative drop reason. */
-int svr_thread_send_copy(struct svr_thread *t, uint16_t zone, uint16_t queue, const void *frame, size_t len);
+int svr_thread_send(struct svr_thread *t, struct svr_work *w, uint16_t zone,
+		    const struct svr_nexthop *nh);
+/*
+ * A whole Ethernet frame from other memory out of @zone, in a frame of its own. 0 or a negative
+ * drop reason.
+ */
+int svr_thread_send_copy(struct svr_thread *t, uint16_t zone, uint16_t queue, const void *frame,
+			 size_t len);
 
 #endif

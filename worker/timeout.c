@@ -7,16 +7,21 @@
 #include "worker/timeout.h"
 
 enum {
-	CLOSING_MS = 4000,	/* after the last packet: time for the final acknowledgement and its retransmissions */
+	/* After the last packet: time for the final acknowledgement and its retransmissions */
+	CLOSING_MS = 4000,
 };
 #define NS_PER_MS 1000000ULL
 
-uint64_t svr_timeout_ns(const struct svr_service *service, uint8_t proto, bool established, bool closing)
+uint64_t svr_timeout_ns(const struct svr_service *service, uint8_t proto, bool established,
+			bool closing)
 {
 	/* Rows of svr_service.timeout_ms */
 	enum { ROW_TCP, ROW_UDP, ROW_OTHER };
-	static const uint32_t fallback[] = { SVR_CFG_TIMEOUT_TCP_MS, SVR_CFG_TIMEOUT_UDP_MS, SVR_CFG_TIMEOUT_ICMP_MS };
-	unsigned int row = proto == IPPROTO_TCP ? ROW_TCP : proto == IPPROTO_UDP ? ROW_UDP : ROW_OTHER;
+	static const uint32_t fallback[] = { SVR_CFG_TIMEOUT_TCP_MS, SVR_CFG_TIMEOUT_UDP_MS,
+					     SVR_CFG_TIMEOUT_ICMP_MS };
+	unsigned int row = proto == IPPROTO_TCP ? ROW_TCP :
+			   proto == IPPROTO_UDP ? ROW_UDP :
+						  ROW_OTHER;
 	uint32_t ms;
 
 	if (closing)
@@ -24,21 +29,26 @@ uint64_t svr_timeout_ns(const struct svr_service *service, uint8_t proto, bool e
 	else if (established)
 		ms = service->timeout_ms[row] ? service->timeout_ms[row] : fallback[row];
 	else
-		ms = service->initial_timeout_ms ? service->initial_timeout_ms : SVR_CFG_TIMEOUT_INITIAL_MS;
+		ms = service->initial_timeout_ms ? service->initial_timeout_ms :
+						   SVR_CFG_TIMEOUT_INITIAL_MS;
 	return ms * NS_PER_MS;
 }
 
-uint64_t svr_clear_timeout_ns(const struct svr_flow *a, const struct svr_flow *b, const struct svr_service *service)
+uint64_t svr_clear_timeout_ns(const struct svr_flow *a, const struct svr_flow *b,
+			      const struct svr_service *service)
 {
-	bool closing = ((a->flags | b->flags) & SVR_FLOW_CLOSING) || svr_tcp_closing(a->tcp_seen, b->tcp_seen);
-	bool established = a->proto == IPPROTO_TCP ? svr_tcp_established(a->tcp_seen, b->tcp_seen) : a->packets && b->packets;
+	bool closing = ((a->flags | b->flags) & SVR_FLOW_CLOSING) ||
+		       svr_tcp_closing(a->tcp_seen, b->tcp_seen);
+	bool established = a->proto == IPPROTO_TCP ? svr_tcp_established(a->tcp_seen, b->tcp_seen) :
+						     a->packets && b->packets;
 
 	return svr_timeout_ns(service, a->proto, established, closing);
 }
 
 uint64_t svr_clear_timeout_min_ns(const struct svr_flow *flow, const struct svr_service *service)
 {
-	bool may_close = flow->flags & SVR_FLOW_CLOSING || flow->tcp_seen & (SVR_TCP_FIN | SVR_TCP_RST);
+	bool may_close = flow->flags & SVR_FLOW_CLOSING ||
+			 flow->tcp_seen & (SVR_TCP_FIN | SVR_TCP_RST);
 	uint64_t initial_ns = svr_timeout_ns(service, flow->proto, false, may_close);
 	uint64_t idle_ns = svr_timeout_ns(service, flow->proto, true, may_close);
 
@@ -47,7 +57,9 @@ uint64_t svr_clear_timeout_min_ns(const struct svr_flow *flow, const struct svr_
 
 uint64_t svr_session_timeout_ns(const struct svr_session *s, const struct svr_service *service)
 {
-	bool established = s->lan.proto == IPPROTO_TCP ? svr_tcp_established(s->tcp_lan, s->tcp_wan) : s->last_lan_ns && s->last_wan_ns;
+	bool established = s->lan.proto == IPPROTO_TCP ?
+				   svr_tcp_established(s->tcp_lan, s->tcp_wan) :
+				   s->last_lan_ns && s->last_wan_ns;
 
 	return svr_timeout_ns(service, s->lan.proto, established, s->closing);
 }

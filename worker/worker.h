@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * svr-worker: the main thread's view of everything. It runs the event loop: zones and their sockets, next hops, packets that
- * wait, expiry, control socket. The data thread (thread.h) moves the packets.
+ * svr-worker: the main thread's view of everything. It runs the event loop: zones and their
+ * sockets, next hops, packets that wait, expiry, control socket. The data thread (thread.h) moves
+ * the packets.
  */
 #ifndef SVR_WORKER_WORKER_H
 #define SVR_WORKER_WORKER_H
@@ -49,7 +50,7 @@ uint64_t svr_worker_now_ns(void);
 void svr_worker_count_drop(struct svr_worker *w, uint32_t zone, unsigned int reason);
 void svr_worker_count(struct svr_worker *w, uint32_t zone, unsigned int stat, uint64_t by);
 
-/* ---- zones.c: interfaces of the router, their devices, AF_XDP sockets on each receive queue ---- */
+/* ---- zones.c: interfaces of the router, their devices, AF_XDP sockets on each receive queue  */
 struct svr_nl_link;
 
 int svr_zones_new(struct svr_worker *w);
@@ -63,7 +64,7 @@ int svr_zones_ifindex(const struct svr_worker *w, uint32_t zone);
 bool svr_zones_mac(const struct svr_worker *w, uint32_t zone, uint8_t mac[6]);
 struct json_object *svr_zones_json(struct svr_worker *w);
 
-/* ---- neigh.c: next hops of paths and of LAN neighbours ---- */
+/* ---- neigh.c: next hops of paths and of LAN neighbours ------------------------------------- */
 struct svr_nl_neighbour;
 
 int svr_neigh_new(struct svr_worker *w);
@@ -73,22 +74,25 @@ void svr_neigh_event(struct svr_worker *w, const struct svr_nl_neighbour *n);
 void svr_neigh_forget_zone(struct svr_worker *w, uint32_t zone);
 /* Zones, devices or paths changed. */
 void svr_neigh_reload(struct svr_worker *w);
-/* True if the next hop is known; otherwise the kernel is asked, and svr_hold_release() follows when it answers. */
+/*
+ * True if the next hop is known; otherwise the kernel is asked, and svr_hold_release() follows when
+ * it answers.
+ */
 bool svr_neigh_resolve(struct svr_worker *w, uint32_t zone, __be32 addr);
 /* A whole walk over the flows is done: @used[n] tells if a flow names next hop n. */
 void svr_neigh_used(struct svr_worker *w, const bool used[static SVR_MAX_NEXTHOPS]);
 
-/* ---- hold.c: packets that wait for a next hop ---- */
+/* ---- hold.c: packets that wait for a next hop ---------------------------------------------- */
 int svr_hold_new(struct svr_worker *w);
 void svr_hold_free(struct svr_worker *w);
 void svr_hold_release(struct svr_worker *w, uint32_t zone, __be32 addr);
 unsigned int svr_hold_count(const struct svr_worker *w);
 
-/* ---- gc.c: sessions and flows that are over ---- */
+/* ---- gc.c: sessions and flows that are over ------------------------------------------------ */
 int svr_gc_new(struct svr_worker *w);
 void svr_gc_free(struct svr_worker *w);
 
-/* ---- ctl.c: control socket ---- */
+/* ---- ctl.c: control socket ----------------------------------------------------------------- */
 int svr_worker_ctl_start(struct svr_worker *w);
 void svr_worker_ctl_stop(struct svr_worker *w);
 

@@ -9,17 +9,18 @@
 #include "worker/xsk.h"
 
 enum {
-	KICK_MAX = 64,		/* in copy mode one call sends at most 32 frames */
-	FILL_SHARE = 3,		/* of four parts of the frames, for receiving */
+	KICK_MAX = 64, /* in copy mode one call sends at most 32 frames */
+	FILL_SHARE = 3, /* of four parts of the frames, for receiving */
 	FILL_PARTS = 4,
-	SNDBUF = 8 << 20,	/* bytes; copy mode counts what the receiver has not consumed yet against it */
+	/* Bytes; copy mode counts what the receiver has not consumed yet against it */
+	SNDBUF = 8 << 20,
 };
 
 #ifndef SOL_XDP
 #define SOL_XDP 283
 #endif
 
-/* ---- frames -------------------------------------------------------------------------------------------- */
+/* ---- frames -------------------------------------------------------------------------------- */
 
 uint64_t svr_frame_get(struct svr_umem *u)
 {
@@ -41,7 +42,8 @@ int svr_umem_init(struct svr_umem *u)
 	uint32_t i;
 
 	memset(u, 0, sizeof(*u));
-	u->area = mmap(NULL, (size_t)SVR_FRAMES * SVR_FRAME_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	u->area = mmap(NULL, (size_t)SVR_FRAMES * SVR_FRAME_SIZE, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (u->area == MAP_FAILED) {
 		u->area = NULL;
 		return -errno;
@@ -69,7 +71,7 @@ static void frames_reclaim(struct svr_umem *u, unsigned int port)
 			svr_frame_put(u, (uint64_t)i * SVR_FRAME_SIZE);
 }
 
-/* ---- ports --------------------------------------------------------------------------------------------- */
+/* ---- ports --------------------------------------------------------------------------------- */
 
 static int port_slot(const struct svr_umem *u)
 {
@@ -91,16 +93,19 @@ static int umem_create(struct svr_umem *u, struct svr_port *first)
 		.frame_headroom = SVR_FRAME_HEADROOM,
 	};
 
-	return xsk_umem__create(&u->umem, u->area, (uint64_t)SVR_FRAMES * SVR_FRAME_SIZE, &first->fill, &first->comp, &config);
+	return xsk_umem__create(&u->umem, u->area, (uint64_t)SVR_FRAMES * SVR_FRAME_SIZE,
+				&first->fill, &first->comp, &config);
 }
 
-int svr_port_open(struct svr_umem *u, const char *device, int ifindex, uint32_t queue, bool zerocopy)
+int svr_port_open(struct svr_umem *u, const char *device, int ifindex, uint32_t queue,
+		  bool zerocopy)
 {
 	const struct xsk_socket_config config = {
 		.rx_size = SVR_RING_SIZE,
 		.tx_size = SVR_RING_SIZE,
 		.libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD,
-		.bind_flags = (uint16_t)(XDP_USE_NEED_WAKEUP | (zerocopy ? XDP_ZEROCOPY : XDP_COPY)),
+		.bind_flags =
+			(uint16_t)(XDP_USE_NEED_WAKEUP | (zerocopy ? XDP_ZEROCOPY : XDP_COPY)),
 	};
 	int index = port_slot(u), err, sndbuf = SNDBUF;
 	struct svr_port *p;
@@ -120,7 +125,8 @@ int svr_port_open(struct svr_umem *u, const char *device, int ifindex, uint32_t 
 			goto out;
 		u->zerocopy = zerocopy;
 	}
-	err = xsk_socket__create_shared(&p->xsk, device, queue, u->umem, &p->rx, &p->tx, &p->fill, &p->comp, &config);
+	err = xsk_socket__create_shared(&p->xsk, device, queue, u->umem, &p->rx, &p->tx, &p->fill,
+					&p->comp, &config);
 	if (err) {
 		if (p->anchor) {
 			xsk_umem__delete(u->umem);
@@ -129,7 +135,10 @@ int svr_port_open(struct svr_umem *u, const char *device, int ifindex, uint32_t 
 		goto out;
 	}
 	p->fd = xsk_socket__fd(p->xsk);
-	/* As much as the ring can hold; the default of 208 KiB would stop a burst of a hundred packets */
+	/*
+	 * As much as the ring can hold; the default of 208 KiB would stop a burst of a hundred
+	 * packets
+	 */
 	(void)setsockopt(p->fd, SOL_SOCKET, SO_SNDBUFFORCE, &sndbuf, sizeof(sndbuf));
 	u->port[index] = p;
 	u->n_ports++;
@@ -169,7 +178,7 @@ void svr_port_close_all(struct svr_umem *u)
 	u->umem = NULL;
 }
 
-/* ---- rings --------------------------------------------------------------------------------------------- */
+/* ---- rings --------------------------------------------------------------------------------- */
 
 void svr_port_refill(struct svr_umem *u, unsigned int index)
 {
@@ -182,7 +191,10 @@ void svr_port_refill(struct svr_umem *u, unsigned int index)
 		want = target - p->filled;
 		if (want > u->n_free)
 			want = u->n_free;
-		/* The kernel moves its consumer index in steps: what it has taken may not be free to write yet */
+		/*
+		 * The kernel moves its consumer index in steps: what it has taken may not be free
+		 * to write yet
+		 */
 		i = xsk_prod_nb_free(&p->fill, want);
 		if (want > i)
 			want = i;
@@ -213,7 +225,8 @@ void svr_port_complete(struct svr_umem *u, unsigned int index)
 		xsk_ring_cons__release(&p->comp, n);
 }
 
-unsigned int svr_port_receive(struct svr_umem *u, unsigned int index, struct xdp_desc out[static SVR_BATCH])
+unsigned int svr_port_receive(struct svr_umem *u, unsigned int index,
+			      struct xdp_desc out[static SVR_BATCH])
 {
 	struct svr_port *p = u->port[index];
 	uint32_t idx, n, i;
@@ -247,7 +260,7 @@ bool svr_port_flush(struct svr_umem *u, unsigned int index)
 		uint32_t before = __atomic_load_n(p->tx.consumer, __ATOMIC_ACQUIRE);
 
 		if (sendto(p->fd, NULL, 0, MSG_DONTWAIT, NULL, 0) < 0 && errno != EAGAIN)
-			break; /* EBUSY, ENOBUFS, a device that is down: the ring keeps the frames, poll() tries again */
+			break; /* EBUSY, ENOBUFS, device down: the ring keeps the frames */
 		if (__atomic_load_n(p->tx.consumer, __ATOMIC_ACQUIRE) == before)
 			break;
 		svr_port_complete(u, index);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * AF_XDP: one piece of memory for frames (UMEM) and a socket with four rings ("port") for each receive queue of each device. All
- * of it belongs to one data thread; nothing here takes a lock.
+ * AF_XDP: one piece of memory for frames (UMEM) and a socket with four rings ("port") for each
+ * receive queue of each device. All of it belongs to one data thread; nothing here takes a lock.
  */
 #ifndef SVR_WORKER_XSK_H
 #define SVR_WORKER_XSK_H
@@ -17,7 +17,10 @@
 enum svr_xsk_sizes {
 	SVR_FRAME_SIZE = 4096,
 	SVR_FRAMES = 16384,
-	/* The kernel leaves 256 bytes itself (XDP_PACKET_HEADROOM); metadata goes in front of the payload. */
+	/*
+	 * The kernel leaves 256 bytes itself (XDP_PACKET_HEADROOM); metadata goes in front of the
+	 * payload.
+	 */
 	SVR_FRAME_HEADROOM = SVR_META_MAX,
 	SVR_FRAME_TAIL = 2 * SVR_BLOCK_LEN + SVR_TAG_MAX,
 	/* Longest frame that can be received and still protected */
@@ -34,34 +37,35 @@ struct svr_port {
 	int fd;
 	int ifindex;
 	uint32_t queue;
-	uint32_t filled;	/* frames that wait in the fill ring or were received and not read yet */
-	uint32_t tx_new;	/* written, not yet shown to the kernel */
-	bool anchor;		/* its descriptor is the one that the UMEM is bound to */
+	uint32_t filled; /* frames that wait in the fill ring or were received and not read yet */
+	uint32_t tx_new; /* written, not yet shown to the kernel */
+	bool anchor; /* its descriptor is the one that the UMEM is bound to */
 	char device[IF_NAMESIZE];
 };
 
 struct svr_umem {
 	uint8_t *area;
 	struct xsk_umem *umem;
-	bool zerocopy;		/* all sockets of a UMEM are, or none is */
+	bool zerocopy; /* all sockets of a UMEM are, or none is */
 	uint32_t n_free;
-	uint32_t free[SVR_FRAMES];	/* stack of frame numbers */
-	uint16_t owner[SVR_FRAMES];	/* port that a frame was given to, SVR_NO_PORT: none */
+	uint32_t free[SVR_FRAMES]; /* stack of frame numbers */
+	uint16_t owner[SVR_FRAMES]; /* port that a frame was given to, SVR_NO_PORT: none */
 	uint32_t n_ports;
-	struct svr_port *port[SVR_MAX_PORTS];	/* NULL: slot is free */
+	struct svr_port *port[SVR_MAX_PORTS]; /* NULL: slot is free */
 };
 enum { SVR_NO_PORT = UINT16_MAX };
 
-int svr_umem_init(struct svr_umem *u);	/* 0 or negative errno */
-void svr_umem_free(struct svr_umem *u);	/* closes all ports */
+int svr_umem_init(struct svr_umem *u); /* 0 or negative errno */
+void svr_umem_free(struct svr_umem *u); /* closes all ports */
 
 /**
  * svr_port_open() - bind a socket to a queue.
  * @zerocopy: asked for; only the first port of a UMEM decides
- * Return: index of the port, -EBUSY while another socket (or the ghost of one) holds the queue, -EINVAL for a queue that
- * the device does not have, other negative errno.
+ * Return: index of the port, -EBUSY while another socket (or the ghost of one) holds the queue,
+ * -EINVAL for a queue that the device does not have, other negative errno.
  */
-int svr_port_open(struct svr_umem *u, const char *device, int ifindex, uint32_t queue, bool zerocopy);
+int svr_port_open(struct svr_umem *u, const char *device, int ifindex, uint32_t queue,
+		  bool zerocopy);
 void svr_port_close(struct svr_umem *u, unsigned int index);
 /* All of them, and the UMEM's binding: the next port decides about zero copy again. */
 void svr_port_close_all(struct svr_umem *u);
@@ -83,7 +87,8 @@ void svr_port_refill(struct svr_umem *u, unsigned int index);
 /* Take back frames that were sent. */
 void svr_port_complete(struct svr_umem *u, unsigned int index);
 /* Received frames; ownership goes to the caller. */
-unsigned int svr_port_receive(struct svr_umem *u, unsigned int index, struct xdp_desc out[static SVR_BATCH]);
+unsigned int svr_port_receive(struct svr_umem *u, unsigned int index,
+			      struct xdp_desc out[static SVR_BATCH]);
 /* Queue a frame; the port owns it afterwards. -ENOBUFS if the ring stays full. */
 int svr_port_send(struct svr_umem *u, unsigned int index, uint64_t addr, uint32_t len);
 /* Show what was queued to the kernel and wake it. True if something is still unsent. */

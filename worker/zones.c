@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Zones and their sockets. The table svr_zones is compared with what is bound; differences are applied inside the data thread, to which
- * sockets and frames belong. A queue that is busy is tried again with growing pauses.
+ * Zones and their sockets. The table svr_zones is compared with what is bound; differences are
+ * applied inside the data thread, to which sockets and frames belong. A queue that is busy is tried
+ * again with growing pauses.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -26,15 +27,15 @@
 
 enum {
 	SCAN_MS = 500,
-	RETRY_MIN_MS = 50,	/* the kernel lets go of a socket's queue a moment after close() */
+	RETRY_MIN_MS = 50, /* the kernel lets go of a socket's queue a moment after close() */
 	RETRY_MAX_MS = 5000,
-	QUIET_MS = 2000,	/* so long a busy queue is nothing to talk about */
+	QUIET_MS = 2000, /* so long a busy queue is nothing to talk about */
 	NS_PER_MS = 1000000,
 	LINKS_MAX = 4096,
 };
 
 struct zone_info {
-	uint32_t ifindex;	/* 0: no such zone */
+	uint32_t ifindex; /* 0: no such zone */
 	uint16_t vlan;
 	uint8_t role;
 	uint16_t mtu;
@@ -60,11 +61,11 @@ struct svr_zones {
 	unsigned int n_links;
 	struct retry retry[SVR_MAX_PORTS];
 	unsigned int n_retry;
-	bool copy_only;		/* a device refused zero copy */
-	bool reported;		/* the line about all zones was printed */
+	bool copy_only; /* a device refused zero copy */
+	bool reported; /* the line about all zones was printed */
 };
 
-/* ---- links --------------------------------------------------------------------------------------------- */
+/* ---- links --------------------------------------------------------------------------------- */
 
 static struct svr_nl_link *link_find(const struct svr_zones *z, int ifindex)
 {
@@ -78,8 +79,8 @@ static struct svr_nl_link *link_find(const struct svr_zones *z, int ifindex)
 
 static bool link_same(const struct svr_nl_link *a, const struct svr_nl_link *b)
 {
-	return a->parent == b->parent && a->vlan == b->vlan && a->rx_queues == b->rx_queues && a->has_mac == b->has_mac &&
-	       memcmp(a->mac, b->mac, sizeof(a->mac)) == 0;
+	return a->parent == b->parent && a->vlan == b->vlan && a->rx_queues == b->rx_queues &&
+	       a->has_mac == b->has_mac && memcmp(a->mac, b->mac, sizeof(a->mac)) == 0;
 }
 
 void svr_zones_link(struct svr_worker *w, const struct svr_nl_link *link)
@@ -118,7 +119,8 @@ int svr_zones_ifindex(const struct svr_worker *w, uint32_t zone)
 	if (info->ifindex == 0 || info->vlan == 0)
 		return (int)info->ifindex;
 	for (i = 0; i < w->zones->n_links; i++)
-		if (w->zones->links[i].parent == (int)info->ifindex && w->zones->links[i].vlan == info->vlan)
+		if (w->zones->links[i].parent == (int)info->ifindex &&
+		    w->zones->links[i].vlan == info->vlan)
 			return w->zones->links[i].ifindex;
 	return 0;
 }
@@ -133,9 +135,12 @@ bool svr_zones_mac(const struct svr_worker *w, uint32_t zone, uint8_t mac[6])
 	return true;
 }
 
-/* ---- queues -------------------------------------------------------------------------------------------- */
+/* ---- queues -------------------------------------------------------------------------------- */
 
-/* What the driver says, otherwise as many as the device can have (bind() refuses those that are not there). */
+/*
+ * What the driver says, otherwise as many as the device can have (bind() refuses those that are not
+ * there).
+ */
 static uint32_t queue_count(const struct svr_zones *z, const struct zone_info *info)
 {
 	struct ethtool_channels channels = { .cmd = ETHTOOL_GCHANNELS };
@@ -145,7 +150,8 @@ static uint32_t queue_count(const struct svr_zones *z, const struct zone_info *i
 
 	memcpy(ifr.ifr_name, info->device, sizeof(ifr.ifr_name));
 	ifr.ifr_data = (char *)&channels;
-	if (ioctl(z->ioctl_fd, SIOCETHTOOL, &ifr) == 0 && channels.rx_count + channels.combined_count > 0)
+	if (ioctl(z->ioctl_fd, SIOCETHTOOL, &ifr) == 0 &&
+	    channels.rx_count + channels.combined_count > 0)
 		n = channels.rx_count + channels.combined_count;
 	if (n == 0)
 		n = 1;
@@ -160,12 +166,12 @@ static bool zerocopy_possible(int ifindex)
 	return bpf_xdp_query(ifindex, 0, &opts) == 0 && opts.attach_mode != XDP_ATTACHED_SKB;
 }
 
-/* ---- inside of the data thread ------------------------------------------------------------------------- */
+/* ---- inside of the data thread ------------------------------------------------------------- */
 
 struct wanted {
 	int ifindex;
 	uint32_t queues;
-	uint32_t zone;		/* the first of the device */
+	uint32_t zone; /* the first of the device */
 	char device[IF_NAMESIZE];
 };
 
@@ -205,7 +211,8 @@ static struct retry *retry_find(struct svr_zones *z, int ifindex, uint32_t queue
 	return NULL;
 }
 
-static void retry_note(struct svr_zones *z, const struct wanted *d, uint32_t queue, uint64_t now_ns, int err)
+static void retry_note(struct svr_zones *z, const struct wanted *d, uint32_t queue, uint64_t now_ns,
+		       int err)
 {
 	struct retry *r = retry_find(z, d->ifindex, queue);
 
@@ -213,16 +220,20 @@ static void retry_note(struct svr_zones *z, const struct wanted *d, uint32_t que
 		if (z->n_retry == SVR_MAX_PORTS)
 			return;
 		r = &z->retry[z->n_retry++];
-		*r = (struct retry){ .ifindex = d->ifindex, .queue = queue, .since_ns = now_ns, .pause_ms = RETRY_MIN_MS };
+		*r = (struct retry){ .ifindex = d->ifindex,
+				     .queue = queue,
+				     .since_ns = now_ns,
+				     .pause_ms = RETRY_MIN_MS };
 	}
 	r->next_ns = now_ns + (uint64_t)r->pause_ms * NS_PER_MS;
 	r->pause_ms = r->pause_ms < RETRY_MAX_MS ? 2 * r->pause_ms : RETRY_MAX_MS;
 	if (!r->told && (err != -EBUSY || now_ns - r->since_ns > (uint64_t)QUIET_MS * NS_PER_MS)) {
 		r->told = true;
-		pr_err("%s queue %u: cannot bind an AF_XDP socket: %s; packets of this queue are dropped (no-worker). %s",
+		pr_err("%s queue %u: cannot bind an AF_XDP socket: %s; its packets are dropped "
+		       "(no-worker). %s",
 		       d->device, queue, strerror(-err),
-		       err == -EBUSY ? "Is another program bound to it? I keep trying."
-				     : "I keep trying.");
+		       err == -EBUSY ? "Is another program bound to it? I keep trying." :
+				       "I keep trying.");
 	}
 }
 
@@ -237,7 +248,10 @@ static void retry_forget(struct svr_zones *z, const struct wanted *d, uint32_t q
 	*r = z->retry[--z->n_retry];
 }
 
-/* All sockets of a UMEM are bound as the first one was; a device that cannot do that makes all of them copy. */
+/*
+ * All sockets of a UMEM are bound as the first one was; a device that cannot do that makes all of
+ * them copy.
+ */
 static void zerocopy_give_up(struct svr_zones *z, struct svr_umem *u, const struct wanted *d)
 {
 	pr_debug("%s: no zero copy, all sockets copy", d->device);
@@ -246,7 +260,8 @@ static void zerocopy_give_up(struct svr_zones *z, struct svr_umem *u, const stru
 }
 
 /* 0; 1: start over, because the way of copying changed. */
-static int queue_bind(struct svr_thread *t, struct svr_zones *z, const struct wanted *d, uint32_t queue)
+static int queue_bind(struct svr_thread *t, struct svr_zones *z, const struct wanted *d,
+		      uint32_t queue)
 {
 	struct retry *r = retry_find(z, d->ifindex, queue);
 	bool zerocopy = !z->copy_only && zerocopy_possible(d->ifindex);
@@ -306,15 +321,17 @@ static void maps_fill(struct svr_thread *t, const struct plan *p)
 		*tx = (struct svr_zone_tx){ .vlan = z->zone[zone].vlan };
 		for (queue = 0; queue < SVR_MAX_QUEUES; queue++) {
 			index = zone * SVR_MAX_QUEUES + queue;
-			port = z->zone[zone].ifindex ? port_of(&t->umem, (int)z->zone[zone].ifindex, queue) : -1;
+			port = z->zone[zone].ifindex ?
+				       port_of(&t->umem, (int)z->zone[zone].ifindex, queue) :
+				       -1;
 			if (port < 0) {
 				bpf_map_delete_elem(t->maps->fd.xsks, &index);
 				continue;
 			}
 			fd = t->umem.port[port]->fd;
 			if (bpf_map_update_elem(t->maps->fd.xsks, &index, &fd, BPF_ANY)) {
-				pr_err("%s queue %u: cannot register the socket in svr_xsks: %s", z->zone[zone].device, queue,
-				       strerror(errno));
+				pr_err("%s queue %u: cannot register the socket in svr_xsks: %s",
+				       z->zone[zone].device, queue, strerror(errno));
 				continue;
 			}
 			tx->port[tx->count++] = (uint16_t)port;
@@ -343,7 +360,7 @@ static void plan_apply(struct svr_thread *t, void *arg)
 	maps_fill(t, p);
 }
 
-/* ---- scan ---------------------------------------------------------------------------------------------- */
+/* ---- scan ---------------------------------------------------------------------------------- */
 
 static void zone_read(const struct svr_zone *from, struct zone_info *to)
 {
@@ -367,7 +384,8 @@ static void plan_make(struct svr_worker *w, struct plan *p)
 		const struct zone_info *info = &w->zones->zone[i];
 		struct wanted *d = &p->device[p->n_devices];
 
-		if (info->ifindex == 0 || wanted_of(p, (int)info->ifindex) || !link_find(w->zones, (int)info->ifindex))
+		if (info->ifindex == 0 || wanted_of(p, (int)info->ifindex) ||
+		    !link_find(w->zones, (int)info->ifindex))
 			continue;
 		d->ifindex = (int)info->ifindex;
 		d->zone = i;
@@ -399,13 +417,15 @@ static void zones_report(struct svr_worker *w, const struct plan *p)
 	uint32_t zone;
 
 	for (i = 0; i < p->n_devices; i++)
-		pr_info("%s: %u queue%s, %s", p->device[i].device, p->device[i].queues, p->device[i].queues == 1 ? "" : "s",
+		pr_info("%s: %u queue%s, %s", p->device[i].device, p->device[i].queues,
+			p->device[i].queues == 1 ? "" : "s",
 			w->thread->umem.zerocopy ? "zero copy" : "copy mode");
 	if (p->n_devices == 0 && !w->zones->reported)
 		pr_info("no interface is attached yet; next: svr link set dev ... up");
 	for (zone = 0; zone < SVR_MAX_ZONES; zone++)
 		if (w->zones->zone[zone].mtu > SVR_FRAME_MAX - SVR_ETH_LEN - SVR_VLAN_LEN)
-			pr_warn("%s: MTU %u is more than the worker can carry; packets above %d bytes are lost, set a smaller mtu",
+			pr_warn("%s: MTU %u is more than the worker can carry; packets above %d "
+				"bytes are lost, set a smaller mtu",
 				w->zones->zone[zone].device, w->zones->zone[zone].mtu,
 				SVR_FRAME_MAX - SVR_ETH_LEN - SVR_VLAN_LEN);
 	w->zones->reported = true;
@@ -414,7 +434,7 @@ static void zones_report(struct svr_worker *w, const struct plan *p)
 /* Zones that are no more. */
 struct lost_zones {
 	struct svr_worker *w;
-	uint64_t zones;		/* a bit each */
+	uint64_t zones; /* a bit each */
 };
 _Static_assert(SVR_MAX_ZONES <= 64, "a bit per zone");
 
@@ -430,8 +450,10 @@ static void lost_sessions_close(struct svr_thread *t, void *arg)
 
 	while (i < t->sessions.n_live) {
 		slot = t->sessions.live[i];
-		if (is_lost(lost, t->maps->sessions[slot].lan.zone) || is_lost(lost, t->maps->sessions[slot].wan.zone))
-			svr_session_close(t, slot, "its interface was taken out of the configuration");
+		if (is_lost(lost, t->maps->sessions[slot].lan.zone) ||
+		    is_lost(lost, t->maps->sessions[slot].wan.zone))
+			svr_session_close(t, slot,
+					  "its interface was taken out of the configuration");
 		else
 			i++;
 	}
@@ -439,10 +461,14 @@ static void lost_sessions_close(struct svr_thread *t, void *arg)
 
 static bool lost_flow(const struct svr_flow4_key *key, const struct svr_flow *flow, void *user)
 {
-	return !(flow->flags & SVR_FLOW_WORKER) && (is_lost(user, key->zone) || is_lost(user, flow->out_zone));
+	return !(flow->flags & SVR_FLOW_WORKER) &&
+	       (is_lost(user, key->zone) || is_lost(user, flow->out_zone));
 }
 
-/* The number of a zone may be given to another interface: nothing of the old one may come out there. */
+/*
+ * The number of a zone may be given to another interface: nothing of the old one may come out
+ * there.
+ */
 static void lost_zones_forget(struct svr_worker *w, const struct zone_info *seen)
 {
 	struct lost_zones lost = { .w = w };
@@ -453,7 +479,8 @@ static void lost_zones_forget(struct svr_worker *w, const struct zone_info *seen
 
 		if (!old->name[0] || memcmp(old->name, seen[i].name, sizeof(old->name)) == 0)
 			continue;
-		pr_info("interface %s: taken out of the configuration, its sessions end", old->name);
+		pr_info("interface %s: taken out of the configuration, its sessions end",
+			old->name);
 		lost.zones |= 1ULL << i;
 		svr_neigh_forget_zone(w, i);
 	}
@@ -550,7 +577,7 @@ void svr_zones_free(struct svr_worker *w)
 	w->zones = NULL;
 }
 
-/* ---- show ---------------------------------------------------------------------------------------------- */
+/* ---- show ---------------------------------------------------------------------------------- */
 
 #ifndef SOL_XDP
 #define SOL_XDP 283
@@ -566,8 +593,10 @@ static struct json_object *queue_json(const struct svr_port *port)
 	if (getsockopt(port->fd, SOL_XDP, XDP_STATISTICS, &st, &len) == 0) {
 		json_object_object_add(o, "rx_dropped", json_object_new_uint64(st.rx_dropped));
 		json_object_object_add(o, "rx_ring_full", json_object_new_uint64(st.rx_ring_full));
-		json_object_object_add(o, "fill_ring_empty", json_object_new_uint64(st.rx_fill_ring_empty_descs));
-		json_object_object_add(o, "tx_invalid", json_object_new_uint64(st.tx_invalid_descs));
+		json_object_object_add(o, "fill_ring_empty",
+				       json_object_new_uint64(st.rx_fill_ring_empty_descs));
+		json_object_object_add(o, "tx_invalid",
+				       json_object_new_uint64(st.tx_invalid_descs));
 	}
 	return o;
 }
@@ -582,10 +611,13 @@ static struct json_object *zone_json(struct svr_worker *w, uint32_t zone)
 	for (i = 0; i < SVR_MAX_PORTS; i++)
 		if (u->port[i] && u->port[i]->ifindex == (int)info->ifindex)
 			json_object_array_add(queues, queue_json(u->port[i]));
-	json_object_object_add(o, "interface", json_object_new_string_len(w->maps.zones[zone].name,
-									  (int)strnlen(w->maps.zones[zone].name, SVR_NAME_LEN)));
+	json_object_object_add(
+		o, "interface",
+		json_object_new_string_len(w->maps.zones[zone].name,
+					   (int)strnlen(w->maps.zones[zone].name, SVR_NAME_LEN)));
 	json_object_object_add(o, "device", json_object_new_string(info->device));
-	json_object_object_add(o, "sockets", json_object_new_int64((int64_t)json_object_array_length(queues)));
+	json_object_object_add(o, "sockets",
+			       json_object_new_int64((int64_t)json_object_array_length(queues)));
 	json_object_object_add(o, "queues", queues);
 	return o;
 }

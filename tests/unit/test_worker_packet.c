@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Frames of the worker: structure, checksums, room, MSS, ICMP fragmentation-needed; addresses and next hops. */
+/*
+ * Frames of the worker: structure, checksums, room, MSS, ICMP fragmentation-needed; addresses and
+ * next hops.
+ */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -46,8 +49,12 @@ static void put_ip_csum(uint8_t *ip)
 	ip[11] = sum & 0xff;
 }
 
-/* A frame in the middle of its room, 10.0.0.1:1000 > 10.0.0.2:2000, IP checksum right, L4 checksum zero. */
-static void frame_make(struct frame *f, uint8_t proto, const void *options, size_t options_len, const void *payload, size_t len)
+/*
+ * A frame in the middle of its room, 10.0.0.1:1000 > 10.0.0.2:2000, IP checksum right, L4 checksum
+ * zero.
+ */
+static void frame_make(struct frame *f, uint8_t proto, const void *options, size_t options_len,
+		       const void *payload, size_t len)
 {
 	static const uint8_t eth[] = { 2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0 };
 	size_t l4 = proto == IPPROTO_TCP ? 20 + options_len : 8, total = 20 + l4 + len;
@@ -90,7 +97,7 @@ static int frame_parse(struct frame *f)
 	return svr_packet_parse(&f->p, f->bytes + FRONT, f->len, SVR_ETH_LEN);
 }
 
-/* ---- structure --------------------------------------------------------------------------------------- */
+/* ---- structure ----------------------------------------------------------------------------- */
 
 Test(worker_packet, tcp_and_udp_are_understood)
 {
@@ -133,10 +140,10 @@ Test(worker_packet, link_layer_padding_is_left_out)
 static const struct refusal {
 	const char *name;
 	uint8_t proto;
-	size_t at;		/* byte of the IP packet */
+	size_t at; /* byte of the IP packet */
 	uint8_t value;
-	bool repair;		/* make the IP checksum right again */
-	int cut;		/* bytes taken from the end of the frame */
+	bool repair; /* make the IP checksum right again */
+	int cut; /* bytes taken from the end of the frame */
 	int want;
 } refusals[] = {
 	{ "version 6", IPPROTO_UDP, 0, 0x65, true, 0, -SVR_DROP_BAD_IP },
@@ -187,7 +194,8 @@ Test(worker_packet, random_bytes_never_reach_outside)
 
 		frame_make(&f, i & 1 ? IPPROTO_TCP : IPPROTO_UDP, NULL, 0, "payload", 7);
 		for (k = 0; k < 3; k++)
-			f.bytes[FRONT + SVR_ETH_LEN + test_random(&seed) % (f.len - SVR_ETH_LEN)] = (uint8_t)test_random(&seed);
+			f.bytes[FRONT + SVR_ETH_LEN + test_random(&seed) % (f.len - SVR_ETH_LEN)] =
+				(uint8_t)test_random(&seed);
 		if (i % 3)
 			put_ip_csum(f.bytes + FRONT + SVR_ETH_LEN);
 		len = test_random(&seed) % (f.len + 1);
@@ -201,7 +209,7 @@ Test(worker_packet, random_bytes_never_reach_outside)
 	}
 }
 
-/* ---- checksums --------------------------------------------------------------------------------------- */
+/* ---- checksums ----------------------------------------------------------------------------- */
 
 Test(worker_packet, sum_is_the_reference_sum_for_every_length)
 {
@@ -248,11 +256,15 @@ Test(worker_packet, checksum_is_full_partial_none_or_wrong)
 	for (i = 0; i < sizeof(protos); i++) {
 		frame_make(&f, protos[i], NULL, 0, "odd", 3);
 		cr_assert_eq(frame_parse(&f), 0);
-		cr_expect_eq(svr_packet_csum_state(&f.p), protos[i] == IPPROTO_UDP ? SVR_CSUM_NONE : SVR_CSUM_WRONG);
+		cr_expect_eq(svr_packet_csum_state(&f.p),
+			     protos[i] == IPPROTO_UDP ? SVR_CSUM_NONE : SVR_CSUM_WRONG);
 		svr_packet_finish(&f.p, false);
 		full = csum_get(&f);
 		cr_expect_eq(svr_packet_csum_state(&f.p), SVR_CSUM_FULL);
-		/* RFC 793, by hand: the sum over pseudo-header and segment with its checksum is all ones */
+		/*
+		 * RFC 793, by hand: the sum over pseudo-header and segment with its checksum is all
+		 * ones
+		 */
 		f.p.payload[0] ^= 1;
 		cr_expect_eq(svr_packet_csum_state(&f.p), SVR_CSUM_WRONG);
 		f.p.payload[0] ^= 1;
@@ -281,7 +293,7 @@ Test(worker_packet, udp_checksum_zero_is_sent_as_all_ones)
 	cr_expect_eq(csum_get(&f), 0, "a host's packet without checksum stays one");
 }
 
-/* ---- changes ----------------------------------------------------------------------------------------- */
+/* ---- changes ------------------------------------------------------------------------------- */
 
 Test(worker_packet, push_and_pull_leave_the_payload_where_it_is)
 {
@@ -311,7 +323,10 @@ Test(worker_packet, push_and_pull_leave_the_payload_where_it_is)
 Test(worker_packet, addresses_become_those_of_the_reverse_flow)
 {
 	const struct svr_flow4_key opposite = {
-		.saddr = htonl(0xc0000202), .daddr = htonl(0xc0000201), .sport = htons(40001), .dport = htons(40000),
+		.saddr = htonl(0xc0000202),
+		.daddr = htonl(0xc0000201),
+		.sport = htons(40001),
+		.dport = htons(40000),
 	};
 	struct svr_flow4_key key;
 	struct frame f;
@@ -332,7 +347,8 @@ Test(worker_packet, addresses_become_those_of_the_reverse_flow)
 Test(worker_packet, ethernet_header_with_and_without_vlan)
 {
 	static const uint8_t dst[6] = { 1, 2, 3, 4, 5, 6 }, src[6] = { 7, 8, 9, 10, 11, 12 };
-	static const uint8_t tagged[18] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0x81, 0, 0, 100, 8, 0 };
+	static const uint8_t tagged[18] = { 1,	2,  3,	4,    5, 6, 7,	 8, 9,
+					    10, 11, 12, 0x81, 0, 0, 100, 8, 0 };
 	static const uint8_t plain[14] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 8, 0 };
 	struct frame f;
 
@@ -348,17 +364,18 @@ Test(worker_packet, ethernet_header_with_and_without_vlan)
 
 static const struct mss_case {
 	const char *name;
-	const char *options;	/* hexadecimal */
+	const char *options; /* hexadecimal */
 	uint8_t flags;
 	bool changed;
 	const char *after;
 } mss_cases[] = {
 	{ "lowered", "020405b4", SVR_TCPF_SYN, true, "02040564" },
-	{ "lowered in a SYN/ACK, behind others", "0101080a0000000000000000 020405b4", SVR_TCPF_SYN | SVR_TCPF_ACK, true,
-	  "0101080a0000000000000000 02040564" },
+	{ "lowered in a SYN/ACK, behind others", "0101080a0000000000000000 020405b4",
+	  SVR_TCPF_SYN | SVR_TCPF_ACK, true, "0101080a0000000000000000 02040564" },
 	{ "small enough", "02040200", SVR_TCPF_SYN, false, "02040200" },
 	{ "no SYN", "020405b4", SVR_TCPF_ACK, false, "020405b4" },
-	{ "behind the end of the options", "00000000 020405b4", SVR_TCPF_SYN, false, "00000000 020405b4" },
+	{ "behind the end of the options", "00000000 020405b4", SVR_TCPF_SYN, false,
+	  "00000000 020405b4" },
 	{ "option of length 0", "08000000 020405b4", SVR_TCPF_SYN, false, "08000000 020405b4" },
 	{ "option that ends behind the header", "01010208", SVR_TCPF_SYN, false, "01010208" },
 	{ "MSS of another length", "02030504", SVR_TCPF_SYN, false, "02030504" },
@@ -375,12 +392,14 @@ Test(worker_packet, mss_is_lowered_in_syn_packets_only)
 		frame_make(&f, IPPROTO_TCP, options.bytes, options.len, "", 0);
 		f.bytes[FRONT + SVR_ETH_LEN + 33] = mss_cases[i].flags;
 		cr_assert_eq(frame_parse(&f), 0);
-		cr_expect_eq(svr_packet_clamp_mss(&f.p, 1380), mss_cases[i].changed, "%s", mss_cases[i].name);
-		cr_expect(memcmp(f.p.l4 + 20, after.bytes, after.len) == 0, "%s", mss_cases[i].name);
+		cr_expect_eq(svr_packet_clamp_mss(&f.p, 1380), mss_cases[i].changed, "%s",
+			     mss_cases[i].name);
+		cr_expect(memcmp(f.p.l4 + 20, after.bytes, after.len) == 0, "%s",
+			  mss_cases[i].name);
 	}
 }
 
-/* ---- ICMP -------------------------------------------------------------------------------------------- */
+/* ---- ICMP ---------------------------------------------------------------------------------- */
 
 Test(worker_packet, icmp_too_big_quotes_the_packet_and_its_sums_are_right)
 {
@@ -415,16 +434,18 @@ Test(worker_packet, icmp_is_not_sent_about_what_names_no_single_host)
 	cr_assert_eq(frame_parse(&f), 0);
 	cr_expect_eq(svr_packet_icmp_too_big(&f.p, 0, 1420, out), 0, "a router without address");
 	f.p.ip[16] = 224;
-	cr_expect_eq(svr_packet_icmp_too_big(&f.p, htonl(0x0a0000fe), 1420, out), 0, "to a multicast address");
+	cr_expect_eq(svr_packet_icmp_too_big(&f.p, htonl(0x0a0000fe), 1420, out), 0,
+		     "to a multicast address");
 	f.p.ip[16] = 10;
 	f.p.ip[12] = 0;
 	cr_expect_eq(svr_packet_icmp_too_big(&f.p, htonl(0x0a0000fe), 1420, out), 0, "from net 0");
 	f.p.ip[12] = 10;
 	f.p.eth[0] |= 1;
-	cr_expect_eq(svr_packet_icmp_too_big(&f.p, htonl(0x0a0000fe), 1420, out), 0, "to a group on the link");
+	cr_expect_eq(svr_packet_icmp_too_big(&f.p, htonl(0x0a0000fe), 1420, out), 0,
+		     "to a group on the link");
 }
 
-/* ---- TCP, addresses ---------------------------------------------------------------------------------- */
+/* ---- TCP, addresses ------------------------------------------------------------------------ */
 
 Test(worker_packet, tcp_state_bits)
 {
@@ -445,7 +466,8 @@ Test(worker_addr, next_hop_on_and_off_the_link)
 	svr_addr_map4(htonl(0x0a000001), zone.addr);
 	cr_expect(svr_addr_on_link4(&zone, htonl(0x0a0000fe)));
 	cr_expect_not(svr_addr_on_link4(&zone, htonl(0x0a0001fe)));
-	cr_expect_eq(svr_addr_next_hop(&zone, htonl(0x0a0001fe)), htonl(0x0a0001fe), "without a gateway");
+	cr_expect_eq(svr_addr_next_hop(&zone, htonl(0x0a0001fe)), htonl(0x0a0001fe),
+		     "without a gateway");
 	svr_addr_map4(htonl(0x0a000009), zone.gateway);
 	cr_expect_eq(svr_addr_next_hop(&zone, htonl(0x0a0001fe)), htonl(0x0a000009));
 	cr_expect_eq(svr_addr_next_hop(&zone, htonl(0x0a0000fe)), htonl(0x0a0000fe));
@@ -458,7 +480,9 @@ Test(worker_addr, next_hop_on_and_off_the_link)
 
 Test(worker_addr, addresses_of_single_hosts)
 {
-	static const uint32_t no[] = { 0, 0x00000001, 0x7f000001, 0xe0000001, 0xf0000001, 0xffffffff };
+	static const uint32_t no[] = {
+		0, 0x00000001, 0x7f000001, 0xe0000001, 0xf0000001, 0xffffffff
+	};
 	static const uint32_t yes[] = { 0x01000000, 0x0a000001, 0xc0000201, 0xdfffffff };
 	const __be32 v6[4] = { htonl(0x20010db8), 0, 0, htonl(1) };
 	__be32 mapped[4];

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Protection of packets by the worker: byte for byte the packets of docs/protocol.md section 11, and sizes that always fit. */
+/*
+ * Protection of packets by the worker: byte for byte the packets of docs/protocol.md section 11,
+ * and sizes that always fit.
+ */
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -37,19 +40,23 @@ TestSuite(worker_seal, .init = setup, .fini = teardown);
 /* A packet of the text: what went in, what has to come out. */
 static const struct example {
 	const char *name;
-	const char *payload;	/* what the host sent */
+	const char *payload; /* what the host sent */
 	uint8_t cipher, hmac, hmac_mode;
-	uint8_t key;		/* direction number of the sender */
+	uint8_t key; /* direction number of the sender */
 	uint8_t dir;
 	uint64_t counter;
 	bool metadata;
 } examples[] = {
-	{ "signed-udp", "who is there?", SVR_CIPHER_NONE, SVR_HMAC_SHA256_128, SVR_HMAC_MODE_REGULAR, 1, SVR_DIR_FWD, 0, true },
-	{ "signed-tcp", "it is me", SVR_CIPHER_NONE, SVR_HMAC_SHA256_128, SVR_HMAC_MODE_REGULAR, 0, SVR_DIR_REV, 0, false },
-	{ "secret-udp", "who is there?", SVR_CIPHER_AES_CBC_256, SVR_HMAC_SHA384, SVR_HMAC_MODE_TIME_BASED, 1, SVR_DIR_FWD, 1, true },
-	{ "secret-syn", "", SVR_CIPHER_AES_CBC_256, SVR_HMAC_SHA384, SVR_HMAC_MODE_TIME_BASED, 1, SVR_DIR_FWD, 1, true },
-	{ "secret-tcp", "HTTP/1.1 200 OK\r\n", SVR_CIPHER_AES_CBC_256, SVR_HMAC_SHA384, SVR_HMAC_MODE_TIME_BASED, 0, SVR_DIR_REV, 5,
-	  false },
+	{ "signed-udp", "who is there?", SVR_CIPHER_NONE, SVR_HMAC_SHA256_128,
+	  SVR_HMAC_MODE_REGULAR, 1, SVR_DIR_FWD, 0, true },
+	{ "signed-tcp", "it is me", SVR_CIPHER_NONE, SVR_HMAC_SHA256_128, SVR_HMAC_MODE_REGULAR, 0,
+	  SVR_DIR_REV, 0, false },
+	{ "secret-udp", "who is there?", SVR_CIPHER_AES_CBC_256, SVR_HMAC_SHA384,
+	  SVR_HMAC_MODE_TIME_BASED, 1, SVR_DIR_FWD, 1, true },
+	{ "secret-syn", "", SVR_CIPHER_AES_CBC_256, SVR_HMAC_SHA384, SVR_HMAC_MODE_TIME_BASED, 1,
+	  SVR_DIR_FWD, 1, true },
+	{ "secret-tcp", "HTTP/1.1 200 OK\r\n", SVR_CIPHER_AES_CBC_256, SVR_HMAC_SHA384,
+	  SVR_HMAC_MODE_TIME_BASED, 0, SVR_DIR_REV, 5, false },
 };
 enum { EXAMPLES = sizeof(examples) / sizeof(examples[0]) };
 static const uint64_t example_window = 850000000;
@@ -68,7 +75,9 @@ static void example_load(const struct hex *packet, uint8_t room[static ROOM], st
 	memset(room, 0, ROOM);
 	memcpy(room + FRONT, packet->bytes, packet->len);
 	*p = (struct svr_pkt){ .room = room, .room_end = room + ROOM };
-	cr_assert_eq(svr_packet_parse(p, room + FRONT - SVR_ETH_LEN, SVR_ETH_LEN + packet->len, SVR_ETH_LEN), 0);
+	cr_assert_eq(svr_packet_parse(p, room + FRONT - SVR_ETH_LEN, SVR_ETH_LEN + packet->len,
+				      SVR_ETH_LEN),
+		     0);
 }
 
 static struct svr_seal_input example_input(const struct example *e)
@@ -109,7 +118,9 @@ Test(worker_seal, packets_of_the_text_are_made_byte_for_byte)
 		p.payload_len = (uint16_t)len;
 
 		if (e->cipher != SVR_CIPHER_NONE) {
-			cr_assert_eq(svr_cipher_key_new(crypt, e->cipher, payload_keys.enc[e->dir], payload_keys.iv[e->dir], &cipher), 0);
+			cr_assert_eq(svr_cipher_key_new(crypt, e->cipher, payload_keys.enc[e->dir],
+							payload_keys.iv[e->dir], &cipher),
+				     0);
 			cr_assert_eq(svr_seal_encrypt(crypt, cipher, 1, e->counter, &p), 0);
 			svr_cipher_key_free(cipher);
 		}
@@ -125,7 +136,8 @@ Test(worker_seal, packets_of_the_text_are_made_byte_for_byte)
 		svr_packet_finish(&p, false);
 		cr_expect_eq(svr_packet_header_len(&p) + p.payload_len, want.len, "%s", e->name);
 		cr_expect(memcmp(p.ip, want.bytes, want.len) == 0, "%s", e->name);
-		cr_expect_eq(p.payload_len, meta.len + svr_seal_len(e->cipher, e->hmac, len), "%s: foretold length", e->name);
+		cr_expect_eq(p.payload_len, meta.len + svr_seal_len(e->cipher, e->hmac, len),
+			     "%s: foretold length", e->name);
 		svr_hmac_key_free(k);
 	}
 }
@@ -148,36 +160,45 @@ Test(worker_seal, a_tag_fits_one_packet_window_session_and_direction_only)
 		in = example_input(e);
 		example_load(&packet, room, &p);
 		cr_expect(svr_seal_verify(crypt, k, tag_len, &in, &p), "%s", e->name);
-		cr_expect(memcmp(p.ip, packet.bytes, packet.len) == 0, "%s: verifying changes nothing", e->name);
+		cr_expect(memcmp(p.ip, packet.bytes, packet.len) == 0,
+			  "%s: verifying changes nothing", e->name);
 
 		other = in;
 		other.window++;
-		cr_expect_not(svr_seal_verify(crypt, k, tag_len, &other, &p), "%s: window", e->name);
+		cr_expect_not(svr_seal_verify(crypt, k, tag_len, &other, &p), "%s: window",
+			      e->name);
 		other = in;
 		other.dir ^= 1;
-		cr_expect_not(svr_seal_verify(crypt, k, tag_len, &other, &p), "%s: direction", e->name);
+		cr_expect_not(svr_seal_verify(crypt, k, tag_len, &other, &p), "%s: direction",
+			      e->name);
 		other = in;
 		memcpy(uuid2, uuid.bytes, sizeof(uuid2));
 		uuid2[15] ^= 1;
 		other.uuid = e->metadata ? uuid.bytes : uuid2;
 		cr_expect_not(svr_seal_verify(crypt, k, tag_len, &other, &p), "%s: UUID", e->name);
 
-		/* Every byte from the sequence number or the UDP payload on, but the checksum field */
+		/*
+		 * Every byte from the sequence number or the UDP payload on, but the checksum field
+		 */
 		from = p.proto == IPPROTO_TCP ? 24 : 28;
 		for (at = from; at < packet.len; at++) {
 			p.ip[at] ^= 0x10;
 			if (p.proto == IPPROTO_TCP && (at == 36 || at == 37)) {
-				cr_expect(svr_seal_verify(crypt, k, tag_len, &in, &p), "%s: checksum field", e->name);
+				cr_expect(svr_seal_verify(crypt, k, tag_len, &in, &p),
+					  "%s: checksum field", e->name);
 				cr_expect_eq(svr_packet_csum_state(&p), SVR_CSUM_WRONG);
-			} else if (!(p.proto == IPPROTO_TCP && at == 32)) { /* header length: the parser's */
-				cr_expect_not(svr_seal_verify(crypt, k, tag_len, &in, &p), "%s: byte %zu", e->name, at);
+			} else if (!(p.proto == IPPROTO_TCP &&
+				     at == 32)) { /* header length: the parser's */
+				cr_expect_not(svr_seal_verify(crypt, k, tag_len, &in, &p),
+					      "%s: byte %zu", e->name, at);
 			}
 			p.ip[at] ^= 0x10;
 		}
 		/* Ports and TTL belong to the way, not to the session */
 		p.l4[0] ^= 1;
 		svr_packet_ip(&p)->ttl--;
-		cr_expect(svr_seal_verify(crypt, k, tag_len, &in, &p), "%s: a NAT may change the port", e->name);
+		cr_expect(svr_seal_verify(crypt, k, tag_len, &in, &p),
+			  "%s: a NAT may change the port", e->name);
 		svr_hmac_key_free(k);
 	}
 }
@@ -191,7 +212,9 @@ Test(worker_seal, no_room_is_refused_before_anything_is_written)
 	struct svr_cipher_key *cipher;
 	struct svr_pkt p;
 
-	cr_assert_eq(svr_cipher_key_new(crypt, SVR_CIPHER_AES_CBC_256, payload_keys.enc[0], payload_keys.iv[0], &cipher), 0);
+	cr_assert_eq(svr_cipher_key_new(crypt, SVR_CIPHER_AES_CBC_256, payload_keys.enc[0],
+					payload_keys.iv[0], &cipher),
+		     0);
 	example_load(&packet, room, &p);
 	p.room_end = p.payload + p.payload_len + 31;
 	cr_expect_eq(svr_seal_encrypt(crypt, cipher, 1, 1, &p), -SVR_DROP_TOO_BIG);
@@ -202,18 +225,24 @@ Test(worker_seal, no_room_is_refused_before_anything_is_written)
 	svr_hmac_key_free(k);
 }
 
-/* ---- sizes ------------------------------------------------------------------------------------------- */
+/* ---- sizes --------------------------------------------------------------------------------- */
 
-static size_t wire_len(uint8_t cipher, uint8_t hmac, size_t headers, size_t host_len, size_t front, size_t inside)
+static size_t wire_len(uint8_t cipher, uint8_t hmac, size_t headers, size_t host_len, size_t front,
+		       size_t inside)
 {
 	return headers + front + svr_seal_len(cipher, hmac, inside + host_len - headers);
 }
 
-/* What the ICMP message says fits, whatever headers the host's next packet has; one byte more does not, where headers are fixed. */
+/*
+ * What the ICMP message says fits, whatever headers the host's next packet has; one byte more does
+ * not, where headers are fixed.
+ */
 Test(worker_seal, the_mtu_told_to_hosts_fits)
 {
-	static const uint8_t ciphers[] = { SVR_CIPHER_NONE, SVR_CIPHER_AES_CBC_128, SVR_CIPHER_AES_CBC_256 };
-	static const uint8_t hmacs[] = { SVR_HMAC_SHA1, SVR_HMAC_SHA256, SVR_HMAC_SHA256_128, SVR_HMAC_SHA384, SVR_HMAC_SHA512 };
+	static const uint8_t ciphers[] = { SVR_CIPHER_NONE, SVR_CIPHER_AES_CBC_128,
+					   SVR_CIPHER_AES_CBC_256 };
+	static const uint8_t hmacs[] = { SVR_HMAC_SHA1, SVR_HMAC_SHA256, SVR_HMAC_SHA256_128,
+					 SVR_HMAC_SHA384, SVR_HMAC_SHA512 };
 	size_t c, h, front, inside, headers;
 	unsigned int limit;
 	uint16_t mtu;
@@ -223,21 +252,44 @@ Test(worker_seal, the_mtu_told_to_hosts_fits)
 			for (limit = 1280; limit <= 1520; limit++)
 				for (front = 0; front <= 448; front += 224)
 					for (inside = 0; inside <= 12; inside += 12) {
-						mtu = svr_seal_host_mtu(ciphers[c], hmacs[h], (uint16_t)limit, front, inside, IPPROTO_UDP);
-						cr_assert_leq(wire_len(ciphers[c], hmacs[h], 28, mtu, front, inside), limit);
-						cr_assert_gt(wire_len(ciphers[c], hmacs[h], 28, mtu + 1u, front, inside), limit);
-						mtu = svr_seal_host_mtu(ciphers[c], hmacs[h], (uint16_t)limit, front, inside, IPPROTO_TCP);
+						mtu = svr_seal_host_mtu(ciphers[c], hmacs[h],
+									(uint16_t)limit, front,
+									inside, IPPROTO_UDP);
+						cr_assert_leq(wire_len(ciphers[c], hmacs[h], 28,
+								       mtu, front, inside),
+							      limit);
+						cr_assert_gt(wire_len(ciphers[c], hmacs[h], 28,
+								      mtu + 1u, front, inside),
+							     limit);
+						mtu = svr_seal_host_mtu(ciphers[c], hmacs[h],
+									(uint16_t)limit, front,
+									inside, IPPROTO_TCP);
 						for (headers = 40; headers <= 80; headers += 4)
-							cr_assert_leq(wire_len(ciphers[c], hmacs[h], headers, mtu, front, inside), limit);
+							cr_assert_leq(wire_len(ciphers[c], hmacs[h],
+									       headers, mtu, front,
+									       inside),
+								      limit);
 					}
-	cr_expect_eq(svr_seal_host_mtu(SVR_CIPHER_AES_CBC_256, SVR_HMAC_SHA384, 1500, 0, 0, IPPROTO_TCP), 1420);
-	cr_expect_eq(svr_seal_host_mtu(SVR_CIPHER_AES_CBC_256, SVR_HMAC_SHA384, 1500, 0, 0, IPPROTO_UDP), 1435);
-	cr_expect_eq(svr_seal_host_mtu(SVR_CIPHER_NONE, SVR_HMAC_SHA256_128, 1500, 0, 0, IPPROTO_UDP), 1484);
-	cr_expect_eq(svr_seal_host_mtu(SVR_CIPHER_AES_CBC_256, SVR_HMAC_SHA512, 100, 1000, 0, IPPROTO_UDP), SVR_MIN_MTU);
-	cr_expect_eq(svr_seal_host_mtu(SVR_CIPHER_NONE, SVR_HMAC_SHA1, 100, 1000, 0, IPPROTO_TCP), SVR_MIN_MTU);
+	cr_expect_eq(svr_seal_host_mtu(SVR_CIPHER_AES_CBC_256, SVR_HMAC_SHA384, 1500, 0, 0,
+				       IPPROTO_TCP),
+		     1420);
+	cr_expect_eq(svr_seal_host_mtu(SVR_CIPHER_AES_CBC_256, SVR_HMAC_SHA384, 1500, 0, 0,
+				       IPPROTO_UDP),
+		     1435);
+	cr_expect_eq(svr_seal_host_mtu(SVR_CIPHER_NONE, SVR_HMAC_SHA256_128, 1500, 0, 0,
+				       IPPROTO_UDP),
+		     1484);
+	cr_expect_eq(svr_seal_host_mtu(SVR_CIPHER_AES_CBC_256, SVR_HMAC_SHA512, 100, 1000, 0,
+				       IPPROTO_UDP),
+		     SVR_MIN_MTU);
+	cr_expect_eq(svr_seal_host_mtu(SVR_CIPHER_NONE, SVR_HMAC_SHA1, 100, 1000, 0, IPPROTO_TCP),
+		     SVR_MIN_MTU);
 }
 
-/* MSS = limit - 40 - overhead: a full segment fits with any TCP options (they come out of the segment). */
+/*
+ * MSS = limit - 40 - overhead: a full segment fits with any TCP options (they come out of the
+ * segment).
+ */
 Test(worker_seal, a_full_segment_fits_the_limit)
 {
 	size_t limit, options, mss;
@@ -245,7 +297,10 @@ Test(worker_seal, a_full_segment_fits_the_limit)
 	for (limit = 576; limit <= 1500; limit++) {
 		mss = limit - 40 - svr_seal_overhead(SVR_CIPHER_AES_CBC_256, SVR_HMAC_SHA384);
 		for (options = 0; options <= 40; options += 4)
-			cr_assert_leq(40 + options + svr_seal_len(SVR_CIPHER_AES_CBC_256, SVR_HMAC_SHA384, mss - options), limit);
+			cr_assert_leq(40 + options +
+					      svr_seal_len(SVR_CIPHER_AES_CBC_256, SVR_HMAC_SHA384,
+							   mss - options),
+				      limit);
 	}
 	cr_expect_eq(svr_seal_overhead(SVR_CIPHER_AES_CBC_256, SVR_HMAC_SHA384), 80);
 	cr_expect_eq(svr_seal_overhead(SVR_CIPHER_NONE, SVR_HMAC_SHA256_128), 16);

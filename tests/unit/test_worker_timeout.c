@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Idle times of sessions: which one counts, for clear sessions (two flows) and worker sessions (a slot). */
+/*
+ * Idle times of sessions: which one counts, for clear sessions (two flows) and worker sessions (a
+ * slot).
+ */
 #include <netinet/in.h>
 
 #include <criterion/criterion.h>
@@ -8,7 +11,8 @@
 
 enum { CLOSED_MS = 4000, TCP_MS = 100000, UDP_MS = 20000, INITIAL_MS = 7000 };
 
-static const struct svr_service service = { .timeout_ms = { TCP_MS, UDP_MS, 3000 }, .initial_timeout_ms = INITIAL_MS };
+static const struct svr_service service = { .timeout_ms = { TCP_MS, UDP_MS, 3000 },
+					    .initial_timeout_ms = INITIAL_MS };
 static const struct svr_service removed; /* taken out of the configuration */
 
 static const struct pair {
@@ -16,19 +20,42 @@ static const struct pair {
 	struct svr_flow a, b;
 	unsigned int want_ms;
 } pairs[] = {
-	{ "SYN without an answer", { .proto = IPPROTO_TCP, .tcp_seen = SVR_TCP_SYN }, { .proto = IPPROTO_TCP }, INITIAL_MS },
-	{ "answered, not established", { .proto = IPPROTO_TCP, .tcp_seen = SVR_TCP_SYN },
-	  { .proto = IPPROTO_TCP, .tcp_seen = SVR_TCP_SYN }, INITIAL_MS },
-	{ "established", { .proto = IPPROTO_TCP, .tcp_seen = SVR_TCP_SYN | SVR_TCP_DATA },
-	  { .proto = IPPROTO_TCP, .tcp_seen = SVR_TCP_SYN | SVR_TCP_DATA }, TCP_MS },
-	{ "half closed", { .proto = IPPROTO_TCP, .tcp_seen = SVR_TCP_DATA | SVR_TCP_FIN },
-	  { .proto = IPPROTO_TCP, .tcp_seen = SVR_TCP_DATA }, TCP_MS },
-	{ "closed", { .proto = IPPROTO_TCP, .tcp_seen = SVR_TCP_DATA | SVR_TCP_FIN },
-	  { .proto = IPPROTO_TCP, .tcp_seen = SVR_TCP_DATA | SVR_TCP_FIN }, CLOSED_MS },
-	{ "reset", { .proto = IPPROTO_TCP, .tcp_seen = SVR_TCP_DATA }, { .proto = IPPROTO_TCP, .tcp_seen = SVR_TCP_RST }, CLOSED_MS },
-	{ "closing flag", { .proto = IPPROTO_TCP, .flags = SVR_FLOW_CLOSING }, { .proto = IPPROTO_TCP }, CLOSED_MS },
-	{ "UDP in one direction", { .proto = IPPROTO_UDP, .packets = 5 }, { .proto = IPPROTO_UDP }, INITIAL_MS },
-	{ "UDP in both", { .proto = IPPROTO_UDP, .packets = 5 }, { .proto = IPPROTO_UDP, .packets = 1 }, UDP_MS },
+	{ "SYN without an answer",
+	  { .proto = IPPROTO_TCP, .tcp_seen = SVR_TCP_SYN },
+	  { .proto = IPPROTO_TCP },
+	  INITIAL_MS },
+	{ "answered, not established",
+	  { .proto = IPPROTO_TCP, .tcp_seen = SVR_TCP_SYN },
+	  { .proto = IPPROTO_TCP, .tcp_seen = SVR_TCP_SYN },
+	  INITIAL_MS },
+	{ "established",
+	  { .proto = IPPROTO_TCP, .tcp_seen = SVR_TCP_SYN | SVR_TCP_DATA },
+	  { .proto = IPPROTO_TCP, .tcp_seen = SVR_TCP_SYN | SVR_TCP_DATA },
+	  TCP_MS },
+	{ "half closed",
+	  { .proto = IPPROTO_TCP, .tcp_seen = SVR_TCP_DATA | SVR_TCP_FIN },
+	  { .proto = IPPROTO_TCP, .tcp_seen = SVR_TCP_DATA },
+	  TCP_MS },
+	{ "closed",
+	  { .proto = IPPROTO_TCP, .tcp_seen = SVR_TCP_DATA | SVR_TCP_FIN },
+	  { .proto = IPPROTO_TCP, .tcp_seen = SVR_TCP_DATA | SVR_TCP_FIN },
+	  CLOSED_MS },
+	{ "reset",
+	  { .proto = IPPROTO_TCP, .tcp_seen = SVR_TCP_DATA },
+	  { .proto = IPPROTO_TCP, .tcp_seen = SVR_TCP_RST },
+	  CLOSED_MS },
+	{ "closing flag",
+	  { .proto = IPPROTO_TCP, .flags = SVR_FLOW_CLOSING },
+	  { .proto = IPPROTO_TCP },
+	  CLOSED_MS },
+	{ "UDP in one direction",
+	  { .proto = IPPROTO_UDP, .packets = 5 },
+	  { .proto = IPPROTO_UDP },
+	  INITIAL_MS },
+	{ "UDP in both",
+	  { .proto = IPPROTO_UDP, .packets = 5 },
+	  { .proto = IPPROTO_UDP, .packets = 1 },
+	  UDP_MS },
 };
 enum { PAIRS = sizeof(pairs) / sizeof(pairs[0]) };
 
@@ -39,8 +66,10 @@ Test(worker_timeout, of_clear_sessions)
 	for (i = 0; i < PAIRS; i++) {
 		const struct pair *p = &pairs[i];
 
-		cr_expect_eq(svr_clear_timeout_ns(&p->a, &p->b, &service), p->want_ms * 1000000ULL, "%s", p->name);
-		cr_expect_eq(svr_clear_timeout_ns(&p->b, &p->a, &service), p->want_ms * 1000000ULL, "%s, from the other side", p->name);
+		cr_expect_eq(svr_clear_timeout_ns(&p->a, &p->b, &service), p->want_ms * 1000000ULL,
+			     "%s", p->name);
+		cr_expect_eq(svr_clear_timeout_ns(&p->b, &p->a, &service), p->want_ms * 1000000ULL,
+			     "%s, from the other side", p->name);
 	}
 }
 
@@ -51,7 +80,8 @@ Test(worker_timeout, one_side_alone_never_says_more_than_both)
 
 	for (i = 0; i < PAIRS; i++) {
 		const struct pair *p = &pairs[i];
-		uint64_t a = svr_clear_timeout_min_ns(&p->a, &service), b = svr_clear_timeout_min_ns(&p->b, &service);
+		uint64_t a = svr_clear_timeout_min_ns(&p->a, &service),
+			 b = svr_clear_timeout_min_ns(&p->b, &service);
 
 		/* The side that saw the end finds it; the other one may come later */
 		cr_expect_leq(a < b ? a : b, p->want_ms * 1000000ULL, "%s", p->name);
@@ -60,7 +90,9 @@ Test(worker_timeout, one_side_alone_never_says_more_than_both)
 
 Test(worker_timeout, of_worker_sessions)
 {
-	struct svr_session s = { .lan = { .proto = IPPROTO_TCP }, .tcp_lan = SVR_TCP_SYN, .tcp_wan = SVR_TCP_SYN };
+	struct svr_session s = { .lan = { .proto = IPPROTO_TCP },
+				 .tcp_lan = SVR_TCP_SYN,
+				 .tcp_wan = SVR_TCP_SYN };
 
 	cr_expect_eq(svr_session_timeout_ns(&s, &service), INITIAL_MS * 1000000ULL);
 	s.tcp_lan |= SVR_TCP_DATA;
