@@ -12,7 +12,7 @@
  *   svr_vlans         hash              svr             XDP               (ifindex, VLAN) -> zone
  *   svr_tenant_lpm    LPM trie          svr             XDP               (zone, source prefix) -> tenant
  *   svr_tenants       array, mmap       svr             all               tenant
- *   svr_service_lpm   LPM trie          svr             XDP               destination prefix -> candidate services
+ *   svr_service_lpm   LPM trie          svr             XDP, worker       destination prefix -> candidate services
  *   svr_services      array, mmap       svr             all               service, its route and timeouts
  *   svr_access        hash              svr             XDP, worker       (service, tenant) -> allowed
  *   svr_names         hash              svr             XDP, worker       (kind, name) -> index
