@@ -29,7 +29,7 @@ enum {
 	SCAN_MS = 500,
 	RETRY_MIN_MS = 50, /* the kernel lets go of a socket's queue a moment after close() */
 	RETRY_MAX_MS = 5000,
-	QUIET_MS = 2000, /* so long a busy queue is nothing to talk about */
+	QUIET_MS = 2000, /* so long a queue that is busy or gone is nothing to talk about */
 	NS_PER_MS = 1000000,
 	LINKS_MAX = 4096,
 };
@@ -215,6 +215,7 @@ static void retry_note(struct svr_zones *z, const struct wanted *d, uint32_t que
 		       int err)
 {
 	struct retry *r = retry_find(z, d->ifindex, queue);
+	bool passing;
 
 	if (!r) {
 		if (z->n_retry == SVR_MAX_PORTS)
@@ -227,7 +228,9 @@ static void retry_note(struct svr_zones *z, const struct wanted *d, uint32_t que
 	}
 	r->next_ns = now_ns + (uint64_t)r->pause_ms * NS_PER_MS;
 	r->pause_ms = r->pause_ms < RETRY_MAX_MS ? 2 * r->pause_ms : RETRY_MAX_MS;
-	if (!r->told && (err != -EBUSY || now_ns - r->since_ns > (uint64_t)QUIET_MS * NS_PER_MS)) {
+	/* Busy or gone may be over in a moment: a socket that is being released, a device too */
+	passing = err == -EBUSY || err == -ENODEV;
+	if (!r->told && (!passing || now_ns - r->since_ns > (uint64_t)QUIET_MS * NS_PER_MS)) {
 		r->told = true;
 		pr_err("%s queue %u: cannot bind an AF_XDP socket: %s; its packets are dropped "
 		       "(no-worker). %s",
