@@ -73,7 +73,8 @@ struct env {
 	struct svr_lan *lan;
 	struct svr_wan *wan;
 	int prog_fd[2];		/* enum prog */
-	int xsk;		/* AF_XDP socket in svr_xsks, -1: none */
+	int xsk;		/* AF_XDP socket in svr_xsks */
+	int tap[2];		/* devices that the programs are attached to; -1: none */
 };
 
 struct env_opts {
