@@ -116,11 +116,11 @@ static __always_inline void svr_flow_fill(struct svr_flow *flow, const struct sv
 }
 
 /* Both flows of a session into the scratch area, not yet into the map. */
-static __always_inline void svr_flow_fill_pair(struct svr_scratch *s, const struct svr_flow4_key *lan,
+SVR_HELPER void svr_flow_fill_pair(struct svr_scratch *s, const struct svr_flow4_key *lan,
 					       const struct svr_flow4_key *wan, const struct svr_session_terms *terms,
 					       const __u8 *uuid)
 {
-	__u64 now = bpf_ktime_get_coarse_ns();
+	__u64 now = svr_now_ns();
 	struct svr_flow4_key from, to;
 
 	__builtin_memset(&s->lan, 0, sizeof(s->lan));

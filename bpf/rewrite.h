@@ -77,7 +77,7 @@ static __always_inline int svr_way_find_path(const struct svr_flow *flow, struct
 
 static __always_inline void svr_flow_stamp(struct svr_flow *flow, const struct svr_pkt *pkt)
 {
-	flow->last_seen_ns = bpf_ktime_get_coarse_ns();
+	flow->last_seen_ns = svr_now_ns();
 	flow->packets += 1;
 	flow->bytes += pkt->rx_len;
 }
