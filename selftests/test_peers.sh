@@ -86,6 +86,56 @@ test_other_certificate() {
 	mv "$SVR_PKI_DIR/east.good" "$SVR_PKI_DIR/east"
 }
 
+# ca NAME: a certificate authority in $TMP/NAME
+ca() {
+	mkdir -p "$TMP/$1"
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$1" -days 30 \
+		-addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign \
+		-keyout "$TMP/$1/ca.key" -out "$TMP/$1/ca.pem"
+}
+
+# issued CA ROUTER: a new key and a certificate of that CA for the router
+issued() {
+	local dir=$SVR_PKI_DIR/$2
+
+	rm -rf "$dir"
+	mkdir "$dir"
+	(umask 077 && openssl req -new -newkey rsa:2048 -nodes -subj "/CN=$2.svr.test" -keyout "$dir/$2.key" -out "$dir/$2.csr") &&
+		openssl x509 -req -in "$dir/$2.csr" -CA "$TMP/$1/ca.pem" -CAkey "$TMP/$1/ca.key" -CAcreateserial -days 10 \
+			-extfile <(printf 'basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\n') \
+			-out "$dir/$2.pem" &&
+		cp "$TMP/lab/ca.pem" "$dir/lab-ca.pem"
+}
+
+# ca_config FILE: trust this CA, a file in the PKI directories, instead of fingerprints
+ca_config() {
+	topo_config | /usr/bin/python3 -c '
+import json, sys
+c = json.load(sys.stdin)
+a = c["authority"]
+a["trusted-ca-certificate"] = [{"name": "lab-root", "file": sys.argv[1]}]
+a.setdefault("security-key-management", {})["allow-self-signed-peering-certificates"] = False
+for r in a["router"]:
+    del r["certificate"]
+json.dump(c, sys.stdout, indent=1)' "$1" >"$TOPO_CONFIG"
+}
+
+test_certificate_authority() {
+	mv "$SVR_PKI_DIR" "$SVR_PKI_DIR.self"
+	defer bash -c "rm -rf '$SVR_PKI_DIR' && mv '$SVR_PKI_DIR.self' '$SVR_PKI_DIR'"
+	mkdir "$SVR_PKI_DIR"
+	check "two certificate authorities" ca lab
+	check "and another" ca other
+	check "west's certificate" issued lab west
+	check "east's certificate" issued lab east
+	ca_config lab-ca.pem
+	fresh_start
+	check "peers with certificates of the same CA come up" wait_for 30 topo_peer_up west
+	check "and carry secret traffic" host "$h1" talk "$h2_ip" 8300 hello
+	check "east's certificate from another CA" issued other east
+	bad "certificate of a CA that is not trusted" "certificate"
+}
+
 test_good_again() {
 	topo_config >"$TOPO_CONFIG"
 	fresh_start
