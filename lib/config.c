@@ -210,8 +210,10 @@ static int build_tree(const char *text, size_t len, struct json_object **json,
 
 	if (!tok)
 		return -ENOMEM;
-	/* Not VALIDATE_UTF8: json-c 0.18 refuses some valid text with it, and the scan has checked all of it */
-	json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
+	/*
+	 * Neither STRICT nor VALIDATE_UTF8: json-c 0.18 takes bytes from 0x80 up for control
+	 * characters then, and the scan is stricter than both.
+	 */
 	*json = json_tokener_parse_ex(tok, text, (int)len);
 	jerr = json_tokener_get_error(tok);
 	if (!*json || jerr != json_tokener_success) {
