@@ -29,7 +29,7 @@ enum { SVR_CSUM_CHUNK = 512 }; /* most that bpf_csum_diff() takes on old kernels
 struct svr_scratch {
 	__u64 now_jiffies;	    /* see svr_now_ns() */
 	__u64 now_ns;
-	__u8 chunk[SVR_CSUM_CHUNK]; /* end of a packet, to be summed */
+	__u8 chunk[SVR_CSUM_CHUNK]; /* of a packet, to be summed or moved */
 	__u8 hdr[128];		   /* headers that are moved, TCP header that is searched */
 	struct svr_name_key name;  /* of a TLV */
 	struct svr_meta_in meta;   /* as received */

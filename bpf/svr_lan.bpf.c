@@ -26,7 +26,8 @@ SVR_HELPER int svr_lan_refused(const struct svr_pkt *pkt, int reason)
 /* Tenant, service and access: who wants what, and may he? Fills @desc. */
 SVR_HELPER int svr_lan_classify(const struct svr_pkt *pkt, struct svr_frame_desc *desc)
 {
-	if (!svr_addr4_forwardable(pkt->key.saddr))
+	/* Nobody sends from the router's address or from a broadcast address: the answers would go there */
+	if (!svr_addr4_forwardable(pkt->key.saddr) || svr_local_check(pkt->zone, pkt->key.saddr) != SVR_LOCAL_NO)
 		return -SVR_DROP_NO_TENANT;
 	desc->tenant = svr_tenant_find(pkt->zone, pkt->key.saddr);
 	if (!desc->tenant)

@@ -68,8 +68,11 @@ SVR_HELPER int svr_wan_check_terms(const struct svr_pkt *pkt, const struct svr_m
 	if (m->have & SVR_HAVE_PROTECTION || !m->policy || m->policy != service->policy ||
 	    !svr_policy_is_clear(service->policy))
 		return -SVR_DROP_META_POLICY;
+	/* A peer speaks neither for nor to this router itself, nor to a whole LAN */
 	if (m->context.proto != pkt->key.proto || !svr_addr4_forwardable(m->context.saddr) ||
 	    !svr_addr4_forwardable(m->context.daddr) ||
+	    svr_local_check(service->zone, m->context.saddr) != SVR_LOCAL_NO ||
+	    svr_local_check(service->zone, m->context.daddr) != SVR_LOCAL_NO ||
 	    svr_service_find(m->context.daddr, m->context.proto, bpf_ntohs(m->context.dport), id) != id)
 		return -SVR_DROP_META_CONTEXT;
 	if (!svr_access_allowed(id, m->tenant))

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* LAN, no flow yet: who may have a session, who gets the first packet, and what a clear session and its metadata look like. */
+#include <stdio.h>
 #include <string.h>
 
 #include <arpa/inet.h>
@@ -341,6 +342,8 @@ static const struct row rows[] = {
 	{ "loopback source, though a tenant covers it", { WEB, .src = "127.0.0.1" }, tenant_for_everybody, XDP_DROP, SVR_DROP_NO_TENANT, check_no_flows },
 	{ "multicast source, though a tenant covers it", { WEB, .src = "224.0.0.9" }, tenant_for_everybody, XDP_DROP, SVR_DROP_NO_TENANT, check_no_flows },
 	{ "source 0.0.0.0, though a tenant covers it", { WEB, .src = "0.0.0.0" }, tenant_for_everybody, XDP_DROP, SVR_DROP_NO_TENANT, check_no_flows },
+	{ "the router's own address as source", { WEB, .src = "172.16.1.1" }, NULL, XDP_DROP, SVR_DROP_NO_TENANT, check_no_flows },
+	{ "broadcast of the subnet as source", { WEB, .src = "172.16.1.255" }, NULL, XDP_DROP, SVR_DROP_NO_TENANT, check_no_flows },
 	{ "the longer tenant prefix counts, and its explicit no",
 	  { WEB, .src = "172.16.1.200" }, NULL, XDP_DROP, SVR_DROP_NO_ACCESS, check_no_flows },
 	{ "a tenant without a row has no access", { DNS, .src = "172.16.1.200" }, NULL, XDP_DROP, SVR_DROP_NO_ACCESS, check_no_flows },
@@ -443,34 +446,103 @@ Test(lan, first_packet_again)
 	env_close(e);
 }
 
-/* Longest names that fit the headroom; longer ones are a named drop, not a cut block. */
-static void name_len(struct env *e, size_t len)
-{
-	struct svr_tenant t;
+/* ---- metadata of every length ----------------------------------------------------------------------------------- */
 
-	cr_assert(map_get(e, "svr_tenants", &(uint32_t){ TENANT_CORP }, &t));
-	put16(t.frag.tlv, SVR_TLV_TENANT);
-	put16(t.frag.tlv + 2, (uint16_t)len);
-	memset(t.frag.tlv + 4, 'x', len);
-	t.frag.len = (uint16_t)(4 + len);
-	map_put(e, "svr_tenants", &(uint32_t){ TENANT_CORP }, &t);
+static void frag_name(struct svr_meta_frag *frag, uint16_t type, char letter, size_t len)
+{
+	uint8_t *tlv = frag->tlv + frag->len;
+
+	put16(tlv, type);
+	put16(tlv + 2, (uint16_t)len);
+	memset(tlv + 4, letter, len);
+	frag->len = (uint16_t)(frag->len + 4 + len);
 }
 
+/* Tenant, service, policy and common name of @len letters each; returns the length of the forward block */
+static size_t name_lens(struct env *e, size_t tenant, size_t others)
+{
+	struct svr_tenant t = { .name = "corp" };
+	struct svr_service s;
+	struct svr_path p;
+	uint32_t id;
+
+	frag_name(&t.frag, 7, 't', tenant);
+	map_put(e, "svr_tenants", &(uint32_t){ TENANT_CORP }, &t);
+	for (id = SVC_WEB; id <= SVC_DNS; id++) {
+		cr_assert(map_get(e, "svr_services", &id, &s));
+		s.frag.len = 0;
+		frag_name(&s.frag, 10, 's', others);
+		frag_name(&s.frag, 15, 'p', others);
+		map_put(e, "svr_services", &id, &s);
+	}
+	id = PATH_EAST;
+	cr_assert(map_get(e, "svr_paths", &id, &p));
+	p.frag.len = 0;
+	frag_name(&p.frag, 14, 'r', others);
+	frag_name(&p.frag, 19, '1', 15);
+	map_put(e, "svr_paths", &id, &p);
+	return 12 + 17 + 20 + 4 + tenant + 3 * (4 + others) + 19;
+}
+
+static void tlv_letters(struct meta *m, uint16_t type, char letter, size_t len)
+{
+	char letters[64];
+
+	memset(letters, letter, sizeof(letters));
+	meta_tlv(m, type, letters, len);
+}
+
+static void expect_long(struct env *e, const struct spec *s, size_t meta_len, size_t tenant, size_t others)
+{
+	static struct result r;
+	static struct frame f;
+	static struct meta m;
+	size_t off;
+	char name[64];
+
+	snprintf(name, sizeof(name), "%zu bytes of metadata", meta_len);
+	frame_build(&f, s);
+	off = frame_payload_off(f.data);
+	run_frame(e, PROG_LAN, &f, &r, name);
+	cr_expect(r.verdict == XDP_REDIRECT, "%s: reason %d", name, r.reason);
+	if (r.verdict != XDP_REDIRECT)
+		return;
+	cr_expect(frame_csums_ok(r.out, r.len), "%s: checksums", name);
+	cr_assert(r.len == f.len + meta_len, "%s: %zu bytes became %zu", name, f.len, r.len);
+	/* The fixed part has tests of its own */
+	memcpy(m.data, r.out + off, 49);
+	m.len = 49;
+	tlv_letters(&m, 7, 't', tenant);
+	tlv_letters(&m, 10, 's', others);
+	tlv_letters(&m, 15, 'p', others);
+	tlv_letters(&m, 14, 'r', others);
+	tlv_letters(&m, 19, '1', 15);
+	expect_bytes(r.out + off, meta_len, m.data, m.len, name, "metadata");
+	cr_expect(get16(r.out + off + 10) == meta_len - 12, "%s: payload length", name);
+	expect_bytes(r.out + off + meta_len, r.len - off - meta_len, f.data + off, f.len - off, name, "payload");
+}
+
+/* Up to the longest names, which do not fit in front of a frame: even and odd blocks, even and odd payloads. */
 Test(lan, every_length_of_metadata)
 {
-	struct env *e = env_open(NULL);
-	static struct result r;
-	size_t len;
+	struct env *e = env_open(&(struct env_opts){ .flows = 2048 });
+	size_t len, meta_len;
 
 	for (len = 1; len <= 63; len++) {
 		struct spec tcp = { WEB, .sport = (uint16_t)(41000 + len), .fill = 10 + len % 3 };
 		struct spec udp = { DNS, .sport = (uint16_t)(41000 + len), .fill = 10 + len % 3 };
 
-		name_len(e, len);
-		run(e, PROG_LAN, &tcp, &r, "tcp");
-		cr_expect(r.verdict == XDP_REDIRECT && frame_csums_ok(r.out, r.len), "TCP, tenant of %zu bytes", len);
-		run(e, PROG_LAN, &udp, &r, "udp");
-		cr_expect(r.verdict == XDP_REDIRECT && frame_csums_ok(r.out, r.len), "UDP, tenant of %zu bytes", len);
+		meta_len = name_lens(e, len, len / 2 + 1);
+		expect_long(e, &tcp, meta_len, len, len / 2 + 1);
+		expect_long(e, &udp, meta_len, len, len / 2 + 1);
+		meta_len = name_lens(e, len, 63);
+		expect_long(e, &tcp, meta_len, len, 63);
+		expect_long(e, &udp, meta_len, len, 63);
+	}
+	for (len = 0; len <= 1100; len += 91) {
+		struct spec tcp = { WEB, .sport = (uint16_t)(42000 + len), .fill = len, .csum = CSUM_PARTIAL };
+
+		expect_long(e, &tcp, meta_len, 63, 63);
 	}
 	env_close(e);
 }

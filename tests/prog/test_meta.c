@@ -123,6 +123,10 @@ BLOCK(context_icmp, "172.16.2.20", 0, "172.16.1.10", 0, IPPROTO_ICMP, "corp", "l
 BLOCK(context_from_loopback, "127.0.0.1", 40000, "172.16.1.10", 80, IPPROTO_TCP, "corp", "local", "clear", "cn-east")
 BLOCK(context_from_multicast, "224.0.0.1", 40000, "172.16.1.10", 80, IPPROTO_TCP, "corp", "local", "clear", "cn-east")
 BLOCK(context_from_nowhere, "0.0.0.0", 40000, "172.16.1.10", 80, IPPROTO_TCP, "corp", "local", "clear", "cn-east")
+BLOCK(context_from_router, "172.16.1.1", 40000, "172.16.1.10", 80, IPPROTO_TCP, "corp", "local", "clear", "cn-east")
+BLOCK(context_from_broadcast, "172.16.1.255", 40000, "172.16.1.10", 80, IPPROTO_TCP, "corp", "local", "clear", "cn-east")
+BLOCK(context_to_router, "172.16.2.20", 40000, "172.16.1.1", 22, IPPROTO_TCP, "corp", "local", "clear", "cn-east")
+BLOCK(context_to_broadcast, "172.16.2.20", 40000, "172.16.1.255", 80, IPPROTO_TCP, "corp", "local", "clear", "cn-east")
 BLOCK(service_of_a_peer, "172.16.1.10", 40000, "172.16.2.20", 80, IPPROTO_TCP, "corp", "web", "clear", "cn-east")
 BLOCK(behind_gateway, "172.16.2.20", 40000, "172.16.9.9", 80, IPPROTO_TCP, "corp", "gateway", "clear", "cn-east")
 BLOCK_C(names_are_case_sensitive, "corp", "Local", "clear", "cn-east")
@@ -440,6 +444,10 @@ static const struct meta_row open_rows[] = {
 	{ "source is loopback", context_from_loopback, { FIRST }, NULL, XDP_DROP, SVR_DROP_META_CONTEXT, NULL },
 	{ "source is multicast", context_from_multicast, { FIRST }, NULL, XDP_DROP, SVR_DROP_META_CONTEXT, NULL },
 	{ "source is 0.0.0.0", context_from_nowhere, { FIRST }, NULL, XDP_DROP, SVR_DROP_META_CONTEXT, NULL },
+	{ "source is the router itself", context_from_router, { FIRST }, NULL, XDP_DROP, SVR_DROP_META_CONTEXT, NULL },
+	{ "source is the LAN's broadcast", context_from_broadcast, { FIRST }, NULL, XDP_DROP, SVR_DROP_META_CONTEXT, NULL },
+	{ "destination is the router itself", context_to_router, { FIRST }, NULL, XDP_DROP, SVR_DROP_META_CONTEXT, NULL },
+	{ "destination is the LAN's broadcast", context_to_broadcast, { FIRST }, NULL, XDP_DROP, SVR_DROP_META_CONTEXT, NULL },
 	{ "tenant without access", guest, { FIRST }, NULL, XDP_DROP, SVR_DROP_NO_ACCESS, NULL },
 	{ "ACK with forward metadata", fwd, { FROM_PEER }, NULL, XDP_DROP, SVR_DROP_NOT_SYN, NULL },
 	{ "SYN and ACK with forward metadata", fwd, { FROM_PEER, .tcp_flags = TH_SYN | TH_ACK }, NULL, XDP_DROP, SVR_DROP_NOT_SYN, NULL },
