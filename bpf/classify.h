@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * BPF side only: what the configuration says about a packet. Every answer but an explicit yes is a drop reason. Indexes
- * are checked by the maps themselves: a number without a slot finds nothing.
+ * BPF side only: what the configuration says about a packet. Every answer but an explicit yes is a
+ * drop reason. Indexes are checked by the maps themselves: a number without a slot finds nothing.
  */
 #ifndef SVR_BPF_CLASSIFY_H
 #define SVR_BPF_CLASSIFY_H
@@ -10,13 +10,13 @@
 
 enum svr_local {
 	SVR_LOCAL_NO = 0,
-	SVR_LOCAL_OWN = 1,   /* the zone's own address */
+	SVR_LOCAL_OWN = 1, /* the zone's own address */
 	SVR_LOCAL_GROUP = 2, /* multicast, broadcast, broadcast of the zone's subnet */
 };
 
 enum {
-	SVR_V4_IN_MAPPED = 96,	/* bits in front of an IPv4 address in its 128-bit form */
-	SVR_PREFIX_P2P = 127,	/* from /31 up a subnet has no broadcast address; RFC 3021 */
+	SVR_V4_IN_MAPPED = 96, /* bits in front of an IPv4 address in its 128-bit form */
+	SVR_PREFIX_P2P = 127, /* from /31 up a subnet has no broadcast address; RFC 3021 */
 };
 
 /* Netmask of the zone's IPv4 subnet */
@@ -98,8 +98,8 @@ SVR_STEP int svr_service_carries(__u32 id, __u32 proto, __u32 port)
 }
 
 /*
- * The service of a destination: the first candidate of the longest prefix that carries protocol and port. With @only (0:
- * any) no other service is an answer. 0: none.
+ * The service of a destination: the first candidate of the longest prefix that carries protocol and
+ * port. With @only (0: any) no other service is an answer. 0: none.
  */
 SVR_STEP int svr_service_find(__be32 daddr, __u32 proto, __u32 port, __u32 only)
 {
@@ -126,7 +126,10 @@ SVR_HELPER bool svr_access_allowed(__u32 service, __u32 tenant)
 	return allow && *allow == 1;
 }
 
-/* 1 if sessions of the policy are made and carried by XDP alone. A missing policy is not clear: fail closed. */
+/*
+ * 1 if sessions of the policy are made and carried by XDP alone. A missing policy is not clear:
+ * fail closed.
+ */
 static __always_inline bool svr_policy_is_clear(__u32 id)
 {
 	const struct svr_policy *policy = bpf_map_lookup_elem(&svr_policies, &id);
@@ -141,7 +144,10 @@ static __always_inline bool svr_path_in_service(__u32 path)
 	return state && state->status == SVR_PATH_UP;
 }
 
-/* Best path of a service that is in service and whose next hop is known (slot of the same number). 0: none */
+/*
+ * Best path of a service that is in service and whose next hop is known (slot of the same number).
+ * 0: none
+ */
 SVR_STEP int svr_path_choose(__u32 service_id)
 {
 	const struct svr_service *service = bpf_map_lookup_elem(&svr_services, &service_id);
@@ -175,8 +181,8 @@ SVR_HELPER __u32 svr_path_find(__u32 zone, __be32 saddr)
 }
 
 /*
- * Who has to get a packet for @addr on the zone: the host itself on the zone's subnet, the zone's gateway otherwise.
- * 0: nobody.
+ * Who has to get a packet for @addr on the zone: the host itself on the zone's subnet, the zone's
+ * gateway otherwise. 0: nobody.
  */
 SVR_HELPER __be32 svr_gateway_for(__u32 zone_id, __be32 addr)
 {

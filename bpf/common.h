@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* BPF side only: system headers, hints for the compiler, and what a step of the two programs may answer. */
+/*
+ * BPF side only: system headers, hints for the compiler, and what a step of the two programs may
+ * answer.
+ */
 #ifndef SVR_BPF_COMMON_H
 #define SVR_BPF_COMMON_H
 
@@ -24,23 +27,24 @@
 #include <svr/stats.h>
 #include <svr/wire.h>
 
-#define likely(x) __builtin_expect(!!(x), 1)
+#define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
 /*
  * Three kinds of functions:
- *   inline             the path of an established packet
- *   SVR_STEP           everything slower: a BPF subprogram that the verifier checks once and by itself, whatever state its
- *                      callers are in. So it takes only the context, scalars and pointers to structs, which it has to test
- *                      for NULL, and after it every packet pointer has to be made anew.
- *   SVR_HELPER         small subprograms with few callers; the verifier follows each call
+ *   inline      the path of an established packet
+ *   SVR_STEP    everything slower: a BPF subprogram that the verifier checks once and by itself,
+ *               whatever state its callers are in. So it takes only the context, scalars and pointers
+ *               to structs, which it has to test for NULL, and after it every packet pointer has to
+ *               be made anew.
+ *   SVR_HELPER  small subprograms with few callers; the verifier follows each call
  */
-#define SVR_STEP __noinline
+#define SVR_STEP   __noinline
 #define SVR_HELPER static __noinline __attribute__((unused))
 
 /*
- * lo <= *v <= hi, so that every verifier knows it of *v afterwards: compilers make one comparison of a difference of the
- * plain form, and before Linux 6.8 "not zero" does not say "at least one".
+ * lo <= *v <= hi, so that every verifier knows it of *v afterwards: compilers make one comparison
+ * of a difference of the plain form, and before Linux 6.8 "not zero" does not say "at least one".
  */
 static __always_inline bool svr_within(__u32 *v, __u32 lo, __u32 hi)
 {
@@ -54,15 +58,15 @@ static __always_inline bool svr_within(__u32 *v, __u32 lo, __u32 hi)
 }
 
 /*
- * Answer of a step: SVR_NEXT to go on, a negative drop reason, or one of the ends below. svr_exit() turns it into the
- * verdict of the program, and counts it.
+ * Answer of a step: SVR_NEXT to go on, a negative drop reason, or one of the ends below. svr_exit()
+ * turns it into the verdict of the program, and counts it.
  */
 enum svr_result {
 	SVR_NEXT = 0,
-	SVR_PASS = 1,	   /* to the kernel; only as long as no byte was changed */
-	SVR_FORWARD = 2,   /* svr_txports was told where to */
+	SVR_PASS = 1, /* to the kernel; only as long as no byte was changed */
+	SVR_FORWARD = 2, /* svr_txports was told where to */
 	SVR_TO_WORKER = 3, /* svr_xsks was told which socket */
-	SVR_ANSWERED = 4,  /* too big: the frame is now the ICMP message that goes back */
+	SVR_ANSWERED = 4, /* too big: the frame is now the ICMP message that goes back */
 };
 
 /* Not in UAPI headers, or there only for user space */
@@ -73,24 +77,23 @@ enum svr_l2 {
 
 enum svr_ip {
 	SVR_IP_FRAGMENT = 0x3fff, /* more-fragments flag and offset; RFC 791 3.1 */
-	SVR_IP_VHL = 0x45,	  /* version 4, no options */
 	SVR_IP_HLEN = 20,
 };
 
-enum svr_tcp_flag { /* byte 13 of the header; RFC 9293 3.1 */
+/* Byte 13 of the header; RFC 9293 3.1 */
+enum svr_tcp_flag {
 	SVR_TH_FIN = 0x01,
 	SVR_TH_SYN = 0x02,
 	SVR_TH_RST = 0x04,
 	SVR_TH_ACK = 0x10,
 };
 
-enum svr_port {
-	SVR_PORT_MIN = 1025, /* lowest port that a session may use on a waypoint; docs/protocol.md 2 */
-};
+/* Lowest port that a session may use on a waypoint; docs/protocol.md 2 */
+enum svr_port { SVR_PORT_MIN = 1025 };
 
 enum svr_frame {
 	SVR_HDR_MAX = ETH_HLEN + 4 + 20 + 60, /* Ethernet, VLAN, IPv4, TCP with all options */
-	SVR_FRAME_LEN_MAX = 9216 + 64,	      /* the longest frame whose checksum can be computed */
+	SVR_FRAME_LEN_MAX = 9216 + 64, /* the longest frame whose checksum can be computed */
 };
 
 #endif

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * BPF side only: ones' complement sums (RFC 1071, RFC 1624). Sums are made of 16-bit words as they lie in memory, so no byte
- * order is ever converted. A folded sum is 16 bits.
+ * BPF side only: ones' complement sums (RFC 1071, RFC 1624). Sums are made of 16-bit words as they
+ * lie in memory, so no byte order is ever converted. A folded sum is 16 bits.
  *
- * Checksums are only changed by what was changed in the packet, never computed anew: a wrong one stays wrong, and whoever
- * receives the packet notices. The one exception is the partial checksum of a local host, see svr_csum_complete().
+ * Checksums are only changed by what was changed in the packet, never computed anew: a wrong one
+ * stays wrong, and whoever receives the packet notices. The one exception is the partial checksum
+ * of a local host, see svr_csum_complete().
  */
 #ifndef SVR_BPF_CSUM_H
 #define SVR_BPF_CSUM_H
@@ -44,7 +45,8 @@ static __always_inline __u16 svr_csum_swap(__u16 sum)
 
 static __always_inline __u16 svr_csum_pseudo(const struct svr_flow4_key *key, __u32 l4_len)
 {
-	return svr_csum_fold((__u64)key->saddr + key->daddr + bpf_htons(key->proto) + bpf_htons(l4_len));
+	return svr_csum_fold((__u64)key->saddr + key->daddr + bpf_htons(key->proto) +
+			     bpf_htons(l4_len));
 }
 
 enum svr_csum_lens {
@@ -53,8 +55,8 @@ enum svr_csum_lens {
 
 /**
  * svr_csum_packet() - folded sum of @len bytes at @off, as if a zero byte followed an odd end.
- * Whole chunks are read where they are. The rest has no constant length, as the verifier wants it of packet pointers: it is
- * copied, and filled up with zeros to a multiple of four.
+ * Whole chunks are read where they are. The rest has no constant length, as the verifier wants it
+ * of packet pointers: it is copied, and filled up with zeros to a multiple of four.
  * Return: 0 to 0xffff, or a negative drop reason if they are not in the packet.
  */
 SVR_STEP int svr_csum_packet(struct xdp_md *ctx, __u32 off, __u32 len)
@@ -104,7 +106,8 @@ static __always_inline int svr_l4_check_load(struct xdp_md *ctx, const struct sv
 	return check;
 }
 
-static __always_inline int svr_l4_check_store(struct xdp_md *ctx, const struct svr_pkt *pkt, __u16 check)
+static __always_inline int svr_l4_check_store(struct xdp_md *ctx, const struct svr_pkt *pkt,
+					      __u16 check)
 {
 	/* RFC 768: zero means that there is none, a computed zero is sent as its other form */
 	if (!check && pkt->key.proto == IPPROTO_UDP)
@@ -121,17 +124,21 @@ static __always_inline bool svr_l4_check_absent(const struct svr_pkt *pkt, __u16
 }
 
 /*
- * A host on this machine (veth) leaves the L4 checksum to a device that there is not, and the field holds only the folded
- * sum of the pseudo header (Linux: CHECKSUM_PARTIAL). Frames for the worker are not completed here: it changes the payload
- * and computes the whole checksum anyway. Only frames from a LAN are: what arrives from a peer was on a wire, and there the
- * same value is nothing but a wrong checksum.
+ * A host on this machine (veth) leaves the L4 checksum to a device that there is not, and the field
+ * holds only the folded sum of the pseudo header (Linux: CHECKSUM_PARTIAL). Frames for the worker
+ * are not completed here: it changes the payload and computes the whole checksum anyway. Only
+ * frames from a LAN are: what arrives from a peer was on a wire, and there the same value is
+ * nothing but a wrong checksum.
  */
 static __always_inline bool svr_csum_is_partial(const struct svr_pkt *pkt, __u16 check)
 {
 	return check == svr_csum_pseudo(&pkt->key, pkt->ip_len - SVR_IP_HLEN);
 }
 
-/* Checksum over the whole packet. The field holds the pseudo header's sum, which is where the sum starts. */
+/*
+ * Checksum over the whole packet. The field holds the pseudo header's sum, which is where the sum
+ * starts.
+ */
 SVR_STEP int svr_csum_complete(struct xdp_md *ctx, struct svr_pkt *pkt)
 {
 	int sum;
@@ -146,24 +153,31 @@ SVR_STEP int svr_csum_complete(struct xdp_md *ctx, struct svr_pkt *pkt)
 }
 
 /*
- * Metadata in front of the payload changes lengths, and moves the payload by a number of bytes that may be odd. So the sum
- * of the payload alone is taken out of the checksum before the move, and put in again after it. (It comes from the
- * checksum and not from the payload: an error in it is preserved.)
+ * Metadata in front of the payload changes lengths, and moves the payload by a number of bytes that
+ * may be odd. So the sum of the payload alone is taken out of the checksum before the move, and put
+ * in again after it. (It comes from the checksum and not from the payload: an error in it is
+ * preserved.)
  */
 
-/* Sum of the L4 header without its checksum, the pseudo header, and @meta_len bytes of metadata; or a drop reason. */
-SVR_HELPER int svr_csum_front(struct xdp_md *ctx, const struct svr_pkt *pkt, __u32 meta_len, __u16 check)
+/*
+ * Sum of the L4 header without its checksum, the pseudo header, and @meta_len bytes of metadata; or
+ * a drop reason.
+ */
+SVR_HELPER int svr_csum_front(struct xdp_md *ctx, const struct svr_pkt *pkt, __u32 meta_len,
+			      __u16 check)
 {
 	/* The header's length is even, so metadata starts at an even place */
 	int sum = svr_csum_packet(ctx, pkt->l4, pkt->payload - pkt->l4 + meta_len);
 
 	if (sum < 0)
 		return sum;
-	return svr_csum_fold((__u64)sum + (__u16)~check + svr_csum_pseudo(&pkt->key, pkt->ip_len - SVR_IP_HLEN));
+	return svr_csum_fold((__u64)sum + (__u16)~check +
+			     svr_csum_pseudo(&pkt->key, pkt->ip_len - SVR_IP_HLEN));
 }
 
 /**
- * svr_csum_take_payload() - folded sum of the payload behind @meta_len bytes of metadata, as if it stood at an even place.
+ * svr_csum_take_payload() - folded sum of the payload behind @meta_len bytes of metadata, as if it
+ * stood at an even place.
  * Return: sum; SVR_CSUM_NONE if the packet has no checksum; negative drop reason.
  */
 enum { SVR_CSUM_NONE = 0x10000 };
@@ -183,8 +197,12 @@ SVR_HELPER int svr_csum_take_payload(struct xdp_md *ctx, const struct svr_pkt *p
 	return meta_len & 1 ? svr_csum_swap(sum) : sum;
 }
 
-/* The reverse: set the checksum of a packet that now has @meta_len bytes of metadata. @sum as from above. */
-SVR_HELPER int svr_csum_put_payload(struct xdp_md *ctx, const struct svr_pkt *pkt, __u32 meta_len, int sum)
+/*
+ * The reverse: set the checksum of a packet that now has @meta_len bytes of metadata. @sum as from
+ * above.
+ */
+SVR_HELPER int svr_csum_put_payload(struct xdp_md *ctx, const struct svr_pkt *pkt, __u32 meta_len,
+				    int sum)
 {
 	int check = svr_l4_check_load(ctx, pkt), front;
 
@@ -195,7 +213,8 @@ SVR_HELPER int svr_csum_put_payload(struct xdp_md *ctx, const struct svr_pkt *pk
 	front = svr_csum_front(ctx, pkt, meta_len, check);
 	if (front < 0)
 		return front;
-	return svr_l4_check_store(ctx, pkt, ~svr_csum_fold((__u64)front + (meta_len & 1 ? svr_csum_swap(sum) : sum)));
+	return svr_l4_check_store(
+		ctx, pkt, ~svr_csum_fold((__u64)front + (meta_len & 1 ? svr_csum_swap(sum) : sum)));
 }
 
 #endif

@@ -25,7 +25,8 @@ static __always_inline void svr_drop_count(__u32 zone, __u32 reason)
 }
 
 /**
- * svr_exit() - count what happened to the packet and give the verdict. Every packet leaves through here.
+ * svr_exit() - count what happened to the packet and give the verdict. Every packet leaves through
+ * here.
  * @result: enum svr_result or a negative drop reason
  */
 static __always_inline int svr_exit(const struct svr_pkt *pkt, int result)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * BPF side only: the two flows of a clear session, how they find each other, and how they come and go.
+ * BPF side only: the two flows of a clear session, how they find each other, and how they come and
+ * go.
  *
- * A session at one router is two tuples (struct svr_flow4_key with `zone` as the place of the packet):
+ * A session at one router is two tuples (struct svr_flow4_key with `zone` as the place of the
+ * packet):
  *
  *   lan  a packet as it arrives from the LAN          (LAN zone)
  *   wan  the same packet as it leaves to the peer     (WAN zone)
@@ -10,15 +12,17 @@
  *   flow of the LAN side:  key lan            value lan rewritten to wan
  *   flow of the WAN side:  key mirror(wan)    value mirror(wan) rewritten to mirror(lan)
  *
- * mirror() swaps source and destination and keeps the zone. So the key of the opposite flow is always the mirror of what a
- * flow rewrites to, with the flow's out_zone as its zone: no flow has to store it.
+ * mirror() swaps source and destination and keeps the zone. So the key of the opposite flow is
+ * always the mirror of what a flow rewrites to, with the flow's out_zone as its zone: no flow has
+ * to store it.
  */
 #ifndef SVR_BPF_FLOW_H
 #define SVR_BPF_FLOW_H
 
 #include "csum.h"
 
-static __always_inline void svr_key_mirror(const struct svr_flow4_key *from, struct svr_flow4_key *to)
+static __always_inline void svr_key_mirror(const struct svr_flow4_key *from,
+					   struct svr_flow4_key *to)
 {
 	to->saddr = from->daddr;
 	to->daddr = from->saddr;
@@ -29,7 +33,8 @@ static __always_inline void svr_key_mirror(const struct svr_flow4_key *from, str
 	to->_pad = 0;
 }
 
-static __always_inline void svr_flow_opposite_key(const struct svr_flow *flow, struct svr_flow4_key *key)
+static __always_inline void svr_flow_opposite_key(const struct svr_flow *flow,
+						  struct svr_flow4_key *key)
 {
 	key->saddr = flow->daddr[3];
 	key->daddr = flow->saddr[3];
@@ -49,7 +54,10 @@ SVR_HELPER struct svr_flow *svr_flow_opposite(const struct svr_flow *flow)
 	return svr_flow_get(&key);
 }
 
-/* Both stand at multiples of four in their structs; the compiler would make a call to memcmp() of bytes */
+/*
+ * Both stand at multiples of four in their structs; the compiler would make a call to memcmp() of
+ * bytes
+ */
 static __always_inline bool svr_uuid_equal(const void *a, const void *b)
 {
 	const __u32 *x = a, *y = b;
@@ -58,8 +66,8 @@ static __always_inline bool svr_uuid_equal(const void *a, const void *b)
 }
 
 /*
- * Remove @flow, whose key is @key, and its opposite, unless another session has that key by now. Neither may be looked at
- * afterwards.
+ * Remove @flow, whose key is @key, and its opposite, unless another session has that key by now.
+ * Neither may be looked at afterwards.
  */
 SVR_STEP int svr_flow_remove_pair(const struct svr_flow4_key *key, const struct svr_flow *flow)
 {
@@ -79,7 +87,8 @@ SVR_STEP int svr_flow_remove_pair(const struct svr_flow4_key *key, const struct 
 }
 
 /* What rewriting @from to @to adds to the checksums, and where the packet goes. */
-static __always_inline void svr_flow_rewrites(struct svr_flow *flow, const struct svr_flow4_key *from,
+static __always_inline void svr_flow_rewrites(struct svr_flow *flow,
+					      const struct svr_flow4_key *from,
 					      const struct svr_flow4_key *to)
 {
 	__u64 addresses = (__u64)(__u32)~from->saddr + (__u32)~from->daddr + to->saddr + to->daddr;
@@ -98,13 +107,14 @@ static __always_inline void svr_flow_rewrites(struct svr_flow *flow, const struc
 /* What both flows of a session have in common */
 struct svr_session_terms {
 	__u32 lan_flags, wan_flags; /* enum svr_flow_flags */
-	__u32 lan_nexthop;	    /* where the LAN flow's packets go: the path */
-	__u32 wan_nexthop;	    /* where the WAN flow's packets go: the neighbour */
+	__u32 lan_nexthop; /* where the LAN flow's packets go: the path */
+	__u32 wan_nexthop; /* where the WAN flow's packets go: the neighbour */
 	__u16 path, service, tenant, policy;
 };
 
-static __always_inline void svr_flow_fill(struct svr_flow *flow, const struct svr_session_terms *terms,
-					  const __u8 *uuid, __u64 now)
+static __always_inline void svr_flow_fill(struct svr_flow *flow,
+					  const struct svr_session_terms *terms, const __u8 *uuid,
+					  __u64 now)
 {
 	flow->path = terms->path;
 	flow->service = terms->service;
@@ -117,8 +127,8 @@ static __always_inline void svr_flow_fill(struct svr_flow *flow, const struct sv
 
 /* Both flows of a session into the scratch area, not yet into the map. */
 SVR_HELPER void svr_flow_fill_pair(struct svr_scratch *s, const struct svr_flow4_key *lan,
-					       const struct svr_flow4_key *wan, const struct svr_session_terms *terms,
-					       const __u8 *uuid)
+				   const struct svr_flow4_key *wan,
+				   const struct svr_session_terms *terms, const __u8 *uuid)
 {
 	__u64 now = svr_now_ns();
 	struct svr_flow4_key from, to;
@@ -178,8 +188,9 @@ static __always_inline void svr_flow_see_tcp(struct svr_flow *flow, const struct
 }
 
 /*
- * After a FIN or RST: a session that is reset, or finished from both sides, will not carry much more. The flags of a flow
- * are also changed from the other direction, on another CPU, so they are changed atomically.
+ * After a FIN or RST: a session that is reset, or finished from both sides, will not carry much
+ * more. The flags of a flow are also changed from the other direction, on another CPU, so they are
+ * changed atomically.
  */
 SVR_STEP int svr_flow_end_tcp(struct svr_flow *flow)
 {

@@ -1,22 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * BPF side only: the maps of include/svr/maps.h, each defined here and nowhere else. Both programs hold all of them, so that
- * loading either one makes the whole set; whoever comes second finds them pinned and uses those (the loader sets
- * pin_root_path to the router's directory).
+ * BPF side only: the maps of include/svr/maps.h, each defined here and nowhere else. Both programs
+ * hold all of them, so that loading either one makes the whole set; whoever comes second finds them
+ * pinned and uses those (the loader sets pin_root_path to the router's directory).
  */
 #ifndef SVR_BPF_MAPS_H
 #define SVR_BPF_MAPS_H
 
 #include "common.h"
 
-/* Zone of untagged frames on the interface that this instance is attached to; 0: not configured. Set before load. */
+/*
+ * Zone of untagged frames on the interface that this instance is attached to; 0: not configured.
+ * Set before load.
+ */
 const volatile __u32 svr_zone;
 
 /* Room for the parsed metadata of one packet, see meta.h */
 struct svr_meta_in {
-	__u32 have;	/* enum svr_meta_have, meta.h */
-	__u32 unknown;	/* TLVs that were skipped */
-	__u32 len;	/* of the whole block, bytes */
+	__u32 have; /* enum svr_meta_have, meta.h */
+	__u32 unknown; /* TLVs that were skipped */
+	__u32 len; /* of the whole block, bytes */
 	__u32 sender, service, tenant, policy; /* indexes of the names; 0: not configured here */
 	__u8 uuid[SVR_UUID_LEN];
 	struct svr_context4 context;
@@ -27,43 +30,42 @@ enum { SVR_CSUM_CHUNK = 512 }; /* most that bpf_csum_diff() takes on old kernels
 
 /* Work space of one packet. Too much for the stack of 512 bytes. */
 struct svr_scratch {
-	__u64 now_jiffies;	    /* see svr_now_ns() */
+	__u64 now_jiffies; /* see svr_now_ns() */
 	__u64 now_ns;
 	__u8 chunk[SVR_CSUM_CHUNK]; /* of a packet, to be summed or moved */
-	__u8 hdr[128];		   /* headers that are moved, TCP header that is searched */
-	struct svr_name_key name;  /* of a TLV */
-	struct svr_meta_in meta;   /* as received */
-	struct svr_flow lan, wan;  /* the two flows of a session that is being made */
-	struct svr_service_key service_key;
-	__u8 fixed[64];		   /* metadata that is the same length in every block */
-	__u32 frag_len[3];	   /* of the three rendered fragments, read once: `svr` may change them any time */
+	__u8 hdr[128]; /* headers that are moved, TCP header that is searched */
+	struct svr_name_key name; /* of a TLV */
+	struct svr_meta_in meta; /* as received */
+	struct svr_flow lan, wan; /* the two flows of a session that is being made */
+	__u8 fixed[64]; /* metadata that is the same length in every block */
+	__u32 frag_len[3]; /* of the rendered fragments, see svr_meta_plan() */
 };
 
-#define SVR_MAP_ARRAY(name, element, count)              \
-	struct {                                         \
-		__uint(type, BPF_MAP_TYPE_ARRAY);        \
-		__uint(max_entries, count);              \
-		__uint(map_flags, BPF_F_MMAPABLE);       \
-		__uint(pinning, LIBBPF_PIN_BY_NAME);     \
-		__type(key, __u32);                      \
-		__type(value, element);                  \
+#define SVR_MAP_ARRAY(name, element, count)          \
+	struct {                                     \
+		__uint(type, BPF_MAP_TYPE_ARRAY);    \
+		__uint(max_entries, count);          \
+		__uint(map_flags, BPF_F_MMAPABLE);   \
+		__uint(pinning, LIBBPF_PIN_BY_NAME); \
+		__type(key, __u32);                  \
+		__type(value, element);              \
 	} name SEC(".maps")
 
 #define SVR_MAP_KEYED(name, kind, flags, key_type, element, count) \
-	struct {                                         \
-		__uint(type, kind);                      \
-		__uint(max_entries, count);              \
-		__uint(map_flags, flags);                \
-		__uint(pinning, LIBBPF_PIN_BY_NAME);     \
-		__type(key, key_type);                   \
-		__type(value, element);                  \
+	struct {                                                   \
+		__uint(type, kind);                                \
+		__uint(max_entries, count);                        \
+		__uint(map_flags, flags);                          \
+		__uint(pinning, LIBBPF_PIN_BY_NAME);               \
+		__type(key, key_type);                             \
+		__type(value, element);                            \
 	} name SEC(".maps")
 
 SVR_MAP_ARRAY(svr_router, struct svr_router, 1);
 SVR_MAP_ARRAY(svr_zones, struct svr_zone, SVR_MAX_ZONES);
 SVR_MAP_KEYED(svr_vlans, BPF_MAP_TYPE_HASH, 0, struct svr_vlan_key, __u32, SVR_MAX_ZONES);
-SVR_MAP_KEYED(svr_tenant_lpm, BPF_MAP_TYPE_LPM_TRIE, BPF_F_NO_PREALLOC, struct svr_tenant_key, __u32,
-	      SVR_MAX_PREFIXES);
+SVR_MAP_KEYED(svr_tenant_lpm, BPF_MAP_TYPE_LPM_TRIE, BPF_F_NO_PREALLOC, struct svr_tenant_key,
+	      __u32, SVR_MAX_PREFIXES);
 SVR_MAP_ARRAY(svr_tenants, struct svr_tenant, SVR_MAX_TENANTS);
 SVR_MAP_KEYED(svr_service_lpm, BPF_MAP_TYPE_LPM_TRIE, BPF_F_NO_PREALLOC, struct svr_service_key,
 	      struct svr_service_set, SVR_MAX_PREFIXES);
@@ -76,9 +78,10 @@ SVR_MAP_ARRAY(svr_peers, struct svr_peer, SVR_MAX_PEERS);
 SVR_MAP_ARRAY(svr_paths, struct svr_path, SVR_MAX_PATHS);
 SVR_MAP_KEYED(svr_path_by_addr, BPF_MAP_TYPE_HASH, 0, struct svr_addr_key, __u32, SVR_MAX_PATHS);
 /*
- * Kernels add BPF_F_RDONLY_PROG to a devmap by themselves and refuse it at creation, so libbpf before 1.7 finds that the
- * pinned map is not the one defined here ("parameter mismatch"). Whoever loads a second object takes the pin by hand:
- * bpf_obj_get(), bpf_map__reuse_fd(), and bpf_map__set_pin_path(map, NULL) so that libbpf does not compare.
+ * Kernels add BPF_F_RDONLY_PROG to a devmap by themselves and refuse it at creation, so libbpf
+ * before 1.7 finds that the pinned map is not the one defined here ("parameter mismatch"). Whoever
+ * loads a second object takes the pin by hand: bpf_obj_get(), bpf_map__reuse_fd(), and
+ * bpf_map__set_pin_path(map, NULL) so that libbpf does not compare.
  */
 SVR_MAP_KEYED(svr_txports, BPF_MAP_TYPE_DEVMAP, 0, __u32, __u32, SVR_MAX_ZONES);
 SVR_MAP_ARRAY(svr_path_state, struct svr_path_state, SVR_MAX_PATHS);
@@ -89,13 +92,14 @@ SVR_MAP_ARRAY(svr_nexthops, struct svr_nexthop, SVR_MAX_NEXTHOPS);
 SVR_MAP_KEYED(svr_neighbours, BPF_MAP_TYPE_HASH, 0, struct svr_addr_key, __u32, SVR_MAX_NEIGHBOURS);
 SVR_MAP_ARRAY(svr_sessions, struct svr_session, SVR_MAX_SESSIONS);
 SVR_MAP_ARRAY(svr_nonces, struct svr_nonce_slot, SVR_NONCE_SLOTS);
-SVR_MAP_ARRAY(svr_worker_drops, __u64, SVR_MAX_ZONES * SVR_DROP_MAX);
-SVR_MAP_ARRAY(svr_worker_stats, __u64, SVR_MAX_ZONES * SVR_STAT_MAX);
-SVR_MAP_KEYED(svr_xsks, BPF_MAP_TYPE_XSKMAP, 0, __u32, __u32, SVR_MAX_ZONES * SVR_MAX_QUEUES);
+SVR_MAP_ARRAY(svr_worker_drops, __u64, SVR_MAX_ZONES *SVR_DROP_MAX);
+SVR_MAP_ARRAY(svr_worker_stats, __u64, SVR_MAX_ZONES *SVR_STAT_MAX);
+SVR_MAP_KEYED(svr_xsks, BPF_MAP_TYPE_XSKMAP, 0, __u32, __u32, SVR_MAX_ZONES *SVR_MAX_QUEUES);
 /* Preallocated: an insertion in XDP allocates nothing, and a full table says so */
-SVR_MAP_KEYED(svr_flows4, BPF_MAP_TYPE_HASH, 0, struct svr_flow4_key, struct svr_flow, SVR_MAX_FLOWS);
-SVR_MAP_KEYED(svr_drops, BPF_MAP_TYPE_PERCPU_ARRAY, 0, __u32, __u64, SVR_MAX_ZONES * SVR_DROP_MAX);
-SVR_MAP_KEYED(svr_stats, BPF_MAP_TYPE_PERCPU_ARRAY, 0, __u32, __u64, SVR_MAX_ZONES * SVR_STAT_MAX);
+SVR_MAP_KEYED(svr_flows4, BPF_MAP_TYPE_HASH, 0, struct svr_flow4_key, struct svr_flow,
+	      SVR_MAX_FLOWS);
+SVR_MAP_KEYED(svr_drops, BPF_MAP_TYPE_PERCPU_ARRAY, 0, __u32, __u64, SVR_MAX_ZONES *SVR_DROP_MAX);
+SVR_MAP_KEYED(svr_stats, BPF_MAP_TYPE_PERCPU_ARRAY, 0, __u32, __u64, SVR_MAX_ZONES *SVR_STAT_MAX);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -113,8 +117,9 @@ static __always_inline struct svr_scratch *svr_scratch_get(void)
 }
 
 /*
- * CLOCK_MONOTONIC, as exact as the kernel's tick. Even the coarse clock costs a tenth of what an established packet may
- * cost, a look at the tick counter nothing: so the clock is read once per tick and CPU.
+ * CLOCK_MONOTONIC, as exact as the kernel's tick. Even the coarse clock costs a tenth of what an
+ * established packet may cost, a look at the tick counter nothing: so the clock is read once per
+ * tick and CPU.
  */
 static __always_inline __u64 svr_now_ns(void)
 {
@@ -141,8 +146,8 @@ static __always_inline struct svr_flow *svr_flow_get(const struct svr_flow4_key 
 }
 
 /*
- * A key that came as an argument of a SVR_STEP is copied first: before Linux 6.2 the verifier takes only its own kinds of
- * memory as a key, and arguments are not among them.
+ * A key that came as an argument of a SVR_STEP is copied first: before Linux 6.2 the verifier takes
+ * only its own kinds of memory as a key, and arguments are not among them.
  */
 static __always_inline void svr_flow_delete(const struct svr_flow4_key *key_arg)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * BPF side only: clear metadata (docs/protocol.md 3 and 5): add it, read it, take it away. Names are rendered as TLVs by
- * `svr`, so adding is copying; reading turns each name into its index at once, so no name is kept.
+ * BPF side only: clear metadata (docs/protocol.md 3 and 5): add it, read it, take it away. Names
+ * are rendered as TLVs by `svr`, so adding is copying; reading turns each name into its index at
+ * once, so no name is kept.
  */
 #ifndef SVR_BPF_META_H
 #define SVR_BPF_META_H
@@ -26,8 +27,8 @@ enum svr_meta_have {
 	SVR_HAVE_KEY_EPOCH = 1 << 13,
 
 	/* what a clear block has to hold to make a session */
-	SVR_HAVE_ALL_FWD = SVR_HAVE_FWD_CONTEXT | SVR_HAVE_UUID | SVR_HAVE_TENANT | SVR_HAVE_SERVICE |
-			   SVR_HAVE_SENDER | SVR_HAVE_POLICY,
+	SVR_HAVE_ALL_FWD = SVR_HAVE_FWD_CONTEXT | SVR_HAVE_UUID | SVR_HAVE_TENANT |
+			   SVR_HAVE_SERVICE | SVR_HAVE_SENDER | SVR_HAVE_POLICY,
 	/* and what has no place in one */
 	SVR_HAVE_PROTECTION = SVR_HAVE_SECURITY_PARAMS | SVR_HAVE_ENCRYPTED | SVR_HAVE_SESSION_KEY |
 			      SVR_HAVE_KEY_EPOCH,
@@ -54,9 +55,12 @@ struct svr_meta_fixed {
 _Static_assert(sizeof(struct svr_meta_fixed) == 12 + 4 + 13 + 4 + 16, "wire");
 _Static_assert(sizeof(struct svr_meta_fixed) <= sizeof(((struct svr_scratch *)0)->fixed), "room");
 
-/* ---- room in front of the payload ---------------------------------------------------------------------- */
+/* ---- room in front of the payload ------------------------------------------------------------ */
 
-/* Move the last chunk of the first @left bytes of payload back by @grow; what is left then, or a negative drop reason. */
+/*
+ * Move the last chunk of the first @left bytes of payload back by @grow; what is left then, or a
+ * negative drop reason.
+ */
 SVR_STEP int svr_payload_push_chunk(struct xdp_md *ctx, struct svr_pkt *pkt, __u32 left, __u32 grow)
 {
 	struct svr_scratch *s = svr_scratch_get();
@@ -72,8 +76,9 @@ SVR_STEP int svr_payload_push_chunk(struct xdp_md *ctx, struct svr_pkt *pkt, __u
 }
 
 /*
- * Room between L4 header and payload for a driver that leaves none in front of the frame: the payload moves back, chunk by
- * chunk from its end. Long names need this even on veth, where some 200 bytes are left.
+ * Room between L4 header and payload for a driver that leaves none in front of the frame: the
+ * payload moves back, chunk by chunk from its end. Long names need this even on veth, where some
+ * 200 bytes are left.
  */
 SVR_STEP int svr_payload_push_back(struct xdp_md *ctx, struct svr_pkt *pkt, __u32 grow)
 {
@@ -94,7 +99,8 @@ SVR_HELPER int svr_headers_move(struct xdp_md *ctx, const struct svr_pkt *pkt, i
 	struct svr_scratch *s = svr_scratch_get();
 	__u32 hlen = pkt->payload;
 
-	if (!s || !svr_within(&hlen, ETH_HLEN, SVR_HDR_MAX) || bpf_xdp_load_bytes(ctx, 0, s->hdr, hlen))
+	if (!s || !svr_within(&hlen, ETH_HLEN, SVR_HDR_MAX) ||
+	    bpf_xdp_load_bytes(ctx, 0, s->hdr, hlen))
 		return -SVR_DROP_INTERNAL;
 	if (bpf_xdp_adjust_head(ctx, -grow))
 		return -SVR_DROP_HEADROOM;
@@ -102,7 +108,8 @@ SVR_HELPER int svr_headers_move(struct xdp_md *ctx, const struct svr_pkt *pkt, i
 }
 
 /**
- * svr_payload_shift() - make room of @grow bytes between L4 header and payload, or take away -@grow bytes there.
+ * svr_payload_shift() - make room of @grow bytes between L4 header and payload, or take away -@grow
+ * bytes there.
  * Lengths and the IP checksum follow, the L4 checksum does not (csum.h).
  */
 SVR_HELPER int svr_payload_shift(struct xdp_md *ctx, struct svr_pkt *pkt, int grow)
@@ -154,7 +161,7 @@ SVR_STEP int svr_meta_strip(struct xdp_md *ctx, struct svr_pkt *pkt, __u32 len)
 	return svr_csum_put_payload(ctx, pkt, 0, sum);
 }
 
-/* ---- adding ---------------------------------------------------------------------------------------------- */
+/* ---- adding ---------------------------------------------------------------------------------- */
 
 static __always_inline __u32 svr_meta_frag_len(const struct svr_meta_frag *frag)
 {
@@ -164,8 +171,8 @@ static __always_inline __u32 svr_meta_frag_len(const struct svr_meta_frag *frag)
 }
 
 /*
- * Length of the block that packets of @flow get. The lengths of its fragments are kept in the scratch area: `svr` may
- * change a name at any time, and what is announced must be what is written.
+ * Length of the block that packets of @flow get. The lengths of its fragments are kept in the
+ * scratch area: `svr` may change a name at any time, and what is announced must be what is written.
  */
 SVR_STEP int svr_meta_plan(const struct svr_flow *flow)
 {
@@ -192,22 +199,26 @@ SVR_STEP int svr_meta_plan(const struct svr_flow *flow)
 }
 
 /* Copy @len bytes of a fragment to @off. The next free offset, or a negative drop reason. */
-SVR_HELPER int svr_meta_put_frag(struct xdp_md *ctx, __u32 off, const struct svr_meta_frag *frag, __u32 len)
+SVR_HELPER int svr_meta_put_frag(struct xdp_md *ctx, __u32 off, const struct svr_meta_frag *frag,
+				 __u32 len)
 {
 	if (!len)
 		return off;
-	if (!svr_within(&len, 1, sizeof(frag->tlv)) || bpf_xdp_store_bytes(ctx, off, (void *)frag->tlv, len))
+	if (!svr_within(&len, 1, sizeof(frag->tlv)) ||
+	    bpf_xdp_store_bytes(ctx, off, (void *)frag->tlv, len))
 		return -SVR_DROP_INTERNAL;
 	return off + len;
 }
 
 /* Base header, context and UUID */
-static __always_inline void svr_meta_render_fixed(struct svr_meta_fixed *m, const struct svr_pkt *pkt,
+static __always_inline void svr_meta_render_fixed(struct svr_meta_fixed *m,
+						  const struct svr_pkt *pkt,
 						  const struct svr_flow *flow, __u32 len)
 {
 	*m = (struct svr_meta_fixed){
 		.hdr.cookie = SVR_COOKIE_BYTES,
-		.hdr.ver_hlen = bpf_htons(SVR_META_VERSION << SVR_META_VERSION_SHIFT | SVR_META_HDR_LEN),
+		.hdr.ver_hlen =
+			bpf_htons(SVR_META_VERSION << SVR_META_VERSION_SHIFT | SVR_META_HDR_LEN),
 		.hdr.payload_len = bpf_htons(len - SVR_META_HDR_LEN),
 		.context_hdr.type = flow->flags & SVR_FLOW_REV ? bpf_htons(SVR_TLV_REV_CONTEXT4) :
 								 bpf_htons(SVR_TLV_FWD_CONTEXT4),
@@ -224,9 +235,12 @@ static __always_inline void svr_meta_render_fixed(struct svr_meta_fixed *m, cons
 	__builtin_memcpy(m->uuid, flow->uuid, SVR_UUID_LEN);
 }
 
-/* Write the block of svr_meta_plan() into the room for it, in the order of docs/protocol.md "Clear metadata". */
-SVR_HELPER int svr_meta_write(struct xdp_md *ctx, const struct svr_pkt *pkt, const struct svr_flow *flow,
-				     __u32 len)
+/*
+ * Write the block of svr_meta_plan() into the room for it, in the order of docs/protocol.md "Clear
+ * metadata".
+ */
+SVR_HELPER int svr_meta_write(struct xdp_md *ctx, const struct svr_pkt *pkt,
+			      const struct svr_flow *flow, __u32 len)
 {
 	struct svr_scratch *s = svr_scratch_get();
 	const struct svr_tenant *tenant;
@@ -249,7 +263,8 @@ SVR_HELPER int svr_meta_write(struct xdp_md *ctx, const struct svr_pkt *pkt, con
 	off = pkt->payload;
 	if (bpf_xdp_store_bytes(ctx, off, s->fixed, sizeof(struct svr_meta_fixed)))
 		return -SVR_DROP_INTERNAL;
-	off = svr_meta_put_frag(ctx, off + sizeof(struct svr_meta_fixed), &tenant->frag, s->frag_len[0]);
+	off = svr_meta_put_frag(ctx, off + sizeof(struct svr_meta_fixed), &tenant->frag,
+				s->frag_len[0]);
 	if (off >= 0)
 		off = svr_meta_put_frag(ctx, off, &service->frag, s->frag_len[1]);
 	if (off >= 0)
@@ -281,12 +296,15 @@ SVR_STEP int svr_meta_add(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr_fl
 	return SVR_NEXT;
 }
 
-/* User data that starts with the cookie gets a bare header, so that nobody takes it for metadata. */
+/*
+ * User data that starts with the cookie gets a bare header, so that nobody takes it for metadata.
+ */
 SVR_STEP int svr_meta_add_bare(struct xdp_md *ctx, struct svr_pkt *pkt)
 {
 	struct svr_meta_hdr bare = {
 		.cookie = SVR_COOKIE_BYTES,
-		.ver_hlen = bpf_htons(SVR_META_VERSION << SVR_META_VERSION_SHIFT | SVR_META_HDR_LEN),
+		.ver_hlen =
+			bpf_htons(SVR_META_VERSION << SVR_META_VERSION_SHIFT | SVR_META_HDR_LEN),
 	};
 	int sum, res;
 
@@ -307,9 +325,12 @@ SVR_STEP int svr_meta_add_bare(struct xdp_md *ctx, struct svr_pkt *pkt)
 	return SVR_NEXT;
 }
 
-/* ---- reading --------------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
-/* The index of the name of @len bytes at @off; 0 if nothing is configured by that name, -1 if it is no name. */
+/*
+ * The index of the name of @len bytes at @off; 0 if nothing is configured by that name, -1 if it is
+ * no name.
+ */
 SVR_HELPER int svr_meta_name(struct xdp_md *ctx, __u32 off, __u32 len, enum svr_name_kind kind)
 {
 	struct svr_scratch *s = svr_scratch_get();
@@ -338,8 +359,9 @@ struct svr_meta_rule {
 
 static __always_inline bool svr_meta_rule_of(__u16 type, struct svr_meta_rule *r)
 {
-#define RULE(bit, min, max, sec) \
-	(*r = (struct svr_meta_rule){ .have = bit, .excludes = bit, .len_min = min, .len_max = max, .section = sec })
+#define RULE(bit, min, max, sec)      \
+	(*r = (struct svr_meta_rule){ \
+		 .have = bit, .excludes = bit, .len_min = min, .len_max = max, .section = sec })
 	switch (type) {
 	case SVR_TLV_SECURITY_ID:
 		RULE(SVR_HAVE_SECURITY_ID, 4, 4, SVR_META_HEADER);
@@ -371,13 +393,15 @@ static __always_inline bool svr_meta_rule_of(__u16 type, struct svr_meta_rule *r
 		RULE(SVR_HAVE_POLICY, 1, SVR_NAME_LEN - 1, SVR_META_PAYLOAD);
 		return true;
 	case SVR_TLV_PATH_ID:
-		RULE(SVR_HAVE_PATH_ID, SVR_META_PATH_ID_MIN, SVR_META_PATH_ID_MAX, SVR_META_PAYLOAD);
+		RULE(SVR_HAVE_PATH_ID, SVR_META_PATH_ID_MIN, SVR_META_PATH_ID_MAX,
+		     SVR_META_PAYLOAD);
 		return true;
 	case SVR_TLV_SESSION_ENCRYPTED:
 		RULE(SVR_HAVE_ENCRYPTED, 0, 0, SVR_META_PAYLOAD);
 		return true;
 	case SVR_TLV_SESSION_KEY:
-		RULE(SVR_HAVE_SESSION_KEY, SVR_SESSION_KEY_LEN, SVR_SESSION_KEY_LEN, SVR_META_PAYLOAD);
+		RULE(SVR_HAVE_SESSION_KEY, SVR_SESSION_KEY_LEN, SVR_SESSION_KEY_LEN,
+		     SVR_META_PAYLOAD);
 		return true;
 	case SVR_TLV_NONCE:
 		RULE(SVR_HAVE_NONCE, 16, 16, SVR_META_PAYLOAD);
@@ -391,7 +415,8 @@ static __always_inline bool svr_meta_rule_of(__u16 type, struct svr_meta_rule *r
 }
 
 /* Value of a known TLV into the scratch area; false if it is not allowed. */
-static __always_inline bool svr_meta_value(struct xdp_md *ctx, struct svr_meta_in *m, __u16 type, __u32 off, __u32 len)
+static __always_inline bool svr_meta_value(struct xdp_md *ctx, struct svr_meta_in *m, __u16 type,
+					   __u32 off, __u32 len)
 {
 	enum svr_name_kind kind;
 	int index;
@@ -431,7 +456,10 @@ static __always_inline bool svr_meta_value(struct xdp_md *ctx, struct svr_meta_i
 	return true;
 }
 
-/* One TLV at @off of a section that ends at @end: offset of the next one, or a negative drop reason. */
+/*
+ * One TLV at @off of a section that ends at @end: offset of the next one, or a negative drop
+ * reason.
+ */
 SVR_STEP int svr_meta_tlv(struct xdp_md *ctx, __u32 off, __u32 end, __u32 section)
 {
 	struct svr_scratch *s = svr_scratch_get();
@@ -439,7 +467,8 @@ SVR_STEP int svr_meta_tlv(struct xdp_md *ctx, __u32 off, __u32 end, __u32 sectio
 	struct svr_meta_rule rule;
 	__u32 len;
 
-	if (!s || off > end || end - off < SVR_TLV_HDR_LEN || bpf_xdp_load_bytes(ctx, off, &tlv, sizeof(tlv)))
+	if (!s || off > end || end - off < SVR_TLV_HDR_LEN ||
+	    bpf_xdp_load_bytes(ctx, off, &tlv, sizeof(tlv)))
 		return -SVR_DROP_META_MALFORMED;
 	off += SVR_TLV_HDR_LEN;
 	len = bpf_ntohs(tlv.length);
@@ -449,7 +478,8 @@ SVR_STEP int svr_meta_tlv(struct xdp_md *ctx, __u32 off, __u32 end, __u32 sectio
 		s->meta.unknown++;
 		return off + len;
 	}
-	if (rule.section != section || len < rule.len_min || len > rule.len_max || s->meta.have & rule.excludes ||
+	if (rule.section != section || len < rule.len_min || len > rule.len_max ||
+	    s->meta.have & rule.excludes ||
 	    !svr_meta_value(ctx, &s->meta, bpf_ntohs(tlv.type), off, len))
 		return -SVR_DROP_META_MALFORMED;
 	s->meta.have |= rule.have;
@@ -475,7 +505,8 @@ SVR_STEP int svr_meta_section_read(struct xdp_md *ctx, __u32 off, __u32 end, __u
 }
 
 /**
- * svr_meta_read() - read the block at the start of the payload, which starts with the cookie, into svr_scratch.meta.
+ * svr_meta_read() - read the block at the start of the payload, which starts with the cookie, into
+ * svr_scratch.meta.
  * The payload TLVs are read only if they are clear, that is without SVR_HAVE_SECURITY_ID.
  * Return: SVR_NEXT or a negative drop reason; then nothing in the scratch area may be used.
  */
@@ -503,7 +534,8 @@ SVR_STEP int svr_meta_read(struct xdp_md *ctx, struct svr_pkt *pkt)
 	s->meta.len = hlen + plen;
 	res = svr_meta_section_read(ctx, start + sizeof(hdr), start + hlen, SVR_META_HEADER);
 	if (!res && !(s->meta.have & SVR_HAVE_SECURITY_ID))
-		res = svr_meta_section_read(ctx, start + hlen, start + hlen + plen, SVR_META_PAYLOAD);
+		res = svr_meta_section_read(ctx, start + hlen, start + hlen + plen,
+					    SVR_META_PAYLOAD);
 	if (s->meta.unknown)
 		svr_stat_add(pkt->zone, SVR_STAT_UNKNOWN_TLV, s->meta.unknown);
 	return res;

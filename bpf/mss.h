@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* BPF side only: enforced-mss. A SYN tells its receiver how long segments may be; a router in between may lower that. */
+/*
+ * BPF side only: enforced-mss. A SYN tells its receiver how long segments may be; a router in
+ * between may lower that.
+ */
 #ifndef SVR_BPF_MSS_H
 #define SVR_BPF_MSS_H
 
@@ -10,7 +13,7 @@ enum svr_mss {
 	SVR_MSS_AUTOMATIC = 1,
 	SVR_MSS_FIXED = 2,
 	SVR_MSS_HEADERS = 40, /* IPv4 and TCP without options; RFC 9293 3.7.1 */
-	SVR_MSS_FLOOR = 536,  /* every host takes that much; RFC 9293 3.7.1 */
+	SVR_MSS_FLOOR = 536, /* every host takes that much; RFC 9293 3.7.1 */
 
 	SVR_TCPOPT_END = 0,
 	SVR_TCPOPT_NOP = 1,
@@ -34,9 +37,10 @@ static __always_inline __u32 svr_mss_of(const struct svr_zone *zone, __u32 limit
 }
 
 /*
- * One TCP option at @off of the header in the scratch area, which is @hlen bytes long: offset of the next one, 0 at the end
- * of the list or where it is broken, SVR_MSS_FOUND plus the offset of the MSS option's value.
- * A function of its own, because the verifier would follow every list of options through a loop that holds it.
+ * One TCP option at @off of the header in the scratch area, which is @hlen bytes long: offset of
+ * the next one, 0 at the end of the list or where it is broken, SVR_MSS_FOUND plus the offset of
+ * the MSS option's value. A function of its own, because the verifier would follow every list of
+ * options through a loop that holds it.
  */
 SVR_STEP int svr_mss_option(__u32 off, __u32 hlen)
 {
@@ -51,12 +55,13 @@ SVR_STEP int svr_mss_option(__u32 off, __u32 hlen)
 		return off + 1;
 	if (kind == SVR_TCPOPT_END || len < 2 || off + len > hlen)
 		return 0;
-	return kind == SVR_TCPOPT_MSS && len == SVR_TCPOPT_MSS_LEN ? SVR_MSS_FOUND + off + 2 : off + len;
+	return kind == SVR_TCPOPT_MSS && len == SVR_TCPOPT_MSS_LEN ? SVR_MSS_FOUND + off + 2 :
+								     off + len;
 }
 
 /*
- * Lower the MSS option to @max. A smaller one stays, a missing one is not added. A broken list of options is the
- * receiver's business.
+ * Lower the MSS option to @max. A smaller one stays, a missing one is not added. A broken list of
+ * options is the receiver's business.
  */
 SVR_STEP int svr_mss_clamp(struct xdp_md *ctx, struct svr_pkt *pkt, __u32 max)
 {

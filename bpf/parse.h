@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * BPF side only: from the first byte of the frame to the start of the L4 payload. Reads only. Each step of the parser is
- * written once; what it finds goes to struct svr_pkt as offsets, because packet pointers do not survive a subprogram.
+ * BPF side only: from the first byte of the frame to the start of the L4 payload. Reads only. Each
+ * step of the parser is written once; what it finds goes to struct svr_pkt as offsets, because
+ * packet pointers do not survive a subprogram.
  */
 #ifndef SVR_BPF_PARSE_H
 #define SVR_BPF_PARSE_H
@@ -9,20 +10,21 @@
 #include "maps.h"
 
 /*
- * What is known about the packet. Offsets count from the start of the frame and fit into a byte (SVR_HDR_MAX), which also
- * tells the verifier how far they can point. Steps that move headers keep all of it right.
+ * What is known about the packet. Offsets count from the start of the frame and fit into a byte
+ * (SVR_HDR_MAX), which also tells the verifier how far they can point. Steps that move headers keep
+ * all of it right.
  */
 struct svr_pkt {
 	struct svr_flow4_key key; /* of this packet in svr_flows4 */
-	__u32 zone;		  /* where it arrived */
-	__u32 frame_len;	  /* as received, bytes */
-	__u16 rx_len;		  /* IP total length as received */
-	__u16 ip_len;		  /* IP total length now */
-	__u16 payload_len;	  /* L4 payload now */
-	__u8 l3, l4, payload;	  /* offsets */
-	__u8 tcp_flags;		  /* enum svr_tcp_flag; 0 for UDP */
-	__u8 padded;		  /* 1: bytes follow the IP packet (minimum Ethernet frame) */
-	__u8 meta_known;	  /* 1: metadata was read into the scratch area, and is still in the packet */
+	__u32 zone; /* where it arrived */
+	__u32 frame_len; /* as received, bytes */
+	__u16 rx_len; /* IP total length as received */
+	__u16 ip_len; /* IP total length now */
+	__u16 payload_len; /* L4 payload now */
+	__u8 l3, l4, payload; /* offsets */
+	__u8 tcp_flags; /* enum svr_tcp_flag; 0 for UDP */
+	__u8 padded; /* 1: bytes follow the IP packet (minimum Ethernet frame) */
+	__u8 meta_known; /* 1: metadata was read into the scratch area, is still in the packet */
 	__u32 _pad;
 };
 
@@ -40,7 +42,9 @@ static __always_inline struct svr_cursor svr_cursor_at(struct xdp_md *ctx, __u8 
 	return nh;
 }
 
-/* IEEE 802.1Q: the network interface that owns the tag. Inner ethertype, or a negative drop reason. */
+/*
+ * IEEE 802.1Q: the network interface that owns the tag. Inner ethertype, or a negative drop reason.
+ */
 SVR_HELPER int svr_parse_vlan(struct xdp_md *ctx, struct svr_pkt *pkt)
 {
 	struct svr_cursor nh = svr_cursor_at(ctx, ETH_HLEN);
@@ -60,8 +64,8 @@ SVR_HELPER int svr_parse_vlan(struct xdp_md *ctx, struct svr_pkt *pkt)
 }
 
 /*
- * No IPv4. ARP is the kernel's. So is what IPv6 hosts say on the link (neighbour discovery), because the kernel may use the
- * interface for IPv6 itself; the rest is transit traffic.
+ * No IPv4. ARP is the kernel's. So is what IPv6 hosts say on the link (neighbour discovery),
+ * because the kernel may use the interface for IPv6 itself; the rest is transit traffic.
  */
 SVR_HELPER int svr_parse_other(struct xdp_md *ctx, const struct svr_pkt *pkt, __u16 proto)
 {
@@ -76,7 +80,10 @@ SVR_HELPER int svr_parse_other(struct xdp_md *ctx, const struct svr_pkt *pkt, __
 	if ((void *)(ip6 + 1) > nh.end)
 		return -SVR_DROP_SHORT;
 	dst = ip6->daddr.in6_u.u6_addr8;
-	/* ff00::/8 and fe80::/10, RFC 4291 2.4; multicast listener reports have a router alert in front, RFC 3810 5 */
+	/*
+	 * ff00::/8 and fe80::/10, RFC 4291 2.4; multicast listener reports have a router alert in
+	 * front, RFC 3810 5
+	 */
 	if ((ip6->nexthdr == IPPROTO_ICMPV6 || ip6->nexthdr == IPPROTO_HOPOPTS) &&
 	    (dst[0] == 0xff || (dst[0] == 0xfe && (dst[1] & 0xc0) == 0x80)))
 		return SVR_PASS;
@@ -107,7 +114,8 @@ static __always_inline int svr_parse_udp(struct svr_cursor nh, struct svr_pkt *p
 
 	if ((void *)(udp + 1) > nh.end)
 		return -SVR_DROP_SHORT;
-	if (pkt->ip_len < SVR_IP_HLEN + sizeof(*udp) || bpf_ntohs(udp->len) != pkt->ip_len - SVR_IP_HLEN)
+	if (pkt->ip_len < SVR_IP_HLEN + sizeof(*udp) ||
+	    bpf_ntohs(udp->len) != pkt->ip_len - SVR_IP_HLEN)
 		return -SVR_DROP_BAD_L4;
 	pkt->key.sport = udp->source;
 	pkt->key.dport = udp->dest;
@@ -117,8 +125,8 @@ static __always_inline int svr_parse_udp(struct svr_cursor nh, struct svr_pkt *p
 }
 
 /*
- * As soon as addresses and protocol are known they are in pkt->key, so that the caller can still tell the router's own
- * traffic apart when a later check fails.
+ * As soon as addresses and protocol are known they are in pkt->key, so that the caller can still
+ * tell the router's own traffic apart when a later check fails.
  */
 static __always_inline int svr_parse_ipv4(struct svr_cursor nh, struct svr_pkt *pkt)
 {
@@ -153,8 +161,9 @@ static __always_inline int svr_parse_ipv4(struct svr_cursor nh, struct svr_pkt *
 
 /**
  * svr_parse() - fill @pkt.
- * Return: SVR_NEXT for a TCP or UDP packet in IPv4 without options and fragments, whose lengths fit one another; SVR_PASS
- * for ARP and the like; a negative drop reason. pkt->rx_len is 0 as long as no sound IPv4 header was found.
+ * Return: SVR_NEXT for a TCP or UDP packet in IPv4 without options and fragments, whose lengths fit
+ * one another; SVR_PASS for ARP and the like; a negative drop reason. pkt->rx_len is 0 as long as
+ * no sound IPv4 header was found.
  */
 static __always_inline int svr_parse(struct xdp_md *ctx, struct svr_pkt *pkt)
 {
@@ -188,12 +197,13 @@ static __always_inline bool svr_has_cookie(struct xdp_md *ctx, const struct svr_
 
 	if (pkt->payload_len < SVR_COOKIE_LEN || (void *)(word + 2) > nh.end)
 		return false;
-	return word[0] == bpf_htonl(SVR_COOKIE_HOST >> 32) && word[1] == bpf_htonl(SVR_COOKIE_HOST & 0xffffffff);
+	return word[0] == bpf_htonl(SVR_COOKIE_HOST >> 32) &&
+	       word[1] == bpf_htonl(SVR_COOKIE_HOST & 0xffffffff);
 }
 
 /*
- * Cut what follows the IP packet, so that nothing is ever put behind padding. Not for packets that may end in SVR_PASS.
- * Packet pointers are void afterwards.
+ * Cut what follows the IP packet, so that nothing is ever put behind padding. Not for packets that
+ * may end in SVR_PASS. Packet pointers are void afterwards.
  */
 SVR_HELPER int svr_trim(struct xdp_md *ctx, struct svr_pkt *pkt)
 {

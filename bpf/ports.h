@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* BPF side only: what is random about a new clear session: its ports on the two waypoints, and its UUID. */
+/*
+ * BPF side only: what is random about a new clear session: its ports on the two waypoints, and its
+ * UUID.
+ */
 #ifndef SVR_BPF_PORTS_H
 #define SVR_BPF_PORTS_H
 
@@ -23,7 +26,10 @@ static __always_inline __u16 svr_port_of(__u32 random, __u32 lo, __u32 hi, enum 
 	return lo + random % ((hi - lo) / step + 1) * step;
 }
 
-/* Ports for a session that we originate (docs/protocol.md 2). False if the ranges hold none, or this try was no good. */
+/*
+ * Ports for a session that we originate (docs/protocol.md 2). False if the ranges hold none, or
+ * this try was no good.
+ */
 static __always_inline bool svr_ports_choose(const struct svr_path *path, struct svr_flow4_key *wan)
 {
 	__u32 random = bpf_get_prandom_u32();

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * BPF side only: the last step of a packet that XDP forwards. Here, and in what runs only from here on, bytes are changed:
- * from now on a packet is redirected or dropped, never passed.
+ * BPF side only: the last step of a packet that XDP forwards. Here, and in what runs only from here
+ * on, bytes are changed: from now on a packet is redirected or dropped, never passed.
  *
- * svr_flow.l3_delta and .l4_delta hold what the rewriting adds to the sums under the checksums (flow.h), so each checksum
- * costs two additions. TTL is not in l3_delta; it shares a 16-bit word with the protocol, whose high byte it is.
+ * svr_flow.l3_delta and .l4_delta hold what the rewriting adds to the sums under the checksums
+ * (flow.h), so each checksum costs two additions. TTL is not in l3_delta; it shares a 16-bit word
+ * with the protocol, whose high byte it is.
  */
 #ifndef SVR_BPF_REWRITE_H
 #define SVR_BPF_REWRITE_H
@@ -12,7 +13,8 @@
 #include "flow.h"
 
 /*
- * Make the link-layer header right for a device whose zone has @vlan (0: untagged). Addresses are not touched.
+ * Make the link-layer header right for a device whose zone has @vlan (0: untagged). Addresses are
+ * not touched.
  */
 SVR_STEP int svr_l2_retag(struct xdp_md *ctx, struct svr_pkt *pkt, __u32 vlan)
 {
@@ -56,7 +58,10 @@ static __always_inline int svr_way_find(const struct svr_flow *flow, struct svr_
 	return SVR_NEXT;
 }
 
-/* The same for a flow towards a peer: its path has to be in service, and may be narrower than the interface. */
+/*
+ * The same for a flow towards a peer: its path has to be in service, and may be narrower than the
+ * interface.
+ */
 static __always_inline int svr_way_find_path(const struct svr_flow *flow, struct svr_way *way)
 {
 	__u32 path = flow->path;
@@ -82,7 +87,8 @@ static __always_inline void svr_flow_stamp(struct svr_flow *flow, const struct s
 	flow->bytes += pkt->rx_len;
 }
 
-static __always_inline int svr_rewrite_l4(struct xdp_md *ctx, const struct svr_pkt *pkt, const struct svr_flow *flow)
+static __always_inline int svr_rewrite_l4(struct xdp_md *ctx, const struct svr_pkt *pkt,
+					  const struct svr_flow *flow)
 {
 	struct svr_cursor nh = svr_cursor_at(ctx, pkt->l4);
 	struct tcphdr *tcp = nh.pos;

@@ -2,10 +2,11 @@
 /*
  * XDP program of a LAN interface: packets of hosts, on their way to a peer router.
  *
- *   parse -> flow? -> next hop and path -> (metadata, checksum, MSS) -> rewrite -> redirect to the WAN
+ *   parse -> flow? -> next hop and path -> (metadata, checksum, MSS) -> rewrite -> redirect
  *              \-> classify -> worker, or make a clear session and go on as if it had been there
  *
- * Whatever may end in SVR_PASS is decided before the first changed byte. Every packet leaves through svr_exit().
+ * Whatever may end in SVR_PASS is decided before the first changed byte. Every packet leaves
+ * through svr_exit().
  */
 #include "classify.h"
 #include "icmp.h"
@@ -15,7 +16,10 @@
 #include "rewrite.h"
 #include "worker.h"
 
-/* Traffic of the router itself is the kernel's; everything else that was not understood is dropped with @reason. */
+/*
+ * Traffic of the router itself is the kernel's; everything else that was not understood is dropped
+ * with @reason.
+ */
 SVR_HELPER int svr_lan_refused(const struct svr_pkt *pkt, int reason)
 {
 	if (pkt->rx_len && svr_local_check(pkt->zone, pkt->key.daddr) != SVR_LOCAL_NO)
@@ -26,15 +30,20 @@ SVR_HELPER int svr_lan_refused(const struct svr_pkt *pkt, int reason)
 /* Tenant, service and access: who wants what, and may he? Fills @desc. */
 SVR_HELPER int svr_lan_classify(const struct svr_pkt *pkt, struct svr_frame_desc *desc)
 {
-	/* Nobody sends from the router's address or from a broadcast address: the answers would go there */
-	if (!svr_addr4_forwardable(pkt->key.saddr) || svr_local_check(pkt->zone, pkt->key.saddr) != SVR_LOCAL_NO)
+	/*
+	 * Nobody sends from the router's address or from a broadcast address: the answers would go
+	 * there
+	 */
+	if (!svr_addr4_forwardable(pkt->key.saddr) ||
+	    svr_local_check(pkt->zone, pkt->key.saddr) != SVR_LOCAL_NO)
 		return -SVR_DROP_NO_TENANT;
 	desc->tenant = svr_tenant_find(pkt->zone, pkt->key.saddr);
 	if (!desc->tenant)
 		return -SVR_DROP_NO_TENANT;
 	if (!svr_addr4_forwardable(pkt->key.daddr))
 		return -SVR_DROP_NO_SERVICE;
-	desc->service = svr_service_find(pkt->key.daddr, pkt->key.proto, bpf_ntohs(pkt->key.dport), 0);
+	desc->service =
+		svr_service_find(pkt->key.daddr, pkt->key.proto, bpf_ntohs(pkt->key.dport), 0);
 	if (!desc->service)
 		return -SVR_DROP_NO_SERVICE;
 	if (!svr_access_allowed(desc->service, desc->tenant))
@@ -43,9 +52,9 @@ SVR_HELPER int svr_lan_classify(const struct svr_pkt *pkt, struct svr_frame_desc
 }
 
 /*
- * Make the session of an allowed packet of a clear service. The flow of the WAN side comes first: it holds the ports, and the
- * peer's answer must find it. Then the LAN flow; if another CPU was faster with a packet of the same connection, its
- * session is the one.
+ * Make the session of an allowed packet of a clear service. The flow of the WAN side comes first:
+ * it holds the ports, and the peer's answer must find it. Then the LAN flow; if another CPU was
+ * faster with a packet of the same connection, its session is the one.
  */
 SVR_HELPER int svr_lan_make_session(struct svr_pkt *pkt, const struct svr_session_terms *terms)
 {
@@ -86,7 +95,8 @@ SVR_HELPER int svr_lan_make_session(struct svr_pkt *pkt, const struct svr_sessio
 }
 
 /*
- * No flow: the router's own traffic, or the first packet of a session. SVR_NEXT if its flow can be looked up now.
+ * No flow: the router's own traffic, or the first packet of a session. SVR_NEXT if its flow can be
+ * looked up now.
  */
 SVR_STEP int svr_lan_miss(struct xdp_md *ctx, struct svr_pkt *pkt)
 {
@@ -143,8 +153,12 @@ SVR_STEP int svr_lan_miss(struct xdp_md *ctx, struct svr_pkt *pkt)
 	return svr_lan_make_session(pkt, &terms);
 }
 
-/* Everything about a packet of a clear flow but looking up and rewriting; most packets need nothing of it. */
-SVR_STEP int svr_lan_special(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr_flow *flow, __u32 limit, __u32 mss)
+/*
+ * Everything about a packet of a clear flow but looking up and rewriting; most packets need nothing
+ * of it.
+ */
+SVR_STEP int svr_lan_special(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr_flow *flow,
+			     __u32 limit, __u32 mss)
 {
 	bool add, bare;
 	int check, meta_len = 0, res;
@@ -185,8 +199,8 @@ SVR_STEP int svr_lan_special(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr
 	return bare ? svr_meta_add_bare(ctx, pkt) : SVR_NEXT;
 }
 
-static __always_inline bool svr_lan_is_special(struct xdp_md *ctx, const struct svr_pkt *pkt, const struct svr_flow *flow,
-					       __u32 limit)
+static __always_inline bool svr_lan_is_special(struct xdp_md *ctx, const struct svr_pkt *pkt,
+					       const struct svr_flow *flow, __u32 limit)
 {
 	struct svr_cursor nh = svr_cursor_at(ctx, pkt->l4);
 	struct tcphdr *tcp = nh.pos;
@@ -209,7 +223,8 @@ static __always_inline bool svr_lan_is_special(struct xdp_md *ctx, const struct 
 }
 
 /* A packet of a clear flow, established or made a moment ago. */
-static __always_inline int svr_lan_forward(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr_flow *flow)
+static __always_inline int svr_lan_forward(struct xdp_md *ctx, struct svr_pkt *pkt,
+					   struct svr_flow *flow)
 {
 	struct svr_way way;
 	int res;
@@ -264,4 +279,5 @@ out:
 	return svr_exit(&pkt, res);
 }
 
-char _license[] SEC("license") = "Dual BSD/GPL";
+char _license[] SEC("license")
+= "Dual BSD/GPL";

@@ -2,11 +2,12 @@
 /*
  * XDP program of a WAN interface: packets of peer routers, on their way to hosts.
  *
- *   parse -> flow? -> (metadata: is it this session's? strip) -> next hop -> rewrite -> redirect to the LAN
+ *   parse -> flow? -> (metadata: this session's? strip) -> next hop -> rewrite -> redirect
  *              \-> router's own traffic -> kernel
- *              \-> peer's metadata -> worker, or make a clear session and go on as if it had been there
+ *              \-> peer's metadata -> worker, or make a clear session and go on with it
  *
- * Whatever may end in SVR_PASS is decided before the first changed byte. Every packet leaves through svr_exit().
+ * Whatever may end in SVR_PASS is decided before the first changed byte. Every packet leaves
+ * through svr_exit().
  */
 #include "classify.h"
 #include "meta.h"
@@ -19,13 +20,13 @@ enum { SVR_WAN_REPLACE = 16 };
 
 static __always_inline bool svr_is_bfd(const struct svr_pkt *pkt)
 {
-	return pkt->key.proto == IPPROTO_UDP &&
-	       (pkt->key.sport == bpf_htons(SVR_BFD_PORT) || pkt->key.dport == bpf_htons(SVR_BFD_PORT));
+	return pkt->key.proto == IPPROTO_UDP && (pkt->key.sport == bpf_htons(SVR_BFD_PORT) ||
+						 pkt->key.dport == bpf_htons(SVR_BFD_PORT));
 }
 
 /*
- * An IPv4 packet that cannot be of a session. To the router itself it is the kernel's, except what a peer could have sent
- * as part of one. Everything else is dropped with @reason.
+ * An IPv4 packet that cannot be of a session. To the router itself it is the kernel's, except what
+ * a peer could have sent as part of one. Everything else is dropped with @reason.
  */
 SVR_HELPER int svr_wan_refused(const struct svr_pkt *pkt, int reason)
 {
@@ -43,8 +44,12 @@ SVR_HELPER int svr_wan_refused(const struct svr_pkt *pkt, int reason)
 	return reason;
 }
 
-/* Clear metadata that wants a session: everything that can be said without looking at tables of flows. */
-SVR_HELPER int svr_wan_check_terms(const struct svr_pkt *pkt, const struct svr_meta_in *m, __u32 path_id)
+/*
+ * Clear metadata that wants a session: everything that can be said without looking at tables of
+ * flows.
+ */
+SVR_HELPER int svr_wan_check_terms(const struct svr_pkt *pkt, const struct svr_meta_in *m,
+				   __u32 path_id)
 {
 	const struct svr_path *path = bpf_map_lookup_elem(&svr_paths, &path_id);
 	const struct svr_service *service;
@@ -64,7 +69,10 @@ SVR_HELPER int svr_wan_check_terms(const struct svr_pkt *pkt, const struct svr_m
 		return -SVR_DROP_META_SERVICE;
 	if (!m->tenant)
 		return -SVR_DROP_META_TENANT;
-	/* By our own configuration: clear metadata never opens a session of a service that wants protection */
+	/*
+	 * By our own configuration: clear metadata never opens a session of a service that wants
+	 * protection
+	 */
 	if (m->have & SVR_HAVE_PROTECTION || !m->policy || m->policy != service->policy ||
 	    !svr_policy_is_clear(service->policy))
 		return -SVR_DROP_META_POLICY;
@@ -73,7 +81,8 @@ SVR_HELPER int svr_wan_check_terms(const struct svr_pkt *pkt, const struct svr_m
 	    !svr_addr4_forwardable(m->context.daddr) ||
 	    svr_local_check(service->zone, m->context.saddr) != SVR_LOCAL_NO ||
 	    svr_local_check(service->zone, m->context.daddr) != SVR_LOCAL_NO ||
-	    svr_service_find(m->context.daddr, m->context.proto, bpf_ntohs(m->context.dport), id) != id)
+	    svr_service_find(m->context.daddr, m->context.proto, bpf_ntohs(m->context.dport), id) !=
+		    id)
 		return -SVR_DROP_META_CONTEXT;
 	if (!svr_access_allowed(id, m->tenant))
 		return -SVR_DROP_NO_ACCESS;
@@ -85,8 +94,8 @@ SVR_HELPER int svr_wan_check_terms(const struct svr_pkt *pkt, const struct svr_m
 }
 
 /*
- * Insert a flow; one of another clear session in its place is removed with all of that session. SVR_FLOW_EXISTS if it
- * is there already, made by another CPU for the same session.
+ * Insert a flow; one of another clear session in its place is removed with all of that session.
+ * SVR_FLOW_EXISTS if it is there already, made by another CPU for the same session.
  */
 SVR_HELPER int svr_wan_insert(const struct svr_flow4_key *key_arg, const struct svr_flow *flow)
 {
@@ -101,8 +110,9 @@ SVR_HELPER int svr_wan_insert(const struct svr_flow4_key *key_arg, const struct 
 		if (old->flags & SVR_FLOW_WORKER)
 			return -SVR_DROP_META_UUID;
 		/* The same session on the same waypoint ports */
-		if (svr_uuid_equal(old->uuid, flow->uuid) && old->sport == flow->sport && old->dport == flow->dport &&
-		    old->out_zone == flow->out_zone && old->saddr[3] == flow->saddr[3] && old->daddr[3] == flow->daddr[3])
+		if (svr_uuid_equal(old->uuid, flow->uuid) && old->sport == flow->sport &&
+		    old->dport == flow->dport && old->out_zone == flow->out_zone &&
+		    old->saddr[3] == flow->saddr[3] && old->daddr[3] == flow->daddr[3])
 			return SVR_FLOW_EXISTS;
 		svr_flow_remove_pair(&key, old);
 	}
@@ -111,8 +121,8 @@ SVR_HELPER int svr_wan_insert(const struct svr_flow4_key *key_arg, const struct 
 }
 
 /*
- * Make the session that the metadata in the scratch area asks for, as the terminating router. SVR_NEXT if the flow of this
- * packet can be looked up now.
+ * Make the session that the metadata in the scratch area asks for, as the terminating router.
+ * SVR_NEXT if the flow of this packet can be looked up now.
  */
 SVR_STEP int svr_wan_terminate(struct xdp_md *ctx, struct svr_pkt *pkt, __u32 path_id)
 {
@@ -154,7 +164,10 @@ SVR_STEP int svr_wan_terminate(struct xdp_md *ctx, struct svr_pkt *pkt, __u32 pa
 	terms.tenant = s->meta.tenant;
 	terms.policy = service->policy;
 
-	/* lan: a packet of the service's host as it will arrive; wan: as it leaves to the peer (flow.h) */
+	/*
+	 * lan: a packet of the service's host as it will arrive; wan: as it leaves to the peer
+	 * (flow.h)
+	 */
 	lan.saddr = s->meta.context.daddr;
 	lan.daddr = s->meta.context.saddr;
 	lan.sport = s->meta.context.dport;
@@ -177,8 +190,8 @@ SVR_STEP int svr_wan_terminate(struct xdp_md *ctx, struct svr_pkt *pkt, __u32 pa
 }
 
 /*
- * No flow, or metadata that wants another one in its place: the router's own traffic, or the first packet of a session.
- * SVR_NEXT if its flow can be looked up now.
+ * No flow, or metadata that wants another one in its place: the router's own traffic, or the first
+ * packet of a session. SVR_NEXT if its flow can be looked up now.
  */
 SVR_STEP int svr_wan_miss(struct xdp_md *ctx, struct svr_pkt *pkt)
 {
@@ -207,7 +220,8 @@ SVR_STEP int svr_wan_miss(struct xdp_md *ctx, struct svr_pkt *pkt)
 	if (port < SVR_PORT_MIN)
 		return SVR_PASS;
 	if (!svr_has_cookie(ctx, pkt))
-		return port >= path->local_lo && port <= path->local_hi ? -SVR_DROP_NO_FLOW : SVR_PASS;
+		return port >= path->local_lo && port <= path->local_hi ? -SVR_DROP_NO_FLOW :
+									  SVR_PASS;
 	if (!pkt->meta_known) {
 		res = svr_meta_read(ctx, pkt);
 		if (res)
@@ -223,8 +237,8 @@ SVR_STEP int svr_wan_miss(struct xdp_md *ctx, struct svr_pkt *pkt)
 }
 
 /*
- * Metadata on a clear flow: is it this session's? Changes nothing. SVR_NEXT if it is, or if it is a bare header;
- * SVR_WAN_REPLACE if it wants another session in place of this one.
+ * Metadata on a clear flow: is it this session's? Changes nothing. SVR_NEXT if it is, or if it is a
+ * bare header; SVR_WAN_REPLACE if it wants another session in place of this one.
  */
 SVR_STEP int svr_wan_judge(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr_flow *flow)
 {
@@ -251,15 +265,18 @@ SVR_STEP int svr_wan_judge(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr_f
 }
 
 /*
- * The two implicit acknowledgements of docs/protocol.md 5. What was stopped is not started again: a forward block that
- * arrives late is stripped like any other.
+ * The two implicit acknowledgements of docs/protocol.md 5. What was stopped is not started again: a
+ * forward block that arrives late is stripped like any other.
  */
 SVR_HELPER void svr_wan_handshake(struct svr_flow *flow, bool with_metadata)
 {
 	bool reverse = flow->flags & SVR_FLOW_REV;
 	struct svr_flow *opposite;
 
-	/* Reverse metadata: the peer has ours. No forward metadata any more: the originator has ours. */
+	/*
+	 * Reverse metadata: the peer has ours. No forward metadata any more: the originator has
+	 * ours.
+	 */
 	if (reverse != with_metadata)
 		return;
 	opposite = svr_flow_opposite(flow);
@@ -269,8 +286,12 @@ SVR_HELPER void svr_wan_handshake(struct svr_flow *flow, bool with_metadata)
 		svr_flow_clear_flag(flow, SVR_FLOW_META_WATCH);
 }
 
-/* Everything about a packet of a clear flow but looking up and rewriting; most packets need nothing of it. */
-SVR_STEP int svr_wan_special(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr_flow *flow, __u32 mss)
+/*
+ * Everything about a packet of a clear flow but looking up and rewriting; most packets need nothing
+ * of it.
+ */
+SVR_STEP int svr_wan_special(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr_flow *flow,
+			     __u32 mss)
 {
 	struct svr_scratch *s = svr_scratch_get();
 	bool with_metadata = false;
@@ -285,7 +306,9 @@ SVR_STEP int svr_wan_special(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr
 		res = svr_meta_strip(ctx, pkt, s->meta.len);
 		if (res)
 			return res;
-		svr_stat_add(pkt->zone, with_metadata ? SVR_STAT_META_REMOVED : SVR_STAT_FALSE_POSITIVE_REMOVED, 1);
+		svr_stat_add(
+			pkt->zone,
+			with_metadata ? SVR_STAT_META_REMOVED : SVR_STAT_FALSE_POSITIVE_REMOVED, 1);
 	}
 	if (with_metadata || flow->flags & SVR_FLOW_META_WATCH)
 		svr_wan_handshake(flow, with_metadata);
@@ -300,7 +323,8 @@ SVR_STEP int svr_wan_special(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr
 }
 
 /* A packet of a clear flow, established or made a moment ago. */
-static __always_inline int svr_wan_forward(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr_flow *flow)
+static __always_inline int svr_wan_forward(struct xdp_md *ctx, struct svr_pkt *pkt,
+					   struct svr_flow *flow)
 {
 	struct svr_way way;
 	int res;
@@ -315,7 +339,10 @@ static __always_inline int svr_wan_forward(struct xdp_md *ctx, struct svr_pkt *p
 		if (res)
 			return res;
 	}
-	/* Nobody to tell: to the peer's kernel the packet that an ICMP message would quote means nothing */
+	/*
+	 * Nobody to tell: to the peer's kernel the packet that an ICMP message would quote means
+	 * nothing
+	 */
 	if (unlikely(pkt->ip_len > way.limit))
 		return -SVR_DROP_TOO_BIG;
 	return svr_send(ctx, pkt, flow, &way);
@@ -361,4 +388,5 @@ out:
 	return svr_exit(&pkt, res);
 }
 
-char _license[] SEC("license") = "Dual BSD/GPL";
+char _license[] SEC("license")
+= "Dual BSD/GPL";

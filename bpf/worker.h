@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* BPF side only: hand a frame to the worker, with the description of include/svr/maps.h in front of it. */
+/*
+ * BPF side only: hand a frame to the worker, with the description of include/svr/maps.h in front of
+ * it.
+ */
 #ifndef SVR_BPF_WORKER_H
 #define SVR_BPF_WORKER_H
 
@@ -37,7 +40,8 @@ SVR_STEP int svr_to_worker(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr_f
 }
 
 /* A packet of a session that the worker made */
-static __always_inline int svr_to_worker_session(struct xdp_md *ctx, struct svr_pkt *pkt, const struct svr_flow *flow)
+static __always_inline int svr_to_worker_session(struct xdp_md *ctx, struct svr_pkt *pkt,
+						 const struct svr_flow *flow)
 {
 	struct svr_frame_desc desc = {
 		.why = SVR_FRAME_SESSION,

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The router under test: both programs on one set of maps, filled as prog.h draws it, and runs of one packet. */
+/*
+ * The router under test: both programs on one set of maps, filled as prog.h draws it, and runs of
+ * one packet.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -27,14 +30,16 @@
 
 #define PIN_DIR "/sys/fs/bpf/test"
 
-/* ---- namespaces and programs --------------------------------------------------------------------------------- */
+/* ---- namespaces and programs ----------------------------------------------------------------- */
 
 static void own_namespaces(void)
 {
 	cr_assert(geteuid() == 0, "needs root: loads BPF programs in namespaces of its own");
 	cr_assert(!unshare(CLONE_NEWNS | CLONE_NEWNET), "unshare: %s", strerror(errno));
-	cr_assert(!mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), "private mounts: %s", strerror(errno));
-	cr_assert(!mount("bpf", "/sys/fs/bpf", "bpf", 0, NULL), "mount /sys/fs/bpf: %s", strerror(errno));
+	cr_assert(!mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), "private mounts: %s",
+		  strerror(errno));
+	cr_assert(!mount("bpf", "/sys/fs/bpf", "bpf", 0, NULL), "mount /sys/fs/bpf: %s",
+		  strerror(errno));
 	cr_assert(!mkdir(PIN_DIR, 0700), "mkdir " PIN_DIR ": %s", strerror(errno));
 }
 
@@ -45,14 +50,17 @@ static void shrink(struct bpf_object *obj, unsigned int flows)
 		const char *name;
 		unsigned int entries;
 	} small[] = {
-		{ "svr_sessions", 16 }, { "svr_nonces", 16 }, { "svr_peer_keys", 16 },
+		{ "svr_sessions", 16 },
+		{ "svr_nonces", 16 },
+		{ "svr_peer_keys", 16 },
 	};
 	struct bpf_map *map;
 	size_t i;
 
 	for (i = 0; i < sizeof(small) / sizeof(small[0]); i++) {
 		map = bpf_object__find_map_by_name(obj, small[i].name);
-		cr_assert(map && !bpf_map__set_max_entries(map, small[i].entries), "map %s", small[i].name);
+		cr_assert(map && !bpf_map__set_max_entries(map, small[i].entries), "map %s",
+			  small[i].name);
 	}
 	map = bpf_object__find_map_by_name(obj, "svr_flows4");
 	cr_assert(map && !bpf_map__set_max_entries(map, flows ? flows : 256), "map svr_flows4");
@@ -93,8 +101,9 @@ static int libbpf_print(enum libbpf_print_level level, const char *fmt, va_list 
 }
 
 /*
- * Speed only: a run of a program that is attached nowhere patches the kernel's XDP dispatcher twice, some 20 ms. So each one
- * is attached to a tap device of its own, which stays down. Where there are none, tests take longer.
+ * Speed only: a run of a program that is attached nowhere patches the kernel's XDP dispatcher
+ * twice, some 20 ms. So each one is attached to a tap device of its own, which stays down. Where
+ * there are none, tests take longer.
  */
 static void attach_somewhere(struct env *e, enum prog p, const char *device)
 {
@@ -105,7 +114,8 @@ static void attach_somewhere(struct env *e, enum prog p, const char *device)
 		return;
 	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", device);
 	if (!ioctl(e->tap[p], TUNSETIFF, &ifr))
-		bpf_xdp_attach((int)if_nametoindex(ifr.ifr_name), (uint32_t)e->prog_fd[p], XDP_FLAGS_DRV_MODE, NULL);
+		bpf_xdp_attach((int)if_nametoindex(ifr.ifr_name), (uint32_t)e->prog_fd[p],
+			       XDP_FLAGS_DRV_MODE, NULL);
 }
 
 struct env *env_open(const struct env_opts *opts)
@@ -155,7 +165,7 @@ void env_close(struct env *e)
 	free(e);
 }
 
-/* ---- maps ----------------------------------------------------------------------------------------------------- */
+/* ---- maps ------------------------------------------------------------------------------------ */
 
 int env_map(struct env *e, const char *name)
 {
@@ -229,9 +239,12 @@ static void frag_add(struct svr_meta_frag *frag, uint16_t type, const char *valu
 	frag->len = (uint16_t)(frag->len + 4 + len);
 }
 
-static void put_zone(struct env *e, uint32_t id, const char *addr, const char *gateway, uint8_t role, uint16_t vlan)
+static void put_zone(struct env *e, uint32_t id, const char *addr, const char *gateway,
+		     uint8_t role, uint16_t vlan)
 {
-	struct svr_zone z = { .ifindex = LO, .vlan = vlan, .role = role, .mtu = 1500, .prefix_len = 96 + 24 };
+	struct svr_zone z = {
+		.ifindex = LO, .vlan = vlan, .role = role, .mtu = 1500, .prefix_len = 96 + 24
+	};
 	uint32_t ifindex = LO;
 
 	addr_map(z.addr, addr);
@@ -287,7 +300,9 @@ static void put_path(struct env *e, uint32_t id, uint32_t peer, const char *remo
 		.remote_hi = SVR_PORT_HI,
 		.parity = 1,
 	};
-	struct svr_nexthop nh = { .zone = WAN, .valid = 1, .dmac = { 2, 0, 0, 0, 2, 2 }, .smac = { 2, 0, 0, 0, 2, 1 } };
+	struct svr_nexthop nh = {
+		.zone = WAN, .valid = 1, .dmac = { 2, 0, 0, 0, 2, 2 }, .smac = { 2, 0, 0, 0, 2, 1 }
+	};
 	struct svr_addr_key key = { .zone = WAN };
 
 	addr_map(p.local, "192.0.2.1");
@@ -304,7 +319,10 @@ static void put_path(struct env *e, uint32_t id, uint32_t peer, const char *remo
 
 static void put_neighbour(struct env *e, uint32_t slot, uint32_t zone, const char *addr)
 {
-	struct svr_nexthop nh = { .zone = zone, .valid = 1, .dmac = { 2, 0, 0, 0, 1, 10 }, .smac = { 2, 0, 0, 0, 1, 1 } };
+	struct svr_nexthop nh = { .zone = zone,
+				  .valid = 1,
+				  .dmac = { 2, 0, 0, 0, 1, 10 },
+				  .smac = { 2, 0, 0, 0, 1, 1 } };
 	struct svr_addr_key key = { .zone = zone };
 
 	addr_map(nh.addr, addr);
@@ -313,7 +331,8 @@ static void put_neighbour(struct env *e, uint32_t slot, uint32_t zone, const cha
 	map_put(e, "svr_neighbours", &key, &slot);
 }
 
-static struct svr_service service(const char *name, uint32_t policy, const char *policy_name, uint8_t route)
+static struct svr_service service(const char *name, uint32_t policy, const char *policy_name,
+				  uint8_t route)
 {
 	struct svr_service s = { .policy = policy, .route_kind = route };
 
@@ -332,7 +351,8 @@ static struct svr_service service(const char *name, uint32_t policy, const char 
 
 static void transport(struct svr_service *s, uint8_t proto, uint16_t lo, uint16_t hi)
 {
-	s->transport[s->transports++] = (struct svr_transport){ .port_lo = lo, .port_hi = hi, .proto = proto };
+	s->transport[s->transports++] =
+		(struct svr_transport){ .port_lo = lo, .port_hi = hi, .proto = proto };
 }
 
 static void put_service(struct env *e, uint32_t id, const struct svr_service *s, bool guests)
@@ -345,7 +365,8 @@ static void put_service(struct env *e, uint32_t id, const struct svr_service *s,
 	map_put(e, "svr_access", &access, &yes);
 	access.tenant = TENANT_GUEST;
 	if (guests)
-		map_put(e, "svr_access", &access, &no); /* an explicit no; without a row it is no as well */
+		map_put(e, "svr_access", &access,
+			&no); /* an explicit no; without a row it is no as well */
 }
 
 static void put_services(struct env *e)
@@ -385,7 +406,8 @@ static void put_services(struct env *e)
 	put_service(e, SVC_GATEWAY, &s, false);
 }
 
-static void put_prefix(struct env *e, const char *prefix, uint32_t bits, const struct svr_service_set *set)
+static void put_prefix(struct env *e, const char *prefix, uint32_t bits,
+		       const struct svr_service_set *set)
 {
 	struct svr_service_key key = { .prefixlen = 96 + bits };
 
@@ -416,11 +438,13 @@ void env_reset(struct env *e)
 	put_path(e, PATH_EAST, PEER_EAST, "192.0.2.2");
 	put_path(e, PATH_NORTH, PEER_NORTH, "192.0.2.3");
 	put_services(e);
-	put_prefix(e, "172.16.2.0", 24, &(struct svr_service_set){ 3, { SVC_WEB, SVC_DNS, SVC_VAULT } });
+	put_prefix(e, "172.16.2.0", 24,
+		   &(struct svr_service_set){ 3, { SVC_WEB, SVC_DNS, SVC_VAULT } });
 	put_prefix(e, "172.16.3.0", 24, &(struct svr_service_set){ 1, { SVC_ANY } });
 	put_prefix(e, "172.16.4.0", 24, &(struct svr_service_set){ 1, { SVC_NOROUTE } });
 	put_prefix(e, "172.16.1.0", 24, &(struct svr_service_set){ 1, { SVC_LOCAL } });
-	put_prefix(e, "172.16.1.0", 25, &(struct svr_service_set){ 2, { SVC_LOCAL_SECRET, SVC_LOCAL } });
+	put_prefix(e, "172.16.1.0", 25,
+		   &(struct svr_service_set){ 2, { SVC_LOCAL_SECRET, SVC_LOCAL } });
 	put_prefix(e, "172.16.9.0", 24, &(struct svr_service_set){ 1, { SVC_GATEWAY } });
 	put_neighbour(e, NH_HOST, LAN, "172.16.1.10");
 	put_neighbour(e, NH_GATEWAY, LAN, "172.16.1.254");
@@ -489,7 +513,7 @@ void worker_there(struct env *e)
 		slot_put(e, "svr_xsks", zone * SVR_MAX_QUEUES, &e->xsk);
 }
 
-/* ---- counters -------------------------------------------------------------------------------------------------- */
+/* ---- counters -------------------------------------------------------------------------------- */
 
 static uint64_t counter_read(struct env *e, const char *name, uint32_t slot)
 {
@@ -524,15 +548,16 @@ static void counters_read(struct env *e, struct counters *c)
 
 	for (zone = 0; zone <= TAGGED; zone++) {
 		for (i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
-			c->drops[zone][reasons[i]] = counter_read(e, "svr_drops", zone * SVR_DROP_MAX + reasons[i]);
+			c->drops[zone][reasons[i]] =
+				counter_read(e, "svr_drops", zone * SVR_DROP_MAX + reasons[i]);
 		for (i = 0; i < SVR_STAT_MAX; i++)
 			c->stats[zone][i] = stat_read(e, zone, i);
 	}
 }
 
 /* What one packet did to the counters: one verdict, at most one reason, all in one zone. */
-static void counters_compare(const struct counters *before, const struct counters *after, size_t frame_len, struct result *r,
-			     const char *name)
+static void counters_compare(const struct counters *before, const struct counters *after,
+			     size_t frame_len, struct result *r, const char *name)
 {
 	uint32_t zone, i;
 
@@ -551,24 +576,28 @@ static void counters_compare(const struct counters *before, const struct counter
 			r->stat[i] += after->stats[zone][i] - before->stats[zone][i];
 	}
 	cr_expect(r->stat[SVR_STAT_RX_PACKETS] == 1, "%s: rx-packets", name);
-	cr_expect(r->stat[SVR_STAT_RX_BYTES] == frame_len, "%s: rx-bytes %lu of %zu", name, r->stat[SVR_STAT_RX_BYTES],
-		  frame_len);
-	cr_expect(r->stat[SVR_STAT_PASSED] + r->stat[SVR_STAT_FORWARDED] + r->stat[SVR_STAT_TO_WORKER] +
-				  r->stat[SVR_STAT_DROPPED] ==
+	cr_expect(r->stat[SVR_STAT_RX_BYTES] == frame_len, "%s: rx-bytes %lu of %zu", name,
+		  r->stat[SVR_STAT_RX_BYTES], frame_len);
+	cr_expect(r->stat[SVR_STAT_PASSED] + r->stat[SVR_STAT_FORWARDED] +
+				  r->stat[SVR_STAT_TO_WORKER] + r->stat[SVR_STAT_DROPPED] ==
 			  1,
 		  "%s: exactly one verdict is counted", name);
-	cr_expect((r->reason != 0) == (r->stat[SVR_STAT_DROPPED] == 1), "%s: a drop has a name", name);
+	cr_expect((r->reason != 0) == (r->stat[SVR_STAT_DROPPED] == 1), "%s: a drop has a name",
+		  name);
 }
 
-/* ---- running --------------------------------------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------------------------- */
 
-void run_frame(struct env *e, enum prog p, const struct frame *f, struct result *r, const char *name)
+void run_frame(struct env *e, enum prog p, const struct frame *f, struct result *r,
+	       const char *name)
 {
 	static struct counters before, after;
 	static uint8_t out[FRAME_MAX + 512];
 	struct xdp_md in = { .data_end = (uint32_t)f->len }, ctx = {};
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f->data, .data_size_in = (uint32_t)f->len, .data_out = out,
-		    .data_size_out = sizeof(out), .ctx_in = &in, .ctx_size_in = sizeof(in), .ctx_out = &ctx, .ctx_size_out = sizeof(ctx), .repeat = 1);
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f->data, .data_size_in = (uint32_t)f->len,
+		    .data_out = out, .data_size_out = sizeof(out), .ctx_in = &in,
+		    .ctx_size_in = sizeof(in), .ctx_out = &ctx, .ctx_size_out = sizeof(ctx),
+		    .repeat = 1);
 	int err;
 
 	memset(r, 0, sizeof(*r));
@@ -579,7 +608,8 @@ void run_frame(struct env *e, enum prog p, const struct frame *f, struct result 
 	r->verdict = opts.retval;
 	counters_compare(&before, &after, f->len, r, name);
 
-	cr_assert(ctx.data >= ctx.data_meta && ctx.data <= opts.data_size_out, "%s: context out", name);
+	cr_assert(ctx.data >= ctx.data_meta && ctx.data <= opts.data_size_out, "%s: context out",
+		  name);
 	r->described = ctx.data - ctx.data_meta == sizeof(r->desc);
 	if (r->described)
 		memcpy(&r->desc, out, sizeof(r->desc));
@@ -630,9 +660,9 @@ void run_rows(enum prog p, const struct row *rows, size_t n)
 			row->setup(e);
 		frame_build(&f, &row->in);
 		run_frame(e, p, &f, &r, row->name);
-		cr_expect(r.verdict == row->verdict && r.reason == row->reason, "%s: wanted %s/%s, got %s/%s", row->name,
-			  verdict_name(row->verdict), reason_name(row->reason), verdict_name(r.verdict),
-			  reason_name(r.reason));
+		cr_expect(r.verdict == row->verdict && r.reason == row->reason,
+			  "%s: wanted %s/%s, got %s/%s", row->name, verdict_name(row->verdict),
+			  reason_name(row->reason), verdict_name(r.verdict), reason_name(r.reason));
 		if (r.verdict == XDP_PASS)
 			cr_expect(r.len == f.len && !memcmp(r.out, f.data, f.len) && !r.described,
 				  "%s: a passed frame is untouched", row->name);
@@ -649,17 +679,21 @@ void check_sums(struct env *e, const struct frame *in, const struct result *r, c
 	cr_expect(frame_csums_ok(r->out, r->len), "%s: checksums of what is sent", name);
 }
 
-void expect_bytes(const uint8_t *got, size_t got_len, const uint8_t *want, size_t want_len, const char *name, const char *what)
+void expect_bytes(const uint8_t *got, size_t got_len, const uint8_t *want, size_t want_len,
+		  const char *name, const char *what)
 {
 	size_t i;
 
-	cr_expect(got_len == want_len, "%s: %s has %zu bytes, wanted %zu", name, what, got_len, want_len);
+	cr_expect(got_len == want_len, "%s: %s has %zu bytes, wanted %zu", name, what, got_len,
+		  want_len);
 	for (i = 0; i < got_len && i < want_len && got[i] == want[i]; i++)
 		;
-	cr_expect(i == got_len || i == want_len, "%s: %s differs at byte %zu: %02x, wanted %02x", name, what, i, got[i], want[i]);
+	cr_expect(i == got_len || i == want_len, "%s: %s differs at byte %zu: %02x, wanted %02x",
+		  name, what, i, got[i], want[i]);
 }
 
-struct svr_flow4_key flow_key(uint16_t zone, uint8_t proto, const char *src, uint16_t sport, const char *dst, uint16_t dport)
+struct svr_flow4_key flow_key(uint16_t zone, uint8_t proto, const char *src, uint16_t sport,
+			      const char *dst, uint16_t dport)
 {
 	return (struct svr_flow4_key){
 		.saddr = addr4(src),
@@ -671,8 +705,8 @@ struct svr_flow4_key flow_key(uint16_t zone, uint8_t proto, const char *src, uin
 	};
 }
 
-bool flow_get(struct env *e, uint16_t zone, uint8_t proto, const char *src, uint16_t sport, const char *dst, uint16_t dport,
-	      struct svr_flow *flow)
+bool flow_get(struct env *e, uint16_t zone, uint8_t proto, const char *src, uint16_t sport,
+	      const char *dst, uint16_t dport, struct svr_flow *flow)
 {
 	struct svr_flow4_key key = flow_key(zone, proto, src, sport, dst, dport);
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Packets and metadata blocks from words, and sums over them. Shares no code with what is tested. */
+/*
+ * Packets and metadata blocks from words, and sums over them. Shares no code with what is tested.
+ */
 #include <arpa/inet.h>
 #include <string.h>
 
@@ -8,8 +10,12 @@
 static const uint8_t mac_router[6] = { 2, 0, 0, 0, 1, 1 };
 static const uint8_t mac_host[6] = { 2, 0, 0, 0, 1, 10 };
 
-const uint8_t uuid_a[SVR_UUID_LEN] = { 0xaa, 1, 2, 3, 4, 5, 0x46, 7, 0x88, 9, 10, 11, 12, 13, 14, 15 };
-const uint8_t uuid_b[SVR_UUID_LEN] = { 0xbb, 1, 2, 3, 4, 5, 0x46, 7, 0x88, 9, 10, 11, 12, 13, 14, 15 };
+const uint8_t uuid_a[SVR_UUID_LEN] = {
+	0xaa, 1, 2, 3, 4, 5, 0x46, 7, 0x88, 9, 10, 11, 12, 13, 14, 15
+};
+const uint8_t uuid_b[SVR_UUID_LEN] = {
+	0xbb, 1, 2, 3, 4, 5, 0x46, 7, 0x88, 9, 10, 11, 12, 13, 14, 15
+};
 
 uint16_t get16(const uint8_t *p)
 {
@@ -111,7 +117,8 @@ static size_t l4_build(uint8_t *l4, const struct spec *s, uint8_t proto)
 		put16(l4 + 2, s->dport);
 	}
 	if (proto == IPPROTO_TCP) {
-		memcpy(l4 + 4, "\x01\x02\x03\x04\x05\x06\x07\x08", 8); /* sequence and acknowledgement */
+		memcpy(l4 + 4, "\x01\x02\x03\x04\x05\x06\x07\x08",
+		       8); /* sequence and acknowledgement */
 		l4[12] = (uint8_t)(hlen / 4 << 4);
 		l4[13] = s->tcp_flags ? s->tcp_flags : TH_ACK;
 		put16(l4 + 14, 0xfaf0);
@@ -189,7 +196,7 @@ void frame_build(struct frame *f, const struct spec *s)
 		f->data[s->patch[i].off] = s->patch[i].val;
 }
 
-/* ---- metadata ------------------------------------------------------------------------------------------------ */
+/* ---- metadata -------------------------------------------------------------------------------- */
 
 void meta_begin(struct meta *m)
 {
@@ -213,7 +220,8 @@ void meta_name(struct meta *m, uint16_t type, const char *name)
 	meta_tlv(m, type, name, strlen(name));
 }
 
-void meta_context(struct meta *m, uint16_t type, const char *src, uint16_t sport, const char *dst, uint16_t dport, uint8_t proto)
+void meta_context(struct meta *m, uint16_t type, const char *src, uint16_t sport, const char *dst,
+		  uint16_t dport, uint8_t proto)
 {
 	uint8_t v[13];
 	uint32_t a = addr4(src), b = addr4(dst);

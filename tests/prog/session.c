@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* A session that the tests put into the table themselves: keys, values and checksum differences made apart from bpf/. */
+/*
+ * A session that the tests put into the table themselves: keys, values and checksum differences
+ * made apart from bpf/.
+ */
 #include <string.h>
 
 #include <arpa/inet.h>
@@ -40,7 +43,8 @@ static uint16_t difference(const void *from, const void *to, size_t len)
 }
 
 /* @from and @to start with addresses and ports, as in a packet */
-static void flow_put(struct env *e, const struct svr_flow4_key *key, const struct svr_flow4_key *to, uint32_t flags, uint32_t nexthop)
+static void flow_put(struct env *e, const struct svr_flow4_key *key, const struct svr_flow4_key *to,
+		     uint32_t flags, uint32_t nexthop)
 {
 	struct svr_flow f = {
 		.flags = SVR_FLOW_VALID | flags,
@@ -69,8 +73,10 @@ static void flow_put(struct env *e, const struct svr_flow4_key *key, const struc
 void session_put(struct env *e, uint8_t proto, uint32_t lan_flags, uint32_t wan_flags)
 {
 	struct svr_flow4_key lan = key_lan(proto), wan = key_wan(proto);
-	struct svr_flow4_key to_wan = flow_key(WAN, proto, "192.0.2.1", LOCAL_PORT, "192.0.2.2", PEER_PORT);
-	struct svr_flow4_key to_lan = flow_key(LAN, proto, "172.16.2.20", FAR_PORT, "172.16.1.10", HOST_PORT);
+	struct svr_flow4_key to_wan =
+		flow_key(WAN, proto, "192.0.2.1", LOCAL_PORT, "192.0.2.2", PEER_PORT);
+	struct svr_flow4_key to_lan =
+		flow_key(LAN, proto, "172.16.2.20", FAR_PORT, "172.16.1.10", HOST_PORT);
 
 	flow_put(e, &lan, &to_wan, lan_flags, PATH_EAST);
 	flow_put(e, &wan, &to_lan, SVR_FLOW_FROM_WAN | wan_flags, NH_HOST);
@@ -93,12 +99,16 @@ bool session_wan(struct env *e, uint8_t proto, struct svr_flow *flow)
 void expect_rewritten(const struct frame *in, const struct result *r, const char *name, bool to_wan)
 {
 	static uint8_t want[FRAME_MAX];
-	size_t len = IP_OFF + get16(in->data + IP_OFF + 2), hlen = frame_payload_off(in->data) - L4_OFF;
+	size_t len = IP_OFF + get16(in->data + IP_OFF + 2),
+	       hlen = frame_payload_off(in->data) - L4_OFF;
 	size_t check = in->data[IP_OFF + 9] == IPPROTO_TCP ? 16 : 6;
 	uint32_t addr[2];
 
 	memcpy(want, in->data, len);
-	memcpy(want, to_wan ? "\x02\0\0\0\x02\x02\x02\0\0\0\x02\x01" : "\x02\0\0\0\x01\x0a\x02\0\0\0\x01\x01", 12);
+	memcpy(want,
+	       to_wan ? "\x02\0\0\0\x02\x02\x02\0\0\0\x02\x01" :
+			"\x02\0\0\0\x01\x0a\x02\0\0\0\x01\x01",
+	       12);
 	want[IP_OFF + 8]--;
 	addr[0] = addr4(to_wan ? "192.0.2.1" : "172.16.2.20");
 	addr[1] = addr4(to_wan ? "192.0.2.2" : "172.16.1.10");

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Packets of a clear session that is there: rewriting, checksums, sizes, MSS, TCP's end, and what stands in the way. */
+/*
+ * Packets of a clear session that is there: rewriting, checksums, sizes, MSS, TCP's end, and what
+ * stands in the way.
+ */
 #include <string.h>
 
 #include <arpa/inet.h>
@@ -7,10 +10,10 @@
 #include "tests/prog/prog.h"
 
 #define COOKIE "\x4c\x48\xdb\xc6\xdd\xf6\x67\x0c"
-#define BARE COOKIE "\x10\x0c\0\0"
-#define UDP .proto = IPPROTO_UDP
+#define BARE   COOKIE "\x10\x0c\0\0"
+#define UDP    .proto = IPPROTO_UDP
 
-/* ---- setups ------------------------------------------------------------------------------------------------ */
+/* ---- setups ---------------------------------------------------------------------------------- */
 
 static void both(struct env *e, uint32_t lan_flags, uint32_t wan_flags)
 {
@@ -129,118 +132,145 @@ static void worker_session_closing(struct env *e)
 	both(e, SVR_FLOW_WORKER | SVR_FLOW_CLOSING, SVR_FLOW_WORKER | SVR_FLOW_CLOSING);
 }
 
-/* ---- checks ------------------------------------------------------------------------------------------------ */
+/* ---- checks ---------------------------------------------------------------------------------- */
 
-static void check_to_wan(struct env *e, const struct frame *in, const struct result *r, const char *name)
+static void check_to_wan(struct env *e, const struct frame *in, const struct result *r,
+			 const char *name)
 {
 	struct svr_flow f;
 
 	expect_rewritten(in, r, name, true);
 	cr_assert(session_lan(e, in->data[IP_OFF + 9], &f));
-	cr_expect(f.packets == 1 && f.bytes == get16(in->data + IP_OFF + 2) && f.last_seen_ns, "%s: stamps", name);
+	cr_expect(f.packets == 1 && f.bytes == get16(in->data + IP_OFF + 2) && f.last_seen_ns,
+		  "%s: stamps", name);
 }
 
-static void check_to_lan(struct env *e, const struct frame *in, const struct result *r, const char *name)
+static void check_to_lan(struct env *e, const struct frame *in, const struct result *r,
+			 const char *name)
 {
 	struct svr_flow f;
 
 	expect_rewritten(in, r, name, false);
 	cr_assert(session_wan(e, in->data[IP_OFF + 9], &f));
-	cr_expect(f.packets == 1 && f.bytes == get16(in->data + IP_OFF + 2) && f.last_seen_ns, "%s: stamps", name);
+	cr_expect(f.packets == 1 && f.bytes == get16(in->data + IP_OFF + 2) && f.last_seen_ns,
+		  "%s: stamps", name);
 }
 
-static void check_completed(struct env *e, const struct frame *in, const struct result *r, const char *name)
+static void check_completed(struct env *e, const struct frame *in, const struct result *r,
+			    const char *name)
 {
 	check_to_wan(e, in, r, name);
 	cr_expect(r->stat[SVR_STAT_CSUM_COMPLETED] == 1, "%s: counted", name);
 }
 
-static void check_not_completed(struct env *e, const struct frame *in, const struct result *r, const char *name)
+static void check_not_completed(struct env *e, const struct frame *in, const struct result *r,
+				const char *name)
 {
 	(void)e;
 	(void)in;
-	cr_expect(r->stat[SVR_STAT_CSUM_COMPLETED] == 0 && !frame_csums_ok(r->out, r->len), "%s: left as it is", name);
+	cr_expect(r->stat[SVR_STAT_CSUM_COMPLETED] == 0 && !frame_csums_ok(r->out, r->len),
+		  "%s: left as it is", name);
 }
 
-static void check_wrong(struct env *e, const struct frame *in, const struct result *r, const char *name)
+static void check_wrong(struct env *e, const struct frame *in, const struct result *r,
+			const char *name)
 {
 	(void)e;
 	(void)in;
 	cr_expect(!frame_csums_ok(r->out, r->len), "%s: a wrong checksum stays wrong", name);
 }
 
-static void check_zero(struct env *e, const struct frame *in, const struct result *r, const char *name)
+static void check_zero(struct env *e, const struct frame *in, const struct result *r,
+		       const char *name)
 {
 	expect_rewritten(in, r, name, r->out[IP_OFF + 15] == 1 && r->out[IP_OFF + 12] == 192);
 	(void)e;
-	cr_expect(get16(r->out + L4_OFF + 6) == 0, "%s: checksum %04x", name, get16(r->out + L4_OFF + 6));
+	cr_expect(get16(r->out + L4_OFF + 6) == 0, "%s: checksum %04x", name,
+		  get16(r->out + L4_OFF + 6));
 }
 
-static void check_bare_added(struct env *e, const struct frame *in, const struct result *r, const char *name)
+static void check_bare_added(struct env *e, const struct frame *in, const struct result *r,
+			     const char *name)
 {
 	size_t off = frame_payload_off(in->data);
 
 	(void)e;
-	cr_expect(r->stat[SVR_STAT_FALSE_POSITIVE_ADDED] == 1 && r->stat[SVR_STAT_META_ADDED] == 0, "%s: counted", name);
+	cr_expect(r->stat[SVR_STAT_FALSE_POSITIVE_ADDED] == 1 && r->stat[SVR_STAT_META_ADDED] == 0,
+		  "%s: counted", name);
 	cr_assert(r->len == in->len + 12, "%s: %zu bytes", name, r->len);
 	expect_bytes(r->out + off, 12, (const uint8_t *)BARE, 12, name, "bare header");
-	expect_bytes(r->out + off + 12, r->len - off - 12, in->data + off, in->len - off, name, "payload");
+	expect_bytes(r->out + off + 12, r->len - off - 12, in->data + off, in->len - off, name,
+		     "payload");
 	cr_expect(frame_csums_ok(r->out, r->len), "%s: checksums", name);
 }
 
-static void check_only_metadata(struct env *e, const struct frame *in, const struct result *r, const char *name)
+static void check_only_metadata(struct env *e, const struct frame *in, const struct result *r,
+				const char *name)
 {
 	size_t off = frame_payload_off(in->data), meta = r->len - in->len;
 
 	(void)e;
-	cr_expect(r->stat[SVR_STAT_FALSE_POSITIVE_ADDED] == 0 && r->stat[SVR_STAT_META_ADDED] == 1, "%s: counted", name);
-	cr_expect(12 + (size_t)get16(r->out + off + 10) == meta, "%s: metadata of %zu bytes", name, meta);
-	expect_bytes(r->out + off + meta, r->len - off - meta, in->data + off, in->len - off, name, "payload");
+	cr_expect(r->stat[SVR_STAT_FALSE_POSITIVE_ADDED] == 0 && r->stat[SVR_STAT_META_ADDED] == 1,
+		  "%s: counted", name);
+	cr_expect(12 + (size_t)get16(r->out + off + 10) == meta, "%s: metadata of %zu bytes", name,
+		  meta);
+	expect_bytes(r->out + off + meta, r->len - off - meta, in->data + off, in->len - off, name,
+		     "payload");
 	cr_expect(frame_csums_ok(r->out, r->len), "%s: checksums", name);
 }
 
-static void check_bare_removed(struct env *e, const struct frame *in, const struct result *r, const char *name)
+static void check_bare_removed(struct env *e, const struct frame *in, const struct result *r,
+			       const char *name)
 {
 	size_t off = frame_payload_off(in->data);
 
 	(void)e;
-	cr_expect(r->stat[SVR_STAT_FALSE_POSITIVE_REMOVED] == 1 && r->stat[SVR_STAT_META_REMOVED] == 0, "%s: counted", name);
+	cr_expect(r->stat[SVR_STAT_FALSE_POSITIVE_REMOVED] == 1 &&
+			  r->stat[SVR_STAT_META_REMOVED] == 0,
+		  "%s: counted", name);
 	cr_assert(r->len == in->len - 12, "%s: %zu bytes", name, r->len);
-	expect_bytes(r->out + off, r->len - off, in->data + off + 12, in->len - off - 12, name, "payload");
+	expect_bytes(r->out + off, r->len - off, in->data + off + 12, in->len - off - 12, name,
+		     "payload");
 	cr_expect(frame_csums_ok(r->out, r->len), "%s: checksums", name);
 }
 
 /* RFC 792: our address, the host's header and eight bytes, the MTU that would have fitted */
-static void check_icmp(const struct frame *in, const struct result *r, const char *name, unsigned int mtu)
+static void check_icmp(const struct frame *in, const struct result *r, const char *name,
+		       unsigned int mtu)
 {
 	const uint8_t *icmp = r->out + IP_OFF + 20;
 
 	cr_expect(r->stat[SVR_STAT_ICMP_TOO_BIG] == 1, "%s: counted", name);
 	cr_assert(r->len == IP_OFF + 20 + 8 + 28, "%s: ICMP of %zu bytes", name, r->len);
-	cr_expect(!memcmp(r->out, in->data + 6, 6) && !memcmp(r->out + 6, in->data, 6) && get16(r->out + 12) == 0x0800,
+	cr_expect(!memcmp(r->out, in->data + 6, 6) && !memcmp(r->out + 6, in->data, 6) &&
+			  get16(r->out + 12) == 0x0800,
 		  "%s: back to the sender", name);
 	cr_expect(frame_csums_ok(r->out, r->len), "%s: checksums", name);
-	cr_expect(r->out[IP_OFF + 9] == IPPROTO_ICMP && get32(r->out + IP_OFF + 12) == ntohl(addr4("172.16.1.1")) &&
+	cr_expect(r->out[IP_OFF + 9] == IPPROTO_ICMP &&
+			  get32(r->out + IP_OFF + 12) == ntohl(addr4("172.16.1.1")) &&
 			  !memcmp(r->out + IP_OFF + 16, in->data + IP_OFF + 12, 4),
 		  "%s: addresses", name);
-	cr_expect(icmp[0] == 3 && icmp[1] == 4 && get16(icmp + 4) == 0 && get16(icmp + 6) == mtu, "%s: type %u, code %u, MTU %u", name, icmp[0],
-		  icmp[1], get16(icmp + 6));
+	cr_expect(icmp[0] == 3 && icmp[1] == 4 && get16(icmp + 4) == 0 && get16(icmp + 6) == mtu,
+		  "%s: type %u, code %u, MTU %u", name, icmp[0], icmp[1], get16(icmp + 6));
 	expect_bytes(icmp + 8, 28, in->data + IP_OFF, 28, name, "quotation");
 }
 
-static void check_icmp_1500(struct env *e, const struct frame *in, const struct result *r, const char *name)
+static void check_icmp_1500(struct env *e, const struct frame *in, const struct result *r,
+			    const char *name)
 {
 	(void)e;
 	check_icmp(in, r, name, 1500);
 }
 
-static void check_icmp_1400(struct env *e, const struct frame *in, const struct result *r, const char *name)
+static void check_icmp_1400(struct env *e, const struct frame *in, const struct result *r,
+			    const char *name)
 {
 	(void)e;
 	check_icmp(in, r, name, 1400);
 }
 
-static void check_icmp_bare(struct env *e, const struct frame *in, const struct result *r, const char *name)
+static void check_icmp_bare(struct env *e, const struct frame *in, const struct result *r,
+			    const char *name)
 {
 	(void)e;
 	check_icmp(in, r, name, 1488);
@@ -249,50 +279,57 @@ static void check_icmp_bare(struct env *e, const struct frame *in, const struct 
 /* corp, web, clear, cn-west, 192.0.2.1 */
 enum { META_LEN = 12 + 17 + 20 + 8 + 7 + 9 + 11 + 13 };
 
-static void check_icmp_metadata(struct env *e, const struct frame *in, const struct result *r, const char *name)
+static void check_icmp_metadata(struct env *e, const struct frame *in, const struct result *r,
+				const char *name)
 {
 	(void)e;
 	check_icmp(in, r, name, 1500 - META_LEN);
 }
 
-static void check_described(struct env *e, const struct frame *in, const struct result *r, const char *name)
+static void check_described(struct env *e, const struct frame *in, const struct result *r,
+			    const char *name)
 {
 	size_t len = IP_OFF + get16(in->data + IP_OFF + 2);
 	bool lan = in->data[IP_OFF + 12] == 172;
 
 	(void)e;
 	cr_assert(r->described, "%s: no description", name);
-	cr_expect(r->desc.magic == SVR_FRAME_MAGIC && r->desc.why == SVR_FRAME_SESSION && r->desc.zone == (lan ? LAN : WAN) &&
-			  r->desc.l3_off == IP_OFF && r->desc.slot == 5 && r->desc.slot_generation == 77 &&
+	cr_expect(r->desc.magic == SVR_FRAME_MAGIC && r->desc.why == SVR_FRAME_SESSION &&
+			  r->desc.zone == (lan ? LAN : WAN) && r->desc.l3_off == IP_OFF &&
+			  r->desc.slot == 5 && r->desc.slot_generation == 77 &&
 			  r->desc.path == PATH_EAST,
 		  "%s: description", name);
 	expect_bytes(r->out, r->len, in->data, len, name, "frame");
 }
 
-/* ---- MSS --------------------------------------------------------------------------------------------------- */
+/* ---- MSS ------------------------------------------------------------------------------------- */
 
 static unsigned int mss_of(const struct result *r, size_t at)
 {
 	return get16(r->out + L4_OFF + TCP_LEN + at + 2);
 }
 
-#define MSS_CHECK(mss, at, clamped)                                                                                      \
-	static void check_mss_##mss##_at_##at(struct env *e, const struct frame *in, const struct result *r, const char *name) \
-	{                                                                                                                \
-		(void)e;                                                                                                 \
-		(void)in;                                                                                                \
-		cr_expect(mss_of(r, at) == mss, "%s: MSS %u", name, mss_of(r, at));                                      \
-		cr_expect(r->stat[SVR_STAT_MSS_CLAMPED] == (clamped), "%s: counted", name);                              \
-		cr_expect(frame_csums_ok(r->out, r->len), "%s: checksums", name);                                        \
+#define MSS_CHECK(mss, at, clamped)                                                         \
+	static void check_mss_##mss##_at_##at(struct env *e, const struct frame *in,        \
+					      const struct result *r, const char *name)     \
+	{                                                                                   \
+		(void)e;                                                                    \
+		(void)in;                                                                   \
+		cr_expect(mss_of(r, at) == mss, "%s: MSS %u", name, mss_of(r, at));         \
+		cr_expect(r->stat[SVR_STAT_MSS_CLAMPED] == (clamped), "%s: counted", name); \
+		cr_expect(frame_csums_ok(r->out, r->len), "%s: checksums", name);           \
 	}
+/* clang-format off */
 MSS_CHECK(1360, 0, 1)
 MSS_CHECK(1360, 1, 1)
 MSS_CHECK(1200, 0, 1)
 MSS_CHECK(1240, 0, 1)
 MSS_CHECK(1000, 0, 0)
 MSS_CHECK(1460, 0, 0)
+/* clang-format on */
 
-static void check_untouched_options(struct env *e, const struct frame *in, const struct result *r, const char *name)
+static void check_untouched_options(struct env *e, const struct frame *in, const struct result *r,
+				    const char *name)
 {
 	(void)e;
 	expect_rewritten(in, r, name, true);
@@ -300,130 +337,241 @@ static void check_untouched_options(struct env *e, const struct frame *in, const
 }
 
 #define OPTS(bytes) .tcp_opts = (const uint8_t *)(bytes), .tcp_opts_len = sizeof(bytes) - 1
-#define SYN .tcp_flags = TH_SYN
-#define MSS_1460 OPTS("\2\4\x05\xb4")
+#define SYN	    .tcp_flags = TH_SYN
+#define MSS_1460    OPTS("\2\4\x05\xb4")
 
-/* ---- rows -------------------------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
+/* One row, one sentence */
+/* clang-format off */
 static const struct row lan[] = {
-	{ "TCP segment to the peer", { FROM_HOST, .fill = 100 }, established, XDP_REDIRECT, 0, check_to_wan },
-	{ "bare acknowledgement to the peer", { FROM_HOST }, established, XDP_REDIRECT, 0, check_to_wan },
-	{ "segment of odd length", { FROM_HOST, .fill = 1 }, established, XDP_REDIRECT, 0, check_to_wan },
-	{ "datagram to the peer", { FROM_HOST, UDP, .fill = 100 }, established, XDP_REDIRECT, 0, check_to_wan },
-	{ "empty datagram to the peer", { FROM_HOST, UDP }, established, XDP_REDIRECT, 0, check_to_wan },
+	{ "TCP segment to the peer",
+	  { FROM_HOST, .fill = 100 }, established, XDP_REDIRECT, 0, check_to_wan },
+	{ "bare acknowledgement to the peer",
+	  { FROM_HOST }, established, XDP_REDIRECT, 0, check_to_wan },
+	{ "segment of odd length",
+	  { FROM_HOST, .fill = 1 }, established, XDP_REDIRECT, 0, check_to_wan },
+	{ "datagram to the peer",
+	  { FROM_HOST, UDP, .fill = 100 }, established, XDP_REDIRECT, 0, check_to_wan },
+	{ "empty datagram to the peer",
+	  { FROM_HOST, UDP }, established, XDP_REDIRECT, 0, check_to_wan },
 	{ "TCP header of 60 bytes",
-	  { FROM_HOST, OPTS("\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1"), .fill = 5 }, established, XDP_REDIRECT, 0,
-	  check_to_wan },
+	  { FROM_HOST,
+	  OPTS("\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1"),
+	  .fill = 5 }, established, XDP_REDIRECT, 0, check_to_wan },
 	{ "padding is cut", { FROM_HOST, .pad = 6 }, established, XDP_REDIRECT, 0, check_to_wan },
 	{ "TTL 2 becomes 1", { FROM_HOST, .ttl = 2 }, established, XDP_REDIRECT, 0, check_to_wan },
 	{ "TTL 1 is exceeded", { FROM_HOST, .ttl = 1 }, established, XDP_DROP, SVR_DROP_TTL, NULL },
 	{ "TTL 255", { FROM_HOST, .ttl = 255 }, established, XDP_REDIRECT, 0, check_to_wan },
-	{ "fragment of a session", { FROM_HOST, .frag_off = 0x2000 }, established, XDP_DROP, SVR_DROP_FRAGMENT, NULL },
+	{ "fragment of a session",
+	  { FROM_HOST, .frag_off = 0x2000 }, established, XDP_DROP, SVR_DROP_FRAGMENT, NULL },
 
-	{ "partial TCP checksum, one segment", { FROM_HOST, .fill = 1448, OPTS("\1\1\1\1\1\1\1\1\1\1\1\1"), .csum = CSUM_PARTIAL }, established,
-	  XDP_REDIRECT, 0, check_completed },
-	{ "partial TCP checksum, no payload", { FROM_HOST, .csum = CSUM_PARTIAL }, established, XDP_REDIRECT, 0, check_completed },
-	{ "partial TCP checksum, three odd bytes", { FROM_HOST, .fill = 3, .csum = CSUM_PARTIAL }, established, XDP_REDIRECT, 0, check_completed },
-	{ "partial UDP checksum, 511 bytes", { FROM_HOST, UDP, .fill = 511, .csum = CSUM_PARTIAL }, established, XDP_REDIRECT, 0, check_completed },
-	{ "partial UDP checksum, 512 bytes with the header", { FROM_HOST, UDP, .fill = 504, .csum = CSUM_PARTIAL }, established, XDP_REDIRECT, 0,
+	{ "partial TCP checksum, one segment",
+	  { FROM_HOST, .fill = 1448, OPTS("\1\1\1\1\1\1\1\1\1\1\1\1"), .csum = CSUM_PARTIAL },
+	  established, XDP_REDIRECT, 0, check_completed },
+	{ "partial TCP checksum, no payload",
+	  { FROM_HOST, .csum = CSUM_PARTIAL }, established, XDP_REDIRECT, 0, check_completed },
+	{ "partial TCP checksum, three odd bytes",
+	  { FROM_HOST, .fill = 3, .csum = CSUM_PARTIAL }, established, XDP_REDIRECT, 0,
 	  check_completed },
-	{ "partial checksum is completed without the padding", { FROM_HOST, .pad = 5, .fill = 1, .csum = CSUM_PARTIAL }, established, XDP_REDIRECT, 0,
+	{ "partial UDP checksum, 511 bytes",
+	  { FROM_HOST, UDP, .fill = 511, .csum = CSUM_PARTIAL }, established, XDP_REDIRECT, 0,
 	  check_completed },
-	{ "absent UDP checksum stays absent", { FROM_HOST, UDP, .fill = 10, .csum = CSUM_NONE }, established, XDP_REDIRECT, 0, check_zero },
-	{ "wrong TCP checksum stays wrong", { FROM_HOST, .fill = 10, .csum = CSUM_WRONG }, established, XDP_REDIRECT, 0, check_wrong },
-	{ "wrong UDP checksum stays wrong", { FROM_HOST, UDP, .fill = 10, .csum = CSUM_WRONG }, established, XDP_REDIRECT, 0, check_wrong },
+	{ "partial UDP checksum, 512 bytes with the header",
+	  { FROM_HOST, UDP, .fill = 504, .csum = CSUM_PARTIAL }, established, XDP_REDIRECT, 0,
+	  check_completed },
+	{ "partial checksum is completed without the padding",
+	  { FROM_HOST, .pad = 5, .fill = 1, .csum = CSUM_PARTIAL }, established, XDP_REDIRECT, 0,
+	  check_completed },
+	{ "absent UDP checksum stays absent",
+	  { FROM_HOST, UDP, .fill = 10, .csum = CSUM_NONE }, established, XDP_REDIRECT, 0,
+	  check_zero },
+	{ "wrong TCP checksum stays wrong",
+	  { FROM_HOST, .fill = 10, .csum = CSUM_WRONG }, established, XDP_REDIRECT, 0,
+	  check_wrong },
+	{ "wrong UDP checksum stays wrong",
+	  { FROM_HOST, UDP, .fill = 10, .csum = CSUM_WRONG }, established, XDP_REDIRECT, 0,
+	  check_wrong },
 
 	{ "path is down", { FROM_HOST }, path_is_down, XDP_DROP, SVR_DROP_PATH_DOWN, NULL },
 	{ "path has no keys", { FROM_HOST }, path_has_no_keys, XDP_DROP, SVR_DROP_PATH_DOWN, NULL },
-	{ "next hop of the path is not known", { FROM_HOST }, no_next_hop, XDP_DROP, SVR_DROP_NO_NEIGHBOUR, NULL },
-	{ "device of the WAN is gone", { FROM_HOST }, no_device, XDP_DROP, SVR_DROP_NOT_CONFIGURED, NULL },
+	{ "next hop of the path is not known",
+	  { FROM_HOST }, no_next_hop, XDP_DROP, SVR_DROP_NO_NEIGHBOUR, NULL },
+	{ "device of the WAN is gone",
+	  { FROM_HOST }, no_device, XDP_DROP, SVR_DROP_NOT_CONFIGURED, NULL },
 
-	{ "packet of exactly the MTU", { FROM_HOST, .fill = 1460 }, established, XDP_REDIRECT, 0, check_to_wan },
-	{ "packet one byte above the MTU", { FROM_HOST, .fill = 1461 }, established, XDP_REDIRECT, SVR_DROP_TOO_BIG, check_icmp_1500 },
-	{ "datagram above the MTU, padded", { FROM_HOST, UDP, .fill = 1500, .pad = 3 }, established, XDP_REDIRECT, SVR_DROP_TOO_BIG, check_icmp_1500 },
-	{ "datagram far above the MTU", { FROM_HOST, UDP, .fill = 3000 }, established, XDP_REDIRECT, SVR_DROP_TOO_BIG, check_icmp_1500 },
-	{ "packet of exactly the path MTU", { FROM_HOST, .fill = 1360 }, path_mtu_1400, XDP_REDIRECT, 0, check_to_wan },
-	{ "packet above the path MTU", { FROM_HOST, .fill = 1361 }, path_mtu_1400, XDP_REDIRECT, SVR_DROP_TOO_BIG, check_icmp_1400 },
-	{ "a path MTU above the interface's does not count", { FROM_HOST, .fill = 1461 }, path_mtu_above_zone, XDP_REDIRECT, SVR_DROP_TOO_BIG,
+	{ "packet of exactly the MTU",
+	  { FROM_HOST, .fill = 1460 }, established, XDP_REDIRECT, 0, check_to_wan },
+	{ "packet one byte above the MTU",
+	  { FROM_HOST, .fill = 1461 }, established, XDP_REDIRECT, SVR_DROP_TOO_BIG,
 	  check_icmp_1500 },
-	{ "packet that just fits with metadata", { FROM_HOST, .fill = 1460 - META_LEN }, adding, XDP_REDIRECT, 0, check_only_metadata },
-	{ "packet that does not fit with metadata", { FROM_HOST, .fill = 1461 - META_LEN }, adding, XDP_REDIRECT, SVR_DROP_TOO_BIG, check_icmp_metadata },
-	{ "packet that does not fit with a bare header", { FROM_HOST, .payload = COOKIE, .payload_len = 8, .fill = 1452 - 11 }, established, XDP_REDIRECT,
-	  SVR_DROP_TOO_BIG, check_icmp_bare },
-	{ "the narrow LAN does not matter on the way out", { FROM_HOST, .fill = 1460 }, narrow_lan, XDP_REDIRECT, 0, check_to_wan },
+	{ "datagram above the MTU, padded",
+	  { FROM_HOST, UDP, .fill = 1500, .pad = 3 }, established, XDP_REDIRECT, SVR_DROP_TOO_BIG,
+	  check_icmp_1500 },
+	{ "datagram far above the MTU",
+	  { FROM_HOST, UDP, .fill = 3000 }, established, XDP_REDIRECT, SVR_DROP_TOO_BIG,
+	  check_icmp_1500 },
+	{ "packet of exactly the path MTU",
+	  { FROM_HOST, .fill = 1360 }, path_mtu_1400, XDP_REDIRECT, 0, check_to_wan },
+	{ "packet above the path MTU",
+	  { FROM_HOST, .fill = 1361 }, path_mtu_1400, XDP_REDIRECT, SVR_DROP_TOO_BIG,
+	  check_icmp_1400 },
+	{ "a path MTU above the interface's does not count",
+	  { FROM_HOST, .fill = 1461 }, path_mtu_above_zone, XDP_REDIRECT, SVR_DROP_TOO_BIG,
+	  check_icmp_1500 },
+	{ "packet that just fits with metadata",
+	  { FROM_HOST, .fill = 1460 - META_LEN }, adding, XDP_REDIRECT, 0, check_only_metadata },
+	{ "packet that does not fit with metadata",
+	  { FROM_HOST, .fill = 1461 - META_LEN }, adding, XDP_REDIRECT, SVR_DROP_TOO_BIG,
+	  check_icmp_metadata },
+	{ "packet that does not fit with a bare header",
+	  { FROM_HOST, .payload = COOKIE, .payload_len = 8, .fill = 1452 - 11 }, established,
+	  XDP_REDIRECT, SVR_DROP_TOO_BIG, check_icmp_bare },
+	{ "the narrow LAN does not matter on the way out",
+	  { FROM_HOST, .fill = 1460 }, narrow_lan, XDP_REDIRECT, 0, check_to_wan },
 
-	{ "payload that starts with the cookie", { FROM_HOST, .payload = COOKIE, .payload_len = 8, .fill = 50 }, established, XDP_REDIRECT, 0,
+	{ "payload that starts with the cookie",
+	  { FROM_HOST, .payload = COOKIE, .payload_len = 8, .fill = 50 }, established, XDP_REDIRECT,
+	  0, check_bare_added },
+	{ "payload that is the cookie",
+	  { FROM_HOST, UDP, .payload = COOKIE, .payload_len = 8 }, established, XDP_REDIRECT, 0,
 	  check_bare_added },
-	{ "payload that is the cookie", { FROM_HOST, UDP, .payload = COOKIE, .payload_len = 8 }, established, XDP_REDIRECT, 0, check_bare_added },
-	{ "payload that looks like a bare header", { FROM_HOST, UDP, .payload = BARE, .payload_len = 12, .fill = 3 }, established, XDP_REDIRECT, 0,
-	  check_bare_added },
-	{ "payload that starts with the cookie, partial checksum", { FROM_HOST, .payload = COOKIE, .payload_len = 8, .fill = 5, .csum = CSUM_PARTIAL },
+	{ "payload that looks like a bare header",
+	  { FROM_HOST, UDP, .payload = BARE, .payload_len = 12, .fill = 3 }, established,
+	  XDP_REDIRECT, 0, check_bare_added },
+	{ "payload that starts with the cookie, partial checksum",
+	  { FROM_HOST, .payload = COOKIE, .payload_len = 8, .fill = 5, .csum = CSUM_PARTIAL },
 	  established, XDP_REDIRECT, 0, check_bare_added },
-	{ "payload that is seven bytes of the cookie", { FROM_HOST, .payload = COOKIE, .payload_len = 7 }, established, XDP_REDIRECT, 0, check_to_wan },
-	{ "cookie in the padding", { FROM_HOST, .payload = COOKIE, .payload_len = 8, .patch = { { IP_OFF + 3, 44 } } }, established, XDP_REDIRECT, 0, NULL },
-	{ "cookie behind metadata needs no bare header", { FROM_HOST, .payload = COOKIE, .payload_len = 8 }, adding, XDP_REDIRECT, 0,
+	{ "payload that is seven bytes of the cookie",
+	  { FROM_HOST, .payload = COOKIE, .payload_len = 7 }, established, XDP_REDIRECT, 0,
+	  check_to_wan },
+	{ "cookie in the padding",
+	  { FROM_HOST, .payload = COOKIE, .payload_len = 8, .patch = { { IP_OFF + 3, 44 } } },
+	  established, XDP_REDIRECT, 0, NULL },
+	{ "cookie behind metadata needs no bare header",
+	  { FROM_HOST, .payload = COOKIE, .payload_len = 8 }, adding, XDP_REDIRECT, 0,
 	  check_only_metadata },
 
-	{ "MSS above the path MTU is lowered", { FROM_HOST, SYN, MSS_1460 }, automatic, XDP_REDIRECT, 0, check_mss_1360_at_0 },
-	{ "MSS of a SYN with ACK is lowered", { FROM_HOST, .tcp_flags = TH_SYN | TH_ACK, MSS_1460 }, automatic, XDP_REDIRECT, 0, check_mss_1360_at_0 },
-	{ "MSS at an odd place is lowered", { FROM_HOST, SYN, OPTS("\1\2\4\x05\xb4\1\1\1") }, automatic, XDP_REDIRECT, 0, check_mss_1360_at_1 },
-	{ "MSS of a partial checksum is lowered", { FROM_HOST, SYN, MSS_1460, .csum = CSUM_PARTIAL }, automatic, XDP_REDIRECT, 0, check_mss_1360_at_0 },
-	{ "MSS 65535 is lowered", { FROM_HOST, SYN, OPTS("\2\4\xff\xff") }, automatic, XDP_REDIRECT, 0, check_mss_1360_at_0 },
-	{ "a fixed MSS below the path MTU", { FROM_HOST, SYN, MSS_1460 }, fixed, XDP_REDIRECT, 0, check_mss_1200_at_0 },
-	{ "a fixed MSS that does not fit the path", { FROM_HOST, SYN, MSS_1460 }, fixed_too_high, XDP_REDIRECT, 0, check_mss_1360_at_0 },
-	{ "a smaller MSS stays", { FROM_HOST, SYN, OPTS("\2\4\x03\xe8") }, fixed, XDP_REDIRECT, 0, check_mss_1000_at_0 },
-	{ "enforced-mss disabled", { FROM_HOST, SYN, MSS_1460 }, path_mtu_1400, XDP_REDIRECT, 0, check_mss_1460_at_0 },
-	{ "MSS outside of a SYN is not touched", { FROM_HOST, MSS_1460 }, automatic, XDP_REDIRECT, 0, check_mss_1460_at_0 },
-	{ "no MSS option: none is added", { FROM_HOST, SYN, OPTS("\1\1\1\1") }, automatic, XDP_REDIRECT, 0, check_untouched_options },
-	{ "no option at all", { FROM_HOST, SYN }, automatic, XDP_REDIRECT, 0, check_untouched_options },
-	{ "MSS behind the end of options", { FROM_HOST, SYN, OPTS("\0\1\1\1\2\4\x05\xb4") }, automatic, XDP_REDIRECT, 0, check_untouched_options },
-	{ "option of length 0", { FROM_HOST, SYN, OPTS("\3\0\2\4\x05\xb4\1\1") }, automatic, XDP_REDIRECT, 0, check_untouched_options },
-	{ "option of length 1", { FROM_HOST, SYN, OPTS("\3\1\2\4\x05\xb4\1\1") }, automatic, XDP_REDIRECT, 0, check_untouched_options },
-	{ "option of length 255", { FROM_HOST, SYN, OPTS("\3\xff\2\4\x05\xb4\1\1") }, automatic, XDP_REDIRECT, 0, check_untouched_options },
-	{ "MSS option of length 3", { FROM_HOST, SYN, OPTS("\2\3\x05\xb4") }, automatic, XDP_REDIRECT, 0, check_untouched_options },
-	{ "MSS option cut by the header's end", { FROM_HOST, SYN, OPTS("\1\1\2\4"), .payload = "\x05\xb4", .payload_len = 2 }, automatic, XDP_REDIRECT, 0,
+	{ "MSS above the path MTU is lowered",
+	  { FROM_HOST, SYN, MSS_1460 }, automatic, XDP_REDIRECT, 0, check_mss_1360_at_0 },
+	{ "MSS of a SYN with ACK is lowered",
+	  { FROM_HOST, .tcp_flags = TH_SYN | TH_ACK, MSS_1460 }, automatic, XDP_REDIRECT, 0,
+	  check_mss_1360_at_0 },
+	{ "MSS at an odd place is lowered",
+	  { FROM_HOST, SYN, OPTS("\1\2\4\x05\xb4\1\1\1") }, automatic, XDP_REDIRECT, 0,
+	  check_mss_1360_at_1 },
+	{ "MSS of a partial checksum is lowered",
+	  { FROM_HOST, SYN, MSS_1460, .csum = CSUM_PARTIAL }, automatic, XDP_REDIRECT, 0,
+	  check_mss_1360_at_0 },
+	{ "MSS 65535 is lowered",
+	  { FROM_HOST, SYN, OPTS("\2\4\xff\xff") }, automatic, XDP_REDIRECT, 0,
+	  check_mss_1360_at_0 },
+	{ "a fixed MSS below the path MTU",
+	  { FROM_HOST, SYN, MSS_1460 }, fixed, XDP_REDIRECT, 0, check_mss_1200_at_0 },
+	{ "a fixed MSS that does not fit the path",
+	  { FROM_HOST, SYN, MSS_1460 }, fixed_too_high, XDP_REDIRECT, 0, check_mss_1360_at_0 },
+	{ "a smaller MSS stays",
+	  { FROM_HOST, SYN, OPTS("\2\4\x03\xe8") }, fixed, XDP_REDIRECT, 0, check_mss_1000_at_0 },
+	{ "enforced-mss disabled",
+	  { FROM_HOST, SYN, MSS_1460 }, path_mtu_1400, XDP_REDIRECT, 0, check_mss_1460_at_0 },
+	{ "MSS outside of a SYN is not touched",
+	  { FROM_HOST, MSS_1460 }, automatic, XDP_REDIRECT, 0, check_mss_1460_at_0 },
+	{ "no MSS option: none is added",
+	  { FROM_HOST, SYN, OPTS("\1\1\1\1") }, automatic, XDP_REDIRECT, 0,
 	  check_untouched_options },
+	{ "no option at all",
+	  { FROM_HOST, SYN }, automatic, XDP_REDIRECT, 0, check_untouched_options },
+	{ "MSS behind the end of options",
+	  { FROM_HOST, SYN, OPTS("\0\1\1\1\2\4\x05\xb4") }, automatic, XDP_REDIRECT, 0,
+	  check_untouched_options },
+	{ "option of length 0",
+	  { FROM_HOST, SYN, OPTS("\3\0\2\4\x05\xb4\1\1") }, automatic, XDP_REDIRECT, 0,
+	  check_untouched_options },
+	{ "option of length 1",
+	  { FROM_HOST, SYN, OPTS("\3\1\2\4\x05\xb4\1\1") }, automatic, XDP_REDIRECT, 0,
+	  check_untouched_options },
+	{ "option of length 255",
+	  { FROM_HOST, SYN, OPTS("\3\xff\2\4\x05\xb4\1\1") }, automatic, XDP_REDIRECT, 0,
+	  check_untouched_options },
+	{ "MSS option of length 3",
+	  { FROM_HOST, SYN, OPTS("\2\3\x05\xb4") }, automatic, XDP_REDIRECT, 0,
+	  check_untouched_options },
+	{ "MSS option cut by the header's end",
+	  { FROM_HOST, SYN, OPTS("\1\1\2\4"), .payload = "\x05\xb4", .payload_len = 2 }, automatic,
+	  XDP_REDIRECT, 0, check_untouched_options },
 	{ "40 bytes of no-operation",
-	  { FROM_HOST, SYN, OPTS("\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1") }, automatic, XDP_REDIRECT, 0,
-	  check_untouched_options },
+	  { FROM_HOST, SYN,
+	  OPTS("\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1") },
+	  automatic, XDP_REDIRECT, 0, check_untouched_options },
 
-	{ "worker's session goes to the worker", { FROM_HOST, .fill = 10, .pad = 3 }, worker_session, XDP_REDIRECT, 0, check_described },
-	{ "worker's session without a worker", { FROM_HOST }, worker_session_no_worker, XDP_DROP, SVR_DROP_NO_WORKER, NULL },
-	{ "a SYN on the worker's closing session is the worker's", { FROM_HOST, SYN }, worker_session_closing, XDP_REDIRECT, 0, check_described },
-	{ "a large packet of the worker's session is the worker's", { FROM_HOST, .fill = 1461 }, worker_session, XDP_REDIRECT, 0, check_described },
-	{ "the cookie in the worker's session is the worker's", { FROM_HOST, .payload = COOKIE, .payload_len = 8 }, worker_session, XDP_REDIRECT, 0,
+	{ "worker's session goes to the worker",
+	  { FROM_HOST, .fill = 10, .pad = 3 }, worker_session, XDP_REDIRECT, 0, check_described },
+	{ "worker's session without a worker",
+	  { FROM_HOST }, worker_session_no_worker, XDP_DROP, SVR_DROP_NO_WORKER, NULL },
+	{ "a SYN on the worker's closing session is the worker's",
+	  { FROM_HOST, SYN }, worker_session_closing, XDP_REDIRECT, 0, check_described },
+	{ "a large packet of the worker's session is the worker's",
+	  { FROM_HOST, .fill = 1461 }, worker_session, XDP_REDIRECT, 0, check_described },
+	{ "the cookie in the worker's session is the worker's",
+	  { FROM_HOST, .payload = COOKIE, .payload_len = 8 }, worker_session, XDP_REDIRECT, 0,
 	  check_described },
 };
+/* clang-format on */
 
 Test(flow, lan)
 {
 	RUN_ROWS(PROG_LAN, lan);
 }
 
+/* One row, one sentence */
+/* clang-format off */
 static const struct row wan[] = {
-	{ "TCP segment to the host", { FROM_PEER, .fill = 100 }, established, XDP_REDIRECT, 0, check_to_lan },
-	{ "datagram to the host", { FROM_PEER, UDP, .fill = 101 }, established, XDP_REDIRECT, 0, check_to_lan },
+	{ "TCP segment to the host",
+	  { FROM_PEER, .fill = 100 }, established, XDP_REDIRECT, 0, check_to_lan },
+	{ "datagram to the host",
+	  { FROM_PEER, UDP, .fill = 101 }, established, XDP_REDIRECT, 0, check_to_lan },
 	{ "padding is cut", { FROM_PEER, .pad = 6 }, established, XDP_REDIRECT, 0, check_to_lan },
 	{ "TTL 1 is exceeded", { FROM_PEER, .ttl = 1 }, established, XDP_DROP, SVR_DROP_TTL, NULL },
-	{ "absent UDP checksum stays absent", { FROM_PEER, UDP, .fill = 10, .csum = CSUM_NONE }, established, XDP_REDIRECT, 0, check_zero },
-	{ "a peer's partial checksum is a wrong one", { FROM_PEER, .fill = 10, .csum = CSUM_PARTIAL }, established, XDP_REDIRECT, 0,
+	{ "absent UDP checksum stays absent",
+	  { FROM_PEER, UDP, .fill = 10, .csum = CSUM_NONE }, established, XDP_REDIRECT, 0,
+	  check_zero },
+	{ "a peer's partial checksum is a wrong one",
+	  { FROM_PEER, .fill = 10, .csum = CSUM_PARTIAL }, established, XDP_REDIRECT, 0,
 	  check_not_completed },
-	{ "wrong checksum stays wrong", { FROM_PEER, .fill = 10, .csum = CSUM_WRONG }, established, XDP_REDIRECT, 0, check_wrong },
-	{ "a path that went down still brings packets", { FROM_PEER }, path_is_down, XDP_REDIRECT, 0, check_to_lan },
-	{ "next hop of the host is not known", { FROM_PEER }, no_next_hop, XDP_DROP, SVR_DROP_NO_NEIGHBOUR, NULL },
-	{ "packet of exactly the LAN's MTU", { FROM_PEER, .fill = 1240 }, narrow_lan, XDP_REDIRECT, 0, check_to_lan },
-	{ "packet above the LAN's MTU: nobody can be told", { FROM_PEER, .fill = 1241 }, narrow_lan, XDP_DROP, SVR_DROP_TOO_BIG, NULL },
-	{ "bare header is removed", { FROM_PEER, .payload = BARE COOKIE, .payload_len = 20, .fill = 9 }, established, XDP_REDIRECT, 0, check_bare_removed },
-	{ "bare header alone is removed", { FROM_PEER, UDP, .payload = BARE, .payload_len = 12 }, established, XDP_REDIRECT, 0, check_bare_removed },
-	{ "only one bare header is removed", { FROM_PEER, .payload = BARE BARE, .payload_len = 24 }, established, XDP_REDIRECT, 0, check_bare_removed },
-	{ "a packet that fits without its bare header", { FROM_PEER, .payload = BARE, .payload_len = 12, .fill = 1240 }, narrow_lan, XDP_REDIRECT, 0,
+	{ "wrong checksum stays wrong",
+	  { FROM_PEER, .fill = 10, .csum = CSUM_WRONG }, established, XDP_REDIRECT, 0,
+	  check_wrong },
+	{ "a path that went down still brings packets",
+	  { FROM_PEER }, path_is_down, XDP_REDIRECT, 0, check_to_lan },
+	{ "next hop of the host is not known",
+	  { FROM_PEER }, no_next_hop, XDP_DROP, SVR_DROP_NO_NEIGHBOUR, NULL },
+	{ "packet of exactly the LAN's MTU",
+	  { FROM_PEER, .fill = 1240 }, narrow_lan, XDP_REDIRECT, 0, check_to_lan },
+	{ "packet above the LAN's MTU: nobody can be told",
+	  { FROM_PEER, .fill = 1241 }, narrow_lan, XDP_DROP, SVR_DROP_TOO_BIG, NULL },
+	{ "bare header is removed",
+	  { FROM_PEER, .payload = BARE COOKIE, .payload_len = 20, .fill = 9 }, established,
+	  XDP_REDIRECT, 0, check_bare_removed },
+	{ "bare header alone is removed",
+	  { FROM_PEER, UDP, .payload = BARE, .payload_len = 12 }, established, XDP_REDIRECT, 0,
 	  check_bare_removed },
-	{ "MSS towards the LAN is lowered", { FROM_PEER, SYN, MSS_1460 }, fixed, XDP_REDIRECT, 0, check_mss_1200_at_0 },
-	{ "worker's session goes to the worker", { FROM_PEER, .fill = 10, .pad = 3 }, worker_session, XDP_REDIRECT, 0, check_described },
-	{ "the cookie in the worker's session is the worker's", { FROM_PEER, .payload = BARE, .payload_len = 12 }, worker_session, XDP_REDIRECT, 0,
+	{ "only one bare header is removed",
+	  { FROM_PEER, .payload = BARE BARE, .payload_len = 24 }, established, XDP_REDIRECT, 0,
+	  check_bare_removed },
+	{ "a packet that fits without its bare header",
+	  { FROM_PEER, .payload = BARE, .payload_len = 12, .fill = 1240 }, narrow_lan, XDP_REDIRECT,
+	  0, check_bare_removed },
+	{ "MSS towards the LAN is lowered",
+	  { FROM_PEER, SYN, MSS_1460 }, fixed, XDP_REDIRECT, 0, check_mss_1200_at_0 },
+	{ "worker's session goes to the worker",
+	  { FROM_PEER, .fill = 10, .pad = 3 }, worker_session, XDP_REDIRECT, 0, check_described },
+	{ "the cookie in the worker's session is the worker's",
+	  { FROM_PEER, .payload = BARE, .payload_len = 12 }, worker_session, XDP_REDIRECT, 0,
 	  check_described },
-	{ "worker's session without a worker", { FROM_PEER }, worker_session_no_worker, XDP_DROP, SVR_DROP_NO_WORKER, NULL },
+	{ "worker's session without a worker",
+	  { FROM_PEER }, worker_session_no_worker, XDP_DROP, SVR_DROP_NO_WORKER, NULL },
 };
+/* clang-format on */
 
 Test(flow, wan)
 {
@@ -442,18 +590,25 @@ static void lan_automatic(struct env *e)
 	zone_change(e, LAN, narrow_automatic);
 }
 
+/* One row, one sentence */
+/* clang-format off */
 static const struct row wan_mss[] = {
-	{ "MSS is lowered to what fits the LAN", { FROM_PEER, SYN, MSS_1460 }, lan_automatic, XDP_REDIRECT, 0, check_mss_1240_at_0 },
+	{ "MSS is lowered to what fits the LAN",
+	  { FROM_PEER, SYN, MSS_1460 }, lan_automatic, XDP_REDIRECT, 0, check_mss_1240_at_0 },
 };
+/* clang-format on */
 
 Test(flow, wan_mss)
 {
 	RUN_ROWS(PROG_WAN, wan_mss);
 }
 
-/* ---- checksums that come out as zero ------------------------------------------------------------------------- */
+/* ---- checksums that come out as zero --------------------------------------------------------- */
 
-/* For every payload word there is one whose checksum is computed as zero; it has to be sent as 0xffff (RFC 768). */
+/*
+ * For every payload word there is one whose checksum is computed as zero; it has to be sent as
+ * 0xffff (RFC 768).
+ */
 Test(flow, computed_zero)
 {
 	struct env *e = env_open(NULL);
@@ -519,7 +674,7 @@ Test(flow, every_length)
 	env_close(e);
 }
 
-/* ---- TCP's end ----------------------------------------------------------------------------------------------- */
+/* ---- TCP's end ------------------------------------------------------------------------------- */
 
 struct step {
 	bool from_lan;
@@ -540,14 +695,19 @@ static void walk(const char *name, const struct step *steps, size_t n)
 		const struct step *s = &steps[i];
 
 		if (s->from_lan)
-			run(e, PROG_LAN, &(struct spec){ FROM_HOST, .tcp_flags = s->flags }, &r, name);
+			run(e, PROG_LAN, &(struct spec){ FROM_HOST, .tcp_flags = s->flags }, &r,
+			    name);
 		else
-			run(e, PROG_WAN, &(struct spec){ FROM_PEER, .tcp_flags = s->flags }, &r, name);
+			run(e, PROG_WAN, &(struct spec){ FROM_PEER, .tcp_flags = s->flags }, &r,
+			    name);
 		cr_expect(r.verdict == XDP_REDIRECT, "%s, step %zu", name, i);
-		cr_assert(session_lan(e, IPPROTO_TCP, &lan_flow) && session_wan(e, IPPROTO_TCP, &wan_flow));
-		cr_expect(lan_flow.tcp_seen == s->lan_seen && wan_flow.tcp_seen == s->wan_seen, "%s, step %zu: seen %x, %x", name, i,
-			  lan_flow.tcp_seen, wan_flow.tcp_seen);
-		cr_expect(!!(lan_flow.flags & SVR_FLOW_CLOSING) == s->closing && !!(wan_flow.flags & SVR_FLOW_CLOSING) == s->closing,
+		cr_assert(session_lan(e, IPPROTO_TCP, &lan_flow) &&
+			  session_wan(e, IPPROTO_TCP, &wan_flow));
+		cr_expect(lan_flow.tcp_seen == s->lan_seen && wan_flow.tcp_seen == s->wan_seen,
+			  "%s, step %zu: seen %x, %x", name, i, lan_flow.tcp_seen,
+			  wan_flow.tcp_seen);
+		cr_expect(!!(lan_flow.flags & SVR_FLOW_CLOSING) == s->closing &&
+				  !!(wan_flow.flags & SVR_FLOW_CLOSING) == s->closing,
 			  "%s, step %zu: closing", name, i);
 	}
 	env_close(e);
@@ -585,7 +745,10 @@ Test(flow, closing_by_rst_of_the_peer)
 	walk("RST of the peer", steps, 1);
 }
 
-/* A SYN with the ports of a session that is over makes a new one; with those of a live one it is only forwarded. */
+/*
+ * A SYN with the ports of a session that is over makes a new one; with those of a live one it is
+ * only forwarded.
+ */
 Test(flow, syn_on_closing)
 {
 	struct env *e = env_open(NULL);
@@ -595,31 +758,38 @@ Test(flow, syn_on_closing)
 	established(e);
 	run(e, PROG_LAN, &(struct spec){ FROM_HOST, SYN }, &r, "live");
 	cr_assert(session_lan(e, IPPROTO_TCP, &before));
-	cr_expect(!memcmp(before.uuid, uuid_a, SVR_UUID_LEN) && r.stat[SVR_STAT_SESSIONS_FWD] == 0, "a live session stays");
+	cr_expect(!memcmp(before.uuid, uuid_a, SVR_UUID_LEN) && r.stat[SVR_STAT_SESSIONS_FWD] == 0,
+		  "a live session stays");
 
 	run(e, PROG_LAN, &(struct spec){ FROM_HOST, .tcp_flags = TH_RST }, &r, "reset");
-	run(e, PROG_LAN, &(struct spec){ FROM_HOST, .tcp_flags = TH_SYN | TH_ACK }, &r, "SYN and ACK");
+	run(e, PROG_LAN, &(struct spec){ FROM_HOST, .tcp_flags = TH_SYN | TH_ACK }, &r,
+	    "SYN and ACK");
 	cr_assert(session_lan(e, IPPROTO_TCP, &before));
 	cr_expect(!memcmp(before.uuid, uuid_a, SVR_UUID_LEN), "only a SYN without ACK opens");
 
 	run(e, PROG_LAN, &(struct spec){ FROM_HOST, SYN }, &r, "new");
-	cr_expect(r.verdict == XDP_REDIRECT && r.stat[SVR_STAT_SESSIONS_FWD] == 1 && r.stat[SVR_STAT_SESSIONS_CLOSED] == 1 &&
-			  r.stat[SVR_STAT_META_ADDED] == 1,
+	cr_expect(r.verdict == XDP_REDIRECT && r.stat[SVR_STAT_SESSIONS_FWD] == 1 &&
+			  r.stat[SVR_STAT_SESSIONS_CLOSED] == 1 && r.stat[SVR_STAT_META_ADDED] == 1,
 		  "a closing one is replaced");
 	cr_assert(session_lan(e, IPPROTO_TCP, &after));
-	cr_expect(memcmp(after.uuid, uuid_a, SVR_UUID_LEN) && !(after.flags & SVR_FLOW_CLOSING) && after.tcp_seen == S);
-	cr_expect(!session_wan(e, IPPROTO_TCP, &wan_flow) || (after.sport == htons(LOCAL_PORT) && after.dport == htons(PEER_PORT)),
+	cr_expect(memcmp(after.uuid, uuid_a, SVR_UUID_LEN) && !(after.flags & SVR_FLOW_CLOSING) &&
+		  after.tcp_seen == S);
+	cr_expect(!session_wan(e, IPPROTO_TCP, &wan_flow) ||
+			  (after.sport == htons(LOCAL_PORT) && after.dport == htons(PEER_PORT)),
 		  "the old WAN flow is gone");
 	cr_expect(flow_count(e) == 4, "UDP's two flows and two new ones: %u", flow_count(e));
 	env_close(e);
 }
 
-/* Removing a session leaves alone a flow that another session has put where the opposite one was. */
+/*
+ * Removing a session leaves alone a flow that another session has put where the opposite one was.
+ */
 Test(flow, removal_spares_strangers)
 {
 	struct env *e = env_open(NULL);
 	static struct result r;
-	struct svr_flow4_key key = flow_key(WAN, IPPROTO_TCP, "192.0.2.2", PEER_PORT, "192.0.2.1", LOCAL_PORT);
+	struct svr_flow4_key key =
+		flow_key(WAN, IPPROTO_TCP, "192.0.2.2", PEER_PORT, "192.0.2.1", LOCAL_PORT);
 	struct svr_flow stranger;
 
 	established(e);
@@ -629,38 +799,51 @@ Test(flow, removal_spares_strangers)
 	map_put(e, "svr_flows4", &key, &stranger);
 	run(e, PROG_LAN, &(struct spec){ FROM_HOST, SYN }, &r, "new");
 	cr_expect(r.stat[SVR_STAT_SESSIONS_FWD] == 1);
-	cr_expect(map_get(e, "svr_flows4", &key, &stranger) && !memcmp(stranger.uuid, uuid_b, SVR_UUID_LEN));
+	cr_expect(map_get(e, "svr_flows4", &key, &stranger) &&
+		  !memcmp(stranger.uuid, uuid_b, SVR_UUID_LEN));
 	env_close(e);
 }
 
-/* ---- VLAN ----------------------------------------------------------------------------------------------------- */
+/* ---- VLAN ------------------------------------------------------------------------------------ */
 
-/* A tagged LAN: the tag is taken off on the way to the untagged WAN, and put on again on the way back. */
+/*
+ * A tagged LAN: the tag is taken off on the way to the untagged WAN, and put on again on the way
+ * back.
+ */
 Test(flow, tagged_lan)
 {
 	struct env *e = env_open(NULL);
 	static struct result out, back;
 	static struct frame f;
-	struct spec s = { .src = "172.16.30.10", .dst = "172.16.2.20", .dport = 80, .tcp_flags = TH_SYN, .vlan = LAN_VLAN | 0x6000 };
-	struct spec answer = { .src = "192.0.2.2", .dst = "192.0.2.1", .tcp_flags = TH_SYN | TH_ACK, .fill = 3 };
+	struct spec s = { .src = "172.16.30.10",
+			  .dst = "172.16.2.20",
+			  .dport = 80,
+			  .tcp_flags = TH_SYN,
+			  .vlan = LAN_VLAN | 0x6000 };
+	struct spec answer = {
+		.src = "192.0.2.2", .dst = "192.0.2.1", .tcp_flags = TH_SYN | TH_ACK, .fill = 3
+	};
 	struct svr_flow lan_flow;
 
 	frame_build(&f, &s);
 	run_frame(e, PROG_LAN, &f, &out, "to the WAN");
 	cr_assert(out.verdict == XDP_REDIRECT, "reason %d", out.reason);
-	cr_expect(get16(out.out + 12) == 0x0800 && frame_csums_ok(out.out, out.len), "no tag on the WAN");
+	cr_expect(get16(out.out + 12) == 0x0800 && frame_csums_ok(out.out, out.len),
+		  "no tag on the WAN");
 	cr_expect(out.len == f.len - 4 + META_LEN, "%zu bytes", out.len);
-	cr_assert(flow_get(e, TAGGED, IPPROTO_TCP, "172.16.30.10", 40000, "172.16.2.20", 80, &lan_flow));
+	cr_assert(flow_get(e, TAGGED, IPPROTO_TCP, "172.16.30.10", 40000, "172.16.2.20", 80,
+			   &lan_flow));
 
 	answer.sport = ntohs(lan_flow.dport);
 	answer.dport = ntohs(lan_flow.sport);
 	frame_build(&f, &answer);
 	run_frame(e, PROG_WAN, &f, &back, "to the LAN");
 	cr_assert(back.verdict == XDP_REDIRECT, "reason %d", back.reason);
-	cr_expect(back.len == f.len + 4 && get16(back.out + 12) == 0x8100 && get16(back.out + 14) == LAN_VLAN &&
-			  get16(back.out + 16) == 0x0800,
+	cr_expect(back.len == f.len + 4 && get16(back.out + 12) == 0x8100 &&
+			  get16(back.out + 14) == LAN_VLAN && get16(back.out + 16) == 0x0800,
 		  "the zone's tag on the LAN");
-	cr_expect(frame_csums_ok(back.out, back.len) && !memcmp(back.out + 18 + 16, &(uint32_t){ addr4("172.16.30.10") }, 4));
+	cr_expect(frame_csums_ok(back.out, back.len) &&
+		  !memcmp(back.out + 18 + 16, &(uint32_t){ addr4("172.16.30.10") }, 4));
 	env_close(e);
 }
 
@@ -669,12 +852,18 @@ Test(flow, tagged_too_big)
 	struct env *e = env_open(NULL);
 	static struct result r;
 	static struct frame f;
-	struct spec s = { .src = "172.16.30.10", .dst = "172.16.2.20", .proto = IPPROTO_UDP, .dport = 53, .fill = 1480, .vlan = LAN_VLAN };
+	struct spec s = { .src = "172.16.30.10",
+			  .dst = "172.16.2.20",
+			  .proto = IPPROTO_UDP,
+			  .dport = 53,
+			  .fill = 1480,
+			  .vlan = LAN_VLAN };
 
 	frame_build(&f, &s);
 	run_frame(e, PROG_LAN, &f, &r, "too big");
 	cr_assert(r.verdict == XDP_REDIRECT && r.reason == SVR_DROP_TOO_BIG);
-	cr_expect(r.len == 18 + 56 && get16(r.out + 12) == 0x8100 && get16(r.out + 14) == LAN_VLAN && frame_csums_ok(r.out, r.len) &&
+	cr_expect(r.len == 18 + 56 && get16(r.out + 12) == 0x8100 &&
+			  get16(r.out + 14) == LAN_VLAN && frame_csums_ok(r.out, r.len) &&
 			  !memcmp(r.out + 18 + 28, f.data + 18, 28),
 		  "the answer has the same tag");
 	env_close(e);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* LAN, no flow yet: who may have a session, who gets the first packet, and what a clear session and its metadata look like. */
+/*
+ * LAN, no flow yet: who may have a session, who gets the first packet, and what a clear session and
+ * its metadata look like.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -11,7 +14,7 @@
 #define WEB SYN, .dport = 80
 #define DNS .proto = IPPROTO_UDP, .dport = 53
 
-/* ---- setups ------------------------------------------------------------------------------------------------ */
+/* ---- setups ---------------------------------------------------------------------------------- */
 
 static void tenant_for_everybody(struct env *e)
 {
@@ -147,43 +150,50 @@ static void one_pair(struct svr_path *p)
 
 static void the_pair_is_taken(struct env *e)
 {
-	struct svr_flow4_key key = flow_key(WAN, IPPROTO_TCP, "192.0.2.2", 20001, "192.0.2.1", 20000);
+	struct svr_flow4_key key =
+		flow_key(WAN, IPPROTO_TCP, "192.0.2.2", 20001, "192.0.2.1", 20000);
 	struct svr_flow flow = { .flags = SVR_FLOW_VALID };
 
 	path_change(e, PATH_EAST, one_pair);
 	map_put(e, "svr_flows4", &key, &flow);
 }
 
-/* ---- checks ------------------------------------------------------------------------------------------------ */
+/* ---- checks ---------------------------------------------------------------------------------- */
 
-static void check_no_flows(struct env *e, const struct frame *in, const struct result *r, const char *name)
+static void check_no_flows(struct env *e, const struct frame *in, const struct result *r,
+			   const char *name)
 {
 	(void)in;
 	(void)r;
 	cr_expect(flow_count(e) == 0, "%s: %u flows were made", name, flow_count(e));
 }
 
-static void check_setup(struct env *e, const struct frame *in, const struct result *r, const char *name)
+static void check_setup(struct env *e, const struct frame *in, const struct result *r,
+			const char *name)
 {
 	check_no_flows(e, in, r, name);
 	cr_assert(r->described, "%s: no description", name);
-	cr_expect(r->desc.magic == SVR_FRAME_MAGIC && r->desc.why == SVR_FRAME_SETUP && r->desc.zone == LAN &&
-			  r->desc.l3_off == IP_OFF && r->desc.slot == 0 && r->desc.service == SVC_VAULT &&
-			  r->desc.tenant == TENANT_CORP && r->desc.path == PATH_EAST,
+	cr_expect(r->desc.magic == SVR_FRAME_MAGIC && r->desc.why == SVR_FRAME_SETUP &&
+			  r->desc.zone == LAN && r->desc.l3_off == IP_OFF && r->desc.slot == 0 &&
+			  r->desc.service == SVC_VAULT && r->desc.tenant == TENANT_CORP &&
+			  r->desc.path == PATH_EAST,
 		  "%s: description", name);
 	cr_expect(r->stat[SVR_STAT_TO_WORKER] == 1, "%s: counted", name);
-	expect_bytes(r->out, r->len, in->data, IP_OFF + get16(in->data + IP_OFF + 2), name, "frame");
+	expect_bytes(r->out, r->len, in->data, IP_OFF + get16(in->data + IP_OFF + 2), name,
+		     "frame");
 }
 
 static void check_neighbour(const struct result *r, const char *addr, const char *name)
 {
 	cr_assert(r->described, "%s: no description", name);
-	cr_expect(r->desc.why == SVR_FRAME_NEIGHBOUR && r->desc.zone == LAN && r->desc.out_zone == LAN &&
-			  r->desc.addr4 == addr4(addr) && r->desc.service == SVC_WEB && r->desc.path == PATH_EAST,
+	cr_expect(r->desc.why == SVR_FRAME_NEIGHBOUR && r->desc.zone == LAN &&
+			  r->desc.out_zone == LAN && r->desc.addr4 == addr4(addr) &&
+			  r->desc.service == SVC_WEB && r->desc.path == PATH_EAST,
 		  "%s: description", name);
 }
 
-static void check_host_neighbour(struct env *e, const struct frame *in, const struct result *r, const char *name)
+static void check_host_neighbour(struct env *e, const struct frame *in, const struct result *r,
+				 const char *name)
 {
 	check_no_flows(e, in, r, name);
 	check_neighbour(r, "172.16.1.10", name);
@@ -191,7 +201,8 @@ static void check_host_neighbour(struct env *e, const struct frame *in, const st
 }
 
 /* The WAN flow is found through the LAN flow */
-static bool flows_of(struct env *e, const struct svr_flow4_key *key, struct svr_flow *lan, struct svr_flow *wan)
+static bool flows_of(struct env *e, const struct svr_flow4_key *key, struct svr_flow *lan,
+		     struct svr_flow *wan)
 {
 	struct svr_flow4_key back;
 
@@ -218,7 +229,8 @@ static struct svr_flow4_key key_of_frame(uint16_t zone, const uint8_t *frame)
 }
 
 /* Metadata of a forward packet, byte for byte, from what is configured and the flow's UUID */
-static void expected_forward(struct meta *m, const uint8_t *in, const uint8_t *uuid, const char *service)
+static void expected_forward(struct meta *m, const uint8_t *in, const uint8_t *uuid,
+			     const char *service)
 {
 	uint8_t context[13];
 
@@ -237,8 +249,8 @@ static void expected_forward(struct meta *m, const uint8_t *in, const uint8_t *u
 }
 
 /* Sent to @peer with metadata in front of an untouched payload, every header right */
-static void check_first(struct env *e, const struct frame *in, const struct result *r, const char *peer, const char *service,
-			const char *name)
+static void check_first(struct env *e, const struct frame *in, const struct result *r,
+			const char *peer, const char *service, const char *name)
 {
 	struct svr_flow4_key key = key_of_frame(LAN, in->data);
 	size_t off = frame_payload_off(in->data), in_len = IP_OFF + get16(in->data + IP_OFF + 2);
@@ -247,55 +259,69 @@ static void check_first(struct env *e, const struct frame *in, const struct resu
 	uint16_t lport, rport;
 
 	cr_assert(flows_of(e, &key, &lan, &wan), "%s: both flows are there", name);
-	cr_expect(lan.flags == (SVR_FLOW_VALID | SVR_FLOW_META_ADD | SVR_FLOW_ORIGINATOR), "%s: LAN flags %x", name, lan.flags);
-	cr_expect(wan.flags == (SVR_FLOW_VALID | SVR_FLOW_FROM_WAN | SVR_FLOW_REV), "%s: WAN flags %x", name, wan.flags);
-	cr_expect(!memcmp(lan.uuid, wan.uuid, SVR_UUID_LEN) && lan.uuid[6] >> 4 == 4 && lan.uuid[8] >> 6 == 2,
+	cr_expect(lan.flags == (SVR_FLOW_VALID | SVR_FLOW_META_ADD | SVR_FLOW_ORIGINATOR),
+		  "%s: LAN flags %x", name, lan.flags);
+	cr_expect(wan.flags == (SVR_FLOW_VALID | SVR_FLOW_FROM_WAN | SVR_FLOW_REV),
+		  "%s: WAN flags %x", name, wan.flags);
+	cr_expect(!memcmp(lan.uuid, wan.uuid, SVR_UUID_LEN) && lan.uuid[6] >> 4 == 4 &&
+			  lan.uuid[8] >> 6 == 2,
 		  "%s: one UUID of version 4", name);
-	cr_expect(wan.saddr[3] == key.daddr && wan.daddr[3] == key.saddr && wan.sport == key.dport && wan.dport == key.sport &&
-			  wan.out_zone == LAN && wan.nexthop == NH_HOST,
+	cr_expect(wan.saddr[3] == key.daddr && wan.daddr[3] == key.saddr &&
+			  wan.sport == key.dport && wan.dport == key.sport && wan.out_zone == LAN &&
+			  wan.nexthop == NH_HOST,
 		  "%s: the WAN flow undoes the rewriting", name);
-	cr_expect(lan.out_zone == WAN && lan.nexthop == lan.path && wan.path == lan.path && lan.tenant == TENANT_CORP &&
-			  lan.policy == POLICY_CLEAR && lan.proto == key.proto && lan.service == wan.service,
+	cr_expect(lan.out_zone == WAN && lan.nexthop == lan.path && wan.path == lan.path &&
+			  lan.tenant == TENANT_CORP && lan.policy == POLICY_CLEAR &&
+			  lan.proto == key.proto && lan.service == wan.service,
 		  "%s: what the flow knows", name);
-	cr_expect(lan.packets == 1 && lan.bytes == in_len - IP_OFF && lan.meta_packets == 1 && lan.last_seen_ns &&
-			  lan.created_ns && wan.packets == 0,
+	cr_expect(lan.packets == 1 && lan.bytes == in_len - IP_OFF && lan.meta_packets == 1 &&
+			  lan.last_seen_ns && lan.created_ns && wan.packets == 0,
 		  "%s: stamps", name);
 	lport = ntohs(lan.sport);
 	rport = ntohs(lan.dport);
-	cr_expect(lport % 2 == 0 && lport >= SVR_PORT_LO && lport <= SVR_PORT_HI && rport % 2 == 1 && rport >= SVR_PORT_LO &&
-			  rport <= SVR_PORT_HI,
+	cr_expect(lport % 2 == 0 && lport >= SVR_PORT_LO && lport <= SVR_PORT_HI &&
+			  rport % 2 == 1 && rport >= SVR_PORT_LO && rport <= SVR_PORT_HI,
 		  "%s: even local, odd remote port: %u, %u", name, lport, rport);
 
 	cr_expect(frame_csums_ok(r->out, r->len), "%s: checksums", name);
-	cr_expect(get32(r->out + IP_OFF + 12) == ntohl(addr4("192.0.2.1")) && get32(r->out + IP_OFF + 16) == ntohl(addr4(peer)) &&
+	cr_expect(get32(r->out + IP_OFF + 12) == ntohl(addr4("192.0.2.1")) &&
+			  get32(r->out + IP_OFF + 16) == ntohl(addr4(peer)) &&
 			  get16(r->out + L4_OFF) == lport && get16(r->out + L4_OFF + 2) == rport,
 		  "%s: tuple on the wire", name);
 	cr_expect(r->out[IP_OFF + 8] == in->data[IP_OFF + 8] - 1, "%s: TTL", name);
-	cr_expect(!memcmp(r->out, "\x02\0\0\0\x02\x02\x02\0\0\0\x02\x01", 12), "%s: MAC addresses", name);
+	cr_expect(!memcmp(r->out, "\x02\0\0\0\x02\x02\x02\0\0\0\x02\x01", 12), "%s: MAC addresses",
+		  name);
 
 	expected_forward(&m, in->data, lan.uuid, service);
-	cr_assert(r->len == in_len + m.len, "%s: %zu bytes became %zu, metadata has %zu", name, in_len, r->len, m.len);
+	cr_assert(r->len == in_len + m.len, "%s: %zu bytes became %zu, metadata has %zu", name,
+		  in_len, r->len, m.len);
 	expect_bytes(r->out + off, m.len, m.data, m.len, name, "metadata");
-	expect_bytes(r->out + off + m.len, r->len - off - m.len, in->data + off, in_len - off, name, "payload");
-	cr_expect(r->stat[SVR_STAT_META_ADDED] == 1 && r->stat[SVR_STAT_SESSIONS_FWD] == 1, "%s: counted", name);
+	expect_bytes(r->out + off + m.len, r->len - off - m.len, in->data + off, in_len - off, name,
+		     "payload");
+	cr_expect(r->stat[SVR_STAT_META_ADDED] == 1 && r->stat[SVR_STAT_SESSIONS_FWD] == 1,
+		  "%s: counted", name);
 }
 
-static void check_web(struct env *e, const struct frame *in, const struct result *r, const char *name)
+static void check_web(struct env *e, const struct frame *in, const struct result *r,
+		      const char *name)
 {
 	check_first(e, in, r, "192.0.2.2", "web", name);
 }
 
-static void check_dns(struct env *e, const struct frame *in, const struct result *r, const char *name)
+static void check_dns(struct env *e, const struct frame *in, const struct result *r,
+		      const char *name)
 {
 	check_first(e, in, r, "192.0.2.2", "dns", name);
 }
 
-static void check_web_north(struct env *e, const struct frame *in, const struct result *r, const char *name)
+static void check_web_north(struct env *e, const struct frame *in, const struct result *r,
+			    const char *name)
 {
 	check_first(e, in, r, "192.0.2.3", "web", name);
 }
 
-static void check_completed(struct env *e, const struct frame *in, const struct result *r, const char *name)
+static void check_completed(struct env *e, const struct frame *in, const struct result *r,
+			    const char *name)
 {
 	cr_expect(r->stat[SVR_STAT_CSUM_COMPLETED] == 1, "%s: counted", name);
 	if (in->data[IP_OFF + 9] == IPPROTO_TCP)
@@ -304,90 +330,157 @@ static void check_completed(struct env *e, const struct frame *in, const struct 
 		check_dns(e, in, r, name);
 }
 
-static void check_csum_absent(struct env *e, const struct frame *in, const struct result *r, const char *name)
+static void check_csum_absent(struct env *e, const struct frame *in, const struct result *r,
+			      const char *name)
 {
 	check_dns(e, in, r, name);
 	cr_expect(get16(r->out + L4_OFF + 6) == 0, "%s: no checksum stays none", name);
 }
 
-static void check_csum_wrong(struct env *e, const struct frame *in, const struct result *r, const char *name)
+static void check_csum_wrong(struct env *e, const struct frame *in, const struct result *r,
+			     const char *name)
 {
 	(void)e;
 	(void)in;
 	cr_expect(!frame_csums_ok(r->out, r->len), "%s: a wrong checksum stays wrong", name);
 }
 
+/* One row, one sentence */
+/* clang-format off */
 static const struct row rows[] = {
 	{ "SYN to a clear service makes a session", { WEB }, NULL, XDP_REDIRECT, 0, check_web },
-	{ "payload of a SYN stays behind the metadata", { WEB, .payload = "odd", .payload_len = 3 }, NULL, XDP_REDIRECT, 0, check_web },
-	{ "SYN with options and payload", { WEB, .tcp_opts = (const uint8_t *)"\1\1\1\1\1\1\1\0", .tcp_opts_len = 8, .fill = 100 },
+	{ "payload of a SYN stays behind the metadata",
+	  { WEB, .payload = "odd", .payload_len = 3 }, NULL, XDP_REDIRECT, 0, check_web },
+	{ "SYN with options and payload",
+	  { WEB, .tcp_opts = (const uint8_t *)"\1\1\1\1\1\1\1\0", .tcp_opts_len = 8, .fill = 100 },
 	  NULL, XDP_REDIRECT, 0, check_web },
-	{ "Ethernet padding is cut before metadata is added", { WEB, .pad = 6 }, NULL, XDP_REDIRECT, 0, check_web },
-	{ "datagram to a clear service makes a session", { DNS, .fill = 33 }, NULL, XDP_REDIRECT, 0, check_dns },
+	{ "Ethernet padding is cut before metadata is added",
+	  { WEB, .pad = 6 }, NULL, XDP_REDIRECT, 0, check_web },
+	{ "datagram to a clear service makes a session",
+	  { DNS, .fill = 33 }, NULL, XDP_REDIRECT, 0, check_dns },
 	{ "empty datagram makes a session", { DNS }, NULL, XDP_REDIRECT, 0, check_dns },
-	{ "padding of a short datagram is cut", { DNS, .fill = 1, .pad = 17 }, NULL, XDP_REDIRECT, 0, check_dns },
-	{ "partial TCP checksum is completed", { WEB, .fill = 7, .csum = CSUM_PARTIAL }, NULL, XDP_REDIRECT, 0, check_completed },
-	{ "partial UDP checksum is completed", { DNS, .fill = 1301, .csum = CSUM_PARTIAL }, NULL, XDP_REDIRECT, 0, check_completed },
-	{ "absent UDP checksum stays absent", { DNS, .fill = 9, .csum = CSUM_NONE }, NULL, XDP_REDIRECT, 0, check_csum_absent },
-	{ "wrong TCP checksum is not repaired by metadata", { WEB, .fill = 9, .csum = CSUM_WRONG }, NULL, XDP_REDIRECT, 0, check_csum_wrong },
-	{ "wrong UDP checksum is not repaired by metadata", { DNS, .fill = 9, .csum = CSUM_WRONG }, NULL, XDP_REDIRECT, 0, check_csum_wrong },
+	{ "padding of a short datagram is cut",
+	  { DNS, .fill = 1, .pad = 17 }, NULL, XDP_REDIRECT, 0, check_dns },
+	{ "partial TCP checksum is completed",
+	  { WEB, .fill = 7, .csum = CSUM_PARTIAL }, NULL, XDP_REDIRECT, 0, check_completed },
+	{ "partial UDP checksum is completed",
+	  { DNS, .fill = 1301, .csum = CSUM_PARTIAL }, NULL, XDP_REDIRECT, 0, check_completed },
+	{ "absent UDP checksum stays absent",
+	  { DNS, .fill = 9, .csum = CSUM_NONE }, NULL, XDP_REDIRECT, 0, check_csum_absent },
+	{ "wrong TCP checksum is not repaired by metadata",
+	  { WEB, .fill = 9, .csum = CSUM_WRONG }, NULL, XDP_REDIRECT, 0, check_csum_wrong },
+	{ "wrong UDP checksum is not repaired by metadata",
+	  { DNS, .fill = 9, .csum = CSUM_WRONG }, NULL, XDP_REDIRECT, 0, check_csum_wrong },
 
 	{ "ACK without a flow", { .dport = 80 }, NULL, XDP_DROP, SVR_DROP_NOT_SYN, check_no_flows },
-	{ "SYN and ACK without a flow", { .dport = 80, .tcp_flags = TH_SYN | TH_ACK }, NULL, XDP_DROP, SVR_DROP_NOT_SYN, check_no_flows },
-	{ "SYN and FIN open nothing", { .dport = 80, .tcp_flags = TH_SYN | TH_FIN }, NULL, XDP_DROP, SVR_DROP_NOT_SYN, check_no_flows },
-	{ "SYN and RST open nothing", { .dport = 80, .tcp_flags = TH_SYN | TH_RST }, NULL, XDP_DROP, SVR_DROP_NOT_SYN, check_no_flows },
-	{ "RST without a flow", { .dport = 80, .tcp_flags = TH_RST }, NULL, XDP_DROP, SVR_DROP_NOT_SYN, check_no_flows },
+	{ "SYN and ACK without a flow",
+	  { .dport = 80, .tcp_flags = TH_SYN | TH_ACK }, NULL, XDP_DROP, SVR_DROP_NOT_SYN,
+	  check_no_flows },
+	{ "SYN and FIN open nothing",
+	  { .dport = 80, .tcp_flags = TH_SYN | TH_FIN }, NULL, XDP_DROP, SVR_DROP_NOT_SYN,
+	  check_no_flows },
+	{ "SYN and RST open nothing",
+	  { .dport = 80, .tcp_flags = TH_SYN | TH_RST }, NULL, XDP_DROP, SVR_DROP_NOT_SYN,
+	  check_no_flows },
+	{ "RST without a flow",
+	  { .dport = 80, .tcp_flags = TH_RST }, NULL, XDP_DROP, SVR_DROP_NOT_SYN, check_no_flows },
 
-	{ "source of no tenant", { WEB, .src = "10.0.0.1" }, NULL, XDP_DROP, SVR_DROP_NO_TENANT, check_no_flows },
-	{ "loopback source, though a tenant covers it", { WEB, .src = "127.0.0.1" }, tenant_for_everybody, XDP_DROP, SVR_DROP_NO_TENANT, check_no_flows },
-	{ "multicast source, though a tenant covers it", { WEB, .src = "224.0.0.9" }, tenant_for_everybody, XDP_DROP, SVR_DROP_NO_TENANT, check_no_flows },
-	{ "source 0.0.0.0, though a tenant covers it", { WEB, .src = "0.0.0.0" }, tenant_for_everybody, XDP_DROP, SVR_DROP_NO_TENANT, check_no_flows },
-	{ "the router's own address as source", { WEB, .src = "172.16.1.1" }, NULL, XDP_DROP, SVR_DROP_NO_TENANT, check_no_flows },
-	{ "broadcast of the subnet as source", { WEB, .src = "172.16.1.255" }, NULL, XDP_DROP, SVR_DROP_NO_TENANT, check_no_flows },
+	{ "source of no tenant",
+	  { WEB, .src = "10.0.0.1" }, NULL, XDP_DROP, SVR_DROP_NO_TENANT, check_no_flows },
+	{ "loopback source, though a tenant covers it",
+	  { WEB, .src = "127.0.0.1" }, tenant_for_everybody, XDP_DROP, SVR_DROP_NO_TENANT,
+	  check_no_flows },
+	{ "multicast source, though a tenant covers it",
+	  { WEB, .src = "224.0.0.9" }, tenant_for_everybody, XDP_DROP, SVR_DROP_NO_TENANT,
+	  check_no_flows },
+	{ "source 0.0.0.0, though a tenant covers it",
+	  { WEB, .src = "0.0.0.0" }, tenant_for_everybody, XDP_DROP, SVR_DROP_NO_TENANT,
+	  check_no_flows },
+	{ "the router's own address as source",
+	  { WEB, .src = "172.16.1.1" }, NULL, XDP_DROP, SVR_DROP_NO_TENANT, check_no_flows },
+	{ "broadcast of the subnet as source",
+	  { WEB, .src = "172.16.1.255" }, NULL, XDP_DROP, SVR_DROP_NO_TENANT, check_no_flows },
 	{ "the longer tenant prefix counts, and its explicit no",
 	  { WEB, .src = "172.16.1.200" }, NULL, XDP_DROP, SVR_DROP_NO_ACCESS, check_no_flows },
-	{ "a tenant without a row has no access", { DNS, .src = "172.16.1.200" }, NULL, XDP_DROP, SVR_DROP_NO_ACCESS, check_no_flows },
+	{ "a tenant without a row has no access",
+	  { DNS, .src = "172.16.1.200" }, NULL, XDP_DROP, SVR_DROP_NO_ACCESS, check_no_flows },
 
-	{ "destination of no service", { WEB, .dst = "172.16.200.1" }, NULL, XDP_DROP, SVR_DROP_NO_SERVICE, check_no_flows },
-	{ "loopback destination, though a service covers it", { WEB, .dst = "127.0.0.1" }, service_everywhere, XDP_DROP, SVR_DROP_NO_SERVICE, check_no_flows },
-	{ "reserved destination, though a service covers it", { WEB, .dst = "240.0.0.1" }, service_everywhere, XDP_DROP, SVR_DROP_NO_SERVICE, check_no_flows },
-	{ "port of no service", { SYN, .dport = 81 }, NULL, XDP_DROP, SVR_DROP_NO_SERVICE, check_no_flows },
-	{ "protocol of no service", { .proto = IPPROTO_UDP, .dport = 80 }, NULL, XDP_DROP, SVR_DROP_NO_SERVICE, check_no_flows },
-	{ "one below a port range", { SYN, .dport = 7999 }, NULL, XDP_DROP, SVR_DROP_NO_SERVICE, check_no_flows },
+	{ "destination of no service",
+	  { WEB, .dst = "172.16.200.1" }, NULL, XDP_DROP, SVR_DROP_NO_SERVICE, check_no_flows },
+	{ "loopback destination, though a service covers it",
+	  { WEB, .dst = "127.0.0.1" }, service_everywhere, XDP_DROP, SVR_DROP_NO_SERVICE,
+	  check_no_flows },
+	{ "reserved destination, though a service covers it",
+	  { WEB, .dst = "240.0.0.1" }, service_everywhere, XDP_DROP, SVR_DROP_NO_SERVICE,
+	  check_no_flows },
+	{ "port of no service",
+	  { SYN, .dport = 81 }, NULL, XDP_DROP, SVR_DROP_NO_SERVICE, check_no_flows },
+	{ "protocol of no service",
+	  { .proto = IPPROTO_UDP, .dport = 80 }, NULL, XDP_DROP, SVR_DROP_NO_SERVICE,
+	  check_no_flows },
+	{ "one below a port range",
+	  { SYN, .dport = 7999 }, NULL, XDP_DROP, SVR_DROP_NO_SERVICE, check_no_flows },
 	{ "first port of a range", { SYN, .dport = 8000 }, NULL, XDP_REDIRECT, 0, check_web },
 	{ "last port of a range", { SYN, .dport = 8080 }, NULL, XDP_REDIRECT, 0, check_web },
-	{ "one above a port range", { SYN, .dport = 8081 }, NULL, XDP_DROP, SVR_DROP_NO_SERVICE, check_no_flows },
-	{ "service that was removed", { WEB }, web_removed, XDP_DROP, SVR_DROP_NO_SERVICE, check_no_flows },
+	{ "one above a port range",
+	  { SYN, .dport = 8081 }, NULL, XDP_DROP, SVR_DROP_NO_SERVICE, check_no_flows },
+	{ "service that was removed",
+	  { WEB }, web_removed, XDP_DROP, SVR_DROP_NO_SERVICE, check_no_flows },
 	{ "service without transports takes every protocol and port",
-	  { .proto = IPPROTO_UDP, .dst = "172.16.3.3", .dport = 0 }, NULL, XDP_REDIRECT, 0, check_sums },
+	  { .proto = IPPROTO_UDP, .dst = "172.16.3.3", .dport = 0 }, NULL, XDP_REDIRECT, 0,
+	  check_sums },
 
-	{ "service without a route", { WEB, .dst = "172.16.4.4" }, NULL, XDP_DROP, SVR_DROP_NO_ROUTE, check_no_flows },
-	{ "service on a LAN of this router", { WEB, .dst = "172.16.1.20" }, NULL, XDP_DROP, SVR_DROP_NO_ROUTE, check_no_flows },
-	{ "second path while the first is down", { WEB }, east_down, XDP_REDIRECT, 0, check_web_north },
-	{ "second path while the first has no keys", { WEB }, north_only, XDP_REDIRECT, 0, check_web_north },
+	{ "service without a route",
+	  { WEB, .dst = "172.16.4.4" }, NULL, XDP_DROP, SVR_DROP_NO_ROUTE, check_no_flows },
+	{ "service on a LAN of this router",
+	  { WEB, .dst = "172.16.1.20" }, NULL, XDP_DROP, SVR_DROP_NO_ROUTE, check_no_flows },
+	{ "second path while the first is down",
+	  { WEB }, east_down, XDP_REDIRECT, 0, check_web_north },
+	{ "second path while the first has no keys",
+	  { WEB }, north_only, XDP_REDIRECT, 0, check_web_north },
 	{ "no path in service", { WEB }, all_down, XDP_DROP, SVR_DROP_NO_PATH, check_no_flows },
-	{ "no path with a next hop", { WEB }, no_nexthops, XDP_DROP, SVR_DROP_NO_PATH, check_no_flows },
-	{ "no path in service for a protected service", { SYN, .dport = 22 }, all_down, XDP_DROP, SVR_DROP_NO_PATH, check_no_flows },
+	{ "no path with a next hop",
+	  { WEB }, no_nexthops, XDP_DROP, SVR_DROP_NO_PATH, check_no_flows },
+	{ "no path in service for a protected service",
+	  { SYN, .dport = 22 }, all_down, XDP_DROP, SVR_DROP_NO_PATH, check_no_flows },
 
-	{ "protected service goes to the worker", { SYN, .dport = 22 }, NULL, XDP_REDIRECT, 0, check_setup },
-	{ "padding is cut for the worker", { SYN, .dport = 22, .pad = 6 }, NULL, XDP_REDIRECT, 0, check_setup },
-	{ "a partial checksum is left to the worker", { SYN, .dport = 22, .csum = CSUM_PARTIAL }, NULL, XDP_REDIRECT, 0, check_setup },
-	{ "protected service without a worker", { SYN, .dport = 22 }, worker_gone, XDP_DROP, SVR_DROP_NO_WORKER, check_no_flows },
-	{ "a policy that is gone is not clear", { WEB }, policy_removed, XDP_REDIRECT, 0, check_no_flows },
+	{ "protected service goes to the worker",
+	  { SYN, .dport = 22 }, NULL, XDP_REDIRECT, 0, check_setup },
+	{ "padding is cut for the worker",
+	  { SYN, .dport = 22, .pad = 6 }, NULL, XDP_REDIRECT, 0, check_setup },
+	{ "a partial checksum is left to the worker",
+	  { SYN, .dport = 22, .csum = CSUM_PARTIAL }, NULL, XDP_REDIRECT, 0, check_setup },
+	{ "protected service without a worker",
+	  { SYN, .dport = 22 }, worker_gone, XDP_DROP, SVR_DROP_NO_WORKER, check_no_flows },
+	{ "a policy that is gone is not clear",
+	  { WEB }, policy_removed, XDP_REDIRECT, 0, check_no_flows },
 
-	{ "unknown originator is the worker's", { WEB }, host_unknown, XDP_REDIRECT, 0, check_host_neighbour },
-	{ "originator whose next hop is stale is the worker's", { WEB }, host_stale, XDP_REDIRECT, 0, check_host_neighbour },
-	{ "unknown originator without a worker", { WEB }, host_unknown_no_worker, XDP_DROP, SVR_DROP_NO_WORKER, check_no_flows },
-	{ "originator behind the gateway", { WEB, .src = "172.16.77.7" }, NULL, XDP_REDIRECT, 0, check_sums },
-	{ "originator behind no gateway", { WEB, .src = "172.16.77.7" }, no_gateway, XDP_DROP, SVR_DROP_NO_NEIGHBOUR, check_no_flows },
+	{ "unknown originator is the worker's",
+	  { WEB }, host_unknown, XDP_REDIRECT, 0, check_host_neighbour },
+	{ "originator whose next hop is stale is the worker's",
+	  { WEB }, host_stale, XDP_REDIRECT, 0, check_host_neighbour },
+	{ "unknown originator without a worker",
+	  { WEB }, host_unknown_no_worker, XDP_DROP, SVR_DROP_NO_WORKER, check_no_flows },
+	{ "originator behind the gateway",
+	  { WEB, .src = "172.16.77.7" }, NULL, XDP_REDIRECT, 0, check_sums },
+	{ "originator behind no gateway",
+	  { WEB, .src = "172.16.77.7" }, no_gateway, XDP_DROP, SVR_DROP_NO_NEIGHBOUR,
+	  check_no_flows },
 
-	{ "range without an even port", { WEB }, no_even_port, XDP_DROP, SVR_DROP_NO_PORT, check_no_flows },
-	{ "range that is upside down", { WEB }, range_upside_down, XDP_DROP, SVR_DROP_NO_PORT, check_no_flows },
-	{ "range below 1025", { WEB }, range_below_1025, XDP_DROP, SVR_DROP_NO_PORT, check_no_flows },
-	{ "a session never takes the BFD port", { DNS }, range_is_bfd, XDP_DROP, SVR_DROP_NO_PORT, check_no_flows },
-	{ "all ports of the range in use", { WEB }, the_pair_is_taken, XDP_DROP, SVR_DROP_NO_PORT, NULL },
-	{ "the pair is taken for TCP, not for UDP", { DNS }, the_pair_is_taken, XDP_REDIRECT, 0, check_sums },
+	{ "range without an even port",
+	  { WEB }, no_even_port, XDP_DROP, SVR_DROP_NO_PORT, check_no_flows },
+	{ "range that is upside down",
+	  { WEB }, range_upside_down, XDP_DROP, SVR_DROP_NO_PORT, check_no_flows },
+	{ "range below 1025",
+	  { WEB }, range_below_1025, XDP_DROP, SVR_DROP_NO_PORT, check_no_flows },
+	{ "a session never takes the BFD port",
+	  { DNS }, range_is_bfd, XDP_DROP, SVR_DROP_NO_PORT, check_no_flows },
+	{ "all ports of the range in use",
+	  { WEB }, the_pair_is_taken, XDP_DROP, SVR_DROP_NO_PORT, NULL },
+	{ "the pair is taken for TCP, not for UDP",
+	  { DNS }, the_pair_is_taken, XDP_REDIRECT, 0, check_sums },
 };
+/* clang-format on */
 
 Test(lan, first_packets)
 {
@@ -418,7 +511,8 @@ Test(lan, waits_for_neighbour)
 Test(lan, reverse_next_hop_is_the_gateway)
 {
 	struct env *e = env_open(NULL);
-	struct svr_flow4_key key = flow_key(LAN, IPPROTO_TCP, "172.16.77.7", 40000, "172.16.2.20", 80);
+	struct svr_flow4_key key =
+		flow_key(LAN, IPPROTO_TCP, "172.16.77.7", 40000, "172.16.2.20", 80);
 	struct svr_flow lan, wan;
 	static struct result r;
 
@@ -432,7 +526,8 @@ Test(lan, reverse_next_hop_is_the_gateway)
 Test(lan, first_packet_again)
 {
 	struct env *e = env_open(NULL);
-	struct svr_flow4_key key = flow_key(LAN, IPPROTO_TCP, "172.16.1.10", 40000, "172.16.2.20", 80);
+	struct svr_flow4_key key =
+		flow_key(LAN, IPPROTO_TCP, "172.16.1.10", 40000, "172.16.2.20", 80);
 	struct svr_flow lan, wan;
 	static struct result first, again;
 	struct spec s = { WEB };
@@ -442,11 +537,12 @@ Test(lan, first_packet_again)
 	expect_bytes(again.out, again.len, first.out, first.len, "again", "packet");
 	cr_expect(flow_count(e) == 2 && again.stat[SVR_STAT_SESSIONS_FWD] == 0);
 	cr_assert(flows_of(e, &key, &lan, &wan));
-	cr_expect(lan.packets == 2 && lan.meta_packets == 2 && lan.tcp_seen == SVR_TCP_SYN && wan.tcp_seen == 0);
+	cr_expect(lan.packets == 2 && lan.meta_packets == 2 && lan.tcp_seen == SVR_TCP_SYN &&
+		  wan.tcp_seen == 0);
 	env_close(e);
 }
 
-/* ---- metadata of every length ----------------------------------------------------------------------------------- */
+/* ---- metadata of every length ---------------------------------------------------------------- */
 
 static void frag_name(struct svr_meta_frag *frag, uint16_t type, char letter, size_t len)
 {
@@ -458,7 +554,10 @@ static void frag_name(struct svr_meta_frag *frag, uint16_t type, char letter, si
 	frag->len = (uint16_t)(frag->len + 4 + len);
 }
 
-/* Tenant, service, policy and common name of @len letters each; returns the length of the forward block */
+/*
+ * Tenant, service, policy and common name of @len letters each; returns the length of the forward
+ * block
+ */
 static size_t name_lens(struct env *e, size_t tenant, size_t others)
 {
 	struct svr_tenant t = { .name = "corp" };
@@ -492,7 +591,8 @@ static void tlv_letters(struct meta *m, uint16_t type, char letter, size_t len)
 	meta_tlv(m, type, letters, len);
 }
 
-static void expect_long(struct env *e, const struct spec *s, size_t meta_len, size_t tenant, size_t others)
+static void expect_long(struct env *e, const struct spec *s, size_t meta_len, size_t tenant,
+			size_t others)
 {
 	static struct result r;
 	static struct frame f;
@@ -519,10 +619,14 @@ static void expect_long(struct env *e, const struct spec *s, size_t meta_len, si
 	tlv_letters(&m, 19, '1', 15);
 	expect_bytes(r.out + off, meta_len, m.data, m.len, name, "metadata");
 	cr_expect(get16(r.out + off + 10) == meta_len - 12, "%s: payload length", name);
-	expect_bytes(r.out + off + meta_len, r.len - off - meta_len, f.data + off, f.len - off, name, "payload");
+	expect_bytes(r.out + off + meta_len, r.len - off - meta_len, f.data + off, f.len - off,
+		     name, "payload");
 }
 
-/* Up to the longest names, which do not fit in front of a frame: even and odd blocks, even and odd payloads. */
+/*
+ * Up to the longest names, which do not fit in front of a frame: even and odd blocks, even and odd
+ * payloads.
+ */
 Test(lan, every_length_of_metadata)
 {
 	struct env *e = env_open(&(struct env_opts){ .flows = 2048 });
@@ -540,7 +644,8 @@ Test(lan, every_length_of_metadata)
 		expect_long(e, &udp, meta_len, len, 63);
 	}
 	for (len = 0; len <= 1100; len += 91) {
-		struct spec tcp = { WEB, .sport = (uint16_t)(42000 + len), .fill = len, .csum = CSUM_PARTIAL };
+		struct spec tcp = { WEB, .sport = (uint16_t)(42000 + len), .fill = len,
+				    .csum = CSUM_PARTIAL };
 
 		expect_long(e, &tcp, meta_len, 63, 63);
 	}
@@ -554,7 +659,8 @@ static void table_full(unsigned int flows)
 	unsigned int i, made = 0;
 
 	for (i = 0; i < 16; i++) {
-		run(e, PROG_LAN, &(struct spec){ WEB, .sport = (uint16_t)(40000 + i) }, &r, "session");
+		run(e, PROG_LAN, &(struct spec){ WEB, .sport = (uint16_t)(40000 + i) }, &r,
+		    "session");
 		if (r.verdict == XDP_REDIRECT) {
 			made++;
 			continue;
@@ -562,7 +668,8 @@ static void table_full(unsigned int flows)
 		cr_expect(r.reason == SVR_DROP_TABLE_FULL, "reason %d", r.reason);
 	}
 	cr_expect(made == flows / 2, "%u sessions in a table of %u flows", made, flows);
-	cr_expect(flow_count(e) == 2 * made, "no half session is left behind: %u flows of %u sessions", flow_count(e), made);
+	cr_expect(flow_count(e) == 2 * made,
+		  "no half session is left behind: %u flows of %u sessions", flow_count(e), made);
 	env_close(e);
 }
 
@@ -611,7 +718,8 @@ static unsigned int ports_seen(struct env *e, bool parity, uint32_t *locals, uin
 		made++;
 		key = flow_key(LAN, IPPROTO_TCP, "172.16.1.10", s.sport, "172.16.2.20", 80);
 		cr_assert(flows_of(e, &key, &lan, &wan));
-		cr_assert(ntohs(lan.sport) >= 20001 && ntohs(lan.sport) <= 20008 && ntohs(lan.dport) >= 30000 && ntohs(lan.dport) <= 30005);
+		cr_assert(ntohs(lan.sport) >= 20001 && ntohs(lan.sport) <= 20008 &&
+			  ntohs(lan.dport) >= 30000 && ntohs(lan.dport) <= 30005);
 		cr_expect(!parity || (ntohs(lan.sport) % 2 == 0 && ntohs(lan.dport) % 2 == 1));
 		*locals |= 1u << (ntohs(lan.sport) - 20001);
 		*remotes |= 1u << (ntohs(lan.dport) - 30000);
@@ -628,13 +736,15 @@ Test(lan, ports)
 	path_change(e, PATH_EAST, narrow);
 	made = ports_seen(e, true, &locals, &remotes);
 	cr_expect(made >= 9 && made <= 12, "%u of 12 pairs", made);
-	cr_expect(locals == 0xaa && remotes == 0x2a, "even local %x, odd remote %x", locals, remotes);
+	cr_expect(locals == 0xaa && remotes == 0x2a, "even local %x, odd remote %x", locals,
+		  remotes);
 
 	env_reset(e);
 	path_change(e, PATH_EAST, narrow_any);
 	made = ports_seen(e, false, &locals, &remotes);
 	cr_expect(made >= 30 && made <= 48, "%u of 48 pairs", made);
-	cr_expect(locals == 0xff && remotes == 0x3f, "any local %x, any remote %x", locals, remotes);
+	cr_expect(locals == 0xff && remotes == 0x3f, "any local %x, any remote %x", locals,
+		  remotes);
 	env_close(e);
 }
 
@@ -651,10 +761,12 @@ Test(lan, uuids)
 		uint16_t sport = (uint16_t)(40000 + i);
 
 		run(e, PROG_LAN, &(struct spec){ WEB, .sport = sport }, &r, "session");
-		cr_assert(flow_get(e, LAN, IPPROTO_TCP, "172.16.1.10", sport, "172.16.2.20", 80, &lan));
+		cr_assert(flow_get(e, LAN, IPPROTO_TCP, "172.16.1.10", sport, "172.16.2.20", 80,
+				   &lan));
 		memcpy(seen[i], lan.uuid, SVR_UUID_LEN);
 		for (j = 0; j < i; j++)
-			cr_expect(memcmp(seen[i], seen[j], SVR_UUID_LEN), "UUID %u is that of %u", i, j);
+			cr_expect(memcmp(seen[i], seen[j], SVR_UUID_LEN), "UUID %u is that of %u",
+				  i, j);
 	}
 	env_close(e);
 }
