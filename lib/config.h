@@ -146,6 +146,18 @@ struct svr_cfg_trusted_ca {			/* authority/trusted-ca-certificate/N */
 	enum svr_cfg_validation_mode validation_mode;
 };
 
+struct svr_cfg_client_certificate {		/* .../client-certificate/N */
+	const char *name;			/* of the files NAME.key and NAME.pem in the router's PKI directory */
+};
+
+struct svr_cfg_revocation {			/* authority/certificate-revocation */
+	const char **url;			/* of revocation lists; may be empty */
+	unsigned int n_url;
+	uint16_t polling_interval_h;
+	uint32_t polling_interval_s;		/* instead of hours; 0 = not given */
+	uint32_t backoff_interval_s;		/* after a failure: first wait, doubles up to the polling interval */
+};
+
 struct svr_cfg_policy {				/* authority/security/N */
 	const char *name;
 	bool encrypt;
@@ -299,6 +311,8 @@ struct svr_cfg_router {				/* authority/router/N */
 	uint8_t fingerprint[SVR_CFG_FINGERPRINT_LEN];	/* SHA-256 over the certificate in DER */
 	const char *description;		/* "" = none */
 	const char *location;			/* "" = none */
+	struct svr_cfg_client_certificate *client_certificate;	/* 0 or 1; none: that of the authority */
+	unsigned int n_client_certificate;
 	struct svr_cfg_bfd bfd;			/* base of every neighborhood's and adjacency's */
 	struct svr_cfg_node *node;		/* exactly one, for now */
 	unsigned int n_node;
@@ -314,6 +328,9 @@ struct svr_config {				/* authority */
 	struct svr_cfg_key_management key_management;
 	struct svr_cfg_trusted_ca *trusted_cas;
 	unsigned int n_trusted_cas;
+	struct svr_cfg_client_certificate *client_certificate;	/* 0 or 1; of routers that name none */
+	unsigned int n_client_certificate;
+	struct svr_cfg_revocation revocation;
 	struct svr_cfg_policy *policies;
 	unsigned int n_policies;
 	struct svr_cfg_tenant *tenants;
@@ -455,6 +472,15 @@ void svr_config_free(struct svr_config *cfg);
 
 /* The router called @name; NULL when there is none. It lives as long as @cfg. */
 const struct svr_cfg_router *svr_config_router(const struct svr_config *cfg, const char *name);
+
+/* The client-certificate that @router peers with: its own entry or the authority's; NULL when there
+ * is neither.
+ */
+const char *svr_config_client_certificate(const struct svr_config *cfg,
+					  const struct svr_cfg_router *router);
+
+/* Seconds between two fetches of a revocation list. */
+uint32_t svr_config_polling_interval_s(const struct svr_cfg_revocation *revocation);
 
 /* What the router @name needs, as flat arrays.
  * @out: for svr_config_view_free(); NULL on error. It borrows from @cfg.

@@ -108,6 +108,7 @@ enum svr_cfg_syntax {
 	SVR_CFG_SYN_DEVICE,	/* Linux network device */
 	SVR_CFG_SYN_FILE,	/* file name without directories */
 	SVR_CFG_SYN_TEXT,	/* free text on one line */
+	SVR_CFG_SYN_URL,	/* where a file is fetched from: http, https, file */
 	SVR_CFG_SYN_MAX,
 };
 

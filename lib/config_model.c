@@ -119,6 +119,24 @@ static const struct svr_cfg_field trusted_ca_fields[] = {
 TABLE(trusted_ca, trusted_ca_fields, S, true);
 #undef S
 
+#define S struct svr_cfg_client_certificate
+static const struct svr_cfg_field client_certificate_fields[] = {
+	STRING("name", name, DOTTED, REQUIRED),
+};
+TABLE(client_certificate, client_certificate_fields, S, true);
+#undef S
+
+#define S struct svr_cfg_revocation
+static const struct svr_cfg_field revocation_fields[] = {
+	{ .name = "url", .kind = SVR_CFG_KIND_STRINGS, .syntax = SVR_CFG_SYN_URL, TARGET(url),
+	  .has_offset = offsetof(S, n_url), .min = 0, .max = 16 },
+	UINT("polling-interval", polling_interval_h, 1, 168, 24),
+	UINT("polling-interval-seconds", polling_interval_s, 0, 604800, 0),
+	UINT("backoff-interval", backoff_interval_s, 1, 86400, 60),
+};
+TABLE(revocation, revocation_fields, S, false);
+#undef S
+
 #define S struct svr_cfg_policy
 static const struct svr_cfg_field policy_fields[] = {
 	STRING("name", name, NAME, REQUIRED),
@@ -359,6 +377,8 @@ static const struct svr_cfg_field router_fields[] = {
 	{ .name = "certificate", .kind = SVR_CFG_KIND_OBJECT, .sub = &certificate },
 	STRING("description", description, TEXT, .text = ""),
 	STRING("location", location, TEXT, .text = ""),
+	LIST("client-certificate", client_certificate, client_certificate, 0, 1,
+	     .too_many = "more than one client-certificate is not supported yet"),
 	OBJECT("bfd", bfd, bfd, .source = true),	/* before node: neighborhoods inherit from it */
 	LIST("node", node, node, 1, 1, REQUIRED, .too_many = "a router of more than one node (high availability) is not supported yet"),
 	LIST("peer", peer, peer, 0, SVR_MAX_PEERS - 1),
@@ -375,6 +395,9 @@ static const struct svr_cfg_field authority_fields[] = {
 	BOOL("enhanced-security-key-management", enhanced_security_key_management, false),
 	OBJECT("security-key-management", key_management, key_management),
 	LIST("trusted-ca-certificate", trusted_cas, trusted_ca, 0, 64),
+	LIST("client-certificate", client_certificate, client_certificate, 0, 1,
+	     .too_many = "more than one client-certificate is not supported yet"),
+	OBJECT("certificate-revocation", revocation, revocation),
 	LIST("security", policies, policy, 0, SVR_MAX_POLICIES - 1),
 	LIST("tenant", tenants, tenant, 0, SVR_MAX_TENANTS - 1),
 	LIST("service", services, service, 0, SVR_MAX_SERVICES - 1),

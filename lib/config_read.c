@@ -295,7 +295,9 @@ static void *start_array(struct reader *r, struct json_object *json, const struc
 			not_allowed(r, f);
 		else
 			bad(r, "must be an array of %s",
-			    f->kind == SVR_CFG_KIND_STRINGS ? "names" : "prefixes");
+			    f->kind == SVR_CFG_KIND_PREFIXES  ? "prefixes" :
+			    f->syntax == SVR_CFG_SYN_URL ? "URLs" :
+								"names");
 		return NULL;
 	}
 	n = json_object_array_length(json);

@@ -124,6 +124,12 @@ const struct svr_cfg_syntax_info svr_cfg_syntaxes[SVR_CFG_SYN_MAX] = {
 		.pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$",
 		.extra = NULL, .min = 0, .max = 255,
 	},
+	[SVR_CFG_SYN_URL] = {
+		.what = "a URL http://HOST/..., https://HOST/... or file:///... of at most 255 printable ASCII characters, "
+			"without a user name",
+		.pattern = "^(https?://[A-Za-z0-9.:\\[\\]_-]+(/[!-~]*)?|file:///[!-~]+)$",
+		.extra = NULL, .min = 8, .max = 255,
+	},
 };
 
 static bool is_alnum(char c)
@@ -142,6 +148,29 @@ static bool text_ok(const char *text)
 	return true;
 }
 
+static bool url_ok(const char *text)
+{
+	static const char file[] = "file:///", http[] = "http://", https[] = "https://";
+	const char *c;
+	size_t host;
+
+	for (c = text; *c; c++)
+		if (*c < '!' || *c > '~')
+			return false;
+	if (!strncmp(text, file, sizeof(file) - 1))
+		return text[sizeof(file) - 1] != '\0';
+	if (!strncmp(text, http, sizeof(http) - 1))
+		text += sizeof(http) - 1;
+	else if (!strncmp(text, https, sizeof(https) - 1))
+		text += sizeof(https) - 1;
+	else
+		return false;
+	/* No '@': a password has no place in a configuration that everybody shares */
+	for (host = 0; is_alnum(text[host]) || (text[host] && strchr(".:[]_-", text[host])); host++)
+		;
+	return host > 0 && (text[host] == '\0' || text[host] == '/');
+}
+
 bool svr_config_syntax_ok(enum svr_cfg_syntax syntax, const char *text)
 {
 	const struct svr_cfg_syntax_info *info = &svr_cfg_syntaxes[syntax];
@@ -149,6 +178,8 @@ bool svr_config_syntax_ok(enum svr_cfg_syntax syntax, const char *text)
 
 	if (len < info->min || len > info->max)
 		return false;
+	if (syntax == SVR_CFG_SYN_URL)
+		return url_ok(text);
 	if (!info->extra)
 		return text_ok(text);
 	for (i = 0; i < len; i++) {

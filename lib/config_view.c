@@ -697,6 +697,22 @@ int svr_config_view_build(const struct svr_config *cfg, unsigned int router,
 	return 0;
 }
 
+const char *svr_config_client_certificate(const struct svr_config *cfg,
+					  const struct svr_cfg_router *router)
+{
+	if (router->n_client_certificate)
+		return router->client_certificate[0].name;
+	return cfg->n_client_certificate ? cfg->client_certificate[0].name : NULL;
+}
+
+uint32_t svr_config_polling_interval_s(const struct svr_cfg_revocation *revocation)
+{
+	enum { SEC_PER_HOUR = 3600 };
+
+	return revocation->polling_interval_s ? revocation->polling_interval_s :
+						revocation->polling_interval_h * SEC_PER_HOUR;
+}
+
 int svr_config_resolve(const struct svr_config *cfg, const char *name, struct svr_router_view **out,
 		       struct svr_config_errors *errs)
 {

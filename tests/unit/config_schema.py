@@ -34,6 +34,8 @@ REFUSED = [
 	("octet 256", LAN + ["address", 0, "ip-address"], "256.0.0.1"),
 	("route to two places", ["authority", "router", 0, "service-route", 0, "next-hop"], {"interface": "lan"}),
 	("route to nowhere", ["authority", "router", 0, "service-route", 0, "peer"], None),
+	("FTP", ["authority", "certificate-revocation"], {"url": ["ftp://a/b"]}),
+	("password in a URL", ["authority", "certificate-revocation"], {"url": ["http://u:p@a/b"]}),
 	("short fingerprint", ["authority", "router", 0, "certificate", "fingerprint"], "sha256:00:01"),
 ]
 
@@ -41,6 +43,8 @@ TAKEN = [
 	("never", ["authority", "security-key-management", "payload-key-rekey-interval"], "never"),
 	("disabled MSS", LAN + ["enforced-mss"], "disabled"),
 	("fixed MSS", LAN + ["enforced-mss"], 1400),
+	("revocation list", ["authority", "certificate-revocation"], {"url": ["http://pki.example:8080/a.crl", "file:///a/b.pem"]}),
+	("client certificate", ["authority", "client-certificate"], [{"name": "custom_ssr_peering"}]),
 	("pinned certificate", ["authority", "router", 0, "certificate", "fingerprint"], "sha256:" + ":".join(["aB"] * 32)),
 ]
 

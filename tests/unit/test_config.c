@@ -58,6 +58,8 @@ static const char base[] =
 
 #define A	 "/authority"
 #define SKM	 A "/security-key-management"
+#define REVOCATION A "/certificate-revocation"
+#define URL_RULE "must be a URL http://HOST/..., https://HOST/... or file:///..."
 #define POLICY	 A "/security/0"
 #define SERVICE	 A "/service/0"
 #define ROUTER	 A "/router/0"
@@ -265,6 +267,26 @@ static const struct row refused[] = {
 	{ "CA without a file", { { A "/trusted-ca-certificate/0/file", NULL } }, A "/trusted-ca-certificate/0", "member \"file\" is missing", "" },
 	{ "validation-mode", { { A "/trusted-ca-certificate/0/validation-mode", "\"lax\"" } }, A "/trusted-ca-certificate/0/validation-mode",
 	  "must be one of \"warn\", \"strict\"", NULL },
+
+	/* certificates */
+	{ "client certificate with a path", { { ROUTER "/client-certificate", "[{\"name\":\"../key\"}]" } }, ROUTER "/client-certificate/0/name", DOT_RULE, "\"../key\"" },
+	{ "client certificate without a name", { { A "/client-certificate", "[{}]" } }, A "/client-certificate/0", "member \"name\" is missing", "" },
+	{ "two client certificates", { { A "/client-certificate", "[{\"name\":\"a\"},{\"name\":\"b\"}]" } }, A "/client-certificate",
+	  "more than one client-certificate is not supported yet: 2 entries found", "" },
+	{ "one URL is no list", { { REVOCATION, "{\"url\":\"http://a/b.crl\"}" } }, REVOCATION "/url", "must be an array of URLs", NULL },
+	{ "FTP", { { REVOCATION, "{\"url\":[\"ftp://a/b.crl\"]}" } }, REVOCATION "/url/0", URL_RULE, "\"ftp://a/b.crl\"" },
+	{ "URL without a host", { { REVOCATION, "{\"url\":[\"http:///b.crl\"]}" } }, REVOCATION "/url/0", URL_RULE, NULL },
+	{ "URL with a password", { { REVOCATION, "{\"url\":[\"http://me:secret@a/b.crl\"]}" } }, REVOCATION "/url/0", URL_RULE, NULL },
+	{ "URL with a space", { { REVOCATION, "{\"url\":[\"http://a/b c\"]}" } }, REVOCATION "/url/0", URL_RULE, NULL },
+	{ "URL with a newline", { { REVOCATION, "{\"url\":[\"http://a/\\nb\"]}" } }, REVOCATION "/url/0", URL_RULE, NULL },
+	{ "file on another host", { { REVOCATION, "{\"url\":[\"file://a/b.crl\"]}" } }, REVOCATION "/url/0", URL_RULE, NULL },
+	{ "file without a name", { { REVOCATION, "{\"url\":[\"file:///\"]}" } }, REVOCATION "/url/0", URL_RULE, NULL },
+	{ "a URL twice", { { REVOCATION, "{\"url\":[\"http://a/b\",\"http://a/b\"]}" } }, REVOCATION "/url/1", "stands in entry 0 already", NULL },
+	{ "polling 0", { { REVOCATION, "{\"polling-interval\":0}" } }, REVOCATION "/polling-interval", "must be an integer from 1 to 168", "0" },
+	{ "polling 169", { { REVOCATION, "{\"polling-interval\":169}" } }, REVOCATION "/polling-interval", "must be an integer from 1 to 168", "169" },
+	{ "polling above a week in seconds", { { REVOCATION, "{\"polling-interval-seconds\":604801}" } }, REVOCATION "/polling-interval-seconds",
+	  "must be an integer from 0 to 604800", NULL },
+	{ "back-off 0", { { REVOCATION, "{\"backoff-interval\":0}" } }, REVOCATION "/backoff-interval", "must be an integer from 1 to 86400", "0" },
 
 	/* policies */
 	{ "AES-GCM-128", { { POLICY "/encryption-cipher", "\"aes-gcm-128\"" } }, POLICY "/encryption-cipher",
@@ -942,6 +964,37 @@ Test(config, values)
 	cr_expect(v->peers[0].has_fingerprint && v->peers[0].fingerprint[0] == 0xab);
 	cr_expect_str_eq(v->peers[0].description, "caf\xc3\xa9");
 	svr_config_view_free(v);
+	svr_config_free(cfg);
+}
+
+Test(config, certificates)
+{
+	struct svr_config *cfg = LOAD({ A "/client-certificate", "[{\"name\":\"all\"}]" },
+				      { EAST "/client-certificate", "[{\"name\":\"east.2026\"}]" },
+				      { REVOCATION, "{\"url\":[\"https://[2001:db8::1]:8443/a.crl?x=%20\","
+						    "\"http://pki.example\",\"file:///var/crl/b.pem\"],"
+						    "\"polling-interval\":168,\"backoff-interval\":86400}" });
+	struct svr_cfg_revocation *r = &cfg->revocation;
+
+	cr_expect_str_eq(svr_config_client_certificate(cfg, svr_config_router(cfg, "west")), "all");
+	cr_expect_str_eq(svr_config_client_certificate(cfg, svr_config_router(cfg, "east")),
+			 "east.2026");
+	cr_assert_eq(r->n_url, 3);
+	cr_expect_str_eq(r->url[0], "https://[2001:db8::1]:8443/a.crl?x=%20");
+	cr_expect_str_eq(r->url[2], "file:///var/crl/b.pem");
+	cr_expect_eq(r->backoff_interval_s, 86400);
+	cr_expect_eq(svr_config_polling_interval_s(r), 604800);
+	svr_config_free(cfg);
+
+	cfg = LOAD({ REVOCATION, "{\"polling-interval-seconds\":2}" });
+	cr_expect_eq(svr_config_polling_interval_s(&cfg->revocation), 2);
+	cr_expect_eq(cfg->revocation.n_url, 0);
+	svr_config_free(cfg);
+
+	cfg = LOAD({ REVOCATION, NULL }); /* absent: SSR's defaults */
+	cr_expect_eq(svr_config_polling_interval_s(&cfg->revocation), 86400);
+	cr_expect_eq(cfg->revocation.backoff_interval_s, 60);
+	cr_expect_null(svr_config_client_certificate(cfg, svr_config_router(cfg, "west")));
 	svr_config_free(cfg);
 }
 
