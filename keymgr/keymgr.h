@@ -7,6 +7,7 @@
  *	socket.c	UDP port 1280 of each waypoint address
  *	secrets.c	own certificate, trust in peers, own metadata keys
  *	show.c		control socket
+ *	alarms.c	alarms and events
  */
 #ifndef SVR_KEYMGR_KEYMGR_H
 #define SVR_KEYMGR_KEYMGR_H
@@ -35,6 +36,7 @@ struct event;
 struct event_base;
 struct svr_ctl_server;
 struct keymgr;
+struct km_alarms;
 struct km_peer;
 
 /* One local waypoint address. */
@@ -79,6 +81,7 @@ struct keymgr {
 	struct event *watch;
 	struct svr_mapset maps;
 	struct svr_ctl_server *ctl;
+	struct km_alarms *alarms; /* alarms.h */
 	FILE *keylog; /* NULL: off */
 	struct svr_crypt *crypt;
 	uint32_t instance;

@@ -14,6 +14,7 @@
 
 #include <svr/drops.h>
 
+#include "alarms.h"
 #include "keymgr.h"
 #include "sys/ctl.h"
 #include "sys/keylog.h"
@@ -191,6 +192,8 @@ static int start(struct keymgr *km)
 	}
 	ret = km_ctl_start(km); /* before anything is written: another process may be running */
 	if (!ret)
+		ret = km_alarms_new(km, &km->alarms);
+	if (!ret)
 		ret = svr_crypt_new(&km->crypt);
 	if (!ret)
 		ret = km_random(&km->instance, sizeof(km->instance));
@@ -224,6 +227,7 @@ static void finish(struct keymgr *km)
 		svr_ctl_server_free(km->ctl);
 	if (km->maps.router)
 		svr_mapset_close(&km->maps);
+	km_alarms_free(km->alarms);
 	svr_crypt_free(km->crypt);
 	OPENSSL_cleanse(&km->own, sizeof(km->own));
 	if (km->keylog)

@@ -11,6 +11,7 @@
 #include <json-c/json_tokener.h>
 
 #include "config_internal.h"
+#include "lib/utf8.h"
 
 /* ---- memory ---------------------------------------------------------------------------------- */
 
@@ -137,7 +138,7 @@ size_t svr_config_pointer_push(struct svr_cfg_pointer *p, const char *key)
 	for (; left; key += n, left -= n) {
 		unsigned char c = (unsigned char)key[0];
 
-		n = svr_config_utf8_len(key, left);
+		n = svr_utf8_len(key, left);
 		if (c == '~')
 			append(p, "~0", 2);
 		else if (c == '/')

@@ -80,9 +80,6 @@ int svr_config_json_scan(const char *text, size_t len, struct svr_config_errors 
  */
 void svr_config_json_locate(const char *text, size_t len, struct svr_config_errors *errs);
 
-/* Bytes of the UTF-8 sequence at @p (1 to 4), or 0 when it is none. */
-size_t svr_config_utf8_len(const char *p, size_t left);
-
 /* ---- words and names ------------------------------------------------------------------------- */
 
 // clang-format off

@@ -11,6 +11,7 @@
 #include <json-c/linkhash.h>
 
 #include "config_internal.h"
+#include "lib/utf8.h"
 
 struct scan {
 	const char *text;
@@ -78,38 +79,6 @@ static void skip_space(struct scan *s)
 			return;
 		}
 	}
-}
-
-size_t svr_config_utf8_len(const char *text, size_t left)
-{
-	const unsigned char *p = (const unsigned char *)text;
-	static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	uint32_t code = 0;
-	size_t n, i;
-
-	if (!left)
-		return 0;
-	if (p[0] < 0x80)
-		return 1;
-	if ((p[0] & 0xe0) == 0xc0)
-		n = 2;
-	else if ((p[0] & 0xf0) == 0xe0)
-		n = 3;
-	else if ((p[0] & 0xf8) == 0xf0)
-		n = 4;
-	else
-		return 0;
-	if (n > left)
-		return 0;
-	code = p[0] & (0x7fU >> n);
-	for (i = 1; i < n; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		code = code << 6 | (p[i] & 0x3fU);
-	}
-	if (code < smallest[n] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
-		return 0;
-	return n;
 }
 
 /* Four hexadecimal digits at @pos, or -1. */
@@ -204,7 +173,7 @@ static int scan_string(struct scan *s, char *out)
 	int err;
 
 	for (;;) {
-		size_t bytes = svr_config_utf8_len(s->text + s->pos, s->len - s->pos);
+		size_t bytes = svr_utf8_len(s->text + s->pos, s->len - s->pos);
 		unsigned char c;
 
 		if (s->pos >= s->len)
@@ -426,7 +395,7 @@ static void show_value(const struct scan *s, size_t start, char found[static SVR
 	for (in = start; in < s->pos; in += bytes) {
 		unsigned char c = (unsigned char)s->text[in];
 
-		bytes = svr_config_utf8_len(s->text + in, s->pos - in);
+		bytes = svr_utf8_len(s->text + in, s->pos - in);
 		if (out + bytes + sizeof("...") > SVR_CFG_FOUND_LEN) {
 			memcpy(found + out, "...", 3);
 			out += 3;

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Alarms and events of the router (docs/alarms.md). The key manager owns them; other processes raise
+ * theirs through its control socket. Everything here is called from the event loop and never waits.
+ */
+#ifndef SVR_KEYMGR_ALARMS_H
+#define SVR_KEYMGR_ALARMS_H
+
+#include "lib/alarmlog.h"
+
+struct json_object;
+struct km_alarms;
+struct keymgr;
+
+#define KM_PROCESS "svr-keymgr" /* @process of the key manager's own alarms */
+
+/* 0 or -ENOMEM. */
+int km_alarms_new(struct keymgr *km, struct km_alarms **out);
+void km_alarms_free(struct km_alarms *a);
+
+/**
+ * km_alarm_raise() - an alarm is there. To be called again as often as one likes: the same category, source
+ * and process is the same alarm, whose severity and message change.
+ * @category: SSR's category, and behind a slash which alarm of it: "peer/path-down"; see docs/alarms.md
+ * @source: what it is about
+ * @process: KM_PROCESS for our own
+ * Return: 0, -EINVAL, -ENOSPC, -ENOMEM; each failure has been logged.
+ */
+int km_alarm_raise(struct km_alarms *a, enum svr_alarm_severity severity, const char *category,
+		   const char *source, const char *process, const char *fmt, ...)
+	__attribute__((format(printf, 6, 7)));
+/* 0, -ENOENT if there was none. */
+int km_alarm_clear(struct km_alarms *a, const char *category, const char *source,
+		   const char *process);
+
+/**
+ * km_event_audit() - something was done that one may want to prove later.
+ * @type: "system.generate_csr"
+ * @detail: JSON object with what was done, borrowed; never a secret. NULL: none
+ * Return: 0, -EINVAL, -EMSGSIZE, -ENOMEM; each failure has been logged.
+ */
+int km_event_audit(struct km_alarms *a, const char *type, struct json_object *detail);
+
+const struct svr_alarmlog *km_alarms_log(const struct km_alarms *a);
+
+#endif
