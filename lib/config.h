@@ -133,7 +133,9 @@ struct svr_cfg_key_management {			/* authority/security-key-management */
 	enum svr_cfg_key_exchange key_exchange_algorithm;
 	uint16_t diffie_hellman_key_size;	/* bits: 1024 (with a warning), 2048, 4096 */
 	uint16_t payload_key_rekey_interval_h;	/* 0 = never */
+	uint32_t payload_key_rekey_interval_s;	/* svr's own, goes before the hours; 0 = the hours count */
 	uint16_t peer_key_rekey_interval_h;	/* 0 = never */
+	uint32_t peer_key_rekey_interval_s;	/* idem */
 	uint32_t peer_key_retransmit_interval_s;
 	uint32_t peer_key_timeout_s;
 	enum svr_cfg_invalid_certificate invalid_certificate_behavior;
@@ -522,6 +524,10 @@ bool svr_config_prefix_has(const struct svr_cfg_prefix *prefix, const struct svr
 
 /* True when the two addresses are equal, family included. */
 bool svr_config_addr_equal(const struct svr_cfg_addr *a, const struct svr_cfg_addr *b);
+
+/* Rekey intervals in seconds, 0 = never: the member in seconds where it is set, else the one in hours. */
+uint64_t svr_config_payload_rekey_sec(const struct svr_cfg_key_management *k);
+uint64_t svr_config_peer_rekey_sec(const struct svr_cfg_key_management *k);
 
 /* The words of the configuration file for enum values, for printing: "aes-cbc-256", "time-based",
  * ... "?" for a value that is none.

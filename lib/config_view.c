@@ -733,3 +733,20 @@ int svr_config_resolve(const struct svr_config *cfg, const char *name, struct sv
 		svr_config_errors_init(errs);
 	return err;
 }
+
+/* ---- key management -------------------------------------------------------------------------- */
+
+static uint64_t rekey_sec(uint32_t seconds, uint16_t hours)
+{
+	return seconds ? seconds : hours * 3600ULL;
+}
+
+uint64_t svr_config_payload_rekey_sec(const struct svr_cfg_key_management *k)
+{
+	return rekey_sec(k->payload_key_rekey_interval_s, k->payload_key_rekey_interval_h);
+}
+
+uint64_t svr_config_peer_rekey_sec(const struct svr_cfg_key_management *k)
+{
+	return rekey_sec(k->peer_key_rekey_interval_s, k->peer_key_rekey_interval_h);
+}

@@ -248,6 +248,7 @@ static const struct row refused[] = {
 	{ "payload rekey 0", { { SKM "/payload-key-rekey-interval", "0" } }, SKM "/payload-key-rekey-interval",
 	  "must be an integer from 1 to 720, or one of \"never\"", "0" },
 	{ "payload rekey \"always\"", { { SKM "/payload-key-rekey-interval", "\"always\"" } }, SKM "/payload-key-rekey-interval", "or one of \"never\"", NULL },
+	{ "payload rekey in 86401 s", { { SKM "/payload-key-rekey-interval-seconds", "86401" } }, SKM "/payload-key-rekey-interval-seconds", "must be an integer from 0 to 86400", "86401" },
 	{ "peer rekey 721", { { SKM "/peer-key-rekey-interval", "721" } }, SKM "/peer-key-rekey-interval", "must be an integer from 0 to 720", "721" },
 	{ "peer rekey -1", { { SKM "/peer-key-rekey-interval", "-1" } }, SKM "/peer-key-rekey-interval", "must be an integer from 0 to 720", "-1" },
 	{ "peer rekey 24.0", { { SKM "/peer-key-rekey-interval", "24.0" } }, SKM "/peer-key-rekey-interval", "must be an integer from 0 to 720", "24.0" },
@@ -874,6 +875,8 @@ Test(config, defaults)
 	cr_expect_eq(k->diffie_hellman_key_size, 2048);
 	cr_expect_eq(k->payload_key_rekey_interval_h, 24);
 	cr_expect_eq(k->peer_key_rekey_interval_h, 24);
+	cr_expect_eq(svr_config_payload_rekey_sec(k), 24 * 3600);
+	cr_expect_eq(svr_config_peer_rekey_sec(k), 24 * 3600);
 	cr_expect_eq(k->peer_key_retransmit_interval_s, 30);
 	cr_expect_eq(k->peer_key_timeout_s, 3600);
 	cr_expect_eq(k->invalid_certificate_behavior, SVR_CFG_FAIL_SOFT);
@@ -921,6 +924,7 @@ Test(config, values)
 {
 	struct svr_config *cfg = LOAD(
 		{ SKM "/payload-key-rekey-interval", "\"never\"" },
+		{ SKM "/peer-key-rekey-interval-seconds", "7" },
 		{ SKM "/peer-key-timeout", "4294967295" },
 		{ SKM "/diffie-hellman-key-size", "4096" },
 		{ SKM "/invalid-certificate-behavior", "\"fail-hard\"" },
@@ -940,6 +944,8 @@ Test(config, values)
 	char text[SVR_CFG_PREFIX_STRLEN];
 
 	cr_expect_eq(cfg->key_management.payload_key_rekey_interval_h, 0);
+	cr_expect_eq(svr_config_payload_rekey_sec(&cfg->key_management), 0);
+	cr_expect_eq(svr_config_peer_rekey_sec(&cfg->key_management), 7);
 	cr_expect_eq(cfg->key_management.peer_key_timeout_s, UINT32_MAX);
 	cr_expect_eq(cfg->key_management.diffie_hellman_key_size, 4096);
 	cr_expect_eq(cfg->key_management.invalid_certificate_behavior, SVR_CFG_FAIL_HARD);
