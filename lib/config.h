@@ -34,6 +34,7 @@ enum svr_config_limits {
 	SVR_CFG_FOUND_LEN = 72,			/* room for the value found, with the NUL */
 	SVR_CFG_ADDR_STRLEN = 46,		/* room for a printed address, with the NUL */
 	SVR_CFG_PREFIX_STRLEN = 50,		/* room for a printed prefix, with the NUL */
+	SVR_CFG_IF_ADDRS = 4,			/* addresses of a network interface, SVR_ZONE_ADDRS of the data plane */
 	SVR_CFG_FINGERPRINT_LEN = 32,		/* SHA-256 of a certificate in DER */
 	SVR_CFG_TIMEOUT_TCP_MS = 1900000,	/* session time-outs where no session type says otherwise */
 	SVR_CFG_TIMEOUT_UDP_MS = 180000,
@@ -256,7 +257,7 @@ struct svr_cfg_tenant_prefix {			/* .../network-interface/N/tenant-prefixes/N */
 struct svr_cfg_if_address {			/* .../network-interface/N/address/N */
 	struct svr_cfg_addr ip_address;		/* of the router: host bits are kept */
 	uint8_t prefix_length;			/* bits of its own family */
-	struct svr_cfg_addr gateway;		/* family 0 = none; otherwise inside the prefix */
+	struct svr_cfg_addr gateway;		/* family 0 = none; otherwise inside the prefix, or link-local */
 };
 
 struct svr_cfg_network_interface {
@@ -267,7 +268,7 @@ struct svr_cfg_network_interface {
 	int tenant_index;			/* in svr_config.tenants; -1 = none */
 	struct svr_cfg_tenant_prefix *tenant_prefixes;
 	unsigned int n_tenant_prefixes;
-	struct svr_cfg_if_address *address;	/* at least one */
+	struct svr_cfg_if_address *address;	/* at least one, at most SVR_CFG_IF_ADDRS */
 	unsigned int n_address;
 	uint16_t mtu;
 	enum svr_cfg_mss_mode enforced_mss_mode;
@@ -303,7 +304,7 @@ struct svr_cfg_service_route {			/* authority/router/N/service-route/N */
 	unsigned int service_index;		/* in svr_config.services */
 	const char *peer;			/* peer name; NULL = next hop */
 	const char *next_hop_interface;		/* network-interface name; NULL = peer */
-	struct svr_cfg_addr next_hop_gateway;	/* family 0 = destinations are on the link */
+	struct svr_cfg_addr next_hop_gateway;	/* family 0 = none; destinations of another family do without it */
 };
 
 struct svr_cfg_router {				/* authority/router/N */
@@ -357,7 +358,7 @@ struct svr_view_zone {				/* one per network-interface, in the order of the file
 	int tenant;				/* index in svr_router_view.tenants; -1 = none */
 	const struct svr_cfg_tenant_prefix *tenant_prefixes;
 	unsigned int n_tenant_prefixes;		/* their tenant_index is an index in svr_router_view.tenants too */
-	const struct svr_cfg_if_address *address;	/* at least one; [0] is the waypoint address of a WAN zone */
+	const struct svr_cfg_if_address *address;	/* at least one; the first of a family is the waypoint address of a WAN zone */
 	unsigned int n_address;
 	uint16_t mtu;
 	enum svr_cfg_mss_mode enforced_mss_mode;
@@ -423,7 +424,7 @@ struct svr_view_route {				/* one per service-route of this router, in the order
 	unsigned int *path;			/* PEER: indexes in paths, best first; owned by the view */
 	unsigned int n_path;			/* PEER: <= SVR_MAX_ROUTE_PATHS; 0 = the peer has no path */
 	unsigned int zone;			/* LOCAL: index in zones */
-	struct svr_cfg_addr gateway;		/* LOCAL: family 0 = destinations are on the link */
+	struct svr_cfg_addr gateway;		/* LOCAL: family 0 = destinations are on the link, as are those of another family */
 };
 
 struct svr_router_view {
@@ -503,10 +504,12 @@ void svr_config_view_free(struct svr_router_view *view);
  */
 int svr_config_error_print(const struct svr_config_error *err, char *buf, size_t len);
 
-/* Parses "192.0.2.1" or "2001:db8::1". Returns 0 or -EINVAL; @addr is untouched on error. */
+/* Parses "192.0.2.1" or "2001:db8::1"; a v4-mapped IPv6 address is none. Returns 0 or -EINVAL; @addr
+ * is untouched on error.
+ */
 int svr_config_addr_parse(const char *text, struct svr_cfg_addr *addr);
 
-/* Prints @addr as "192.0.2.1" or "2001:db8::1", "" when it is not set. Returns @buf. */
+/* Prints @addr as "192.0.2.1" or "2001:db8::1" (RFC 5952), "" when it is not set. Returns @buf. */
 const char *svr_config_addr_print(const struct svr_cfg_addr *addr,
 				  char buf[static SVR_CFG_ADDR_STRLEN]);
 
@@ -521,6 +524,15 @@ const char *svr_config_prefix_print(const struct svr_cfg_prefix *prefix,
 
 /* True when @addr is of the prefix's family and inside it. */
 bool svr_config_prefix_has(const struct svr_cfg_prefix *prefix, const struct svr_cfg_addr *addr);
+
+/* True for fe80::/10 (RFC 4291 2.5.6). */
+bool svr_config_addr_link_local(const struct svr_cfg_addr *addr);
+
+/* The first of @n interface addresses that is of @family (4 or 6): the one that a WAN interface
+ * takes for its waypoints. NULL when there is none.
+ */
+const struct svr_cfg_if_address *
+svr_config_if_address(const struct svr_cfg_if_address *list, unsigned int n, uint8_t family);
 
 /* True when the two addresses are equal, family included. */
 bool svr_config_addr_equal(const struct svr_cfg_addr *a, const struct svr_cfg_addr *b);

@@ -249,12 +249,17 @@ struct claim {
 	unsigned int service, address;
 };
 
-/* Shorter prefixes before the longer ones that they hold, then the order of the file. */
+/* Family by family, shorter prefixes before the longer ones that they hold, then the order of the
+ * file.
+ */
 static int by_prefix(const void *va, const void *vb)
 {
 	const struct claim *a = va, *b = vb;
-	int cmp = memcmp(a->prefix.addr.bytes, b->prefix.addr.bytes, sizeof(a->prefix.addr.bytes));
+	int cmp = (int)a->prefix.addr.family - (int)b->prefix.addr.family;
 
+	if (!cmp)
+		cmp = memcmp(a->prefix.addr.bytes, b->prefix.addr.bytes,
+			     sizeof(a->prefix.addr.bytes));
 	if (!cmp)
 		cmp = (int)a->prefix.len - (int)b->prefix.len;
 	if (!cmp)
@@ -420,11 +425,29 @@ bool svr_config_next_if(const struct svr_cfg_router *router, struct svr_cfg_if_r
 #define IF_POINTER	"/authority/router/%u/node/%u/device-interface/%u/network-interface/%u"
 #define IF_ARGS(r, ref) r, (ref)->node, (ref)->device, (ref)->index
 
+/* Headers of IP and TCP without options */
+enum { IP4_TCP_LEN = 40, IP6_TCP_LEN = 60 };
+
+enum { IP6_MIN_MTU = 1280 }; /* RFC 8200 section 5 */
+
+static const char *not_unicast6(const struct svr_cfg_addr *addr)
+{
+	static const uint8_t zero[15];
+
+	if (!memcmp(addr->bytes, zero, sizeof(zero)) && addr->bytes[15] <= 1)
+		return addr->bytes[15] ? "::1 never leaves the host" : ":: is no address of a host";
+	if (addr->bytes[0] == 0xff)
+		return "multicast addresses belong to no interface";
+	return NULL;
+}
+
 /* Why this address cannot be one of a router or a gateway, or NULL. */
 static const char *not_unicast(const struct svr_cfg_addr *addr)
 {
 	uint8_t first = addr->bytes[12];
 
+	if (addr->family == 6)
+		return not_unicast6(addr);
 	if (first == 0)
 		return "0.0.0.0/8 is no address of a host";
 	if (first == 127)
@@ -434,20 +457,29 @@ static const char *not_unicast(const struct svr_cfg_addr *addr)
 	return NULL;
 }
 
-/* True when @addr is the first or the last of a prefix in which those two mean "network" and
+/* True when @addr is the first or the last of an IPv4 prefix in which those two mean "network" and
  * "broadcast".
  */
 static bool is_end_of(const struct svr_cfg_prefix *prefix, const struct svr_cfg_addr *addr)
 {
 	uint32_t host, mask;
 
-	if (prefix->len >= 31)
+	if (addr->family != 4 || prefix->len >= 31)
 		return false;
 	mask = UINT32_MAX >> prefix->len;
 	host = ((uint32_t)addr->bytes[12] << 24 | (uint32_t)addr->bytes[13] << 16 |
 		(uint32_t)addr->bytes[14] << 8 | addr->bytes[15]) &
 	       mask;
 	return host == 0 || host == mask;
+}
+
+/* True when all of the routers on the link have this address: the first of an IPv6 prefix, RFC 4291
+ * 2.6.1; not on links between two routers, RFC 6164.
+ */
+static bool is_anycast_of(const struct svr_cfg_prefix *prefix, const struct svr_cfg_addr *addr)
+{
+	return addr->family == 6 && prefix->len < 127 &&
+	       !memcmp(addr->bytes, prefix->addr.bytes, sizeof(addr->bytes));
 }
 
 static void check_host(struct checker *c, const struct svr_cfg_prefix *prefix,
@@ -461,6 +493,9 @@ static void check_host(struct checker *c, const struct svr_cfg_prefix *prefix,
 	else if (is_end_of(prefix, addr))
 		bad(c, "is the first or the last address of %s, which belong to no host",
 		    svr_config_prefix_print(prefix, text));
+	else if (is_anycast_of(prefix, addr))
+		bad(c, "is the first address of %s, which belongs to every router there",
+		    svr_config_prefix_print(prefix, text));
 }
 
 static void check_gateway(struct checker *c, const struct svr_cfg_if_address *own,
@@ -469,11 +504,13 @@ static void check_gateway(struct checker *c, const struct svr_cfg_if_address *ow
 	struct svr_cfg_prefix prefix = svr_config_if_prefix(own);
 	char text[SVR_CFG_PREFIX_STRLEN];
 
-	if (!gateway->family)
-		return;
+	if (!gateway->family ||
+	    (own->ip_address.family == 6 && svr_config_addr_link_local(gateway)))
+		return; /* fe80:: is on every link */
 	if (!svr_config_prefix_has(&prefix, gateway))
-		bad(c, "must be an address in %s, the network of the interface",
-		    svr_config_prefix_print(&prefix, text));
+		bad(c, "must be an address in %s, the network of the interface%s",
+		    svr_config_prefix_print(&prefix, text),
+		    own->ip_address.family == 6 ? ", or a link-local one" : "");
 	else if (svr_config_addr_equal(gateway, &own->ip_address))
 		bad(c, "must not be the address of the interface itself");
 	else
@@ -547,37 +584,76 @@ static void check_wan(struct checker *c, const struct svr_cfg_if_ref *ref, unsig
 		check_link(c, &nif->neighborhood[i].link, base);
 	}
 	for (i = 0; i < nif->n_adjacency; i++) {
-		const char *why = not_unicast(&nif->adjacency[i].ip_address);
+		const struct svr_cfg_addr *peer = &nif->adjacency[i].ip_address;
+		const char *why = not_unicast(peer);
 
 		at(c, IF_POINTER "/adjacency/%u/ip-address", IF_ARGS(r, ref), i);
 		if (why)
 			bad(c, "%s", why);
+		else if (svr_config_addr_link_local(peer))
+			bad(c, "link-local addresses mean another host on every link");
+		else if (!svr_config_if_address(nif->address, nif->n_address, peer->family))
+			bad(c, "this interface has no IPv%u address to reach it from",
+			    peer->family);
 		snprintf(base, sizeof(base), IF_POINTER "/adjacency/%u", IF_ARGS(r, ref), i);
 		check_link(c, &nif->adjacency[i].link, base);
 	}
 }
 
-static void check_interface(struct checker *c, const struct svr_cfg_if_ref *ref, unsigned int r)
+static void check_if_address(struct checker *c, const struct svr_cfg_if_ref *ref, unsigned int r,
+			     unsigned int i)
 {
 	const struct svr_cfg_network_interface *nif = ref->cfg;
+	const struct svr_cfg_if_address *a = &nif->address[i];
 	struct svr_cfg_prefix prefix;
+	unsigned int k;
+
+	at(c, IF_POINTER "/address/%u/prefix-length", IF_ARGS(r, ref), i);
+	if (a->ip_address.family == 4 && a->prefix_length > 32) {
+		bad(c, "must be an integer from 1 to 32 for an IPv4 address");
+		return;
+	}
+	prefix = svr_config_if_prefix(a);
+	at(c, IF_POINTER "/address/%u/ip-address", IF_ARGS(r, ref), i);
+	if (svr_config_addr_link_local(&a->ip_address))
+		bad(c, "link-local addresses are the kernel's business, no session uses them");
+	else
+		check_host(c, &prefix, &a->ip_address);
+	for (k = 0; k < i; k++)
+		if (svr_config_addr_equal(&a->ip_address, &nif->address[k].ip_address))
+			bad(c, "stands in address %u already", k);
+	at(c, IF_POINTER "/address/%u/gateway", IF_ARGS(r, ref), i);
+	check_gateway(c, a, &a->gateway);
+}
+
+static void check_sizes(struct checker *c, const struct svr_cfg_if_ref *ref, unsigned int r)
+{
+	const struct svr_cfg_network_interface *nif = ref->cfg;
+	bool v6 = svr_config_if_address(nif->address, nif->n_address, 6);
+	unsigned int headers = v6 ? IP6_TCP_LEN : IP4_TCP_LEN;
+
+	at(c, IF_POINTER "/mtu", IF_ARGS(r, ref));
+	if (v6 && nif->mtu < IP6_MIN_MTU) {
+		bad(c, "must be at least %d on an interface with an IPv6 address", IP6_MIN_MTU);
+		return;
+	}
+	at(c, IF_POINTER "/enforced-mss", IF_ARGS(r, ref));
+	if (nif->enforced_mss_mode == SVR_CFG_MSS_FIXED && nif->enforced_mss + headers > nif->mtu)
+		bad(c, "must be at most mtu - %u (%u): %u bytes are the headers of IP%s and TCP",
+		    headers, nif->mtu - headers, headers, v6 ? "v6" : "");
+}
+
+static void check_interface(struct checker *c, const struct svr_cfg_if_ref *ref, unsigned int r)
+{
 	unsigned int i;
 
-	for (i = 0; i < nif->n_address; i++) {
-		prefix = svr_config_if_prefix(&nif->address[i]);
-		at(c, IF_POINTER "/address/%u/ip-address", IF_ARGS(r, ref), i);
-		check_host(c, &prefix, &nif->address[i].ip_address);
-		at(c, IF_POINTER "/address/%u/gateway", IF_ARGS(r, ref), i);
-		check_gateway(c, &nif->address[i], &nif->address[i].gateway);
-	}
+	for (i = 0; i < ref->cfg->n_address; i++)
+		check_if_address(c, ref, r, i);
 	at(c, IF_POINTER, IF_ARGS(r, ref));
 	check_role(c, ref->cfg);
 	check_lan(c, ref, r);
 	check_wan(c, ref, r);
-	at(c, IF_POINTER "/enforced-mss", IF_ARGS(r, ref));
-	if (nif->enforced_mss_mode == SVR_CFG_MSS_FIXED && nif->enforced_mss + 40 > nif->mtu)
-		bad(c, "must be at most mtu - 40 (%u): 40 bytes are the headers of IP and TCP",
-		    nif->mtu - 40U);
+	check_sizes(c, ref, r);
 }
 
 static bool overlap(const struct svr_cfg_if_address *a, const struct svr_cfg_if_address *b)
@@ -734,13 +810,49 @@ static void check_adjacencies(struct checker *c, unsigned int r)
 
 /* ---- routes ---------------------------------------------------------------------------------- */
 
+/* The address of the interface in whose network @addr is; NULL when there is none. */
+static const struct svr_cfg_if_address *network_with(const struct svr_cfg_network_interface *nif,
+						     const struct svr_cfg_addr *addr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nif->n_address; i++) {
+		struct svr_cfg_prefix prefix = svr_config_if_prefix(&nif->address[i]);
+
+		if (svr_config_prefix_has(&prefix, addr))
+			return &nif->address[i];
+	}
+	return NULL;
+}
+
+static void check_route_gateway(struct checker *c, const struct svr_cfg_network_interface *nif,
+				const struct svr_cfg_addr *gateway)
+{
+	const struct svr_cfg_if_address *own = network_with(nif, gateway);
+
+	if (!own) /* of its family, so that the complaint names the network that could be meant */
+		own = svr_config_if_address(nif->address, nif->n_address, gateway->family);
+	if (own)
+		check_gateway(c, own, gateway);
+	else if (gateway->family)
+		bad(c, "network-interface \"%s\" has no IPv%u address", nif->name, gateway->family);
+}
+
+/* True when every destination in @prefix is on the link of @nif. */
+static bool on_link(const struct svr_cfg_network_interface *nif,
+		    const struct svr_cfg_prefix *prefix)
+{
+	const struct svr_cfg_if_address *own = network_with(nif, &prefix->addr);
+
+	return own && prefix->len >= own->prefix_length;
+}
+
 static void check_next_hop(struct checker *c, unsigned int r, unsigned int i)
 {
 	const struct svr_cfg_router *router = &c->cfg->routers[r];
 	const struct svr_cfg_service_route *route = &router->service_route[i];
 	const struct svr_cfg_service *service = &c->cfg->services[route->service_index];
 	struct svr_cfg_if_ref ref = { 0 };
-	struct svr_cfg_prefix prefix;
 	unsigned int k;
 
 	while (svr_config_next_if(router, &ref))
@@ -760,16 +872,17 @@ static void check_next_hop(struct checker *c, unsigned int r, unsigned int i)
 		return;
 	}
 	at(c, "/authority/router/%u/service-route/%u/next-hop/gateway", r, i);
-	check_gateway(c, &ref.cfg->address[0], &route->next_hop_gateway);
-	prefix = svr_config_if_prefix(&ref.cfg->address[0]);
+	check_route_gateway(c, ref.cfg, &route->next_hop_gateway);
 	at(c, "/authority/router/%u/service-route/%u/next-hop", r, i);
-	for (k = 0; !route->next_hop_gateway.family && k < service->n_address; k++) {
-		if (service->address[k].len >= prefix.len &&
-		    svr_config_prefix_has(&prefix, &service->address[k].addr))
+	for (k = 0; k < service->n_address; k++) {
+		const struct svr_cfg_prefix *to = &service->address[k];
+
+		if (route->next_hop_gateway.family == to->addr.family || on_link(ref.cfg, to))
 			continue;
 		warn(c,
-		     "has no gateway, but service \"%s\" reaches beyond the network of \"%s\": every destination must answer ARP there",
-		     service->name, ref.cfg->name);
+		     "has no IPv%u gateway, but service \"%s\" reaches beyond the network of \"%s\": every destination must answer %s there",
+		     to->addr.family, service->name, ref.cfg->name,
+		     to->addr.family == 4 ? "ARP" : "neighbour solicitations");
 		break;
 	}
 }

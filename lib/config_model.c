@@ -264,7 +264,7 @@ TABLE(tenant_prefix, tenant_prefix_fields, S, false);
 #define S struct svr_cfg_if_address
 static const struct svr_cfg_field if_address_fields[] = {
 	ADDR("ip-address", ip_address, REQUIRED),
-	UINT("prefix-length", prefix_length, 1, 32, 0, REQUIRED),
+	UINT("prefix-length", prefix_length, 1, 128, 0, REQUIRED),	/* IPv4: config_check.c */
 	ADDR("gateway", gateway),
 };
 TABLE(if_address, if_address_fields, S, false);
@@ -301,8 +301,7 @@ static const struct svr_cfg_field network_interface_fields[] = {
 	UINT("vlan", vlan, 0, 4094, 0),
 	STRING("tenant", tenant, DOTTED),
 	LIST("tenant-prefixes", tenant_prefixes, tenant_prefix, 1, SVR_MAX_TENANTS - 1),
-	LIST("address", address, if_address, 1, 1, REQUIRED,
-	     .too_many = "more than one address on a network interface is not supported yet"),
+	LIST("address", address, if_address, 1, SVR_CFG_IF_ADDRS, REQUIRED),
 	UINT("mtu", mtu, 576, 9000, 1500),
 	{ .name = "enforced-mss", .kind = SVR_CFG_KIND_MSS, TARGET(enforced_mss_mode), .has_offset = offsetof(S, enforced_mss),
 	  .min = 536, .max = 8960, .preset = SVR_CFG_MSS_AUTOMATIC },

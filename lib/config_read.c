@@ -85,10 +85,10 @@ static const char *allowed(const struct svr_cfg_field *f, char *buf, size_t len)
 		list_words(f->words, buf, len);
 		return buf;
 	case SVR_CFG_KIND_ADDR:
-		return "an IPv4 address such as \"192.0.2.1\"";
+		return "an IPv4 or IPv6 address such as \"192.0.2.1\" or \"2001:db8::1\"";
 	case SVR_CFG_KIND_PREFIX:
 	case SVR_CFG_KIND_PREFIXES:
-		return "an IPv4 prefix such as \"192.0.2.0/24\"";
+		return "an IPv4 or IPv6 prefix such as \"192.0.2.0/24\" or \"2001:db8::/32\"";
 	case SVR_CFG_KIND_FINGERPRINT:
 		return "\"none\" or \"sha256:\" and 32 pairs of hexadecimal digits with colons between them";
 	case SVR_CFG_KIND_MSS:
@@ -229,39 +229,26 @@ static void read_mss(struct reader *r, struct json_object *json, const struct sv
 	}
 }
 
-#define NO_IPV6 "IPv6 is not supported yet"
-
 static void read_addr(struct reader *r, struct json_object *json, const struct svr_cfg_field *f,
 		      struct svr_cfg_addr *target)
 {
-	struct svr_cfg_addr addr;
-
 	if (!json_object_is_type(json, json_type_string) ||
-	    svr_config_addr_parse(json_object_get_string(json), &addr))
+	    svr_config_addr_parse(json_object_get_string(json), target))
 		not_allowed(r, f);
-	else if (addr.family == 6)
-		bad(r, NO_IPV6 "; must be an IPv4 address");
-	else
-		*target = addr;
 }
 
 static void read_prefix(struct reader *r, struct json_object *json, const struct svr_cfg_field *f,
 			struct svr_cfg_prefix *target)
 {
-	struct svr_cfg_prefix prefix;
 	int err = -EINVAL;
 
 	if (json_object_is_type(json, json_type_string))
-		err = svr_config_prefix_parse(json_object_get_string(json), &prefix);
+		err = svr_config_prefix_parse(json_object_get_string(json), target);
 	if (err == -ERANGE)
 		bad(r, "bits are set behind the prefix length; must be %s",
 		    "a prefix whose host bits are zero");
 	else if (err)
 		not_allowed(r, f);
-	else if (prefix.addr.family == 6)
-		bad(r, NO_IPV6 "; must be an IPv4 prefix");
-	else
-		*target = prefix;
 }
 
 static void read_fingerprint(struct reader *r, struct json_object *json,

@@ -251,6 +251,22 @@ const char *svr_config_addr_print(const struct svr_cfg_addr *addr,
 	return buf;
 }
 
+bool svr_config_addr_link_local(const struct svr_cfg_addr *addr)
+{
+	return addr->family == 6 && addr->bytes[0] == 0xfe && (addr->bytes[1] & 0xc0) == 0x80;
+}
+
+const struct svr_cfg_if_address *
+svr_config_if_address(const struct svr_cfg_if_address *list, unsigned int n, uint8_t family)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		if (list[i].ip_address.family == family)
+			return &list[i];
+	return NULL;
+}
+
 bool svr_config_addr_equal(const struct svr_cfg_addr *a, const struct svr_cfg_addr *b)
 {
 	return a->family == b->family && !memcmp(a->bytes, b->bytes, sizeof(a->bytes));

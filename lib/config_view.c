@@ -2,7 +2,7 @@
 /* The view of one router: its zones, its peers and the paths to them, where each service goes and
  * how long its sessions live.
  *
- * 	west: ge1 in "internet" (mesh)  <-- one path per pair of interfaces --> east: ge1
+ * 	west: ge1 in "internet" (mesh)  <-- one path per pair of interfaces and family --> east: ge1
  *
  * Both routers of a pair come to the same set of paths, because both look for the common
  * neighborhood in the same way: through the neighborhoods of the router that stands first in the
@@ -26,6 +26,7 @@ struct link {
 	unsigned int order; /* in which it was found: the order of the file */
 	const struct svr_cfg_link *local;
 	const char *neighborhood; /* NULL = adjacency */
+	const struct svr_cfg_if_address *own; /* the local address, of the remote one's family */
 	struct svr_cfg_addr remote_address;
 	struct svr_cfg_port_range remote_ports;
 	bool parity;
@@ -154,6 +155,36 @@ static void point_at_if(struct link *link, unsigned int router, const struct svr
 		 router, ref->node, ref->device, ref->index, list, index);
 }
 
+/* One link for each family of which both interfaces have an address. IPv4 goes first: that is how
+ * paths of equal cost are sorted.
+ */
+static int add_families(struct builder *b, struct link *link,
+			const struct svr_cfg_network_interface *local,
+			const struct svr_cfg_network_interface *remote)
+{
+	static const uint8_t families[] = { 4, 6 };
+	const struct svr_cfg_if_address *to;
+	unsigned int i, n = 0;
+	int err = 0;
+
+	for (i = 0; i < sizeof(families) && !err; i++) {
+		link->own = svr_config_if_address(local->address, local->n_address, families[i]);
+		to = svr_config_if_address(remote->address, remote->n_address, families[i]);
+		if (!link->own || !to)
+			continue;
+		link->remote_address = to->ip_address;
+		err = add_link(b, link);
+		n++;
+	}
+	if (err || n)
+		return err;
+	at(b, "%s", link->pointer);
+	warn(b,
+	     "network-interface \"%s\" of router \"%s\" is in this neighborhood, too, but has no address of a family that this one has",
+	     remote->name, b->cfg->routers[link->router].name);
+	return 0;
+}
+
 static int link_interfaces(struct builder *b, unsigned int zone, unsigned int other,
 			   const struct svr_cfg_network_interface *remote)
 {
@@ -173,11 +204,20 @@ static int link_interfaces(struct builder *b, unsigned int zone, unsigned int ot
 	theirs = &remote->neighborhood[k];
 	link.local = &ours->link;
 	link.neighborhood = ours->name;
-	link.remote_address = remote->address[0].ip_address;
 	link.remote_ports = theirs->link.port_range;
 	link.parity = !ours->link.has_port_range && !theirs->link.has_port_range;
 	point_at_if(&link, b->index, &b->refs[zone], "neighborhood", i);
-	return add_link(b, &link);
+	return add_families(b, &link, local, remote);
+}
+
+/* True when @addr is a waypoint address of the interface. */
+static bool has_waypoint(const struct svr_cfg_network_interface *nif,
+			 const struct svr_cfg_addr *addr)
+{
+	const struct svr_cfg_if_address *own =
+		svr_config_if_address(nif->address, nif->n_address, addr->family);
+
+	return own && svr_config_addr_equal(&own->ip_address, addr);
 }
 
 /* The adjacency of the peer's interface @remote that leads back to @own, or NULL. */
@@ -199,6 +239,8 @@ static int link_adjacency(struct builder *b, unsigned int zone, unsigned int ind
 	struct link link = {
 		.zone = zone,
 		.local = &adj->link,
+		/* config_check.c has seen to it that there is one */
+		.own = svr_config_if_address(z->address, z->n_address, adj->ip_address.family),
 		.remote_address = adj->ip_address,
 		.remote_ports = default_ports,
 		.parity = !adj->link.has_port_range,
@@ -210,9 +252,9 @@ static int link_adjacency(struct builder *b, unsigned int zone, unsigned int ind
 		(unsigned int)svr_config_peer_router(b->cfg, b->index, adj->peer, &link.listed);
 	point_at_if(&link, b->index, &b->refs[zone], "adjacency", index);
 	while (svr_config_next_if(&b->cfg->routers[link.router], &ref)) {
-		if (!svr_config_addr_equal(&ref.cfg->address[0].ip_address, &adj->ip_address))
+		if (!has_waypoint(ref.cfg, &adj->ip_address))
 			continue;
-		back = way_back(ref.cfg, &z->address[0].ip_address);
+		back = way_back(ref.cfg, &link.own->ip_address);
 		at(b, "%s", link.pointer);
 		if (!back) {
 			warn(b,
@@ -331,7 +373,7 @@ static char *path_name(struct builder *b, const struct svr_view_path *path)
 /* What the network between the two addresses must allow for. */
 static void check_reach(struct builder *b, const struct link *link, struct svr_view_path *path)
 {
-	const struct svr_cfg_if_address *own = &b->view->zones[link->zone].address[0];
+	const struct svr_cfg_if_address *own = link->own;
 	struct svr_cfg_prefix prefix = svr_config_if_prefix(own);
 	char remote[SVR_CFG_ADDR_STRLEN];
 
@@ -366,7 +408,7 @@ static int build_path(struct builder *b, const struct link *link)
 	path->peer = (unsigned int)(peer - v->peers);
 	path->zone = link->zone;
 	path->neighborhood = link->neighborhood;
-	path->local_address = v->zones[link->zone].address[0].ip_address;
+	path->local_address = link->own->ip_address;
 	path->remote_address = link->remote_address;
 	path->vector = link->local->vector;
 	path->n_vector = link->local->n_vector;

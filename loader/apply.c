@@ -205,14 +205,28 @@ static void frag_add(struct svr_meta_frag *f, uint16_t type, const char *text)
 		f->len = (uint16_t)(f->len + n);
 }
 
-/*
- * IPv4 lies inside the 128-bit space as ::ffff:0:0/96, so in the tries an IPv6 prefix like ::/0
- * would hold for IPv4 packets, too. The configuration takes no IPv6 prefixes yet; when it does,
- * each trie needs an entry for ::ffff:0:0/96 that stops this.
- */
 static uint8_t bits128(const struct svr_cfg_prefix *prefix)
 {
 	return (uint8_t)(prefix->addr.family == 4 ? MAPPED_BITS + prefix->len : prefix->len);
+}
+
+/* 0.0.0.0/0 */
+static struct svr_cfg_prefix all_ipv4(void)
+{
+	return (struct svr_cfg_prefix){ .addr = { .bytes = { [10] = 0xff, [11] = 0xff },
+						  .family = 4 } };
+}
+
+/*
+ * IPv4 lies inside the 128-bit space as ::ffff:0:0/96, so in the tries an IPv6 prefix like ::/0
+ * would hold for IPv4 packets, too: true for those. Then ::ffff:0:0/96 needs an entry of its own.
+ */
+static bool swallows_ipv4(const struct svr_cfg_prefix *prefix)
+{
+	struct svr_cfg_addr mapped = all_ipv4().addr;
+
+	mapped.family = 6;
+	return svr_config_prefix_has(prefix, &mapped);
 }
 
 /* ---- objects in arrays ---------------------------------------------------------------------- */
@@ -261,7 +275,9 @@ static int make_zones(struct maker *mk)
 
 	for (unsigned int i = 0; i < mk->v->n_zones; i++) {
 		const struct svr_view_zone *z = &mk->v->zones[i];
-		const struct svr_cfg_if_address *a = &z->address[0];
+		const struct svr_cfg_if_address *a4 =
+			svr_config_if_address(z->address, z->n_address, 4);
+		const struct svr_cfg_if_address *a = a4 ? a4 : &z->address[0];
 		struct svr_zone *to = &mk->p->zones[mk->p->zone_slot[i]];
 		struct svr_cfg_prefix prefix = { .addr = a->ip_address, .len = a->prefix_length };
 		struct svr_vlan_key vlan = {};
@@ -473,21 +489,27 @@ static int add_tenant_prefix(struct maker *mk, uint32_t zone, const struct svr_c
  */
 static int make_tenant_lpm(struct maker *mk)
 {
+	const struct svr_cfg_prefix ipv4 = all_ipv4();
 	int err = 0;
 
 	for (unsigned int i = 0; i < mk->v->n_zones && !err; i++) {
 		const struct svr_view_zone *z = &mk->v->zones[i];
 		uint32_t zone = mk->p->zone_slot[i],
 			 tenant = z->tenant < 0 ? 0 : mk->p->tenant_slot[z->tenant];
+		bool stop = false, any4 = false;
 
 		if (tenant)
 			err = add_tenant_prefix(mk, zone, NULL, tenant);
 		for (unsigned int t = 0; t < z->n_tenant_prefixes && !err; t++) {
 			const struct svr_cfg_tenant_prefix *from = &z->tenant_prefixes[t];
 
+			stop |= swallows_ipv4(&from->source_address);
+			any4 |= from->source_address.addr.family == 4 && !from->source_address.len;
 			err = add_tenant_prefix(mk, zone, &from->source_address,
 						mk->p->tenant_slot[from->tenant_index]);
 		}
+		if (stop && !any4 && !err)
+			err = add_tenant_prefix(mk, zone, &ipv4, tenant);
 	}
 	return err ? svr_cli_error(mk->cli, err, "out of memory") : 0;
 }
@@ -544,14 +566,21 @@ static int add_service_prefix(struct maker *mk, const struct svr_cfg_prefix *pre
 
 static int make_service_lpm(struct maker *mk)
 {
+	const struct svr_cfg_prefix ipv4 = all_ipv4();
+	bool stop = false;
 	int err = 0;
 
 	for (unsigned int i = 0; i < mk->v->n_services; i++) {
 		const struct svr_cfg_service *s = mk->v->services[i].cfg;
 
-		for (unsigned int a = 0; a < s->n_address && !err; a++)
+		for (unsigned int a = 0; a < s->n_address && !err; a++) {
+			stop |= swallows_ipv4(&s->address[a]);
 			err = add_service_prefix(mk, &s->address[a]);
+		}
 	}
+	/* Those services that have 0.0.0.0/0, and none where nobody has */
+	if (stop && !err)
+		err = add_service_prefix(mk, &ipv4);
 	if (!err)
 		svr_keyed_seal(&mk->p->service_lpm);
 	if (!err && mk->p->service_lpm.n > SVR_MAX_PREFIXES)

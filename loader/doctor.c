@@ -306,7 +306,7 @@ static void check_zone(struct doctor *d, const struct svr_view_zone *z,
 		else
 			svr_check_add(
 				&d->c, SVR_CHECK_FAIL, "address", fix,
-				"%s of network-interface %s is not on %s: nobody would answer ARP for it",
+				"%s of network-interface %s is not on %s: nobody would answer for it",
 				addr, z->interface, device);
 	}
 	if (z->mtu > dev->mtu) {

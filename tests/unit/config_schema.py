@@ -30,7 +30,9 @@ REFUSED = [
 	("a word for a number", LAN + ["mtu"], "1500"),
 	("neither LAN nor WAN", LAN + ["tenant"], None),
 	("LAN and WAN", LAN + ["neighborhood"], [{"name": "internet"}]),
-	("IPv6 address", LAN + ["address", 0, "ip-address"], "2001:db8::1"),
+	("IPv6 address with a zone", LAN + ["address", 0, "ip-address"], "fe80::1%eth0"),
+	("five addresses", LAN + ["address"], [{"ip-address": "2001:db8:%d::1" % i, "prefix-length": 64} for i in range(5)]),
+	("IPv6 prefix of 129 bits", ["authority", "service", 0, "address", 0], "2001:db8::/129"),
 	("octet 256", LAN + ["address", 0, "ip-address"], "256.0.0.1"),
 	("route to two places", ["authority", "router", 0, "service-route", 0, "next-hop"], {"interface": "lan"}),
 	("route to nowhere", ["authority", "router", 0, "service-route", 0, "peer"], None),
@@ -40,6 +42,8 @@ REFUSED = [
 ]
 
 TAKEN = [
+	("IPv6 address", LAN + ["address", 0, "ip-address"], "2001:db8::1"),
+	("IPv6 prefix", ["authority", "service", 0, "address", 0], "::/0"),
 	("never", ["authority", "security-key-management", "payload-key-rekey-interval"], "never"),
 	("disabled MSS", LAN + ["enforced-mss"], "disabled"),
 	("fixed MSS", LAN + ["enforced-mss"], 1400),

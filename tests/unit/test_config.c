@@ -199,9 +199,9 @@ struct row {
 
 #define NAME_RULE "must be a name of 1 to 63 characters"
 #define DOT_RULE  "single dots between them"
-#define V6	  "IPv6 is not supported yet"
 #define NOT_THERE "there is no "
 #define NOT_YET	  "known but not implemented yet"
+#define IF6(n)	  "{\"ip-address\":\"2001:db8:" n "::1\",\"prefix-length\":64}"
 #define LONG_64	  "\"1234567890123456789012345678901234567890123456789012345678901234\""
 #define FP(a)                                                                         \
 	"\"sha256:" a ":01:02:03:04:05:06:07:08:09:0a:0b:0c:0d:0e:0f:10:11:12:13:14:" \
@@ -322,10 +322,16 @@ static const struct row refused[] = {
 	{ "service without an address", { { SERVICE "/address", "[]" } }, SERVICE "/address", "must have 1 to 1024 entries, has 0", "" },
 	{ "address is a string", { { SERVICE "/address", "\"172.16.2.0/24\"" } }, SERVICE "/address", "must be an array of prefixes", NULL },
 	{ "host bits", { { SERVICE "/address/0", "\"172.16.2.1/24\"" } }, SERVICE "/address/0", "a prefix whose host bits are zero", "\"172.16.2.1/24\"" },
-	{ "no length", { { SERVICE "/address/0", "\"172.16.2.0\"" } }, SERVICE "/address/0", "must be an IPv4 prefix", NULL },
-	{ "length 33", { { SERVICE "/address/0", "\"172.16.2.0/33\"" } }, SERVICE "/address/0", "must be an IPv4 prefix", NULL },
-	{ "length 024", { { SERVICE "/address/0", "\"172.16.2.0/024\"" } }, SERVICE "/address/0", "must be an IPv4 prefix", NULL },
-	{ "IPv6 service", { { SERVICE "/address/0", "\"2001:db8::/32\"" } }, SERVICE "/address/0", V6 "; must be an IPv4 prefix", "\"2001:db8::/32\"" },
+	{ "no length", { { SERVICE "/address/0", "\"172.16.2.0\"" } }, SERVICE "/address/0", "must be an IPv4 or IPv6 prefix", NULL },
+	{ "length 33", { { SERVICE "/address/0", "\"172.16.2.0/33\"" } }, SERVICE "/address/0", "must be an IPv4 or IPv6 prefix", NULL },
+	{ "length 024", { { SERVICE "/address/0", "\"172.16.2.0/024\"" } }, SERVICE "/address/0", "must be an IPv4 or IPv6 prefix", NULL },
+	{ "IPv6 host bits", { { SERVICE "/address/0", "\"2001:db8::1/32\"" } }, SERVICE "/address/0", "a prefix whose host bits are zero", NULL },
+	{ "IPv6 length 129", { { SERVICE "/address/0", "\"2001:db8::/129\"" } }, SERVICE "/address/0", "must be an IPv4 or IPv6 prefix", NULL },
+	{ "v4-mapped prefix", { { SERVICE "/address/0", "\"::ffff:0:0/96\"" } }, SERVICE "/address/0", "must be an IPv4 or IPv6 prefix", NULL },
+	{ "an IPv6 prefix twice", { { SERVICE "/address", "[\"::/0\",\"10.0.0.0/8\",\"2001:db8::/32\",\"0.0.0.0/0\",\"2001:db8::/32\"]" } }, SERVICE "/address/4",
+	  "stands in address 2 already", NULL },
+	{ "two services that share an IPv6 prefix", { { SERVICE "/address/-", "\"2001:db8::/32\"" }, { A "/service/1/transport", NULL },
+	  { A "/service/1/address", "[\"2001:db8::/32\"]" } }, A "/service/1/address/0", "service \"app\" has the same prefix", NULL },
 	{ "a prefix twice", { { SERVICE "/address/-", "\"172.16.2.0/24\"" } }, SERVICE "/address/1", "stands in address 0 already", NULL },
 	{ "two services that cannot be told apart",
 	  { { A "/service/1/transport", "[{\"protocol\":\"tcp\",\"port-range\":[{\"start-port\":90}]}]" } }, A "/service/1/address/0",
@@ -391,20 +397,36 @@ static const struct row refused[] = {
 	{ "tenant prefix with host bits", { { LAN "/tenant-prefixes", "[{\"tenant\":\"corp\",\"source-address\":\"10.0.0.1/8\"}]" } },
 	  LAN "/tenant-prefixes/0/source-address", "host bits are zero", NULL },
 	{ "no address", { { LAN "/address", NULL } }, LAN, "member \"address\" is missing", "" },
-	{ "two addresses", { { LAN "/address/-", "{\"ip-address\":\"10.0.0.1\",\"prefix-length\":8}" } }, LAN "/address",
-	  "more than one address on a network interface is not supported yet: 2 entries found", "" },
-	{ "IPv6 address", { { LAN "/address/0/ip-address", "\"2001:db8::1\"" } }, LAN "/address/0/ip-address", V6 "; must be an IPv4 address", "\"2001:db8::1\"" },
-	{ "IPv6 gateway", { { LAN "/address/0/gateway", "\"fe80::1\"" } }, LAN "/address/0/gateway", V6, NULL },
-	{ "v4-mapped address", { { LAN "/address/0/ip-address", "\"::ffff:172.16.1.1\"" } }, LAN "/address/0/ip-address", "must be an IPv4 address", NULL },
-	{ "address with a prefix", { { LAN "/address/0/ip-address", "\"172.16.1.1/24\"" } }, LAN "/address/0/ip-address", "must be an IPv4 address", NULL },
-	{ "address with leading zeros", { { LAN "/address/0/ip-address", "\"172.016.1.1\"" } }, LAN "/address/0/ip-address", "must be an IPv4 address", NULL },
+	{ "five addresses", { { LAN "/address", "[" IF6("1") "," IF6("2") "," IF6("3") "," IF6("4") "," IF6("5") "]" } }, LAN "/address",
+	  "must have 1 to 4 entries, has 5", "" },
+	{ "an address twice", { { LAN "/address/-", IF6("1") }, { LAN "/address/-", IF6("1") } }, LAN "/address/2/ip-address", "stands in address 1 already",
+	  "\"2001:db8:1::1\"" },
+	{ "IPv6 gateway of an IPv4 address", { { LAN "/address/0/gateway", "\"fe80::1\"" } }, LAN "/address/0/gateway", "must be an address in 172.16.1.0/24", NULL },
+	{ "IPv6 gateway elsewhere", { { LAN "/address/-", IF6("1") }, { LAN "/address/1/gateway", "\"2001:db8:2::9\"" } }, LAN "/address/1/gateway",
+	  "must be an address in 2001:db8:1::/64, the network of the interface, or a link-local one", NULL },
+	{ "IPv6 gateway is oneself", { { LAN "/address/-", IF6("1") }, { LAN "/address/1/gateway", "\"2001:db8:1::1\"" } }, LAN "/address/1/gateway",
+	  "must not be the address of the interface", NULL },
+	{ "link-local address", { { LAN "/address/0", "{\"ip-address\":\"fe80::1\",\"prefix-length\":64}" } }, LAN "/address/0/ip-address", "link-local", NULL },
+	{ "IPv6 multicast address", { { LAN "/address/0", "{\"ip-address\":\"ff02::1\",\"prefix-length\":64}" } }, LAN "/address/0/ip-address", "multicast", NULL },
+	{ "IPv6 loopback address", { { LAN "/address/0", "{\"ip-address\":\"::1\",\"prefix-length\":64}" } }, LAN "/address/0/ip-address", "never leaves the host", NULL },
+	{ "address ::", { { LAN "/address/0", "{\"ip-address\":\"::\",\"prefix-length\":64}" } }, LAN "/address/0/ip-address", "no address of a host", NULL },
+	{ "subnet-router anycast", { { LAN "/address/0", "{\"ip-address\":\"2001:db8::\",\"prefix-length\":64}" } }, LAN "/address/0/ip-address",
+	  "is the first address of 2001:db8::/64, which belongs to every router there", NULL },
+	{ "MTU of an IPv6 interface", { { LAN "/address/-", IF6("1") }, { LAN "/mtu", "1279" } }, LAN "/mtu", "must be at least 1280", "1279" },
+	{ "MSS of an IPv6 interface", { { LAN "/address/-", IF6("1") }, { LAN "/enforced-mss", "1441" } }, LAN "/enforced-mss",
+	  "must be at most mtu - 60 (1440): 60 bytes are the headers of IPv6 and TCP", "1441" },
+	{ "IPv6 networks that overlap", { { LAN "/address/-", IF6("1") }, { WAN "/address/-", "{\"ip-address\":\"2001:db8:1::2\",\"prefix-length\":48}" } },
+	  WAN "/address/1/ip-address", "its network overlaps that of network-interface \"lan\"", NULL },
+	{ "v4-mapped address", { { LAN "/address/0/ip-address", "\"::ffff:172.16.1.1\"" } }, LAN "/address/0/ip-address", "must be an IPv4 or IPv6 address", NULL },
+	{ "address with a prefix", { { LAN "/address/0/ip-address", "\"172.16.1.1/24\"" } }, LAN "/address/0/ip-address", "must be an IPv4 or IPv6 address", NULL },
+	{ "address with leading zeros", { { LAN "/address/0/ip-address", "\"172.016.1.1\"" } }, LAN "/address/0/ip-address", "must be an IPv4 or IPv6 address", NULL },
 	{ "network address", { { LAN "/address/0/ip-address", "\"172.16.1.0\"" } }, LAN "/address/0/ip-address",
 	  "is the first or the last address of 172.16.1.0/24", "\"172.16.1.0\"" },
 	{ "broadcast address", { { LAN "/address/0/ip-address", "\"172.16.1.255\"" } }, LAN "/address/0/ip-address", "is the first or the last", NULL },
 	{ "multicast address", { { LAN "/address/0/ip-address", "\"224.0.0.5\"" } }, LAN "/address/0/ip-address", "multicast", NULL },
 	{ "loopback address", { { LAN "/address/0/ip-address", "\"127.0.0.1\"" } }, LAN "/address/0/ip-address", "never leaves the host", NULL },
 	{ "address 0.0.0.0", { { LAN "/address/0/ip-address", "\"0.0.0.0\"" } }, LAN "/address/0/ip-address", "no address of a host", NULL },
-	{ "prefix-length 0", { { LAN "/address/0/prefix-length", "0" } }, LAN "/address/0/prefix-length", "must be an integer from 1 to 32", "0" },
+	{ "prefix-length 0", { { LAN "/address/0/prefix-length", "0" } }, LAN "/address/0/prefix-length", "must be an integer from 1 to 128", "0" },
 	{ "prefix-length 33", { { LAN "/address/0/prefix-length", "33" } }, LAN "/address/0/prefix-length", "must be an integer from 1 to 32", "33" },
 	{ "gateway elsewhere", { { LAN "/address/0/gateway", "\"172.16.9.1\"" } }, LAN "/address/0/gateway", "must be an address in 172.16.1.0/24", NULL },
 	{ "gateway is oneself", { { LAN "/address/0/gateway", "\"172.16.1.1\"" } }, LAN "/address/0/gateway", "must not be the address of the interface", NULL },
@@ -482,6 +504,12 @@ static const struct row refused[] = {
 	{ "next hop without interface", { { EAST "/service-route/0/next-hop", "{}" } }, EAST "/service-route/0/next-hop", "member \"interface\" is missing", NULL },
 	{ "next hop behind another network", { { EAST "/service-route/0/next-hop/gateway", "\"10.0.0.1\"" } }, EAST "/service-route/0/next-hop/gateway",
 	  "must be an address in 172.16.2.0/24", NULL },
+	{ "IPv6 next hop on an IPv4 network", { { EAST "/service-route/0/next-hop/gateway", "\"fe80::1\"" } }, EAST "/service-route/0/next-hop/gateway",
+	  "network-interface \"lan\" has no IPv6 address", NULL },
+	{ "IPv6 adjacency on an IPv4 interface", { { WAN "/neighborhood", NULL }, { WAN "/adjacency", "[{\"ip-address\":\"2001:db8::2\",\"peer\":\"east\"}]" } },
+	  WAN "/adjacency/0/ip-address", "this interface has no IPv6 address to reach it from", NULL },
+	{ "link-local adjacency", { { WAN "/neighborhood", NULL }, { WAN "/adjacency", "[{\"ip-address\":\"fe80::2\",\"peer\":\"east\"}]" } },
+	  WAN "/adjacency/0/ip-address", "link-local addresses mean another host on every link", NULL },
 };
 // clang-format on
 
@@ -541,6 +569,11 @@ static const struct row warned[] = {
 	{ "next hop far away", { { EAST "/service-route/-", "{\"name\":\"r1\",\"service-name\":\"far\",\"next-hop\":{\"interface\":\"lan\"}}" },
 	  { A "/service/-", "{\"name\":\"far\",\"address\":[\"10.0.0.0/8\"],\"security\":\"secret\"}" } },
 	  EAST "/service-route/1/next-hop", "every destination must answer ARP", "" },
+	{ "next hop far away in IPv6", { { SERVICE "/address/-", "\"2001:db8::/32\"" } },
+	  EAST "/service-route/0/next-hop", "has no IPv6 gateway, but service \"app\" reaches beyond the network of \"lan\": every destination must answer neighbour", "" },
+	{ "a neighborhood without a common family", { { WAN "/neighborhood/0/name", "\"inet\"" },
+	  { EAST_WAN "/address/0", "{\"ip-address\":\"2001:db8::2\",\"prefix-length\":64}" }, { ROUTER "/service-route", "[]" } },
+	  WAN "/neighborhood/0", "has no address of a family that this one has", NULL },
 	{ "adjacency without one back", { { WAN "/neighborhood", NULL }, { WAN "/adjacency", "[{\"ip-address\":\"192.0.2.2\",\"peer\":\"east\"}]" } }, WAN "/adjacency/0",
 	  "network-interface \"wan\" of router \"east\" has this address but no adjacency back", "" },
 	{ "route to a listed peer without a path", { { WAN "/neighborhood/0/name", "\"other\"" }, { ROUTER "/peer", "[{\"name\":\"east\",\"router-name\":\"east\"}]" } },
@@ -1119,6 +1152,35 @@ Test(config, prefixes)
 	cr_expect(!svr_config_prefix_has(&other, &a), "another family");
 }
 
+/* RFC 5952 section 4 */
+Test(config, addresses_are_printed_in_one_way)
+{
+	static const char *const rows[][2] = {
+		{ "2001:0db8::0001", "2001:db8::1" },
+		{ "2001:DB8:0:0:0:0:2:1", "2001:db8::2:1" },
+		{ "2001:db8:0:1:1:1:1:1", "2001:db8:0:1:1:1:1:1" },
+		{ "2001:0:0:1:0:0:0:1", "2001:0:0:1::1" },
+		{ "2001:db8:0:0:1:0:0:1", "2001:db8::1:0:0:1" },
+		{ "0:0:0:0:0:0:0:1", "::1" },
+	};
+	char text[SVR_CFG_ADDR_STRLEN];
+	struct svr_cfg_addr a;
+	size_t i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		cr_assert_eq(svr_config_addr_parse(rows[i][0], &a), 0, "%s", rows[i][0]);
+		cr_expect_str_eq(svr_config_addr_print(&a, text), rows[i][1]);
+	}
+	svr_config_addr_parse("fe80::1", &a);
+	cr_expect(svr_config_addr_link_local(&a));
+	svr_config_addr_parse("febf:ffff::1", &a);
+	cr_expect(svr_config_addr_link_local(&a));
+	svr_config_addr_parse("fec0::1", &a);
+	cr_expect(!svr_config_addr_link_local(&a));
+	svr_config_addr_parse("169.254.0.1", &a);
+	cr_expect(!svr_config_addr_link_local(&a));
+}
+
 /* Ends of a network: the first and the last address of /31 and /32 are hosts. */
 Test(config, point_to_point_networks)
 {
@@ -1217,6 +1279,59 @@ Test(config, one_path_per_pair_of_interfaces)
 	cr_expect_eq(west->paths[3].gateway.family, 0);
 	svr_config_view_free(west);
 	svr_config_view_free(east);
+	svr_config_free(cfg);
+}
+
+#define IF4(a, gw) "{\"ip-address\":\"" a "\",\"prefix-length\":24,\"gateway\":\"" gw "\"}"
+#define IF6_GW(a, gw) "{\"ip-address\":\"" a "\",\"prefix-length\":64,\"gateway\":\"" gw "\"}"
+
+/* One path for each family that both have, between the first addresses of it, IPv4 first. */
+Test(config, paths_of_both_families)
+{
+	struct svr_config *cfg = LOAD(
+		{ WAN "/address", "[" IF6_GW("2001:db8:8::1", "fe80::1") ",{\"ip-address\":\"2001:db8:8::9\","
+		  "\"prefix-length\":64}," IF4("192.0.2.1", "192.0.2.254") "]" },
+		{ EAST_WAN "/address", "[" IF4("192.0.2.2", "192.0.2.254") ",{\"ip-address\":\"192.0.2.3\","
+		  "\"prefix-length\":24}," IF6_GW("2001:db8:9::2", "2001:db8:9::fe") "]" });
+	struct svr_router_view *west = view_of(cfg, "west"), *east = view_of(cfg, "east");
+	char text[SVR_CFG_ADDR_STRLEN];
+
+	cr_assert_eq(west->n_paths, 2);
+	cr_assert_eq(east->n_paths, 2);
+	cr_expect_str_eq(west->paths[0].name, "east/192.0.2.2/n0/wan/0");
+	cr_expect_str_eq(west->paths[1].name, "east/2001:db8:9::2/n0/wan/0");
+	cr_expect_str_eq(east->paths[0].name, "west/192.0.2.1/n0/wan/0");
+	cr_expect_str_eq(east->paths[1].name, "west/2001:db8:8::1/n0/wan/0");
+	cr_expect_str_eq(svr_config_addr_print(&west->paths[0].local_address, text), "192.0.2.1");
+	cr_expect_str_eq(svr_config_addr_print(&west->paths[1].local_address, text), "2001:db8:8::1");
+	/* each by the gateway of its family; IPv4 is on the link */
+	cr_expect_str_eq(svr_config_addr_print(&west->paths[0].gateway, text), "");
+	cr_expect_str_eq(svr_config_addr_print(&west->paths[1].gateway, text), "fe80::1");
+	cr_expect_str_eq(svr_config_addr_print(&east->paths[1].gateway, text), "2001:db8:9::fe");
+	cr_expect_eq(west->routes[0].n_path, 2);
+	svr_config_view_free(west);
+	svr_config_view_free(east);
+	svr_config_free(cfg);
+}
+
+/* What is told by its addresses alone may stand on either family. */
+Test(config, adjacency_over_ipv6)
+{
+	struct svr_config *cfg = LOAD(
+		{ WAN "/address/-", IF6_GW("2001:db8:8::1", "fe80::1") },
+		{ EAST_WAN "/address/-", IF6_GW("2001:db8:9::2", "fe80::1") },
+		{ WAN "/neighborhood", NULL }, { EAST_WAN "/neighborhood", NULL },
+		{ WAN "/adjacency", "[{\"ip-address\":\"2001:db8:9::2\",\"peer\":\"east\"}]" },
+		{ EAST_WAN "/adjacency", "[{\"ip-address\":\"2001:db8:8::1\",\"peer\":\"west\","
+		  "\"port-range\":{\"start-port\":30000,\"end-port\":30999}}]" });
+	struct svr_router_view *west = view_of(cfg, "west");
+
+	cr_assert_eq(west->n_paths, 1);
+	cr_expect_str_eq(west->paths[0].name, "east/2001:db8:9::2/n0/wan/0");
+	cr_expect_eq(west->paths[0].local_address.family, 6);
+	cr_expect_eq(west->paths[0].remote_ports.start_port, 30000);
+	cr_expect(!west->paths[0].parity);
+	svr_config_view_free(west);
 	svr_config_free(cfg);
 }
 
