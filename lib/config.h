@@ -224,6 +224,12 @@ struct svr_cfg_bfd {				/* .../bfd; absent members inherited or default */
 	uint16_t hold_down_time_s;
 	bool dynamic_damping;
 	uint32_t maximum_hold_down_time_s;
+	uint32_t given;				/* bits of the members that stand here in the file, in the order of the table */
+};
+
+struct svr_cfg_path_mtu {			/* .../path-mtu-discovery; absent members inherited or default */
+	bool enabled;
+	uint32_t interval_s;
 };
 
 /* What a neighborhood and a manual adjacency have in common. */
@@ -233,7 +239,11 @@ struct svr_cfg_link {
 	uint32_t cost;
 	struct svr_cfg_port_range port_range;	/* waypoint ports here; default when !has_port_range */
 	bool has_port_range;
-	struct svr_cfg_bfd bfd;
+	struct svr_cfg_bfd bfd;			/* of the router, and what is said here; a peer's bfd is not in it */
+	struct svr_cfg_path_mtu path_mtu;
+	uint32_t metrics_average_s;		/* link quality is averaged over so long */
+	bool bfd_metadata;			/* adjacency: false = plain BFD; neighborhood: always true */
+	uint16_t bfd_port;			/* adjacency: UDP port of plain BFD; 0 = as the RFC says */
 };
 
 struct svr_cfg_neighborhood {			/* .../network-interface/N/neighborhood/N */
@@ -296,6 +306,8 @@ struct svr_cfg_peer {				/* authority/router/N/peer/N; not the generated ones */
 	const char *name;
 	const char *router_name;
 	unsigned int router_index;		/* in svr_config.routers */
+	bool bfd_metadata;			/* false = plain BFD on all its paths */
+	struct svr_cfg_bfd bfd;			/* of the router, and what is said here */
 };
 
 struct svr_cfg_service_route {			/* authority/router/N/service-route/N */
@@ -316,7 +328,8 @@ struct svr_cfg_router {				/* authority/router/N */
 	const char *location;			/* "" = none */
 	struct svr_cfg_client_certificate *client_certificate;	/* 0 or 1; none: that of the authority */
 	unsigned int n_client_certificate;
-	struct svr_cfg_bfd bfd;			/* base of every neighborhood's and adjacency's */
+	struct svr_cfg_bfd bfd;			/* base of every peer's, neighborhood's and adjacency's */
+	struct svr_cfg_path_mtu path_mtu;	/* base of every neighborhood's and adjacency's */
 	struct svr_cfg_node *node;		/* exactly one, for now */
 	unsigned int n_node;
 	struct svr_cfg_peer *peer;
@@ -394,7 +407,11 @@ struct svr_view_path {				/* sorted by peer, cost, zone, remote interface */
 	struct svr_cfg_port_range local_ports;	/* waypoint ports that this router uses on this path */
 	struct svr_cfg_port_range remote_ports;	/* waypoint ports that the peer uses */
 	bool parity;				/* even local, odd remote ports; off with any port-range */
-	struct svr_cfg_bfd bfd;
+	struct svr_cfg_bfd bfd;			/* of router, peer and neighborhood or adjacency, the last one that says it */
+	bool bfd_metadata;			/* false: plain BFD, the path is only watched */
+	uint16_t bfd_port;			/* UDP port that the peer's BFD listens on, and ours for it */
+	struct svr_cfg_path_mtu path_mtu;	/* never enabled where BFD has no metadata */
+	uint32_t metrics_average_s;
 };
 
 struct svr_view_transport {			/* time-outs are the same in all rows of a protocol */

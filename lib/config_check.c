@@ -555,6 +555,14 @@ static void check_lan(struct checker *c, const struct svr_cfg_if_ref *ref, unsig
 	}
 }
 
+/* @base: of the object that `bfd` is a member of. */
+static void check_bfd(struct checker *c, const struct svr_cfg_bfd *bfd, const char *base)
+{
+	at(c, "%s/bfd/maximum-hold-down-time", base);
+	if (bfd->maximum_hold_down_time_s < bfd->hold_down_time_s)
+		bad(c, "must not be shorter than hold-down-time (%u s)", bfd->hold_down_time_s);
+}
+
 static void check_link(struct checker *c, const struct svr_cfg_link *link, const char *base)
 {
 	const struct svr_cfg_port_range *ports = &link->port_range;
@@ -567,10 +575,7 @@ static void check_link(struct checker *c, const struct svr_cfg_link *link, const
 	at(c, "%s/port-range", base);
 	if (ports->start_port <= SVR_BFD_PORT && ports->end_port >= SVR_BFD_PORT)
 		bad(c, "must not hold port %d, which belongs to BFD", SVR_BFD_PORT);
-	at(c, "%s/bfd/maximum-hold-down-time", base);
-	if (link->bfd.maximum_hold_down_time_s < link->bfd.hold_down_time_s)
-		bad(c, "must not be shorter than hold-down-time (%u s)",
-		    link->bfd.hold_down_time_s);
+	check_bfd(c, &link->bfd, base);
 }
 
 static void check_wan(struct checker *c, const struct svr_cfg_if_ref *ref, unsigned int r)
@@ -923,6 +928,7 @@ int svr_config_check(struct svr_config *cfg, struct svr_cfg_arena **arena,
 		     struct svr_config_errors *errs)
 {
 	struct checker c = { .cfg = cfg, .arena = arena, .place = { .errs = errs } };
+	char base[SVR_CFG_POINTER_LEN];
 	unsigned int r;
 	int err;
 
@@ -936,11 +942,8 @@ int svr_config_check(struct svr_config *cfg, struct svr_cfg_arena **arena,
 		return err;
 	for (r = 0; r < cfg->n_routers; r++) {
 		check_common_name(&c, r);
-		at(&c, "/authority/router/%u/bfd/maximum-hold-down-time", r);
-		if (cfg->routers[r].bfd.maximum_hold_down_time_s <
-		    cfg->routers[r].bfd.hold_down_time_s)
-			bad(&c, "must not be shorter than hold-down-time (%u s)",
-			    cfg->routers[r].bfd.hold_down_time_s);
+		snprintf(base, sizeof(base), "/authority/router/%u", r);
+		check_bfd(&c, &cfg->routers[r].bfd, base);
 		check_interfaces(&c, r);
 		check_peers(&c, r);
 	}

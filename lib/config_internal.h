@@ -166,6 +166,7 @@ struct svr_cfg_table {
 	unsigned int n_fields;
 	size_t size;			/* of the struct, for lists */
 	bool unique_name;		/* LIST: the first field is a name that no other entry has */
+	uint16_t given_offset;		/* uint32_t: bit n = member n stands in the file; 0 = not wanted */
 };
 
 // clang-format on
@@ -175,6 +176,11 @@ extern const struct svr_cfg_table
 /* Reads @json along svr_cfg_table_root. Complaints go to @errs. Returns 0 or -ENOMEM. */
 int svr_config_read(struct json_object *json, struct svr_cfg_arena **arena, struct svr_config *cfg,
 		    struct svr_config_errors *errs);
+
+/* Takes from @over the members that stand in the file there and not in @own: @over is between @own
+ * and what @own has inherited.
+ */
+void svr_config_bfd_overlay(struct svr_cfg_bfd *own, const struct svr_cfg_bfd *over);
 
 /* Resolves all references of a configuration that was read without an error, and checks it as a
  * whole. Returns 0 or -ENOMEM.

@@ -5,6 +5,8 @@
  *
  * In each table S is the struct that the members go to. A list `x` has its length in `n_x`.
  */
+#include <string.h>
+
 #include "config_internal.h"
 
 #include <svr/limits.h>
@@ -56,7 +58,10 @@
  */
 #define TABLE(name, list, t, unique)                                                       \
 	static const struct svr_cfg_table name = { list, sizeof(list) / sizeof((list)[0]), \
-						   sizeof(t), unique }
+						   sizeof(t), unique, 0 }
+#define TABLE_GIVEN(name, list, t)                                                          \
+	static const struct svr_cfg_table name = { list, sizeof(list) / sizeof((list)[0]), \
+						   sizeof(t), false, offsetof(t, given) }
 
 static const struct svr_cfg_word never[] = {
 	{ "never", 0, NULL, NULL },
@@ -248,7 +253,15 @@ static const struct svr_cfg_field bfd_fields[] = {
 	ENUM("dynamic-damping", dynamic_damping, on_off, false),
 	UINT("maximum-hold-down-time", maximum_hold_down_time_s, 1, 86400, 3600),
 };
-TABLE(bfd, bfd_fields, S, false);
+TABLE_GIVEN(bfd, bfd_fields, S);
+#undef S
+
+#define S struct svr_cfg_path_mtu
+static const struct svr_cfg_field path_mtu_fields[] = {
+	BOOL("enabled", enabled, true),
+	UINT("interval", interval_s, 1, 86400, 600),
+};
+TABLE(path_mtu, path_mtu_fields, S, false);
 #undef S
 
 /* ---- network-interface ----------------------------------------------------------------------- */
@@ -275,7 +288,9 @@ TABLE(if_address, if_address_fields, S, false);
 	  .has_offset = offsetof(S, link.n_vector), .min = 0, .max = 8 }, \
 	UINT("cost", link.cost, 0, UINT32_MAX, 0), \
 	OBJECT("port-range", link.port_range, waypoint_port_range, .has_offset = offsetof(S, link.has_port_range)), \
-	OBJECT("bfd", link.bfd, bfd, .inherit = true)
+	OBJECT("bfd", link.bfd, bfd, .inherit = true), \
+	OBJECT("path-mtu-discovery", link.path_mtu, path_mtu, .inherit = true), \
+	UINT("path-metrics-rolling-avg-interval", link.metrics_average_s, 1, 3600, 60)
 
 #define S struct svr_cfg_neighborhood
 static const struct svr_cfg_field neighborhood_fields[] = {
@@ -290,6 +305,8 @@ TABLE(neighborhood, neighborhood_fields, S, true);
 static const struct svr_cfg_field adjacency_fields[] = {
 	ADDR("ip-address", ip_address, REQUIRED),
 	STRING("peer", peer, NAME, REQUIRED),
+	BOOL("bfd-metadata", link.bfd_metadata, true),
+	UINT("bfd-port", link.bfd_port, 0, 65535, 0),
 	LINK,
 };
 TABLE(adjacency, adjacency_fields, S, false);
@@ -346,6 +363,8 @@ TABLE(node, node_fields, S, true);
 static const struct svr_cfg_field peer_fields[] = {
 	STRING("name", name, NAME, REQUIRED),
 	STRING("router-name", router_name, NAME, REQUIRED),
+	BOOL("bfd-metadata", bfd_metadata, true),
+	OBJECT("bfd", bfd, bfd, .inherit = true),
 };
 TABLE(peer, peer_fields, S, true);
 #undef S
@@ -380,7 +399,9 @@ static const struct svr_cfg_field router_fields[] = {
 	STRING("location", location, TEXT, .text = ""),
 	LIST("client-certificate", client_certificate, client_certificate, 0, 1,
 	     .too_many = "more than one client-certificate is not supported yet"),
-	OBJECT("bfd", bfd, bfd, .source = true),	/* before node: neighborhoods inherit from it */
+	/* before node and peer, which inherit from them */
+	OBJECT("bfd", bfd, bfd, .source = true),
+	OBJECT("path-mtu-discovery", path_mtu, path_mtu, .source = true),
 	LIST("node", node, node, 1, 1, REQUIRED, .too_many = "a router of more than one node (high availability) is not supported yet"),
 	LIST("peer", peer, peer, 0, SVR_MAX_PEERS - 1),
 	LIST("service-route", service_route, service_route, 0, SVR_MAX_SERVICES - 1),
@@ -410,5 +431,18 @@ TABLE(authority, authority_fields, S, false);
 static const struct svr_cfg_field root_fields[] = {
 	{ .name = "authority", .kind = SVR_CFG_KIND_OBJECT, .sub = &authority, REQUIRED },
 };
-const struct svr_cfg_table svr_cfg_table_root = { root_fields, 1, sizeof(S), false };
+const struct svr_cfg_table svr_cfg_table_root = { root_fields, 1, sizeof(S), false, 0 };
 #undef S
+// clang-format on
+
+void svr_config_bfd_overlay(struct svr_cfg_bfd *own, const struct svr_cfg_bfd *over)
+{
+	unsigned int i;
+
+	for (i = 0; i < bfd.n_fields; i++) {
+		const struct svr_cfg_field *f = &bfd.fields[i];
+
+		if (over->given & ~own->given & 1u << i)
+			memcpy((char *)own + f->offset, (const char *)over + f->offset, f->size);
+	}
+}

@@ -13,11 +13,17 @@
 
 #include "config_internal.h"
 
+enum { READER_SOURCES = 2 }; /* tables of objects that are inherited from */
+
 struct reader {
 	struct svr_config_errors *errs;
 	struct svr_cfg_arena **arena;
 	struct svr_cfg_pointer at;
-	const void *source; /* what `inherit` objects start from */
+	/* what `inherit` objects of a table start from */
+	struct {
+		const struct svr_cfg_table *table;
+		const void *object;
+	} source[READER_SOURCES];
 	bool no_memory;
 };
 
@@ -424,13 +430,26 @@ static void read_prefixes(struct reader *r, struct json_object *json, const stru
 
 /* ---- objects --------------------------------------------------------------------------------- */
 
+/* The object to inherit from, which stood before; NULL in a slot that is free. */
+static const void **source_of(struct reader *r, const struct svr_cfg_table *table)
+{
+	unsigned int i = 0;
+
+	while (i < READER_SOURCES - 1 && r->source[i].table && r->source[i].table != table)
+		i++;
+	r->source[i].table = table;
+	return &r->source[i].object;
+}
+
 static void read_object(struct reader *r, struct json_object *json, const struct svr_cfg_field *f,
 			void *base)
 {
 	void *target = (char *)base + f->offset;
 
 	if (f->inherit)
-		memcpy(target, r->source, f->size);
+		memcpy(target, *source_of(r, f->sub), f->size);
+	if (f->sub->given_offset)
+		*(uint32_t *)(void *)((char *)target + f->sub->given_offset) = 0;
 	if (json && !json_object_is_type(json, json_type_object)) {
 		not_allowed(r, f);
 		return;
@@ -440,7 +459,7 @@ static void read_object(struct reader *r, struct json_object *json, const struct
 	if (json || !f->inherit)
 		read_members(r, json, f->sub, target, f->inherit);
 	if (f->source)
-		r->source = target;
+		*source_of(r, f->sub) = target;
 }
 
 /* Fills in the default. */
@@ -570,6 +589,8 @@ static void read_members(struct reader *r, struct json_object *json,
 		if (json && !here && f->required)
 			missing(r, "member \"%s\" is missing", f->name);
 		mark = svr_config_pointer_push(&r->at, f->name);
+		if (here && table->given_offset)
+			*(uint32_t *)(void *)((char *)base + table->given_offset) |= 1u << i;
 		if (here)
 			read_value(r, value, f, base);
 		else if (f->kind == SVR_CFG_KIND_OBJECT && !f->required)

@@ -391,6 +391,43 @@ static void check_reach(struct builder *b, const struct link *link, struct svr_v
 	}
 }
 
+/* BFD of the path: what a peer of the list says is between the router's and the link's words. */
+static void choose_bfd(struct builder *b, const struct link *link, struct svr_view_path *path)
+{
+	const struct svr_cfg_peer *peer = link->listed < 0 ? NULL : &b->router->peer[link->listed];
+	const struct svr_cfg_link *own = link->local;
+
+	path->bfd = own->bfd;
+	path->bfd_metadata = link->neighborhood || own->bfd_metadata;
+	if (peer) {
+		svr_config_bfd_overlay(&path->bfd, &peer->bfd);
+		path->bfd_metadata = path->bfd_metadata && peer->bfd_metadata;
+	}
+	path->path_mtu = own->path_mtu;
+	path->path_mtu.enabled = own->path_mtu.enabled && path->bfd_metadata;
+	path->metrics_average_s = own->metrics_average_s;
+	path->bfd_port = SVR_BFD_PORT;
+	if (!path->bfd_metadata)
+		path->bfd_port = own->bfd_port		? own->bfd_port :
+				 path->gateway.family ? SVR_BFD_PORT_MULTI_HOP :
+							SVR_BFD_PORT_SINGLE_HOP;
+
+	at(b, "%s/bfd/maximum-hold-down-time", link->pointer);
+	if (path->bfd.maximum_hold_down_time_s < path->bfd.hold_down_time_s)
+		bad(b, "with the peer's bfd: must not be shorter than hold-down-time (%u s)",
+		    path->bfd.hold_down_time_s);
+	at(b, "%s/bfd-port", link->pointer);
+	if (path->bfd_metadata && !link->neighborhood && own->bfd_port)
+		bad(b, "is only for a peer whose bfd-metadata is false; others use port %d",
+		    SVR_BFD_PORT);
+	else if (!path->bfd_metadata && path->bfd_port == SVR_BFD_PORT)
+		bad(b, "must not be port %d, which is for BFD with metadata", SVR_BFD_PORT);
+	else if (!path->bfd_metadata && path->bfd_port >= own->port_range.start_port &&
+		 path->bfd_port <= own->port_range.end_port)
+		bad(b, "must not be a waypoint port of this interface (%u to %u)",
+		    own->port_range.start_port, own->port_range.end_port);
+}
+
 static void widen(struct svr_cfg_port_range *range, const struct svr_cfg_port_range *by)
 {
 	if (!range->end_port || by->start_port < range->start_port)
@@ -416,11 +453,11 @@ static int build_path(struct builder *b, const struct link *link)
 	path->local_ports = link->local->port_range;
 	path->remote_ports = link->remote_ports;
 	path->parity = link->parity;
-	path->bfd = link->local->bfd;
 	path->name = path_name(b, path);
 	if (!path->name)
 		return -ENOMEM;
 	check_reach(b, link, path);
+	choose_bfd(b, link, path);
 	widen(&v->zones[link->zone].port_range, &path->local_ports);
 	if (!peer->n_paths++)
 		peer->first_path = v->n_paths;

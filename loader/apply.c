@@ -387,6 +387,8 @@ static int make_paths(struct maker *mk)
 		frag_add(&to->frag, SVR_TLV_SOURCE_ROUTER, mk->p->router.common_name);
 		frag_add(&to->frag, SVR_TLV_PATH_ID,
 			 svr_config_addr_print(&from->local_address, text));
+		if (!from->bfd_metadata)
+			continue; /* no session comes from there: what it sends is the kernel's */
 		key.zone = to->zone;
 		memcpy(key.addr, to->remote, sizeof(key.addr));
 		if (svr_keyed_add(&mk->p->path_by_addr, &key, &mk->p->path_slot[i]))

@@ -226,6 +226,7 @@ enum svr_path_status {
 	SVR_PATH_DOWN = 1,
 	SVR_PATH_INIT = 2,	/* BFD is up, keys are not there yet */
 	SVR_PATH_UP = 3,	/* in service */
+	SVR_PATH_STANDBY = 4,	/* plain BFD is up: watched, carries no sessions */
 };
 
 enum svr_path_flags {
@@ -253,9 +254,15 @@ struct svr_path_state {
 	__u32 rx_key_prev;	/* and rx_seq_prev */
 	__u64 owner;		/* hash of peer and addresses: what a former owner of this slot left is not taken back */
 	__u32 flags;		/* enum svr_path_flags */
+	/* Link quality, averages over path-metrics-rolling-avg-interval; for the choice of paths. */
+	__u32 mos;		/* mean opinion score * 100 (ITU-T G.107), 100 to 450; 0: nothing measured */
+	__u32 latency_us;	/* round trip */
+	__u32 jitter_us;
+	__u32 loss;		/* lost packets of 10000, both directions */
 	__u32 _pad;
+	__u64 quality_ns;	/* CLOCK_REALTIME of the last measurement, 0: none */
 };
-_Static_assert(sizeof(struct svr_path_state) == 112, "map ABI");
+_Static_assert(sizeof(struct svr_path_state) == 136, "map ABI");
 
 struct svr_peer_key {
 	__u32 index;		/* 0: slot is empty */

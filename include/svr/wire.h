@@ -18,6 +18,8 @@ enum svr_wire {
 	SVR_META_HDR_LEN = 12,	/* base header, bytes */
 	SVR_TLV_HDR_LEN = 4,	/* type + length, bytes */
 	SVR_BFD_PORT = 1280,	/* UDP, source and destination */
+	SVR_BFD_PORT_SINGLE_HOP = 3784, /* plain BFD, RFC 5881 4 */
+	SVR_BFD_PORT_MULTI_HOP = 4784,	/* RFC 5883 5 */
 	SVR_BFD_LEN = 24,	/* BFD control packet without authentication section, bytes */
 	SVR_PORT_LO = 16384,	/* default waypoint port range, inclusive */
 	SVR_PORT_HI = 65534,

@@ -474,6 +474,20 @@ static const struct row refused[] = {
 	  "the peer router \"east\" has the address of this interface, 192.0.2.1", "" },
 	{ "peer out of reach", { { EAST_WAN "/address/0/ip-address", "\"198.51.100.2\"" } }, WAN "/neighborhood/0",
 	  "198.51.100.2 of router \"east\" is not in the network of this interface, which has no gateway", "" },
+	{ "bfd-port of a peer with metadata", { { WAN "/neighborhood", NULL }, { WAN "/adjacency", "[{\"ip-address\":\"192.0.2.9\",\"peer\":\"east\",\"bfd-port\":3784}]" } },
+	  WAN "/adjacency/0/bfd-port", "is only for a peer whose bfd-metadata is false; others use port 1280", "3784" },
+	{ "bfd-port of BFD with metadata", { { WAN "/neighborhood", NULL }, { WAN "/adjacency",
+	  "[{\"ip-address\":\"192.0.2.9\",\"peer\":\"east\",\"bfd-metadata\":false,\"bfd-port\":1280}]" } },
+	  WAN "/adjacency/0/bfd-port", "must not be port 1280, which is for BFD with metadata", "1280" },
+	{ "bfd-port among the waypoint ports", { { WAN "/neighborhood", NULL }, { WAN "/adjacency",
+	  "[{\"ip-address\":\"192.0.2.9\",\"peer\":\"east\",\"bfd-metadata\":false,\"bfd-port\":20000}]" } },
+	  WAN "/adjacency/0/bfd-port", "must not be a waypoint port of this interface (16384 to 65534)", "20000" },
+	{ "bfd hold-down that a peer makes too long", { { ROUTER "/peer", "[{\"name\":\"east\",\"router-name\":\"east\",\"bfd\":{\"hold-down-time\":20}}]" },
+	  { WAN "/neighborhood/0/bfd", "{\"maximum-hold-down-time\":10}" } }, WAN "/neighborhood/0/bfd/maximum-hold-down-time",
+	  "with the peer's bfd: must not be shorter than hold-down-time (20 s)", "10" },
+	{ "path MTU interval", { { ROUTER "/path-mtu-discovery", "{\"interval\":0}" } }, ROUTER "/path-mtu-discovery/interval", "must be an integer from 1 to 86400", "0" },
+	{ "average over nothing", { { WAN "/neighborhood/0/path-metrics-rolling-avg-interval", "0" } }, WAN "/neighborhood/0/path-metrics-rolling-avg-interval",
+	  "must be an integer from 1 to 3600", "0" },
 	{ "adjacency to nobody", { { WAN "/adjacency", "[{\"ip-address\":\"192.0.2.9\",\"peer\":\"north\"}]" } }, WAN "/adjacency/0/peer",
 	  NOT_THERE "peer called \"north\"", NULL },
 	{ "adjacency to oneself", { { WAN "/adjacency", "[{\"ip-address\":\"192.0.2.9\",\"peer\":\"west\"}]" } }, WAN "/adjacency/0/peer",
@@ -1055,6 +1069,86 @@ Test(config, bfd_is_inherited_member_by_member)
 	cr_expect(v->paths[0].bfd.enabled && v->paths[0].bfd.multiplier == 3);
 	svr_config_view_free(v);
 	svr_config_free(cfg);
+}
+
+/* router -> peer -> neighborhood or adjacency: the last one that says it. */
+Test(config, bfd_of_a_peer_is_between_router_and_link)
+{
+	struct svr_config *cfg =
+		LOAD({ ROUTER "/bfd", "{\"multiplier\":5,\"dscp\":10,\"desired-tx-interval\":200}" },
+		     { ROUTER "/peer", "[{\"name\":\"east\",\"router-name\":\"east\",\"bfd\":"
+				       "{\"multiplier\":7,\"dscp\":11,\"link-test-length\":0}}]" },
+		     { WAN "/neighborhood/0/bfd", "{\"dscp\":12}" });
+	struct svr_router_view *v = view_of(cfg, "west");
+
+	cr_expect_eq(v->paths[0].bfd.desired_tx_interval_ms, 200, "of the router");
+	cr_expect_eq(v->paths[0].bfd.multiplier, 7, "of the peer");
+	cr_expect_eq(v->paths[0].bfd.link_test_length, 0, "of the peer");
+	cr_expect_eq(v->paths[0].bfd.dscp, 12, "of the neighborhood");
+	cr_expect(v->paths[0].bfd_metadata && v->paths[0].bfd_port == 1280);
+	svr_config_view_free(v);
+	svr_config_free(cfg);
+}
+
+Test(config, path_mtu_discovery_is_inherited)
+{
+	struct svr_config *cfg =
+		LOAD({ ROUTER "/path-mtu-discovery", "{\"enabled\":false,\"interval\":30}" },
+		     { WAN "/neighborhood/0/path-mtu-discovery", "{\"enabled\":true}" },
+		     { WAN "/neighborhood/0/path-metrics-rolling-avg-interval", "5" });
+	struct svr_router_view *v = view_of(cfg, "west");
+
+	cr_expect(v->paths[0].path_mtu.enabled && v->paths[0].path_mtu.interval_s == 30);
+	cr_expect_eq(v->paths[0].metrics_average_s, 5);
+	svr_config_view_free(v);
+	v = view_of(cfg, "east");
+	cr_expect(v->paths[0].path_mtu.enabled && v->paths[0].path_mtu.interval_s == 600);
+	cr_expect_eq(v->paths[0].metrics_average_s, 60);
+	svr_config_view_free(v);
+	svr_config_free(cfg);
+}
+
+/* Ports of RFC 5881 and RFC 5883 unless one is given. */
+Test(config, plain_bfd)
+{
+	static const struct {
+		const char *name, *adjacency, *peer;
+		bool metadata;
+		uint16_t port;
+	} rows[] = {
+		{ "metadata", "\"ip-address\":\"192.0.2.2\"", "", true, 1280 },
+		{ "on the link", "\"ip-address\":\"192.0.2.2\",\"bfd-metadata\":false", "", false,
+		  3784 },
+		{ "by the peer", "\"ip-address\":\"192.0.2.2\"", ",\"bfd-metadata\":false", false,
+		  3784 },
+		{ "its own port", "\"ip-address\":\"192.0.2.2\",\"bfd-port\":4000",
+		  ",\"bfd-metadata\":false", false, 4000 },
+		{ "behind a gateway", "\"ip-address\":\"198.51.100.2\",\"bfd-metadata\":false", "",
+		  false, 4784 },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char adjacency[256], peer[256];
+		struct svr_router_view *v;
+		struct svr_config *cfg;
+
+		snprintf(adjacency, sizeof(adjacency), "[{\"peer\":\"east\",%s}]",
+			 rows[i].adjacency);
+		snprintf(peer, sizeof(peer), "[{\"name\":\"east\",\"router-name\":\"east\"%s}]",
+			 rows[i].peer);
+		cfg = LOAD({ WAN "/neighborhood", NULL }, { WAN "/adjacency", adjacency },
+			   { ROUTER "/peer", peer },
+			   { WAN "/address", "[{\"ip-address\":\"192.0.2.1\",\"prefix-length\":24,"
+					     "\"gateway\":\"192.0.2.254\"}]" });
+		v = view_of(cfg, "west");
+		cr_expect_eq(v->paths[0].bfd_metadata, rows[i].metadata, "%s", rows[i].name);
+		cr_expect_eq(v->paths[0].bfd_port, rows[i].port, "%s: %u", rows[i].name,
+			     v->paths[0].bfd_port);
+		cr_expect_eq(v->paths[0].path_mtu.enabled, rows[i].metadata, "%s", rows[i].name);
+		svr_config_view_free(v);
+		svr_config_free(cfg);
+	}
 }
 
 /* Without enhanced key management the common name is the router's name. */
