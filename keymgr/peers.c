@@ -238,7 +238,7 @@ static int peer_start(struct km_peer *peer)
 			.own_name = km->view->router->peering_common_name,
 			.peer_name = view->peering_common_name,
 			.identity = km->identity,
-			.group = svr_dh_group_of_bits(k->diffie_hellman_key_size),
+			.group = svr_dh_group_of_bits(view->diffie_hellman_key_size),
 			.retransmit_ms = k->peer_key_retransmit_interval_s * PEERS_MS_PER_SEC,
 			.timeout_s = k->peer_key_timeout_s,
 		},

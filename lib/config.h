@@ -137,10 +137,16 @@ struct svr_cfg_key_management {			/* authority/security-key-management */
 	uint32_t payload_key_rekey_interval_s;	/* svr's own, goes before the hours; 0 = the hours count */
 	uint16_t peer_key_rekey_interval_h;	/* 0 = never */
 	uint32_t peer_key_rekey_interval_s;	/* idem */
+	uint32_t rekey_hold_time_s;		/* svr's own: a new key is there for so long before it is used */
 	uint32_t peer_key_retransmit_interval_s;
 	uint32_t peer_key_timeout_s;
 	enum svr_cfg_invalid_certificate invalid_certificate_behavior;
 	bool allow_self_signed_peering_certificates;
+};
+
+struct svr_cfg_key_exchange_override {		/* of a router or of one of its peers */
+	enum svr_cfg_key_exchange key_exchange_algorithm;
+	uint16_t diffie_hellman_key_size;	/* bits */
 };
 
 struct svr_cfg_trusted_ca {			/* authority/trusted-ca-certificate/N */
@@ -305,6 +311,8 @@ struct svr_cfg_node {
 struct svr_cfg_peer {				/* authority/router/N/peer/N; not the generated ones */
 	const char *name;
 	const char *router_name;
+	bool has_key_exchange_override;
+	struct svr_cfg_key_exchange_override key_exchange_override;
 	unsigned int router_index;		/* in svr_config.routers */
 	bool bfd_metadata;			/* false = plain BFD on all its paths */
 	struct svr_cfg_bfd bfd;			/* of the router, and what is said here */
@@ -328,6 +336,8 @@ struct svr_cfg_router {				/* authority/router/N */
 	const char *location;			/* "" = none */
 	struct svr_cfg_client_certificate *client_certificate;	/* 0 or 1; none: that of the authority */
 	unsigned int n_client_certificate;
+	bool has_key_exchange_override;
+	struct svr_cfg_key_exchange_override key_exchange_override;
 	struct svr_cfg_bfd bfd;			/* base of every peer's, neighborhood's and adjacency's */
 	struct svr_cfg_path_mtu path_mtu;	/* base of every neighborhood's and adjacency's */
 	struct svr_cfg_node *node;		/* exactly one, for now */
@@ -389,6 +399,7 @@ struct svr_view_peer {
 	const char *description;		/* of the peer's router; "" = none */
 	const char *location;			/* of the peer's router; "" = none */
 	bool generated;				/* from a neighborhood, not from the peer list */
+	uint16_t diffie_hellman_key_size;	/* bits; of the peer, else of the router, else of the authority */
 	unsigned int first_path;		/* its paths are paths[first_path .. first_path + n_paths - 1] */
 	unsigned int n_paths;			/* 0 = in the peer list, but nothing leads there */
 };

@@ -101,6 +101,7 @@ static const struct svr_cfg_field key_management_fields[] = {
 	UINT("payload-key-rekey-interval-seconds", payload_key_rekey_interval_s, 0, 86400, 0),
 	UINT("peer-key-rekey-interval", peer_key_rekey_interval_h, 0, 720, 24),
 	UINT("peer-key-rekey-interval-seconds", peer_key_rekey_interval_s, 0, 86400, 0),
+	UINT("rekey-hold-time", rekey_hold_time_s, 0, 3600, 30),
 	UINT("peer-key-retransmit-interval", peer_key_retransmit_interval_s, 5, 3600, 30),
 	UINT("peer-key-timeout", peer_key_timeout_s, 1, UINT32_MAX, 3600),
 	ENUM("invalid-certificate-behavior", invalid_certificate_behavior, invalid_certificate, SVR_CFG_FAIL_SOFT),
@@ -108,6 +109,18 @@ static const struct svr_cfg_field key_management_fields[] = {
 };
 TABLE(key_management, key_management_fields, S, false);
 #undef S
+
+#define S struct svr_cfg_key_exchange_override
+static const struct svr_cfg_field key_exchange_override_fields[] = {
+	ENUM("key-exchange-algorithm", key_exchange_algorithm, key_exchange, SVR_CFG_KEX_DIFFIE_HELLMAN),
+	ENUM("diffie-hellman-key-size", diffie_hellman_key_size, dh_size, 2048, REQUIRED),
+};
+TABLE(key_exchange_override, key_exchange_override_fields, S, false);
+#undef S
+
+#define OVERRIDE \
+	OBJECT("key-exchange-algorithm-override", key_exchange_override, key_exchange_override, \
+	       .has_offset = offsetof(S, has_key_exchange_override))
 
 /* ---- trusted-ca-certificate, security, tenant ------------------------------------------------ */
 
@@ -363,6 +376,7 @@ TABLE(node, node_fields, S, true);
 static const struct svr_cfg_field peer_fields[] = {
 	STRING("name", name, NAME, REQUIRED),
 	STRING("router-name", router_name, NAME, REQUIRED),
+	OVERRIDE,
 	BOOL("bfd-metadata", bfd_metadata, true),
 	OBJECT("bfd", bfd, bfd, .inherit = true),
 };
@@ -399,6 +413,7 @@ static const struct svr_cfg_field router_fields[] = {
 	STRING("location", location, TEXT, .text = ""),
 	LIST("client-certificate", client_certificate, client_certificate, 0, 1,
 	     .too_many = "more than one client-certificate is not supported yet"),
+	OVERRIDE,
 	/* before node and peer, which inherit from them */
 	OBJECT("bfd", bfd, bfd, .source = true),
 	OBJECT("path-mtu-discovery", path_mtu, path_mtu, .source = true),

@@ -289,7 +289,21 @@ static int find_links(struct builder *b)
 
 /* ---- peers ----------------------------------------------------------------------------------- */
 
-static void add_peer(struct builder *b, unsigned int router, const char *name, bool generated)
+/*
+ * SSR's order: what is said of the peer, of the router, of the authority. @entry: in the peer list,
+ * or NULL.
+ */
+static uint16_t key_size(const struct builder *b, const struct svr_cfg_peer *entry)
+{
+	if (entry && entry->has_key_exchange_override)
+		return entry->key_exchange_override.diffie_hellman_key_size;
+	if (b->router->has_key_exchange_override)
+		return b->router->key_exchange_override.diffie_hellman_key_size;
+	return b->cfg->key_management.diffie_hellman_key_size;
+}
+
+/* @entry: in the peer list, NULL for a peer that only a neighborhood leads to. */
+static void add_peer(struct builder *b, unsigned int router, const struct svr_cfg_peer *entry)
 {
 	const struct svr_cfg_router *other = &b->cfg->routers[router];
 	struct svr_view_peer *p = &b->view->peers[b->view->n_peers];
@@ -297,14 +311,15 @@ static void add_peer(struct builder *b, unsigned int router, const char *name, b
 	if (b->peer_of_router[router] >= 0)
 		return;
 	b->peer_of_router[router] = (int)b->view->n_peers++;
-	p->name = name;
+	p->name = entry ? entry->name : other->name;
 	p->router_name = other->name;
 	p->peering_common_name = other->peering_common_name;
 	p->has_fingerprint = other->has_fingerprint;
 	memcpy(p->fingerprint, other->fingerprint, sizeof(p->fingerprint));
 	p->description = other->description;
 	p->location = other->location;
-	p->generated = generated;
+	p->generated = !entry;
+	p->diffie_hellman_key_size = key_size(b, entry);
 }
 
 static int build_peers(struct builder *b)
@@ -323,10 +338,10 @@ static int build_peers(struct builder *b)
 	for (i = 0; i < b->n_links; i++)
 		linked[b->links[i].router] = true;
 	for (i = 0; i < b->router->n_peer; i++)
-		add_peer(b, b->router->peer[i].router_index, b->router->peer[i].name, false);
+		add_peer(b, b->router->peer[i].router_index, &b->router->peer[i]);
 	for (i = 0; i < n; i++)
 		if (linked[i])
-			add_peer(b, i, b->cfg->routers[i].name, true);
+			add_peer(b, i, NULL);
 	free(linked);
 	at(b, "/authority/router/%u", b->index);
 	if (b->view->n_peers >= SVR_MAX_PEERS)

@@ -24,6 +24,7 @@ enum {
 };
 
 struct svr_pki_identity {
+	unsigned int users; /* atomic */
 	EVP_PKEY *key;
 	unsigned int count;
 	struct {
@@ -242,6 +243,7 @@ int svr_pki_identity_load(const char *dir, const char *name, struct svr_pki_iden
 		snprintf(err, err_len, "out of memory");
 		return -ENOMEM;
 	}
+	id->users = 1;
 	ret = pki_load_key(key_path, &id->key, err, err_len);
 	if (!ret)
 		ret = pki_load_chain(cert_path, id, err, err_len);
@@ -252,11 +254,17 @@ int svr_pki_identity_load(const char *dir, const char *name, struct svr_pki_iden
 	return ret;
 }
 
+struct svr_pki_identity *svr_pki_identity_use(struct svr_pki_identity *id)
+{
+	__atomic_add_fetch(&id->users, 1, __ATOMIC_RELAXED);
+	return id;
+}
+
 void svr_pki_identity_free(struct svr_pki_identity *id)
 {
 	unsigned int i;
 
-	if (!id)
+	if (!id || __atomic_sub_fetch(&id->users, 1, __ATOMIC_ACQ_REL))
 		return;
 	for (i = 0; i < SVR_PKI_CHAIN_MAX; i++)
 		OPENSSL_free(id->der[i].data);

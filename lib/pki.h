@@ -54,7 +54,12 @@ struct svr_pki_identity; /* own private key and certificate chain */
  */
 int svr_pki_identity_load(const char *dir, const char *name, struct svr_pki_identity **out,
 			  char *err, size_t err_len);
-void svr_pki_identity_free(struct svr_pki_identity *id);
+/*
+ * One user more, each to call svr_pki_identity_free(): a signature may be made in another thread
+ * when the owner already has another identity. Returns @id.
+ */
+struct svr_pki_identity *svr_pki_identity_use(struct svr_pki_identity *id);
+void svr_pki_identity_free(struct svr_pki_identity *id); /* NULL is fine */
 
 /* Certificates in DER, own first. @index below the number; NULL above. */
 const uint8_t *svr_pki_identity_der(const struct svr_pki_identity *id, unsigned int index,
@@ -75,7 +80,9 @@ struct svr_pki_trust; /* fingerprint or CA certificates, and rules */
 
 /* An empty trust refuses everybody. */
 int svr_pki_trust_new(struct svr_pki_trust **out);
-void svr_pki_trust_free(struct svr_pki_trust *t);
+/* As svr_pki_identity_use(). With more than one user it must not be changed any more. */
+struct svr_pki_trust *svr_pki_trust_use(struct svr_pki_trust *t);
+void svr_pki_trust_free(struct svr_pki_trust *t); /* NULL is fine */
 /*
  * Pins the peer's certificate: nothing else is asked of its issuer. CA certificates are then of no
  * effect.

@@ -22,6 +22,7 @@ enum {
 };
 
 struct svr_pki_trust {
+	unsigned int users; /* atomic */
 	bool has_fingerprint;
 	bool allow_self_signed;
 	uint8_t fingerprint[SVR_PKI_FINGERPRINT_LEN];
@@ -42,6 +43,7 @@ int svr_pki_trust_new(struct svr_pki_trust **out)
 	*out = NULL;
 	if (!t)
 		return -ENOMEM;
+	t->users = 1;
 	t->allow_self_signed = true;
 	t->store = X509_STORE_new();
 	if (!t->store) {
@@ -52,9 +54,15 @@ int svr_pki_trust_new(struct svr_pki_trust **out)
 	return 0;
 }
 
+struct svr_pki_trust *svr_pki_trust_use(struct svr_pki_trust *t)
+{
+	__atomic_add_fetch(&t->users, 1, __ATOMIC_RELAXED);
+	return t;
+}
+
 void svr_pki_trust_free(struct svr_pki_trust *t)
 {
-	if (!t)
+	if (!t || __atomic_sub_fetch(&t->users, 1, __ATOMIC_ACQ_REL))
 		return;
 	X509_STORE_free(t->store);
 	free(t);

@@ -38,6 +38,7 @@ REFUSED = [
 	("route to nowhere", ["authority", "router", 0, "service-route", 0, "peer"], None),
 	("FTP", ["authority", "certificate-revocation"], {"url": ["ftp://a/b"]}),
 	("password in a URL", ["authority", "certificate-revocation"], {"url": ["http://u:p@a/b"]}),
+	("override without a size", ["authority", "router", 0, "key-exchange-algorithm-override"], {}),
 	("short fingerprint", ["authority", "router", 0, "certificate", "fingerprint"], "sha256:00:01"),
 ]
 
@@ -45,6 +46,8 @@ TAKEN = [
 	("IPv6 address", LAN + ["address", 0, "ip-address"], "2001:db8::1"),
 	("IPv6 prefix", ["authority", "service", 0, "address", 0], "::/0"),
 	("never", ["authority", "security-key-management", "payload-key-rekey-interval"], "never"),
+	("rekeying every few seconds", ["authority", "security-key-management", "peer-key-rekey-interval-seconds"], 5),
+	("override", ["authority", "router", 0, "key-exchange-algorithm-override"], {"diffie-hellman-key-size": 4096}),
 	("disabled MSS", LAN + ["enforced-mss"], "disabled"),
 	("fixed MSS", LAN + ["enforced-mss"], 1400),
 	("revocation list", ["authority", "certificate-revocation"], {"url": ["http://pki.example:8080/a.crl", "file:///a/b.pem"]}),

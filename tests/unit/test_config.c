@@ -253,6 +253,9 @@ static const struct row refused[] = {
 	{ "peer rekey -1", { { SKM "/peer-key-rekey-interval", "-1" } }, SKM "/peer-key-rekey-interval", "must be an integer from 0 to 720", "-1" },
 	{ "peer rekey 24.0", { { SKM "/peer-key-rekey-interval", "24.0" } }, SKM "/peer-key-rekey-interval", "must be an integer from 0 to 720", "24.0" },
 	{ "peer rekey true", { { SKM "/peer-key-rekey-interval", "true" } }, SKM "/peer-key-rekey-interval", "must be an integer from 0 to 720", "true" },
+	{ "hold time of more than an hour", { { SKM "/rekey-hold-time", "3601" } }, SKM "/rekey-hold-time", "must be an integer from 0 to 3600", "3601" },
+	{ "override without a size", { { ROUTER "/key-exchange-algorithm-override", "{}" } }, ROUTER "/key-exchange-algorithm-override", "member \"diffie-hellman-key-size\" is missing", "" },
+	{ "override with ML-KEM", { { ROUTER "/key-exchange-algorithm-override", "{\"key-exchange-algorithm\":\"ml-kem\",\"diffie-hellman-key-size\":2048}" } }, ROUTER "/key-exchange-algorithm-override/key-exchange-algorithm", "not implemented yet", NULL },
 	{ "retransmit 4", { { SKM "/peer-key-retransmit-interval", "4" } }, SKM "/peer-key-retransmit-interval", "must be an integer from 5 to 3600", "4" },
 	{ "time-out 2^32", { { SKM "/peer-key-timeout", "4294967296" } }, SKM "/peer-key-timeout", "must be an integer from 1 to 4294967295", "4294967296" },
 	{ "time-out 2^64", { { SKM "/peer-key-timeout", "18446744073709551616" } }, SKM "/peer-key-timeout", "must be an integer from 1 to 4294967295", NULL },
@@ -1018,6 +1021,32 @@ Test(config, values)
 	cr_expect_str_eq(v->peers[0].description, "caf\xc3\xa9");
 	svr_config_view_free(v);
 	svr_config_free(cfg);
+}
+
+/* Of the peer, else of the router, else of the authority. */
+Test(config, key_size_of_a_peer)
+{
+	static const char router[] = EAST "/key-exchange-algorithm-override",
+			  peer[] = EAST "/peer",
+			  bits_4096[] = "{\"diffie-hellman-key-size\":4096}",
+			  with[] = "[{\"name\":\"w\",\"router-name\":\"west\","
+				   "\"key-exchange-algorithm-override\":{\"diffie-hellman-key-size\":1024}}]",
+			  without[] = "[{\"name\":\"w\",\"router-name\":\"west\"}]";
+	static const struct {
+		const char *router, *peer;
+		unsigned int bits;
+	} rows[] = { { NULL, NULL, 2048 },   { bits_4096, NULL, 4096 }, { bits_4096, without, 4096 },
+		     { bits_4096, with, 1024 }, { NULL, with, 1024 } };
+	size_t i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct svr_config *cfg = LOAD({ router, rows[i].router }, { peer, rows[i].peer });
+		struct svr_router_view *v = view_of(cfg, "east");
+
+		cr_expect_eq(v->peers[0].diffie_hellman_key_size, rows[i].bits, "row %zu", i);
+		svr_config_view_free(v);
+		svr_config_free(cfg);
+	}
 }
 
 Test(config, certificates)
