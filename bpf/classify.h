@@ -22,7 +22,8 @@ enum {
 /* Netmask of the zone's IPv4 subnet */
 static __always_inline __be32 svr_zone_mask4(const struct svr_zone *zone)
 {
-	__u32 bits = zone->prefix_len < SVR_V4_IN_MAPPED ? 0 : zone->prefix_len - SVR_V4_IN_MAPPED;
+	__u32 len = zone->addr[0].prefix_len;
+	__u32 bits = len < SVR_V4_IN_MAPPED ? 0 : len - SVR_V4_IN_MAPPED;
 
 	return bits == 0 ? 0 : bpf_htonl(0xffffffffu << (32 - (bits & 31 ? bits & 31 : 32)));
 }
@@ -36,10 +37,10 @@ SVR_HELPER enum svr_local svr_local_check(__u32 zone_id, __be32 daddr)
 		return SVR_LOCAL_GROUP;
 	if (!zone)
 		return SVR_LOCAL_NO;
-	if (zone->addr[3] && daddr == zone->addr[3])
+	if (zone->addr[0].addr[3] && daddr == zone->addr[0].addr[3])
 		return SVR_LOCAL_OWN;
-	if (zone->addr[3] && zone->prefix_len < SVR_PREFIX_P2P &&
-	    daddr == (zone->addr[3] | ~svr_zone_mask4(zone)))
+	if (zone->addr[0].addr[3] && zone->addr[0].prefix_len < SVR_PREFIX_P2P &&
+	    daddr == (zone->addr[0].addr[3] | ~svr_zone_mask4(zone)))
 		return SVR_LOCAL_GROUP;
 	return SVR_LOCAL_NO;
 }
@@ -59,7 +60,8 @@ SVR_HELPER __u32 svr_tenant_find(__u32 zone, __be32 saddr)
 {
 	struct svr_tenant_key key = {
 		.prefixlen = 32 + 128,
-		.zone = bpf_htonl(zone),
+		.family = bpf_htons(SVR_FAMILY_4),
+		.zone = bpf_htons(zone),
 	};
 	__u32 *tenant;
 
@@ -70,7 +72,7 @@ SVR_HELPER __u32 svr_tenant_find(__u32 zone, __be32 saddr)
 
 SVR_HELPER const struct svr_service_set *svr_service_set_find(__be32 daddr)
 {
-	struct svr_service_key key = { .prefixlen = 128 };
+	struct svr_service_key key = { .prefixlen = 32 + 128, .family = bpf_htonl(SVR_FAMILY_4) };
 
 	svr_addr_map4(key.addr, daddr);
 	return bpf_map_lookup_elem(&svr_service_lpm, &key);
@@ -190,7 +192,8 @@ SVR_HELPER __be32 svr_gateway_for(__u32 zone_id, __be32 addr)
 
 	if (!zone)
 		return 0;
-	return (addr ^ zone->addr[3]) & svr_zone_mask4(zone) ? zone->gateway[3] : addr;
+	return (addr ^ zone->addr[0].addr[3]) & svr_zone_mask4(zone) ? zone->addr[0].gateway[3] :
+								       addr;
 }
 
 /* Next hop of a LAN neighbour, 0: it has to be resolved first */

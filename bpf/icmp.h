@@ -37,7 +37,7 @@ SVR_STEP int svr_icmp_too_big(struct xdp_md *ctx, struct svr_pkt *pkt, __u32 mtu
 	if (!pkt)
 		return -SVR_DROP_INTERNAL;
 	zone = svr_zone_get(pkt->zone);
-	if (!zone || !zone->addr[3])
+	if (!zone || !zone->addr[0].addr[3])
 		return -SVR_DROP_TOO_BIG;
 	l3 = pkt->l3 == ETH_HLEN ? ETH_HLEN : ETH_HLEN + SVR_VLAN_HLEN;
 	if (bpf_xdp_load_bytes(ctx, 0, l2, l3) ||
@@ -54,7 +54,7 @@ SVR_STEP int svr_icmp_too_big(struct xdp_md *ctx, struct svr_pkt *pkt, __u32 mtu
 		bpf_htons(0x4000); /* don't fragment: identification 0 is fine then; RFC 6864 4.1 */
 	m.ip.ttl = SVR_ICMP_TTL;
 	m.ip.protocol = IPPROTO_ICMP;
-	m.ip.saddr = zone->addr[3];
+	m.ip.saddr = zone->addr[0].addr[3];
 	m.ip.daddr = pkt->key.saddr;
 	m.ip.check = ~svr_csum_fold(bpf_csum_diff(NULL, 0, (__be32 *)&m.ip, sizeof(m.ip), 0));
 	m.icmp.type = ICMP_DEST_UNREACH;

@@ -98,6 +98,8 @@ SVR_MAP_KEYED(svr_xsks, BPF_MAP_TYPE_XSKMAP, 0, __u32, __u32, SVR_MAX_ZONES *SVR
 /* Preallocated: an insertion in XDP allocates nothing, and a full table says so */
 SVR_MAP_KEYED(svr_flows4, BPF_MAP_TYPE_HASH, 0, struct svr_flow4_key, struct svr_flow,
 	      SVR_MAX_FLOWS);
+SVR_MAP_KEYED(svr_flows6, BPF_MAP_TYPE_HASH, 0, struct svr_flow6_key, struct svr_flow,
+	      SVR_MAX_FLOWS6);
 SVR_MAP_KEYED(svr_drops, BPF_MAP_TYPE_PERCPU_ARRAY, 0, __u32, __u64, SVR_MAX_ZONES *SVR_DROP_MAX);
 SVR_MAP_KEYED(svr_stats, BPF_MAP_TYPE_PERCPU_ARRAY, 0, __u32, __u64, SVR_MAX_ZONES *SVR_STAT_MAX);
 

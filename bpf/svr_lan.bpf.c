@@ -147,7 +147,7 @@ SVR_STEP int svr_lan_miss(struct xdp_md *ctx, struct svr_pkt *pkt)
 	if (!terms.wan_nexthop) {
 		desc.why = SVR_FRAME_NEIGHBOUR;
 		desc.out_zone = pkt->zone;
-		desc.addr4 = neighbour;
+		svr_addr_map4(desc.addr, neighbour);
 		return svr_to_worker(ctx, pkt, &desc);
 	}
 	return svr_lan_make_session(pkt, &terms);

@@ -152,8 +152,8 @@ SVR_STEP int svr_wan_terminate(struct xdp_md *ctx, struct svr_pkt *pkt, __u32 pa
 			.tenant = s->meta.tenant,
 			.path = path_id,
 			.out_zone = service->zone,
-			.addr4 = neighbour,
 		};
+		svr_addr_map4(desc.addr, neighbour);
 		return svr_to_worker(ctx, pkt, &desc);
 	}
 	terms.lan_flags = SVR_FLOW_REV | SVR_FLOW_META_ADD;

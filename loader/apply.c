@@ -25,7 +25,7 @@
 
 enum {
 	MAPPED_BITS = 96, /* IPv4 prefixes in the 128-bit form, RFC 4291 2.5.5.2 */
-	ZONE_BITS = 32, /* in front of the address in svr_tenant_lpm */
+	FRONT_BITS = 32, /* in front of the address in svr_tenant_lpm and svr_service_lpm */
 };
 
 struct svr_plan {
@@ -205,28 +205,10 @@ static void frag_add(struct svr_meta_frag *f, uint16_t type, const char *text)
 		f->len = (uint16_t)(f->len + n);
 }
 
+/* Bits of a prefix in the 128-bit form of its address */
 static uint8_t bits128(const struct svr_cfg_prefix *prefix)
 {
 	return (uint8_t)(prefix->addr.family == 4 ? MAPPED_BITS + prefix->len : prefix->len);
-}
-
-/* 0.0.0.0/0 */
-static struct svr_cfg_prefix all_ipv4(void)
-{
-	return (struct svr_cfg_prefix){ .addr = { .bytes = { [10] = 0xff, [11] = 0xff },
-						  .family = 4 } };
-}
-
-/*
- * IPv4 lies inside the 128-bit space as ::ffff:0:0/96, so in the tries an IPv6 prefix like ::/0
- * would hold for IPv4 packets, too: true for those. Then ::ffff:0:0/96 needs an entry of its own.
- */
-static bool swallows_ipv4(const struct svr_cfg_prefix *prefix)
-{
-	struct svr_cfg_addr mapped = all_ipv4().addr;
-
-	mapped.family = 6;
-	return svr_config_prefix_has(prefix, &mapped);
 }
 
 /* ---- objects in arrays ---------------------------------------------------------------------- */
@@ -267,6 +249,16 @@ static int check_namespace(struct maker *mk, const struct svr_view_zone *z,
 		z->device, router);
 }
 
+static void make_zone_addr(const struct svr_cfg_if_address *from, struct svr_zone_addr *to)
+{
+	struct svr_cfg_prefix prefix = { .addr = from->ip_address, .len = from->prefix_length };
+
+	to->prefix_len = bits128(&prefix);
+	memcpy(to->addr, from->ip_address.bytes, sizeof(to->addr));
+	if (from->gateway.family)
+		memcpy(to->gateway, from->gateway.bytes, sizeof(to->gateway));
+}
+
 static int make_zones(struct maker *mk)
 {
 	static const uint8_t mss_modes[] = {
@@ -275,11 +267,7 @@ static int make_zones(struct maker *mk)
 
 	for (unsigned int i = 0; i < mk->v->n_zones; i++) {
 		const struct svr_view_zone *z = &mk->v->zones[i];
-		const struct svr_cfg_if_address *a4 =
-			svr_config_if_address(z->address, z->n_address, 4);
-		const struct svr_cfg_if_address *a = a4 ? a4 : &z->address[0];
 		struct svr_zone *to = &mk->p->zones[mk->p->zone_slot[i]];
-		struct svr_cfg_prefix prefix = { .addr = a->ip_address, .len = a->prefix_length };
 		struct svr_vlan_key vlan = {};
 		struct svr_netdev d;
 		int err;
@@ -298,10 +286,8 @@ static int make_zones(struct maker *mk)
 		to->enforced_mss = mss_modes[z->enforced_mss_mode];
 		to->mss = z->enforced_mss;
 		to->mtu = z->mtu;
-		to->prefix_len = bits128(&prefix);
-		memcpy(to->addr, a->ip_address.bytes, sizeof(to->addr));
-		if (a->gateway.family)
-			memcpy(to->gateway, a->gateway.bytes, sizeof(to->gateway));
+		for (unsigned int a = 0; a < z->n_address && a < SVR_ZONE_ADDRS; a++)
+			make_zone_addr(&z->address[a], &to->addr[to->addrs++]);
 		put_name(to->name, z->interface);
 		put_name(to->device, z->device);
 		vlan.ifindex = d.ifindex;
@@ -476,12 +462,13 @@ static int make_services(struct maker *mk)
 static int add_tenant_prefix(struct maker *mk, uint32_t zone, const struct svr_cfg_prefix *prefix,
 			     uint32_t tenant)
 {
-	struct svr_tenant_key key = { .prefixlen = ZONE_BITS, .zone = htonl(zone) };
+	struct svr_tenant_key key = {
+		.prefixlen = FRONT_BITS + bits128(prefix),
+		.family = htons(prefix->addr.family),
+		.zone = htons((uint16_t)zone),
+	};
 
-	if (prefix) {
-		key.prefixlen += bits128(prefix);
-		memcpy(key.addr, prefix->addr.bytes, sizeof(key.addr));
-	}
+	memcpy(key.addr, prefix->addr.bytes, sizeof(key.addr));
 	return svr_keyed_add(&mk->p->tenant_lpm, &key, &tenant);
 }
 
@@ -491,27 +478,25 @@ static int add_tenant_prefix(struct maker *mk, uint32_t zone, const struct svr_c
  */
 static int make_tenant_lpm(struct maker *mk)
 {
-	const struct svr_cfg_prefix ipv4 = all_ipv4();
+	static const struct svr_cfg_prefix everything[] = {
+		{ .addr = { .family = 4, .bytes = { [10] = 0xff, [11] = 0xff } } },
+		{ .addr = { .family = 6 } },
+	};
 	int err = 0;
 
 	for (unsigned int i = 0; i < mk->v->n_zones && !err; i++) {
 		const struct svr_view_zone *z = &mk->v->zones[i];
 		uint32_t zone = mk->p->zone_slot[i],
 			 tenant = z->tenant < 0 ? 0 : mk->p->tenant_slot[z->tenant];
-		bool stop = false, any4 = false;
 
-		if (tenant)
-			err = add_tenant_prefix(mk, zone, NULL, tenant);
+		for (unsigned int f = 0; tenant && f < 2 && !err; f++)
+			err = add_tenant_prefix(mk, zone, &everything[f], tenant);
 		for (unsigned int t = 0; t < z->n_tenant_prefixes && !err; t++) {
 			const struct svr_cfg_tenant_prefix *from = &z->tenant_prefixes[t];
 
-			stop |= swallows_ipv4(&from->source_address);
-			any4 |= from->source_address.addr.family == 4 && !from->source_address.len;
 			err = add_tenant_prefix(mk, zone, &from->source_address,
 						mk->p->tenant_slot[from->tenant_index]);
 		}
-		if (stop && !any4 && !err)
-			err = add_tenant_prefix(mk, zone, &ipv4, tenant);
 	}
 	return err ? svr_cli_error(mk->cli, err, "out of memory") : 0;
 }
@@ -533,7 +518,10 @@ static int cover(const struct svr_cfg_service *service, const struct svr_cfg_pre
 
 static int add_service_prefix(struct maker *mk, const struct svr_cfg_prefix *prefix)
 {
-	struct svr_service_key key = { .prefixlen = bits128(prefix) };
+	struct svr_service_key key = {
+		.prefixlen = FRONT_BITS + bits128(prefix),
+		.family = htonl(prefix->addr.family),
+	};
 	int len[SVR_MAX_SVC_PER_PREFIX];
 	struct svr_service_set set = {};
 	char text[SVR_CFG_PREFIX_STRLEN];
@@ -568,21 +556,14 @@ static int add_service_prefix(struct maker *mk, const struct svr_cfg_prefix *pre
 
 static int make_service_lpm(struct maker *mk)
 {
-	const struct svr_cfg_prefix ipv4 = all_ipv4();
-	bool stop = false;
 	int err = 0;
 
 	for (unsigned int i = 0; i < mk->v->n_services; i++) {
 		const struct svr_cfg_service *s = mk->v->services[i].cfg;
 
-		for (unsigned int a = 0; a < s->n_address && !err; a++) {
-			stop |= swallows_ipv4(&s->address[a]);
+		for (unsigned int a = 0; a < s->n_address && !err; a++)
 			err = add_service_prefix(mk, &s->address[a]);
-		}
 	}
-	/* Those services that have 0.0.0.0/0, and none where nobody has */
-	if (stop && !err)
-		err = add_service_prefix(mk, &ipv4);
 	if (!err)
 		svr_keyed_seal(&mk->p->service_lpm);
 	if (!err && mk->p->service_lpm.n > SVR_MAX_PREFIXES)

@@ -97,7 +97,8 @@ static uint32_t pinned_abi(struct svr_image *image)
 static int adopt_map(struct svr_cli *cli, const char *router, struct bpf_map *map, bool *there)
 {
 	const char *name = bpf_map__name(map), *path = bpf_map__pin_path(map);
-	bool sized = !strcmp(name, "svr_flows4") || !strcmp(name, "svr_sessions");
+	bool sized = !strcmp(name, "svr_flows4") || !strcmp(name, "svr_flows6") ||
+		     !strcmp(name, "svr_sessions");
 	struct bpf_map_info info = {};
 	uint32_t len = sizeof(info);
 	int fd, err;

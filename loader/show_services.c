@@ -18,7 +18,7 @@
 #include "keyed.h"
 #include "state.h"
 
-enum { MAPPED_BITS = 96, ZONE_BITS = 32 };
+enum { MAPPED_BITS = 96, FRONT_BITS = 32 };
 
 /* A trie or hash, read once. */
 struct rows {
@@ -102,7 +102,9 @@ static bool inside(const struct svr_service_key *wide, const struct svr_service_
 {
 	const uint8_t *a = (const uint8_t *)wide->addr, *b = (const uint8_t *)narrow->addr;
 
-	for (unsigned int bit = 0; bit < wide->prefixlen; bit++) {
+	if (wide->family != narrow->family)
+		return false;
+	for (unsigned int bit = 0; bit < wide->prefixlen - FRONT_BITS; bit++) {
 		if ((a[bit / 8] ^ b[bit / 8]) & 0x80 >> bit % 8)
 			return false;
 	}
@@ -125,7 +127,7 @@ static void print_prefixes(struct svr_out *o, const struct rows *r,
 		for (int k = 0; k < r->n && own; k++)
 			own = !(set_has(&sets[k], service) && inside(&keys[k], &keys[i]));
 		if (own)
-			print_prefix(o, keys[i].addr, keys[i].prefixlen);
+			print_prefix(o, keys[i].addr, keys[i].prefixlen - FRONT_BITS);
 	}
 	svr_out_list_end(o);
 }
@@ -273,21 +275,21 @@ static void print_sources(struct svr_out *o, const struct svr_state *s, const st
 
 	svr_out_inline_begin(o, "sources", "Sources");
 	for (int i = 0; i < lpm->n; i++) {
-		uint32_t zone = ntohl(keys[i].zone), bits = keys[i].prefixlen - ZONE_BITS;
+		uint32_t zone = ntohs(keys[i].zone), bits = keys[i].prefixlen - FRONT_BITS;
+		bool ipv4 = ntohs(keys[i].family) == SVR_FAMILY_4;
 		char text[SVR_STATE_ADDR_LEN];
 
 		if (bpf_map_lookup_elem(s->m.fd.tenant_lpm, &keys[i], &value) || value != tenant ||
 		    !svr_state_zone(s, zone))
 			continue;
-		if (!bits)
-			svr_out_fmt(o, NULL, NULL, "%s", svr_state_zone(s, zone));
-		else if (bits >= MAPPED_BITS &&
-			 IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)keys[i].addr))
-			svr_out_fmt(o, NULL, NULL, "%s@%s/%u", svr_state_zone(s, zone),
-				    svr_state_addr(keys[i].addr, text), bits - MAPPED_BITS);
-		else
+		if (ipv4)
+			bits -= MAPPED_BITS;
+		/* What holds for a whole interface stands there once for each family */
+		if (bits)
 			svr_out_fmt(o, NULL, NULL, "%s@%s/%u", svr_state_zone(s, zone),
 				    svr_state_addr(keys[i].addr, text), bits);
+		else if (ipv4)
+			svr_out_fmt(o, NULL, NULL, "%s", svr_state_zone(s, zone));
 	}
 	svr_out_list_end(o);
 }

@@ -42,6 +42,7 @@ static const struct {
 	.neighbours = { BPF_MAP_TYPE_HASH, sizeof(struct svr_addr_key), INDEX_SIZE },
 	.xsks = { BPF_MAP_TYPE_XSKMAP, INDEX_SIZE, sizeof(uint32_t) },
 	.flows4 = { BPF_MAP_TYPE_HASH, sizeof(struct svr_flow4_key), sizeof(struct svr_flow) },
+	.flows6 = { BPF_MAP_TYPE_HASH, sizeof(struct svr_flow6_key), sizeof(struct svr_flow) },
 	.drops = { BPF_MAP_TYPE_PERCPU_ARRAY, INDEX_SIZE, sizeof(uint64_t) },
 	.stats = { BPF_MAP_TYPE_PERCPU_ARRAY, INDEX_SIZE, sizeof(uint64_t) },
 };

@@ -13,7 +13,7 @@
 
 /* X(member, map name without "svr_") for hashes, tries and per-CPU maps: a file descriptor only. */
 #define SVR_MAPSET_FDS(X) \
-	X(vlans) X(tenant_lpm) X(service_lpm) X(access) X(names) X(path_by_addr) X(txports) X(neighbours) X(xsks) X(flows4) \
+	X(vlans) X(tenant_lpm) X(service_lpm) X(access) X(names) X(path_by_addr) X(txports) X(neighbours) X(xsks) X(flows4) X(flows6) \
 	X(drops) X(stats)
 
 /* X(member, element type, writer) for mapped arrays: descriptor, pointer and number of elements. */

@@ -23,6 +23,7 @@
 #include "sys/ctl.h"
 #include "sys/flows.h"
 #include "sys/log.h"
+#include "worker/addr.h"
 #include "worker/flowtable.h"
 #include "worker/worker.h"
 
@@ -89,9 +90,11 @@ static int clear_flow_visit(const struct svr_flow4_key *key, const struct svr_fl
 			    void *user)
 {
 	struct selection *sel = user;
+	struct svr_flow6_key key6;
 
+	svr_key_map4(key, &key6);
 	if (!(flow->flags & SVR_FLOW_WORKER) && selected(sel, flow->uuid, flow->service) &&
-	    svr_flowtable_remove_pair(&sel->w->maps, key, flow)) {
+	    svr_flowtable_remove_pair(&sel->w->maps, &key6, flow)) {
 		sel->deleted++;
 		svr_worker_count(sel->w, key->zone, SVR_STAT_SESSIONS_CLOSED, 1);
 	}

@@ -9,37 +9,68 @@
 #include "worker/addr.h"
 #include "worker/flowtable.h"
 
-void svr_flow_opposite_key(const struct svr_flow4_key *key, const struct svr_flow *flow,
-			   struct svr_flow4_key *out)
+int svr_flowtable_get(const struct svr_mapset *maps, const struct svr_flow6_key *key,
+		      struct svr_flow *flow)
 {
-	*out = (struct svr_flow4_key){
-		.saddr = svr_addr_get4(flow->daddr),
-		.daddr = svr_addr_get4(flow->saddr),
+	struct svr_flow4_key key4;
+
+	if (!svr_key_is4(key))
+		return bpf_map_lookup_elem(maps->fd.flows6, key, flow);
+	svr_key_get4(key, &key4);
+	return bpf_map_lookup_elem(maps->fd.flows4, &key4, flow);
+}
+
+int svr_flowtable_insert(const struct svr_mapset *maps, const struct svr_flow6_key *key,
+			 const struct svr_flow *flow)
+{
+	struct svr_flow4_key key4;
+
+	if (!svr_key_is4(key))
+		return bpf_map_update_elem(maps->fd.flows6, key, flow, BPF_NOEXIST);
+	svr_key_get4(key, &key4);
+	return bpf_map_update_elem(maps->fd.flows4, &key4, flow, BPF_NOEXIST);
+}
+
+int svr_flowtable_delete(const struct svr_mapset *maps, const struct svr_flow6_key *key)
+{
+	struct svr_flow4_key key4;
+
+	if (!svr_key_is4(key))
+		return bpf_map_delete_elem(maps->fd.flows6, key);
+	svr_key_get4(key, &key4);
+	return bpf_map_delete_elem(maps->fd.flows4, &key4);
+}
+
+void svr_flow_opposite_key(const struct svr_flow *flow, struct svr_flow6_key *out)
+{
+	*out = (struct svr_flow6_key){
 		.sport = flow->dport,
 		.dport = flow->sport,
 		.zone = flow->out_zone,
-		.proto = key->proto,
+		.proto = flow->proto,
 	};
+	memcpy(out->saddr, flow->daddr, sizeof(out->saddr));
+	memcpy(out->daddr, flow->saddr, sizeof(out->daddr));
 }
 
 /* XDP may have put a new session there since it was read. */
-static bool remove_same(const struct svr_mapset *maps, const struct svr_flow4_key *key,
+static bool remove_same(const struct svr_mapset *maps, const struct svr_flow6_key *key,
 			const struct svr_flow *flow)
 {
 	struct svr_flow now;
 
-	return bpf_map_lookup_elem(maps->fd.flows4, key, &now) == 0 &&
+	return svr_flowtable_get(maps, key, &now) == 0 &&
 	       memcmp(now.uuid, flow->uuid, sizeof(now.uuid)) == 0 &&
-	       !(now.flags & SVR_FLOW_WORKER) && bpf_map_delete_elem(maps->fd.flows4, key) == 0;
+	       !(now.flags & SVR_FLOW_WORKER) && svr_flowtable_delete(maps, key) == 0;
 }
 
-bool svr_flowtable_remove_pair(const struct svr_mapset *maps, const struct svr_flow4_key *key,
+bool svr_flowtable_remove_pair(const struct svr_mapset *maps, const struct svr_flow6_key *key,
 			       const struct svr_flow *flow)
 {
-	struct svr_flow4_key opposite;
+	struct svr_flow6_key opposite;
 	bool a, b;
 
-	svr_flow_opposite_key(key, flow, &opposite);
+	svr_flow_opposite_key(flow, &opposite);
 	a = remove_same(maps, key, flow);
 	b = remove_same(maps, &opposite, flow);
 	return a || b;

@@ -103,10 +103,10 @@ static void icmp_too_big(struct svr_thread *t, const struct svr_session *s,
 	uint16_t mtu;
 	size_t len;
 
-	if (!svr_tokens_take(&t->icmp_tokens, t->now_ns, ICMP_PER_SEC) || !svr_addr_is4(zone->addr))
+	if (!svr_tokens_take(&t->icmp_tokens, t->now_ns, ICMP_PER_SEC) || !svr_addr_own4(zone))
 		return;
 	mtu = svr_seal_host_mtu(s->cipher, s->hmac, path_limit(t, s), front, inside, w->pkt.proto);
-	len = svr_packet_icmp_too_big(&w->pkt, svr_addr_get4(zone->addr), mtu, frame);
+	len = svr_packet_icmp_too_big(&w->pkt, svr_addr_own4(zone), mtu, frame);
 	if (len && svr_thread_send_copy(t, w->desc.zone, port ? (uint16_t)port->queue : 0, frame,
 					len) == 0)
 		svr_count(&t->counters, w->desc.zone, SVR_STAT_ICMP_TOO_BIG, 1);
@@ -426,9 +426,9 @@ static int reverse_check(const struct svr_session *s, const struct svr_meta *m)
 	if (m->cipher != s->cipher || m->hmac != s->hmac || m->hmac_mode != s->hmac_mode ||
 	    m->peer_key_index != s->peer_key_index)
 		return -SVR_DROP_META_POLICY;
-	if (m->context.saddr != s->lan.daddr || m->context.daddr != s->lan.saddr ||
-	    m->context.sport != s->lan.dport || m->context.dport != s->lan.sport ||
-	    m->context.proto != s->lan.proto)
+	if (m->context.saddr != svr_addr_get4(s->lan.daddr) ||
+	    m->context.daddr != svr_addr_get4(s->lan.saddr) || m->context.sport != s->lan.dport ||
+	    m->context.dport != s->lan.sport || m->context.proto != s->lan.proto)
 		return -SVR_DROP_META_CONTEXT;
 	return 0;
 }
@@ -437,7 +437,7 @@ static int reverse_check(const struct svr_session *s, const struct svr_meta *m)
 static int forward_session(struct svr_thread *t, const struct svr_work *w, uint32_t path,
 			   const struct svr_meta *m, struct svr_peer_key *key, uint32_t *slot)
 {
-	struct svr_flow4_key wan;
+	struct svr_flow6_key wan;
 	struct svr_session *s;
 	struct svr_flow flow;
 	int err;
@@ -532,7 +532,7 @@ static int svr_inbound(struct svr_thread *t, struct svr_work *w, uint32_t slot, 
 
 static int frame_setup(struct svr_thread *t, struct svr_work *w)
 {
-	struct svr_flow4_key key;
+	struct svr_flow6_key key;
 	struct svr_flow flow;
 	uint32_t slot;
 	int err;
@@ -556,7 +556,7 @@ static int frame_setup(struct svr_thread *t, struct svr_work *w)
 static int frame_session(struct svr_thread *t, struct svr_work *w)
 {
 	const struct svr_session *s = svr_session_get(t, w->desc.slot, w->desc.slot_generation);
-	struct svr_flow4_key key;
+	struct svr_flow6_key key;
 	struct svr_flow flow;
 	uint32_t slot;
 
@@ -578,7 +578,7 @@ static int frame_session(struct svr_thread *t, struct svr_work *w)
 
 static int frame_metadata(struct svr_thread *t, struct svr_work *w)
 {
-	struct svr_flow4_key key;
+	struct svr_flow6_key key;
 	struct svr_flow flow;
 	uint32_t slot;
 
@@ -606,7 +606,7 @@ int svr_forward_frame(struct svr_thread *t, struct svr_work *w)
 	case SVR_FRAME_METADATA:
 		return frame_metadata(t, w);
 	case SVR_FRAME_NEIGHBOUR:
-		return hold(t, w, SVR_LETTER_XDP, w->desc.out_zone, w->desc.addr4);
+		return hold(t, w, SVR_LETTER_XDP, w->desc.out_zone, svr_addr_get4(w->desc.addr));
 	}
 	return -SVR_DROP_BAD_META_AREA;
 }

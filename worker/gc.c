@@ -16,6 +16,7 @@
 
 #include "sys/flows.h"
 #include "sys/log.h"
+#include "worker/addr.h"
 #include "worker/timeout.h"
 #include "worker/flowtable.h"
 #include "worker/worker.h"
@@ -72,24 +73,25 @@ static void clear_flow_visit(struct svr_worker *w, const struct svr_flow4_key *k
 {
 	const struct svr_service *service =
 		&w->maps.services[flow->service < w->maps.count.services ? flow->service : 0];
-	struct svr_flow4_key opposite_key;
+	struct svr_flow6_key key6, opposite_key;
 	struct svr_flow opposite;
 	uint64_t last_ns;
 
 	/* Most flows are busy: no look-up for those */
 	if (!older_than(w->gc->now_ns, flow->last_seen_ns, svr_clear_timeout_min_ns(flow, service)))
 		return;
-	svr_flow_opposite_key(key, flow, &opposite_key);
-	if (bpf_map_lookup_elem(w->maps.fd.flows4, &opposite_key, &opposite) ||
+	svr_key_map4(key, &key6);
+	svr_flow_opposite_key(flow, &opposite_key);
+	if (svr_flowtable_get(&w->maps, &opposite_key, &opposite) ||
 	    memcmp(opposite.uuid, flow->uuid, sizeof(flow->uuid)) != 0) {
 		if (older_than(w->gc->now_ns, flow->last_seen_ns, ORPHAN_MS * NS_PER_MS))
-			svr_flowtable_remove_pair(&w->maps, key, flow);
+			svr_flowtable_remove_pair(&w->maps, &key6, flow);
 		return;
 	}
 	last_ns = opposite.last_seen_ns > flow->last_seen_ns ? opposite.last_seen_ns :
 							       flow->last_seen_ns;
 	if (older_than(w->gc->now_ns, last_ns, svr_clear_timeout_ns(flow, &opposite, service)) &&
-	    svr_flowtable_remove_pair(&w->maps, key, flow))
+	    svr_flowtable_remove_pair(&w->maps, &key6, flow))
 		svr_worker_count(w, flow->flags & SVR_FLOW_FROM_WAN ? opposite_key.zone : key->zone,
 				 SVR_STAT_SESSIONS_CLOSED, 1);
 }

@@ -39,8 +39,11 @@ static void meta_fill(const struct svr_thread *t, const struct svr_session *s, s
 	m->hmac_mode = s->hmac_mode;
 	m->context = (struct svr_context4){
 		/* as the host on our side sends it, in either direction */
-		.saddr = s->lan.saddr, .daddr = s->lan.daddr, .sport = s->lan.sport,
-		.dport = s->lan.dport, .proto = s->lan.proto,
+		.saddr = svr_addr_get4(s->lan.saddr),
+		.daddr = svr_addr_get4(s->lan.daddr),
+		.sport = s->lan.sport,
+		.dport = s->lan.dport,
+		.proto = s->lan.proto,
 	};
 	memcpy(m->uuid, s->uuid, sizeof(m->uuid));
 	name_copy(m->source_router, t->maps->router->common_name);

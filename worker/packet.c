@@ -194,31 +194,31 @@ int svr_packet_parse(struct svr_pkt *p, uint8_t *frame, size_t len, size_t l3_of
 	return 0;
 }
 
-void svr_packet_key(const struct svr_pkt *p, uint16_t zone, struct svr_flow4_key *key)
+void svr_packet_key(const struct svr_pkt *p, uint16_t zone, struct svr_flow6_key *key)
 {
 	const struct svr_ip4 *ip = svr_packet_ip(p);
 	const struct svr_udp *ports = svr_packet_udp(p); /* at the same place in TCP */
 
-	*key = (struct svr_flow4_key){
-		.saddr = ip->saddr,
-		.daddr = ip->daddr,
+	*key = (struct svr_flow6_key){
 		.sport = ports->sport,
 		.dport = ports->dport,
 		.zone = zone,
 		.proto = p->proto,
 	};
+	svr_addr_map4(ip->saddr, key->saddr);
+	svr_addr_map4(ip->daddr, key->daddr);
 }
 
-void svr_key_reverse(const struct svr_flow4_key *key, uint16_t zone, struct svr_flow4_key *out)
+void svr_key_reverse(const struct svr_flow6_key *key, uint16_t zone, struct svr_flow6_key *out)
 {
-	*out = (struct svr_flow4_key){
-		.saddr = key->daddr,
-		.daddr = key->saddr,
+	*out = (struct svr_flow6_key){
 		.sport = key->dport,
 		.dport = key->sport,
 		.zone = zone,
 		.proto = key->proto,
 	};
+	memcpy(out->saddr, key->daddr, sizeof(out->saddr));
+	memcpy(out->daddr, key->saddr, sizeof(out->daddr));
 }
 
 /* ---- changes ------------------------------------------------------------------------------- */
@@ -251,13 +251,13 @@ void svr_packet_pull(struct svr_pkt *p, size_t len)
 	headers_move(p, (ptrdiff_t)len);
 }
 
-void svr_packet_readdress(struct svr_pkt *p, const struct svr_flow4_key *opposite)
+void svr_packet_readdress(struct svr_pkt *p, const struct svr_flow6_key *opposite)
 {
 	struct svr_ip4 *ip = svr_packet_ip(p);
 	struct svr_udp *ports = svr_packet_udp(p);
 
-	ip->saddr = opposite->daddr;
-	ip->daddr = opposite->saddr;
+	ip->saddr = svr_addr_get4(opposite->daddr);
+	ip->daddr = svr_addr_get4(opposite->saddr);
 	ip->ttl--;
 	ports->sport = opposite->dport;
 	ports->dport = opposite->sport;

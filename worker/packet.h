@@ -130,9 +130,9 @@ static inline size_t svr_packet_frame_len(const struct svr_pkt *p)
 int svr_packet_parse(struct svr_pkt *p, uint8_t *frame, size_t len, size_t l3_off);
 
 /* The flow that this packet belongs to when it arrives in @zone. */
-void svr_packet_key(const struct svr_pkt *p, uint16_t zone, struct svr_flow4_key *key);
+void svr_packet_key(const struct svr_pkt *p, uint16_t zone, struct svr_flow6_key *key);
 /* The same tuple seen from the other end, @zone as given. */
-void svr_key_reverse(const struct svr_flow4_key *key, uint16_t zone, struct svr_flow4_key *out);
+void svr_key_reverse(const struct svr_flow6_key *key, uint16_t zone, struct svr_flow6_key *out);
 
 /* Ones' complement sum of bytes in memory order; fold with svr_csum_fold(). */
 uint64_t svr_csum_add(uint64_t sum, const void *data, size_t len);
@@ -162,7 +162,7 @@ static inline size_t svr_packet_tailroom(const struct svr_pkt *p)
 /*
  * Addresses and ports as the packet of the opposite direction of @key has them, and one TTL less.
  */
-void svr_packet_readdress(struct svr_pkt *p, const struct svr_flow4_key *opposite);
+void svr_packet_readdress(struct svr_pkt *p, const struct svr_flow6_key *opposite);
 
 /*
  * Lower the MSS option of a SYN. True if it was changed. The checksum is left to

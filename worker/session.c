@@ -149,7 +149,7 @@ void svr_sessions_free(struct svr_thread *t)
 static void flow_fill(const struct svr_session *s, uint32_t slot, bool from_wan, uint32_t nexthop,
 		      struct svr_flow *f)
 {
-	const struct svr_flow4_key *out = from_wan ? &s->lan :
+	const struct svr_flow6_key *out = from_wan ? &s->lan :
 						     &s->wan; /* its reverse is what leaves */
 	bool rev = from_wan == (s->originator != 0);
 
@@ -170,10 +170,10 @@ static void flow_fill(const struct svr_session *s, uint32_t slot, bool from_wan,
 		.service = s->service,
 		.tenant = s->tenant,
 		.policy = s->policy,
-		.proto = s->lan.proto,
+		.proto = out->proto,
 	};
-	svr_addr_map4(out->daddr, f->saddr);
-	svr_addr_map4(out->saddr, f->daddr);
+	memcpy(f->saddr, out->daddr, sizeof(f->saddr));
+	memcpy(f->daddr, out->saddr, sizeof(f->daddr));
 	memcpy(f->uuid, s->uuid, sizeof(f->uuid));
 }
 
@@ -183,11 +183,11 @@ static __be32 lan_target(const struct svr_thread *t, const struct svr_session *s
 	const struct svr_service *svc;
 
 	if (s->originator) /* back to the host that opened the session */
-		return svr_addr_next_hop(&t->maps->zones[s->lan.zone], s->lan.saddr);
+		return svr_addr_next_hop(&t->maps->zones[s->lan.zone], svr_addr_get4(s->lan.saddr));
 	svc = &t->maps->services[s->service];
 	if (svc->route_kind == SVR_ROUTE_LOCAL && svr_addr_is4(svc->gateway))
 		return svr_addr_get4(svc->gateway);
-	return s->lan.saddr;
+	return svr_addr_get4(s->lan.saddr);
 }
 
 /*
@@ -211,28 +211,27 @@ static bool flow_is_ours(const struct svr_flow *f, uint32_t slot, uint32_t gener
 	return (f->flags & SVR_FLOW_WORKER) && f->slot == slot && f->slot_generation == generation;
 }
 
-static bool flow_present(const struct svr_thread *t, const struct svr_flow4_key *key, uint32_t slot,
+static bool flow_present(const struct svr_thread *t, const struct svr_flow6_key *key, uint32_t slot,
 			 uint32_t generation)
 {
 	struct svr_flow f;
 
-	return bpf_map_lookup_elem(t->maps->fd.flows4, key, &f) == 0 &&
-	       flow_is_ours(&f, slot, generation);
+	return svr_flowtable_get(t->maps, key, &f) == 0 && flow_is_ours(&f, slot, generation);
 }
 
 /* XDP may have replaced a flow of a closing session: take away only what is ours. */
-static void flow_remove(const struct svr_thread *t, const struct svr_flow4_key *key, uint32_t slot,
+static void flow_remove(const struct svr_thread *t, const struct svr_flow6_key *key, uint32_t slot,
 			uint32_t generation)
 {
 	if (flow_present(t, key, slot, generation))
-		bpf_map_delete_elem(t->maps->fd.flows4, key);
+		svr_flowtable_delete(t->maps, key);
 }
 
-enum svr_flow_owner svr_session_of_flow(struct svr_thread *t, const struct svr_flow4_key *key,
+enum svr_flow_owner svr_session_of_flow(struct svr_thread *t, const struct svr_flow6_key *key,
 					uint32_t *slot, struct svr_flow *flow)
 {
 	*slot = 0;
-	if (bpf_map_lookup_elem(t->maps->fd.flows4, key, flow))
+	if (svr_flowtable_get(t->maps, key, flow))
 		return SVR_OWNER_NONE;
 	if (!(flow->flags & SVR_FLOW_WORKER))
 		return SVR_OWNER_CLEAR;
@@ -240,24 +239,23 @@ enum svr_flow_owner svr_session_of_flow(struct svr_thread *t, const struct svr_f
 		*slot = flow->slot;
 		return SVR_OWNER_WORKER;
 	}
-	bpf_map_delete_elem(t->maps->fd.flows4, key);
+	svr_flowtable_delete(t->maps, key);
 	return SVR_OWNER_NONE;
 }
 
-void svr_session_remove_clear(struct svr_thread *t, const struct svr_flow4_key *key,
+void svr_session_remove_clear(struct svr_thread *t, const struct svr_flow6_key *key,
 			      const struct svr_flow *flow)
 {
 	if (svr_flowtable_remove_pair(t->maps, key, flow))
 		svr_count(&t->counters, key->zone, SVR_STAT_SESSIONS_CLOSED, 1);
 }
 
-/* Errors of bpf_map_update_elem(BPF_NOEXIST) on a hash. */
-static int flow_insert(const struct svr_thread *t, const struct svr_flow4_key *key,
+static int flow_insert(const struct svr_thread *t, const struct svr_flow6_key *key,
 		       const struct svr_flow *f)
 {
-	if (bpf_map_update_elem(t->maps->fd.flows4, key, f, BPF_NOEXIST) == 0)
-		return 0;
-	return errno == EEXIST ? -EEXIST : -SVR_DROP_TABLE_FULL;
+	int err = svr_flowtable_insert(t->maps, key, f);
+
+	return !err || err == -EEXIST ? err : -SVR_DROP_TABLE_FULL;
 }
 
 /* ---- look-up ------------------------------------------------------------------------------- */
@@ -475,14 +473,14 @@ static int wan_flow_originate(struct svr_thread *t, struct svr_session *s, uint3
 		if (s->lan.proto == IPPROTO_UDP &&
 		    (local == SVR_BFD_PORT || remote == SVR_BFD_PORT))
 			continue;
-		s->wan = (struct svr_flow4_key){
-			.saddr = svr_addr_get4(path->remote),
-			.daddr = svr_addr_get4(path->local),
+		s->wan = (struct svr_flow6_key){
 			.sport = htons(remote),
 			.dport = htons(local),
 			.zone = (uint16_t)path->zone,
 			.proto = s->lan.proto,
 		};
+		memcpy(s->wan.saddr, path->remote, sizeof(s->wan.saddr));
+		memcpy(s->wan.daddr, path->local, sizeof(s->wan.daddr));
 		flow_make(t, s, slot, true, &f);
 		err = flow_insert(t, &s->wan, &f);
 		if (err != -EEXIST)
@@ -535,7 +533,7 @@ static int session_fill_originated(struct svr_thread *t, const struct svr_work *
 }
 
 int svr_session_originate(struct svr_thread *t, const struct svr_work *w,
-			  const struct svr_flow4_key *lan, uint32_t *slot)
+			  const struct svr_flow6_key *lan, uint32_t *slot)
 {
 	const struct svr_service *svc = service_row(t, w->desc.service);
 	const struct svr_policy *policy;
@@ -602,7 +600,7 @@ static bool access_allowed(const struct svr_thread *t, uint32_t service, uint32_
 /* Is this service one of those that cover the address? */
 static bool service_covers(const struct svr_thread *t, uint32_t service, __be32 addr)
 {
-	struct svr_service_key key = { .prefixlen = 128 };
+	struct svr_service_key key = { .prefixlen = 32 + 128, .family = htonl(SVR_FAMILY_4) };
 	struct svr_service_set set;
 	unsigned int i;
 
@@ -644,7 +642,7 @@ static bool policy_agrees(const struct svr_policy *p, const struct svr_meta *m)
  * configuration.
  */
 static int metadata_check(const struct svr_thread *t, const struct svr_meta *m,
-			  const struct svr_flow4_key *wan, struct svr_session *s)
+			  const struct svr_flow6_key *wan, struct svr_session *s)
 {
 	const struct svr_policy *policy;
 	const struct svr_service *svc;
@@ -672,19 +670,19 @@ static int metadata_check(const struct svr_thread *t, const struct svr_meta *m,
 		return -SVR_DROP_NO_ROUTE;
 	if (m->have & SVR_HAVE_KEY_EPOCH && m->key_epoch != FIRST_EPOCH)
 		return -SVR_DROP_EPOCH; /* a session is born with the first one */
-	s->lan = (struct svr_flow4_key){
-		.saddr = m->context.daddr, /* the server's packets arrive from there */
-		.daddr = m->context.saddr,
-		.sport = m->context.dport,
+	s->lan = (struct svr_flow6_key){
+		.sport = m->context.dport, /* the server's packets arrive from there */
 		.dport = m->context.sport,
 		.zone = (uint16_t)svc->zone,
 		.proto = m->context.proto,
 	};
+	svr_addr_map4(m->context.daddr, s->lan.saddr);
+	svr_addr_map4(m->context.saddr, s->lan.daddr);
 	return 0;
 }
 
 /* Verified metadata replaces whatever holds a flow that it needs. */
-static void flow_vacate(struct svr_thread *t, const struct svr_flow4_key *key)
+static void flow_vacate(struct svr_thread *t, const struct svr_flow6_key *key)
 {
 	struct svr_flow old;
 	uint32_t slot;
@@ -718,7 +716,7 @@ static int flows_terminate(struct svr_thread *t, struct svr_session *s, uint32_t
 }
 
 int svr_session_terminate(struct svr_thread *t, const struct svr_meta *m,
-			  const struct svr_flow4_key *wan, uint32_t path,
+			  const struct svr_flow6_key *wan, uint32_t path,
 			  const struct svr_peer_key *peer_key, uint32_t *slot)
 {
 	struct svr_session checked = { 0 }, *s;

@@ -65,7 +65,7 @@ struct svr_local *svr_session_local(struct svr_thread *t, uint32_t slot);
 
 /* Session of a packet from the LAN without a flow. 0 or a negative drop reason. */
 int svr_session_originate(struct svr_thread *t, const struct svr_work *w,
-			  const struct svr_flow4_key *lan, uint32_t *slot);
+			  const struct svr_flow6_key *lan, uint32_t *slot);
 
 /**
  * svr_session_terminate() - session for verified forward metadata.
@@ -76,7 +76,7 @@ int svr_session_originate(struct svr_thread *t, const struct svr_work *w,
  * Sessions that hold the same flows are replaced. 0 or a negative drop reason.
  */
 int svr_session_terminate(struct svr_thread *t, const struct svr_meta *m,
-			  const struct svr_flow4_key *wan, uint32_t path,
+			  const struct svr_flow6_key *wan, uint32_t path,
 			  const struct svr_peer_key *peer_key, uint32_t *slot);
 
 enum svr_flow_owner {
@@ -88,10 +88,10 @@ enum svr_flow_owner {
  * Whose is the flow with this key? A flow of a worker session that is no more is removed and counts
  * as none.
  */
-enum svr_flow_owner svr_session_of_flow(struct svr_thread *t, const struct svr_flow4_key *key,
+enum svr_flow_owner svr_session_of_flow(struct svr_thread *t, const struct svr_flow6_key *key,
 					uint32_t *slot, struct svr_flow *flow);
 /* Remove a pair of clear flows. */
-void svr_session_remove_clear(struct svr_thread *t, const struct svr_flow4_key *key,
+void svr_session_remove_clear(struct svr_thread *t, const struct svr_flow6_key *key,
 			      const struct svr_flow *flow);
 
 /* Flows go first, then the keys are wiped, then the slot is free. */

@@ -6,6 +6,7 @@
 enum svr_limits {
 	SVR_NAME_LEN = 64,	    /* names are <= 63 characters and a NUL (SSR name-id) */
 	SVR_MAX_ZONES = 64,	    /* network interfaces of one router */
+	SVR_ZONE_ADDRS = 4,	    /* addresses of one network interface */
 	SVR_MAX_TENANTS = 1024,
 	SVR_MAX_SERVICES = 1024,    /* array slots; see SVR_MAX_PREFIXES for the prefixes in them */
 	SVR_MAX_PREFIXES = 16384,   /* service prefixes in the longest-prefix tree */
@@ -19,6 +20,7 @@ enum svr_limits {
 	SVR_MAX_NEXTHOPS = SVR_MAX_PATHS + SVR_MAX_NEIGHBOURS,
 	SVR_MAX_ROUTE_PATHS = 8,    /* paths that one service route can choose from */
 	SVR_MAX_FLOWS = 262144,	    /* default size of svr_flows4; two per session */
+	SVR_MAX_FLOWS6 = 65536,	    /* default size of svr_flows6; two per session, one if the other is IPv4 */
 	SVR_MAX_SESSIONS = 65536,   /* default number of slots for sessions made by the worker */
 	SVR_MAX_QUEUES = 64,	    /* RX queues per interface that the worker can bind */
 	SVR_NONCE_SLOTS = 131072,   /* metadata nonces remembered, see docs/protocol.md "Nonce" */
@@ -33,7 +35,7 @@ enum svr_limits {
 	SVR_SESSION_KEY_LEN = 32,   /* bytes */
 	SVR_META_KEY_LEN = 32,	    /* bytes */
 
-	SVR_ABI_VERSION = 1,	    /* raised whenever the layout of a pinned map changes */
+	SVR_ABI_VERSION = 2,	    /* raised whenever the layout of a pinned map changes */
 };
 
 #endif

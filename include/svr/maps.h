@@ -32,7 +32,9 @@
  *   svr_worker_drops  array, mmap       svr-worker      svr               zone * SVR_DROP_MAX + reason -> packets
  *   svr_worker_stats  array, mmap       svr-worker      svr               zone * SVR_STAT_MAX + counter
  *   svr_xsks          xskmap            svr-worker      XDP               zone * SVR_MAX_QUEUES + queue -> socket
- *   svr_flows4        hash              XDP, svr-worker all               XDP inserts and stamps flows of clear sessions,
+ *   svr_flows4        hash              XDP, svr-worker all               flows of packets that arrive as IPv4
+ *   svr_flows6        hash              XDP, svr-worker all               flows of packets that arrive as IPv6
+ *                                                                         XDP inserts and stamps flows of clear sessions,
  *                                                                         the worker those of its own; only the worker
  *                                                                         removes (except a flow that XDP replaces)
  *   svr_drops         per-CPU array     XDP             svr               zone * SVR_DROP_MAX + reason -> packets
@@ -73,34 +75,52 @@ enum svr_zone_role {
 	SVR_ROLE_WAN = 2,
 };
 
+/*
+ * Addresses are 128 bits long everywhere, IPv4 in its mapped form ::ffff:a.b.c.d (RFC 4291 2.5.5.2). In tables that
+ * match prefixes the family stands in front of them, so that ::/0 does not hold for IPv4.
+ */
+
+/* An address of the router in a zone, and who forwards what is not in its subnet. */
+struct svr_zone_addr {
+	__be32 addr[4];
+	__be32 gateway[4];	/* zero: none */
+	__u32 prefix_len;	/* of addr, counted in the 128-bit form (IPv4 /24 is 120) */
+	__u32 _pad;
+};
+_Static_assert(sizeof(struct svr_zone_addr) == 40, "map ABI");
+
 struct svr_zone {
 	__u32 ifindex;		/* 0: slot is free or the device is gone */
 	__u16 vlan;		/* 0: untagged */
-	__u8 role;		/* enum svr_zone_role */
-	__u8 enforced_mss;	/* 0 disabled, 1 automatic, 2 the fixed value in mss */
+	__u16 outer_vlan;	/* IEEE 802.1ad tag in front of vlan, 0: none */
 	__u16 mtu;		/* bytes, IP packet */
 	__u16 mss;
 	__u8 mac[6];		/* of the device */
-	__u8 prefix_len;	/* of addr, counted in the 128-bit form (IPv4 /24 is 120) */
-	__u8 _pad;
-	__be32 addr[4];
-	__be32 gateway[4];	/* zero: none */
+	__u8 role;		/* enum svr_zone_role */
+	__u8 enforced_mss;	/* 0 disabled, 1 automatic, 2 the fixed value in mss */
+	__u32 addrs;		/* rows used in addr[] */
+	struct svr_zone_addr addr[SVR_ZONE_ADDRS]; /* in the order of the configuration */
 	char name[SVR_NAME_LEN];    /* network-interface */
 	char device[SVR_NAME_LEN];  /* device-interface, the Linux name */
-	__u32 _pad2;
 };
-_Static_assert(sizeof(struct svr_zone) == 184, "map ABI");
+_Static_assert(sizeof(struct svr_zone) == 24 + 160 + 128, "map ABI");
 
 struct svr_vlan_key {
 	__u32 ifindex;
 	__u16 vlan;
-	__u16 _pad;
+	__u16 outer_vlan;	/* 0: a single tag */
 };
 _Static_assert(sizeof(struct svr_vlan_key) == 8, "map ABI"); /* value: __u32 zone */
 
+enum svr_family {
+	SVR_FAMILY_4 = 4,
+	SVR_FAMILY_6 = 6,
+};
+
 struct svr_tenant_key {
-	__u32 prefixlen;	/* 32 + bits of addr */
-	__be32 zone;
+	__u32 prefixlen;	/* 32 + bits of addr, IPv4 /24 is 32 + 120 */
+	__be16 family;		/* enum svr_family */
+	__be16 zone;
 	__be32 addr[4];
 };
 _Static_assert(sizeof(struct svr_tenant_key) == 24, "map ABI"); /* value: __u32 tenant */
@@ -119,10 +139,11 @@ struct svr_tenant {
 _Static_assert(sizeof(struct svr_tenant) == 272, "map ABI");
 
 struct svr_service_key {
-	__u32 prefixlen;
+	__u32 prefixlen;	/* 32 + bits of addr, IPv4 /24 is 32 + 120 */
+	__be32 family;		/* enum svr_family */
 	__be32 addr[4];
 };
-_Static_assert(sizeof(struct svr_service_key) == 20, "map ABI");
+_Static_assert(sizeof(struct svr_service_key) == 24, "map ABI");
 
 /* Services that cover a prefix, most specific prefix first, then in the order of the configuration. */
 struct svr_service_set {
@@ -336,6 +357,22 @@ struct svr_flow4_key {
 };
 _Static_assert(sizeof(struct svr_flow4_key) == 16, "map ABI");
 
+/*
+ * Key of svr_flows6. Wherever a tuple of either family is meant (struct svr_session), it has this form, too: IPv4
+ * addresses are mapped then, and the key stands in svr_flows4 as a struct svr_flow4_key.
+ *
+ * Protocols without ports: of an ICMP echo request the identifier is sport and dport is 0, of a reply it is the other
+ * way round. For everything else without ports both are 0.
+ */
+struct svr_flow6_key {
+	__be32 saddr[4], daddr[4];
+	__be16 sport, dport;
+	__u16 zone;		/* where the packet arrives */
+	__u8 proto;
+	__u8 _pad;
+};
+_Static_assert(sizeof(struct svr_flow6_key) == 40, "map ABI");
+
 enum svr_flow_flags {
 	SVR_FLOW_VALID = 1 << 0,
 	SVR_FLOW_REV = 1 << 1,		/* packets of this flow go from the service to the originator */
@@ -345,6 +382,9 @@ enum svr_flow_flags {
 	SVR_FLOW_META_WATCH = 1 << 5,	/* first packet without metadata ends the adding on the opposite flow */
 	SVR_FLOW_CLOSING = 1 << 6,	/* RST, or FIN from both sides: goes away soon, may be replaced by a SYN */
 	SVR_FLOW_ORIGINATOR = 1 << 7,	/* this router made the session for a packet from its LAN */
+	SVR_FLOW_OUT6 = 1 << 8,		/* packets leave as IPv6 (and as IPv4 without it), whatever they arrive as */
+	SVR_FLOW_ENCAP = 1 << 9,	/* protocol without ports: a UDP header is put in front of it */
+	SVR_FLOW_DECAP = 1 << 10,	/* and taken away again */
 };
 
 enum svr_tcp_seen {
@@ -366,7 +406,7 @@ struct svr_flow {
 	__u32 slot_generation;	/* of the slot when this flow was made */
 	__u16 l3_delta;		/* what rewriting adds to the IPv4 header checksum, TTL not counted */
 	__u16 l4_delta;		/* and to the TCP or UDP checksum; both ones' complement sums, see bpf/rewrite.h */
-	__u32 _pad;
+	__be32 flow_label;	/* of packets that become IPv6 on the way (RFC 6437), 20 bits */
 	/* second cache line */
 	__u64 last_seen_ns;	/* CLOCK_MONOTONIC (bpf_ktime_get_ns) */
 	__u64 packets;
@@ -377,7 +417,7 @@ struct svr_flow {
 	__u16 tenant;
 	__u16 policy;
 	__u8 tcp_seen;		/* enum svr_tcp_seen, of this direction */
-	__u8 proto;
+	__u8 proto;		/* after rewriting */
 	__u32 meta_packets;	/* packets to which metadata was added */
 	__u32 _pad2;
 };
@@ -409,8 +449,8 @@ struct svr_session {
 	__u32 state;		/* enum svr_session_state */
 	__u32 generation;	/* counts uses of this slot; part of the frame description */
 	__u8 uuid[SVR_UUID_LEN];
-	struct svr_flow4_key lan;   /* key of the flow that arrives from the LAN */
-	struct svr_flow4_key wan;   /* key of the flow that arrives from the peer */
+	struct svr_flow6_key lan;   /* key of the flow that arrives from the LAN */
+	struct svr_flow6_key wan;   /* key of the flow that arrives from the peer */
 	__u32 peer;
 	__u16 path;
 	__u16 service;
@@ -442,7 +482,7 @@ struct svr_session {
 	__u64 created_real_ns;	/* CLOCK_REALTIME */
 	__u64 nonce_time_ns;	/* newest metadata nonce of the peer for this session */
 };
-_Static_assert(sizeof(struct svr_session) == 568, "map ABI");
+_Static_assert(sizeof(struct svr_session) == 616, "map ABI");
 
 struct svr_nonce_slot {
 	__u64 time_ns;		/* our CLOCK_REALTIME at which it may be forgotten; 0: empty */
@@ -465,16 +505,20 @@ struct svr_frame_desc {
 	__u16 zone;
 	__u8 why;		/* enum svr_frame_why */
 	__u8 l3_off;		/* bytes from the Ethernet header to the IP header */
-	__u32 slot;
-	__u32 slot_generation;
 	__u16 service;
 	__u16 tenant;
 	__u16 path;
 	__u16 out_zone;		/* SVR_FRAME_NEIGHBOUR: where the next hop is */
-	__be32 addr4;		/* SVR_FRAME_NEIGHBOUR: its address */
+	union {
+		struct {	/* SVR_FRAME_SESSION */
+			__u32 slot;
+			__u32 slot_generation;
+		};
+		__be32 addr[4];	/* SVR_FRAME_NEIGHBOUR: address of the next hop */
+	};
 };
-_Static_assert(sizeof(struct svr_frame_desc) == 28, "XDP metadata: multiple of 4, at most 32");
+_Static_assert(sizeof(struct svr_frame_desc) == 32, "XDP metadata: multiple of 4, at most 32");
 
-enum { SVR_FRAME_MAGIC = 0x53565231 };
+enum { SVR_FRAME_MAGIC = 0x53565232 };
 
 #endif

@@ -242,14 +242,17 @@ static void frag_add(struct svr_meta_frag *frag, uint16_t type, const char *valu
 static void put_zone(struct env *e, uint32_t id, const char *addr, const char *gateway,
 		     uint8_t role, uint16_t vlan)
 {
-	struct svr_zone z = {
-		.ifindex = LO, .vlan = vlan, .role = role, .mtu = 1500, .prefix_len = 96 + 24
-	};
+	struct svr_zone z = { .ifindex = LO,
+			      .vlan = vlan,
+			      .role = role,
+			      .mtu = 1500,
+			      .addrs = 1,
+			      .addr[0].prefix_len = 96 + 24 };
 	uint32_t ifindex = LO;
 
-	addr_map(z.addr, addr);
+	addr_map(z.addr[0].addr, addr);
 	if (gateway)
-		addr_map(z.gateway, gateway);
+		addr_map(z.addr[0].gateway, gateway);
 	snprintf(z.name, sizeof(z.name), "zone%u", id);
 	slot_put(e, "svr_zones", id, &z);
 	slot_put(e, "svr_txports", id, &ifindex);
@@ -258,14 +261,18 @@ static void put_zone(struct env *e, uint32_t id, const char *addr, const char *g
 static void put_tenant(struct env *e, uint32_t id, const char *name, const char *prefix, int bits)
 {
 	struct svr_tenant t = {};
-	struct svr_tenant_key key = { .prefixlen = 32 + 96 + (uint32_t)bits, .zone = htonl(LAN) };
+	struct svr_tenant_key key = {
+		.prefixlen = 32 + 96 + (uint32_t)bits,
+		.family = htons(SVR_FAMILY_4),
+		.zone = htons(LAN),
+	};
 
 	snprintf(t.name, sizeof(t.name), "%s", name);
 	frag_add(&t.frag, SVR_TLV_TENANT, name);
 	slot_put(e, "svr_tenants", id, &t);
 	addr_map(key.addr, prefix);
 	map_put(e, "svr_tenant_lpm", &key, &id);
-	key.zone = htonl(TAGGED);
+	key.zone = htons(TAGGED);
 	map_put(e, "svr_tenant_lpm", &key, &id);
 	name_put(e, SVR_KIND_TENANT, name, id);
 }
@@ -409,7 +416,7 @@ static void put_services(struct env *e)
 static void put_prefix(struct env *e, const char *prefix, uint32_t bits,
 		       const struct svr_service_set *set)
 {
-	struct svr_service_key key = { .prefixlen = 96 + bits };
+	struct svr_service_key key = { .prefixlen = 32 + 96 + bits, .family = htonl(SVR_FAMILY_4) };
 
 	addr_map(key.addr, prefix);
 	map_put(e, "svr_service_lpm", &key, set);

@@ -18,7 +18,9 @@
 
 static void tenant_for_everybody(struct env *e)
 {
-	struct svr_tenant_key key = { .prefixlen = 32 + 96, .zone = htonl(LAN) };
+	struct svr_tenant_key key = { .prefixlen = 32 + 96,
+				      .family = htons(SVR_FAMILY_4),
+				      .zone = htons(LAN) };
 	uint32_t tenant = TENANT_CORP;
 
 	addr_map(key.addr, "0.0.0.0");
@@ -27,7 +29,7 @@ static void tenant_for_everybody(struct env *e)
 
 static void service_everywhere(struct env *e)
 {
-	struct svr_service_key key = { .prefixlen = 96 };
+	struct svr_service_key key = { .prefixlen = 32 + 96, .family = htonl(SVR_FAMILY_4) };
 
 	addr_map(key.addr, "0.0.0.0");
 	map_put(e, "svr_service_lpm", &key, &(struct svr_service_set){ 1, { SVC_ANY } });
@@ -76,7 +78,7 @@ static void host_unknown_no_worker(struct env *e)
 
 static void drop_gateway(struct svr_zone *z)
 {
-	memset(z->gateway, 0, sizeof(z->gateway));
+	memset(z->addr[0].gateway, 0, sizeof(z->addr[0].gateway));
 }
 
 static void no_gateway(struct env *e)
@@ -187,7 +189,7 @@ static void check_neighbour(const struct result *r, const char *addr, const char
 {
 	cr_assert(r->described, "%s: no description", name);
 	cr_expect(r->desc.why == SVR_FRAME_NEIGHBOUR && r->desc.zone == LAN &&
-			  r->desc.out_zone == LAN && r->desc.addr4 == addr4(addr) &&
+			  r->desc.out_zone == LAN && r->desc.addr[3] == addr4(addr) &&
 			  r->desc.service == SVC_WEB && r->desc.path == PATH_EAST,
 		  "%s: description", name);
 }

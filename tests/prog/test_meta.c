@@ -359,7 +359,7 @@ static void check_neighbour(struct env *e, const struct frame *in, const struct 
 	(void)e;
 	cr_assert(r->described, "%s: no description", name);
 	cr_expect(r->desc.why == SVR_FRAME_NEIGHBOUR && r->desc.zone == WAN &&
-			  r->desc.out_zone == LAN && r->desc.addr4 == addr4("172.16.1.10") &&
+			  r->desc.out_zone == LAN && r->desc.addr[3] == addr4("172.16.1.10") &&
 			  r->desc.path == PATH_EAST,
 		  "%s: description", name);
 	expect_bytes(r->out, r->len, in->data, in->len, name, "frame");

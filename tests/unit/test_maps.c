@@ -70,6 +70,8 @@ static void pin_all(uint32_t abi)
 	pin(BPF_MAP_TYPE_DEVMAP, "txports", 4, 4, 8, 0);
 	pin(BPF_MAP_TYPE_HASH, "neighbours", sizeof(struct svr_addr_key), 4, 8, 0);
 	pin(BPF_MAP_TYPE_XSKMAP, "xsks", 4, 4, 8, 0);
+	pin(BPF_MAP_TYPE_HASH, "flows6", sizeof(struct svr_flow6_key), sizeof(struct svr_flow), 64,
+	    0);
 	pin(BPF_MAP_TYPE_HASH, "flows4", sizeof(struct svr_flow4_key), sizeof(struct svr_flow),
 	    16384, 0);
 	pin(BPF_MAP_TYPE_PERCPU_ARRAY, "drops", 4, 8, 8, 0);

@@ -102,7 +102,7 @@ static int frame_parse(struct frame *f)
 Test(worker_packet, tcp_and_udp_are_understood)
 {
 	static const uint8_t options[4] = { 2, 4, 5, 180 };
-	struct svr_flow4_key key, back;
+	struct svr_flow6_key key, back;
 	struct frame f;
 
 	frame_make(&f, IPPROTO_TCP, options, sizeof(options), "hello", 5);
@@ -119,11 +119,12 @@ Test(worker_packet, tcp_and_udp_are_understood)
 	cr_expect_eq(svr_packet_frame_len(&f.p), f.len);
 	svr_packet_key(&f.p, 7, &key);
 	cr_expect_eq(ntohs(key.sport), 1000);
-	cr_expect_eq(ntohl(key.daddr), 0x0a000002);
+	cr_expect(svr_key_is4(&key));
+	cr_expect_eq(ntohl(svr_addr_get4(key.daddr)), 0x0a000002);
 	cr_expect_eq(key.zone, 7);
 	svr_key_reverse(&key, 9, &back);
 	cr_expect_eq(ntohs(back.dport), 1000);
-	cr_expect_eq(back.saddr, key.daddr);
+	cr_expect_eq(svr_addr_get4(back.saddr), svr_addr_get4(key.daddr));
 	cr_expect_eq(back.zone, 9);
 }
 
@@ -322,23 +323,24 @@ Test(worker_packet, push_and_pull_leave_the_payload_where_it_is)
 
 Test(worker_packet, addresses_become_those_of_the_reverse_flow)
 {
-	const struct svr_flow4_key opposite = {
+	const struct svr_flow4_key opposite4 = {
 		.saddr = htonl(0xc0000202),
 		.daddr = htonl(0xc0000201),
 		.sport = htons(40001),
 		.dport = htons(40000),
 	};
-	struct svr_flow4_key key;
+	struct svr_flow6_key key, opposite;
 	struct frame f;
 
 	frame_make(&f, IPPROTO_UDP, NULL, 0, "x", 1);
 	cr_assert_eq(frame_parse(&f), 0);
+	svr_key_map4(&opposite4, &opposite);
 	svr_packet_readdress(&f.p, &opposite);
 	svr_packet_finish(&f.p, false);
 	cr_expect_eq(svr_packet_csum_state(&f.p), SVR_CSUM_FULL);
 	svr_packet_key(&f.p, 0, &key);
-	cr_expect_eq(key.saddr, opposite.daddr);
-	cr_expect_eq(key.daddr, opposite.saddr);
+	cr_expect_eq(svr_addr_get4(key.saddr), opposite4.daddr);
+	cr_expect_eq(svr_addr_get4(key.daddr), opposite4.saddr);
 	cr_expect_eq(key.sport, opposite.dport);
 	cr_expect_eq(key.dport, opposite.sport);
 	cr_expect_eq(svr_packet_ip(&f.p)->ttl, 63);
@@ -461,20 +463,26 @@ Test(worker_packet, tcp_state_bits)
 
 Test(worker_addr, next_hop_on_and_off_the_link)
 {
-	struct svr_zone zone = { .prefix_len = 120 };
+	struct svr_zone zone = { .addrs = 1, .addr[0].prefix_len = 120 };
 
-	svr_addr_map4(htonl(0x0a000001), zone.addr);
+	svr_addr_map4(htonl(0x0a000001), zone.addr[0].addr);
 	cr_expect(svr_addr_on_link4(&zone, htonl(0x0a0000fe)));
 	cr_expect_not(svr_addr_on_link4(&zone, htonl(0x0a0001fe)));
 	cr_expect_eq(svr_addr_next_hop(&zone, htonl(0x0a0001fe)), htonl(0x0a0001fe),
 		     "without a gateway");
-	svr_addr_map4(htonl(0x0a000009), zone.gateway);
+	svr_addr_map4(htonl(0x0a000009), zone.addr[0].gateway);
 	cr_expect_eq(svr_addr_next_hop(&zone, htonl(0x0a0001fe)), htonl(0x0a000009));
 	cr_expect_eq(svr_addr_next_hop(&zone, htonl(0x0a0000fe)), htonl(0x0a0000fe));
-	zone.prefix_len = 128;
+	zone.addrs = 2;
+	svr_addr_map4(htonl(0x0b000001), zone.addr[1].addr);
+	zone.addr[1].prefix_len = 104;
+	cr_expect(svr_addr_on_link4(&zone, htonl(0x0b010203)), "second subnet");
+	cr_expect_eq(svr_addr_own4(&zone), htonl(0x0a000001));
+	zone.addrs = 1;
+	zone.addr[0].prefix_len = 128;
 	cr_expect(svr_addr_on_link4(&zone, htonl(0x0a000001)));
 	cr_expect_not(svr_addr_on_link4(&zone, htonl(0x0a000002)));
-	zone.prefix_len = 0; /* row being written */
+	zone.addr[0].prefix_len = 0; /* row being written */
 	cr_expect_not(svr_addr_on_link4(&zone, htonl(0x0a000001)));
 }
 
