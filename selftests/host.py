@@ -42,12 +42,17 @@ def echo(conn):
             pass
 
 
+def family_of(address):
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
 def serve(args):
     sel = selectors.DefaultSelector()
     for port in args.port:
-        t = socket.create_server(("0.0.0.0", port), backlog=1024)
-        u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        u.bind(("0.0.0.0", port))
+        t = socket.create_server(("::", port), family=socket.AF_INET6, backlog=1024, dualstack_ipv6=True)
+        u = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        u.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        u.bind(("::", port))
         sel.register(t, selectors.EVENT_READ, "tcp")
         sel.register(u, selectors.EVENT_READ, "udp")
     print("serving", flush=True)
@@ -86,7 +91,7 @@ def fetch(args):
 def talk(args):
     kind = socket.SOCK_DGRAM if args.udp else socket.SOCK_STREAM
     text = args.text.encode()
-    with socket.socket(socket.AF_INET, kind) as s:
+    with socket.socket(family_of(args.address), kind) as s:
         s.settimeout(args.timeout)
         s.connect((args.address, args.port))
         for _ in range(args.times):
@@ -105,9 +110,11 @@ def talk(args):
 
 
 def ping(args):
-    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s = socket.socket(family_of(args.address), socket.SOCK_DGRAM)
     s.connect((args.address, args.port))
-    if args.df:
+    if args.df and s.family == socket.AF_INET6:
+        s.setsockopt(socket.IPPROTO_IPV6, 23, 2)  # IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DO
+    elif args.df:
         s.setsockopt(socket.IPPROTO_IP, 10, 2)  # IP_MTU_DISCOVER, IP_PMTUDISC_DO
     s.settimeout(args.timeout)
     sent = received = wrong = 0

@@ -9,7 +9,12 @@
 #     +------+      +-------------+     +---------+     +-------------+      +------+
 #  172.16.1.10    172.16.1.1  192.0.2.1               192.0.2.2   172.16.2.1   172.16.2.10
 #
-# All prefixes are /24. Routers forward nothing by themselves (ip_forward=0): what passes, svr has
+# All prefixes are /24. With TOPO_LAN=46 everything on the LANs has an IPv6 address, too, and TOPO_WAN
+# (4, 6 or 46) says what the routers use between them; the prefixes are /64:
+#
+#  2001:db8:1::10  2001:db8:1::1  2001:db8:99::1      2001:db8:99::2  2001:db8:2::1  2001:db8:2::10
+#
+# Routers forward nothing by themselves (ip_forward=0): what passes, svr has
 # passed. Hosts keep their offloads, so that packets with partial checksums are part of the tests.
 # The WAN is a bridge in a namespace of its own: what XDP sends is invisible to tcpdump on the
 # routers, on br0 it can be captured.
@@ -33,6 +38,8 @@
 # What a test may set before topo_up and topo_svr_start
 : "${TOPO_MTU:=1500}"              # of every link
 : "${TOPO_WAN_MTU:=$TOPO_MTU}"     # of the link between the routers
+: "${TOPO_LAN:=4}"                # families of hosts and LAN interfaces: 4 or 46
+: "${TOPO_WAN:=4}"                # families of WAN interfaces in the configuration: 4, 6 or 46
 : "${TOPO_BFD_MS:=200}"            # interval; three lost ones take a path down
 : "${TOPO_UP_SECONDS:=30}"         # how long peers may take to come up
 
@@ -43,6 +50,9 @@ west_fingerprint="" east_fingerprint=""
 h1_ip=172.16.1.10 h2_ip=172.16.2.10
 west_lan_ip=172.16.1.1 west_wan_ip=192.0.2.1
 east_lan_ip=172.16.2.1 east_wan_ip=192.0.2.2
+h1_ip6=2001:db8:1::10 h2_ip6=2001:db8:2::10
+west_lan_ip6=2001:db8:1::1 west_wan_ip6=2001:db8:99::1
+east_lan_ip6=2001:db8:2::1 east_wan_ip6=2001:db8:99::2
 
 # _topo_veth MTU NS DEV ADDRESS NS DEV ADDRESS
 _topo_veth() {
@@ -53,15 +63,25 @@ _topo_veth() {
 		ip -n "$5" link set dev "$6" up
 }
 
-# _topo_host NS ADDRESS GATEWAY ROUTER
-_topo_host() {
-	_topo_veth "$TOPO_MTU" "$1" eth0 "$2" "$4" ge0 "$3" &&
-		ip -n "$1" route add default via "$3" &&
-		# XDP_REDIRECT into a veth needs NAPI at its other end, which GRO switches on
-		on "$1" ethtool -K eth0 gro on
+# topo_has FAMILY FAMILIES
+topo_has() {
+	[[ $2 == *"$1"* ]]
 }
 
-# _topo_wan PORT ROUTER ADDRESS: join ge1 of a router to the bridge
+# _topo_host NS ADDRESS GATEWAY ROUTER ADDRESS6 GATEWAY6
+_topo_host() {
+	_topo_veth "$TOPO_MTU" "$1" eth0 "$2" "$4" ge0 "$3" &&
+		ip -n "$1" route add default via "$3" || return
+	if topo_has 6 "$TOPO_LAN"; then
+		ip -n "$1" addr add "$5/64" dev eth0 &&
+			ip -n "$4" addr add "$6/64" dev ge0 &&
+			ip -n "$1" -6 route add default via "$6" || return
+	fi
+	# XDP_REDIRECT into a veth needs NAPI at its other end, which GRO switches on
+	on "$1" ethtool -K eth0 gro on
+}
+
+# _topo_wan PORT ROUTER ADDRESS ADDRESS6: join ge1 of a router to the bridge
 _topo_wan() {
 	ip link add "$1" mtu "$TOPO_WAN_MTU" netns "$wan" type veth \
 		peer name ge1 mtu "$TOPO_WAN_MTU" netns "$2" &&
@@ -69,7 +89,8 @@ _topo_wan() {
 		# NAPI for what the router redirects; gro_max_size 1 keeps packets as they are
 		on "$wan" ethtool -K "$1" gro on &&
 		ip -n "$2" addr add "$3/24" dev ge1 &&
-		ip -n "$2" link set dev ge1 up
+		ip -n "$2" link set dev ge1 up &&
+		{ [ "$TOPO_WAN_MTU" -lt 1280 ] || ip -n "$2" addr add "$4/64" dev ge1; }
 }
 
 # topo_up: namespaces, links, addresses; taken down by itself
@@ -77,10 +98,10 @@ topo_up() {
 	setup_ns h1 west wan east h2
 	ip -n "$wan" link add br0 type bridge mcast_snooping 0 &&
 		ip -n "$wan" link set dev br0 up &&
-		_topo_host "$h1" "$h1_ip" "$west_lan_ip" "$west" &&
-		_topo_host "$h2" "$h2_ip" "$east_lan_ip" "$east" &&
-		_topo_wan w "$west" "$west_wan_ip" &&
-		_topo_wan e "$east" "$east_wan_ip" ||
+		_topo_host "$h1" "$h1_ip" "$west_lan_ip" "$west" "$h1_ip6" "$west_lan_ip6" &&
+		_topo_host "$h2" "$h2_ip" "$east_lan_ip" "$east" "$h2_ip6" "$east_lan_ip6" &&
+		_topo_wan w "$west" "$west_wan_ip" "$west_wan_ip6" &&
+		_topo_wan e "$east" "$east_wan_ip" "$east_wan_ip6" ||
 		die "cannot build the topology"
 	wait_for 5 _topo_links_up || die "links do not come up"
 }
@@ -128,7 +149,20 @@ topo_certificates() {
 	[ -n "$west_fingerprint" ] && [ -n "$east_fingerprint" ] || die "no fingerprint: $answer"
 }
 
-# _topo_router NAME LAN_IP WAN_IP FINGERPRINT PEER: one entry of authority/router
+# _topo_addresses FAMILIES ADDRESS ADDRESS6: of a network interface
+_topo_addresses() {
+	local comma=""
+
+	if topo_has 4 "$1"; then
+		echo "{ \"ip-address\": \"$2\", \"prefix-length\": 24 }"
+		comma=,
+	fi
+	if topo_has 6 "$1"; then
+		echo "$comma { \"ip-address\": \"$3\", \"prefix-length\": 64 }"
+	fi
+}
+
+# _topo_router NAME LAN_ADDRESSES WAN_ADDRESSES FINGERPRINT PEER: one entry of authority/router
 _topo_router() {
 	cat <<-EOF
 		{
@@ -150,14 +184,14 @@ _topo_router() {
 		        "name": "lan",
 		        "tenant": "lab",
 		        "mtu": $TOPO_MTU,
-		        "address": [ { "ip-address": "$2", "prefix-length": 24 } ]
+		        "address": [ $2 ]
 		      } ]
 		    }, {
 		      "name": "ge1",
 		      "network-interface": [ {
 		        "name": "wan",
 		        "mtu": $TOPO_WAN_MTU,
-		        "address": [ { "ip-address": "$3", "prefix-length": 24 } ],
+		        "address": [ $3 ],
 		        "neighborhood": [ { "name": "wan" } ]
 		      } ]
 		    } ]
@@ -180,7 +214,7 @@ _topo_routes() {
 	done
 }
 
-# _topo_service NAME PREFIX SECURITY TRANSPORT...
+# _topo_service NAME PREFIXES SECURITY TRANSPORT...
 _topo_service() {
 	local name=$1 prefix=$2 security=$3
 
@@ -188,7 +222,7 @@ _topo_service() {
 	cat <<-EOF
 		{
 		  "name": "$name",
-		  "address": [ "$prefix" ],
+		  "address": [ $prefix ],
 		  "transport": [ $* ],
 		  "access-policy": [ { "source": "lab", "permission": "allow" } ],
 		  "security": "$security"
@@ -201,17 +235,18 @@ _topo_transport() {
 	echo "{ \"protocol\": \"$1\", \"port-range\": [ { \"start-port\": $2, \"end-port\": $3 } ] }"
 }
 
-# _topo_services LAN PREFIX: one for each kind of policy, and DNS
+# _topo_services LAN PREFIX PREFIX6: one for each kind of policy, and DNS
 _topo_services() {
-	local kind port=8100
+	local kind port=8100 prefixes="\"$2\""
 
+	topo_has 6 "$TOPO_LAN" && prefixes="$prefixes, \"$3\""
 	for kind in clear signed secret; do
-		_topo_service "$1-$kind" "$2" "$kind" "$(_topo_transport tcp $port $((port + 99)))," \
+		_topo_service "$1-$kind" "$prefixes" "$kind" "$(_topo_transport tcp $port $((port + 99)))," \
 			"$(_topo_transport udp $port $((port + 99)))"
 		echo ,
 		port=$((port + 100))
 	done
-	_topo_service "$1-dns" "$2" secret "$(_topo_transport udp 53 53)"
+	_topo_service "$1-dns" "$prefixes" secret "$(_topo_transport udp 53 53)"
 }
 
 # topo_config: the configuration of both routers, on standard output
@@ -228,12 +263,12 @@ topo_config() {
 		],
 		"tenant": [ { "name": "lab" } ],
 		"service": [
-		$(_topo_services west 172.16.1.0/24),
-		$(_topo_services east 172.16.2.0/24)
+		$(_topo_services west 172.16.1.0/24 2001:db8:1::/64),
+		$(_topo_services east 172.16.2.0/24 2001:db8:2::/64)
 		],
 		"router": [
-		$(_topo_router west "$west_lan_ip" "$west_wan_ip" "$west_fingerprint" east),
-		$(_topo_router east "$east_lan_ip" "$east_wan_ip" "$east_fingerprint" west)
+		$(_topo_router west "$(_topo_addresses "$TOPO_LAN" "$west_lan_ip" "$west_lan_ip6")" 			"$(_topo_addresses "$TOPO_WAN" "$west_wan_ip" "$west_wan_ip6")" "$west_fingerprint" east),
+		$(_topo_router east "$(_topo_addresses "$TOPO_LAN" "$east_lan_ip" "$east_lan_ip6")" 			"$(_topo_addresses "$TOPO_WAN" "$east_wan_ip" "$east_wan_ip6")" "$east_fingerprint" west)
 		]
 		} }
 	EOF
