@@ -89,16 +89,34 @@ static uint32_t pinned_abi(struct svr_image *image)
 	return router.abi;
 }
 
+/* Where @sizes holds the size of that table; NULL: it always has the same. */
+static const uint32_t *size_of(const struct svr_image_sizes *sizes, const struct bpf_map *map)
+{
+	const struct {
+		const char *name;
+		const uint32_t *size;
+	} sized[] = {
+		{ "svr_flows4", &sizes->flows4 },
+		{ "svr_flows6", &sizes->flows6 },
+		{ "svr_sessions", &sizes->sessions },
+	};
+
+	for (unsigned int i = 0; i < sizeof(sized) / sizeof(sized[0]); i++)
+		if (!strcmp(bpf_map__name(map), sized[i].name))
+			return sized[i].size;
+	return NULL;
+}
+
 /*
  * Takes over a pinned map if it fits. Not left to libbpf, which (before 1.6) refuses every pinned
  * DEVMAP, because the kernel adds a flag to it, and cannot say what does not fit. A table of
- * another size is as good as ours.
+ * another size than the default is as good as ours.
  */
-static int adopt_map(struct svr_cli *cli, const char *router, struct bpf_map *map, bool *there)
+static int adopt_map(struct svr_cli *cli, const char *router, const struct svr_image_sizes *sizes,
+		     struct bpf_map *map, bool *there)
 {
-	const char *name = bpf_map__name(map), *path = bpf_map__pin_path(map);
-	bool sized = !strcmp(name, "svr_flows4") || !strcmp(name, "svr_flows6") ||
-		     !strcmp(name, "svr_sessions");
+	const uint32_t *size = size_of(sizes, map);
+	const char *path = bpf_map__pin_path(map);
 	struct bpf_map_info info = {};
 	uint32_t len = sizeof(info);
 	int fd, err;
@@ -106,7 +124,7 @@ static int adopt_map(struct svr_cli *cli, const char *router, struct bpf_map *ma
 	*there = false;
 	fd = bpf_obj_get(path);
 	if (fd == -ENOENT)
-		return 0;
+		return size && *size ? bpf_map__set_max_entries(map, *size) : 0;
 	if (fd < 0)
 		return svr_cli_error(cli, fd, "%s: cannot open: %s", path, strerror(-fd));
 	*there = true;
@@ -117,7 +135,7 @@ static int adopt_map(struct svr_cli *cli, const char *router, struct bpf_map *ma
 	}
 	if (info.type != bpf_map__type(map) || info.key_size != bpf_map__key_size(map) ||
 	    info.value_size != bpf_map__value_size(map) ||
-	    (!sized && info.max_entries != bpf_map__max_entries(map))) {
+	    (!size && info.max_entries != bpf_map__max_entries(map))) {
 		err = svr_cli_error(
 			cli, -EPROTO,
 			"%s: made by another version of svr: type %u, key %u, value %u bytes, %u entries; this one "
@@ -126,6 +144,14 @@ static int adopt_map(struct svr_cli *cli, const char *router, struct bpf_map *ma
 			path, info.type, info.key_size, info.value_size, info.max_entries,
 			bpf_map__type(map), bpf_map__key_size(map), bpf_map__value_size(map),
 			bpf_map__max_entries(map), router);
+		goto out;
+	}
+	if (size && *size && *size != info.max_entries) {
+		err = svr_cli_error(
+			cli, -EEXIST,
+			"%s: is there and has %u entries, not %u: a size is chosen before the table is made. To lose its "
+			"sessions and make it anew, stop svr-worker and svr-keymgr and run: svr --router %s link clean",
+			path, info.max_entries, *size, router);
 		goto out;
 	}
 	err = bpf_map__reuse_fd(map, fd);
@@ -138,7 +164,8 @@ out:
 	return err;
 }
 
-static int adopt_maps(struct svr_cli *cli, const char *router, struct svr_image *image, bool *fresh)
+static int adopt_maps(struct svr_cli *cli, const char *router, const struct svr_image_sizes *sizes,
+		      struct svr_image *image, bool *fresh)
 {
 	uint32_t abi = pinned_abi(image);
 	struct bpf_map *map;
@@ -155,7 +182,7 @@ static int adopt_maps(struct svr_cli *cli, const char *router, struct svr_image 
 	bpf_object__for_each_map(map, image->obj) {
 		if (!bpf_map__pin_path(map))
 			continue;
-		err = adopt_map(cli, router, map, &there);
+		err = adopt_map(cli, router, sizes, map, &there);
 		if (err)
 			return err;
 		*fresh = *fresh && !there;
@@ -165,7 +192,7 @@ static int adopt_maps(struct svr_cli *cli, const char *router, struct svr_image 
 
 /* @fresh: no map of the router is there yet */
 static int image_open(struct svr_cli *cli, const char *router, enum svr_zone_role role,
-		      struct svr_image *image, bool *fresh)
+		      const struct svr_image_sizes *sizes, struct svr_image *image, bool *fresh)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts);
 	char dir[128];
@@ -186,7 +213,7 @@ static int image_open(struct svr_cli *cli, const char *router, enum svr_zone_rol
 		svr_libbpf_log_details(cli);
 		return err;
 	}
-	err = adopt_maps(cli, router, image, fresh);
+	err = adopt_maps(cli, router, sizes, image, fresh);
 	if (err)
 		svr_image_close(image);
 	return err;
@@ -224,7 +251,8 @@ static int mark_abi(struct svr_image *image)
 	return bpf_map_update_elem(bpf_map__fd(map), &zero, &router, BPF_ANY);
 }
 
-int svr_image_make_maps(struct svr_cli *cli, const char *router, bool *fresh)
+int svr_image_make_maps(struct svr_cli *cli, const char *router,
+			const struct svr_image_sizes *sizes, bool *fresh)
 {
 	struct bpf_program *prog;
 	struct svr_image image;
@@ -232,7 +260,7 @@ int svr_image_make_maps(struct svr_cli *cli, const char *router, bool *fresh)
 
 	*fresh = false;
 	/* Both programs hold all maps */
-	err = image_open(cli, router, SVR_ROLE_LAN, &image, fresh);
+	err = image_open(cli, router, SVR_ROLE_LAN, sizes, &image, fresh);
 	if (err)
 		return err;
 	bpf_object__for_each_program(prog, image.obj)
@@ -255,11 +283,12 @@ out:
 int svr_image_load(struct svr_cli *cli, const char *router, enum svr_zone_role role, uint32_t zone,
 		   struct svr_image *out)
 {
+	const struct svr_image_sizes as_they_are = {};
 	struct bpf_program *prog;
 	bool fresh;
 	int err;
 
-	err = image_open(cli, router, role, out, &fresh);
+	err = image_open(cli, router, role, &as_they_are, out, &fresh);
 	if (err)
 		return err;
 	skel_set_zone(out, zone);

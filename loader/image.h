@@ -20,12 +20,20 @@ struct svr_image {
 	int prog_fd;
 };
 
+/* Entries of the tables whose size the operator may choose, before they are made; 0: the default. */
+struct svr_image_sizes {
+	uint32_t flows4, flows6; /* flows; two per session */
+	uint32_t sessions; /* slots for sessions of the worker, number 0 included */
+};
+
 /**
  * svr_image_make_maps() - makes and pins the maps of @router that are not there yet, without a
- * program. Refuses pinned maps of another layout, naming map and versions.
+ * program. Refuses pinned maps of another layout, naming map and versions, and of another size than
+ * one that was asked for.
  * @fresh: none was there before
  */
-int svr_image_make_maps(struct svr_cli *cli, const char *router, bool *fresh);
+int svr_image_make_maps(struct svr_cli *cli, const char *router,
+			const struct svr_image_sizes *sizes, bool *fresh);
 
 /*
  * Loads the program for @role with the maps of @router. @zone: network interface of untagged

@@ -25,7 +25,7 @@
 static const char *const state_words[] = { "up", "down", NULL };
 static const char *const mode_words[] = { "native", "skb", NULL };
 
-enum { SET_DEV, SET_STATE, SET_MODE, SET_FORCE };
+enum { SET_DEV, SET_STATE, SET_MODE, SET_FORCE, SET_FLOWS4, SET_FLOWS6, SET_SESSIONS };
 const struct svr_arg svr_link_set_args[] = {
 	[SET_DEV] = { "dev", "DEV", NULL, true, true, "device-interface of the configuration" },
 	[SET_STATE] = { NULL, "STATE", state_words, true, false,
@@ -33,6 +33,11 @@ const struct svr_arg svr_link_set_args[] = {
 	[SET_MODE] = { "mode", "MODE", mode_words, false, false,
 		       "in the driver, or for every device in the kernel (slower)" },
 	[SET_FORCE] = { "force", NULL, NULL, false, false, "take away a program that is not ours" },
+	[SET_FLOWS4] = { "flows4", "N", NULL, false, false,
+			 "size of the table of IPv4 flows, two per session; before it is made" },
+	[SET_FLOWS6] = { "flows6", "N", NULL, false, false, "the same for IPv6" },
+	[SET_SESSIONS] = { "sessions", "N", NULL, false, false,
+			   "room for so many sessions that sign or encrypt; the same" },
 	{},
 };
 
@@ -43,6 +48,7 @@ struct up {
 	const char *router, *device;
 	enum svr_attach_mode mode;
 	bool force;
+	struct svr_image_sizes sizes;
 	struct svr_netdev dev;
 	struct svr_view view;
 	struct svr_mapset maps;
@@ -118,7 +124,7 @@ static int up_load(struct up *u)
 	err = svr_pins_prepare(u->cli, u->router);
 	if (err)
 		return err;
-	err = svr_image_make_maps(u->cli, u->router, &u->fresh);
+	err = svr_image_make_maps(u->cli, u->router, &u->sizes, &u->fresh);
 	if (err)
 		return err;
 	err = svr_mapset_open(u->router, SVR_WRITER_SVR, &u->maps, reason, sizeof(reason));
@@ -208,7 +214,7 @@ static void print_up(struct up *u)
 }
 
 static int link_up(struct svr_cli *cli, const char *router, const char *device,
-		   enum svr_attach_mode mode, bool force)
+		   enum svr_attach_mode mode, bool force, const struct svr_image_sizes *sizes)
 {
 	struct up *u = calloc(1, sizeof(*u));
 	int lock = -1, err;
@@ -216,7 +222,8 @@ static int link_up(struct svr_cli *cli, const char *router, const char *device,
 	if (!u)
 		return svr_cli_error(cli, -ENOMEM, "out of memory");
 	*u = (struct up){
-		.cli = cli, .router = router, .device = device, .mode = mode, .force = force
+		.cli = cli, .router = router, .device = device, .mode = mode, .force = force,
+		.sizes = *sizes,
 	};
 	err = up_check(u);
 	if (!err)
@@ -295,22 +302,57 @@ out:
 	return err;
 }
 
+/* Sizes of tables. 0 or the exit code of a usage error. */
+static int sizes_parse(struct svr_cli *cli, const char *const *val, struct svr_image_sizes *sizes)
+{
+	const struct {
+		unsigned int arg;
+		uint32_t min, max, extra; /* extra: entries that nobody can use */
+		uint32_t *to;
+	} rows[] = {
+		{ SET_FLOWS4, 2, 1U << 24, 0, &sizes->flows4 },
+		{ SET_FLOWS6, 2, 1U << 24, 0, &sizes->flows6 },
+		{ SET_SESSIONS, 1, 1U << 22, 1, &sizes->sessions },
+	};
+
+	for (unsigned int i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const char *text = val[rows[i].arg];
+		unsigned long long n;
+		char *end;
+
+		if (!text)
+			continue;
+		n = strtoull(text, &end, 10);
+		if (*text < '0' || *text > '9' || *end || n < rows[i].min || n > rows[i].max)
+			return svr_cli_usage(cli, "svr link set: %s is a number from %u to %u",
+					     svr_link_set_args[rows[i].arg].name, rows[i].min,
+					     rows[i].max);
+		*rows[i].to = (uint32_t)n + rows[i].extra;
+	}
+	return 0;
+}
+
 int svr_link_set_run(struct svr_cli *cli, const char *const *val)
 {
 	enum svr_attach_mode mode = SVR_ATTACH_NONE;
 	bool up = !strcmp(val[SET_STATE], "up");
+	struct svr_image_sizes sizes = {};
 	const char *router;
 	int err;
 
 	err = svr_cli_router(cli, &router);
 	if (err)
 		return err;
-	if (!up && (val[SET_MODE] || val[SET_FORCE]))
-		return svr_cli_usage(cli, "svr link set: %s means nothing with down",
-				     val[SET_MODE] ? "mode" : "force");
+	for (unsigned int i = SET_MODE; !up && svr_link_set_args[i].help; i++)
+		if (val[i])
+			return svr_cli_usage(cli, "svr link set: %s means nothing with down",
+					     svr_link_set_args[i].name);
+	err = sizes_parse(cli, val, &sizes);
+	if (err)
+		return err;
 	if (val[SET_MODE])
 		mode = strcmp(val[SET_MODE], "skb") ? SVR_ATTACH_NATIVE : SVR_ATTACH_SKB;
-	return up ? link_up(cli, router, val[SET_DEV], mode, val[SET_FORCE] != NULL) :
+	return up ? link_up(cli, router, val[SET_DEV], mode, val[SET_FORCE] != NULL, &sizes) :
 		    link_down(cli, router, val[SET_DEV]);
 }
 
