@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* IPv4 addresses as the maps hold them. */
+/* Addresses as the maps hold them. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
 #include "worker/addr.h"
 
-enum { MAPPED_BITS = 96U }; /* in front of the IPv4 address, RFC 4291 2.5.5.2 */
+enum { ADDR_BITS = 128, WORD_BITS = 32 };
 
 void svr_addr_map4(__be32 addr, __be32 out[static 4])
 {
@@ -15,9 +15,16 @@ void svr_addr_map4(__be32 addr, __be32 out[static 4])
 	out[3] = addr;
 }
 
-bool svr_addr_is4(const __be32 addr[static 4])
+bool svr_addr_is_mapped(const __be32 addr[static 4])
 {
-	return addr[0] == 0 && addr[1] == 0 && addr[2] == htonl(0xffff) && addr[3] != 0;
+	return addr[0] == 0 && addr[1] == 0 && addr[2] == htonl(0xffff); /* RFC 4291 2.5.5.2 */
+}
+
+bool svr_addr_is_set(const __be32 addr[static 4])
+{
+	if (svr_addr_is_mapped(addr))
+		return addr[3] != 0;
+	return (addr[0] | addr[1] | addr[2] | addr[3]) != 0;
 }
 
 void svr_key_map4(const struct svr_flow4_key *key, struct svr_flow6_key *out)
@@ -46,10 +53,10 @@ void svr_key_get4(const struct svr_flow6_key *key, struct svr_flow4_key *out)
 
 bool svr_key_is4(const struct svr_flow6_key *key)
 {
-	return key->saddr[0] == 0 && key->saddr[1] == 0 && key->saddr[2] == htonl(0xffff);
+	return svr_addr_is_mapped(key->saddr);
 }
 
-bool svr_addr_one_host4(__be32 addr)
+static bool one_host4(__be32 addr)
 {
 	uint32_t host = ntohl(addr);
 
@@ -58,42 +65,72 @@ bool svr_addr_one_host4(__be32 addr)
 	       host >> IN_CLASSA_NSHIFT != IN_LOOPBACKNET;
 }
 
-static bool on_subnet4(const struct svr_zone_addr *a, __be32 addr)
+bool svr_addr_one_host(const __be32 addr[static 4])
 {
-	uint32_t bits = a->prefix_len > MAPPED_BITS ? a->prefix_len - MAPPED_BITS : 0;
-	__be32 mask;
-
-	if (!svr_addr_is4(a->addr) || bits == 0 || bits > 32)
-		return false;
-	mask = htonl(~0U << (32 - bits));
-	return ((addr ^ svr_addr_get4(a->addr)) & mask) == 0;
+	if (svr_addr_is_mapped(addr))
+		return one_host4(svr_addr_get4(addr));
+	/* RFC 4291 2.5.2, 2.5.3, 2.7 */
+	return !IN6_IS_ADDR_UNSPECIFIED((const struct in6_addr *)addr) &&
+	       !IN6_IS_ADDR_LOOPBACK((const struct in6_addr *)addr) &&
+	       !IN6_IS_ADDR_MULTICAST((const struct in6_addr *)addr);
 }
 
-bool svr_addr_on_link4(const struct svr_zone *zone, __be32 addr)
+bool svr_addr_link_local(const __be32 addr[static 4])
 {
-	for (uint32_t i = 0; i < zone->addrs && i < SVR_ZONE_ADDRS; i++) {
-		if (on_subnet4(&zone->addr[i], addr))
+	return IN6_IS_ADDR_LINKLOCAL((const struct in6_addr *)addr);
+}
+
+static bool in_subnet(const struct svr_zone_addr *a, const __be32 addr[static 4])
+{
+	uint32_t i, bits = a->prefix_len;
+	__be32 mask;
+
+	if (bits == 0 || bits > ADDR_BITS || svr_addr_is_mapped(a->addr) != svr_addr_is_mapped(addr))
+		return false;
+	for (i = 0; i < bits / WORD_BITS; i++)
+		if (a->addr[i] != addr[i])
+			return false;
+	if (bits % WORD_BITS == 0)
+		return true;
+	mask = htonl(~0U << (WORD_BITS - bits % WORD_BITS));
+	return ((a->addr[i] ^ addr[i]) & mask) == 0;
+}
+
+bool svr_addr_on_link(const struct svr_zone *zone, const __be32 addr[static 4])
+{
+	uint32_t i;
+
+	if (svr_addr_link_local(addr))
+		return true;
+	for (i = 0; i < zone->addrs && i < SVR_ZONE_ADDRS; i++)
+		if (in_subnet(&zone->addr[i], addr))
 			return true;
-	}
 	return false;
 }
 
-__be32 svr_addr_next_hop(const struct svr_zone *zone, __be32 addr)
+void svr_addr_next_hop(const struct svr_zone *zone, const __be32 addr[static 4],
+		       __be32 out[static 4])
 {
-	if (svr_addr_on_link4(zone, addr))
-		return addr;
-	for (uint32_t i = 0; i < zone->addrs && i < SVR_ZONE_ADDRS; i++) {
-		if (svr_addr_is4(zone->addr[i].gateway))
-			return svr_addr_get4(zone->addr[i].gateway);
+	const bool v4 = svr_addr_is_mapped(addr);
+	const __be32 *hop = addr;
+	uint32_t i;
+
+	if (!svr_addr_on_link(zone, addr)) {
+		for (i = 0; i < zone->addrs && i < SVR_ZONE_ADDRS && hop == addr; i++)
+			if (svr_addr_is_set(zone->addr[i].gateway) &&
+			    svr_addr_is_mapped(zone->addr[i].gateway) == v4)
+				hop = zone->addr[i].gateway;
 	}
-	return addr;
+	svr_addr_copy(out, hop);
 }
 
-__be32 svr_addr_own4(const struct svr_zone *zone)
+const __be32 *svr_addr_own(const struct svr_zone *zone, bool v4)
 {
-	for (uint32_t i = 0; i < zone->addrs && i < SVR_ZONE_ADDRS; i++) {
-		if (svr_addr_is4(zone->addr[i].addr))
-			return svr_addr_get4(zone->addr[i].addr);
-	}
-	return 0;
+	uint32_t i;
+
+	for (i = 0; i < zone->addrs && i < SVR_ZONE_ADDRS; i++)
+		if (svr_addr_is_set(zone->addr[i].addr) &&
+		    svr_addr_is_mapped(zone->addr[i].addr) == v4)
+			return zone->addr[i].addr;
+	return NULL;
 }

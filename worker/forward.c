@@ -38,7 +38,7 @@ enum {
 
 /* Keep the packet until its next hop is known; the main thread finds out. */
 static int hold(struct svr_thread *t, struct svr_work *w, enum svr_letter_kind kind, uint16_t zone,
-		__be32 addr)
+		const __be32 addr[static 4])
 {
 	bool whole = kind == SVR_LETTER_XDP;
 	const struct svr_port *port = t->umem.port[w->port];
@@ -55,7 +55,7 @@ static int hold(struct svr_thread *t, struct svr_work *w, enum svr_letter_kind k
 	l->since_ns = t->now_ns;
 	l->in_zone = w->desc.zone;
 	l->zone = zone;
-	l->addr = addr;
+	svr_addr_copy(l->addr, addr);
 	l->ifindex = port ? port->ifindex : 0;
 	l->queue = port ? port->queue : 0;
 	svr_mailbox_post(t->mailbox, l);
@@ -100,13 +100,14 @@ static void icmp_too_big(struct svr_thread *t, const struct svr_session *s,
 	const struct svr_zone *zone = &t->maps->zones[w->desc.zone];
 	uint8_t frame[SVR_ETH_LEN + SVR_VLAN_LEN + SVR_ICMP_MAX_LEN];
 	const struct svr_port *port = t->umem.port[w->port];
+	const __be32 *own = svr_addr_own(zone, true);
 	uint16_t mtu;
 	size_t len;
 
-	if (!svr_tokens_take(&t->icmp_tokens, t->now_ns, ICMP_PER_SEC) || !svr_addr_own4(zone))
+	if (!own || !svr_tokens_take(&t->icmp_tokens, t->now_ns, ICMP_PER_SEC))
 		return;
 	mtu = svr_seal_host_mtu(s->cipher, s->hmac, path_limit(t, s), front, inside, w->pkt.proto);
-	len = svr_packet_icmp_too_big(&w->pkt, svr_addr_own4(zone), mtu, frame);
+	len = svr_packet_icmp_too_big(&w->pkt, svr_addr_get4(own), mtu, frame);
 	if (len && svr_thread_send_copy(t, w->desc.zone, port ? (uint16_t)port->queue : 0, frame,
 					len) == 0)
 		svr_count(&t->counters, w->desc.zone, SVR_STAT_ICMP_TOO_BIG, 1);
@@ -120,8 +121,10 @@ static void icmp_too_big(struct svr_thread *t, const struct svr_session *s,
  */
 static int reopen(struct svr_thread *t, struct svr_work *w, uint32_t slot)
 {
+	static const __be32 nobody[4];
+
 	svr_session_close(t, slot, "ended, and opened again");
-	return hold(t, w, SVR_LETTER_XDP, 0, 0);
+	return hold(t, w, SVR_LETTER_XDP, 0, nobody);
 }
 
 static bool tcp_opens(const struct svr_pkt *p)
@@ -255,7 +258,7 @@ static int svr_outbound(struct svr_thread *t, struct svr_work *w, uint32_t slot)
 	svr_count(&t->counters, w->desc.zone, SVR_STAT_HMAC_ADDED, 1);
 	svr_packet_finish(p, no_csum);
 	if (!__atomic_load_n(&nh->valid, __ATOMIC_ACQUIRE))
-		return hold(t, w, SVR_LETTER_SEND, s->wan.zone, svr_addr_get4(nh->addr));
+		return hold(t, w, SVR_LETTER_SEND, s->wan.zone, nh->addr);
 	return svr_thread_send(t, w, s->wan.zone, nh);
 }
 
@@ -606,7 +609,7 @@ int svr_forward_frame(struct svr_thread *t, struct svr_work *w)
 	case SVR_FRAME_METADATA:
 		return frame_metadata(t, w);
 	case SVR_FRAME_NEIGHBOUR:
-		return hold(t, w, SVR_LETTER_XDP, w->desc.out_zone, svr_addr_get4(w->desc.addr));
+		return hold(t, w, SVR_LETTER_XDP, w->desc.out_zone, w->desc.addr);
 	}
 	return -SVR_DROP_BAD_META_AREA;
 }

@@ -18,6 +18,7 @@
 #include <svr/drops.h>
 
 #include "sys/log.h"
+#include "worker/addr.h"
 #include "worker/nexthop.h"
 #include "worker/worker.h"
 
@@ -133,7 +134,7 @@ static void letter_keep(struct svr_worker *w, struct svr_letter *l)
 	unsigned int same = 0;
 
 	TAILQ_FOREACH(other, &h->waiting, entry)
-		same += other->zone == l->zone && other->addr == l->addr;
+		same += other->zone == l->zone && svr_addr_equal(other->addr, l->addr);
 	if (same >= SVR_HOLD_PER_NEIGHBOUR) {
 		letter_drop(w, l, SVR_DROP_HOLD_FULL);
 		return;
@@ -163,7 +164,7 @@ static void letter_take(struct svr_worker *w, struct svr_letter *l)
 	}
 }
 
-void svr_hold_release(struct svr_worker *w, uint32_t zone, __be32 addr)
+void svr_hold_release(struct svr_worker *w, uint32_t zone, const __be32 addr[static 4])
 {
 	struct svr_letters ready = TAILQ_HEAD_INITIALIZER(ready);
 	struct svr_letter *l, *next;
@@ -172,7 +173,7 @@ void svr_hold_release(struct svr_worker *w, uint32_t zone, __be32 addr)
 		return;
 	for (l = TAILQ_FIRST(&w->hold->waiting); l; l = next) {
 		next = TAILQ_NEXT(l, entry);
-		if (l->zone != zone || l->addr != addr)
+		if (l->zone != zone || !svr_addr_equal(l->addr, addr))
 			continue;
 		letter_unlink(w->hold, l);
 		TAILQ_INSERT_TAIL(&ready, l, entry);

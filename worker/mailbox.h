@@ -23,7 +23,7 @@ struct svr_letter {
 	uint8_t kind; /* enum svr_letter_kind */
 	uint16_t in_zone; /* where it arrived; drops are counted there */
 	uint16_t zone; /* where the neighbour is; 0: none is needed */
-	__be32 addr; /* the neighbour */
+	__be32 addr[4]; /* the neighbour */
 	int ifindex; /* SVR_LETTER_XDP: device and queue that it arrived on */
 	uint32_t queue;
 	uint32_t len;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Next hops. Slot p of svr_nexthops is the next hop of peer path p; LAN neighbours take slots from
- * SVR_MAX_PATHS up, found through svr_neighbours. The kernel does the ARP; it is asked as if it had
- * something to send (NTF_USE), because it does not see what XDP forwards and would forget.
+ * SVR_MAX_PATHS up, found through svr_neighbours. The kernel does ARP and neighbour discovery; it is
+ * asked as if it had something to send (NTF_USE), because it does not see what XDP forwards and
+ * would forget.
  *
  * Flows name slots by number, so a slot gets another neighbour only after a whole walk over the
  * flows has found it unused, while it could no longer be found in svr_neighbours.
@@ -26,7 +27,7 @@ enum {
 	TICK_SEC = 1,
 	CONFIRM_SEC =
 		15, /* a neighbour in use that the kernel holds for stale is confirmed so often */
-	FORGET_SEC = 60, /* a slot that is neither valid nor used goes back after this */
+	FORGET_SEC = 60, /* a slot that no flow names and no neighbour fills goes back after this */
 	ASK_PER_TICK = 128,
 	NUD_USABLE = NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY,
 };
@@ -88,16 +89,17 @@ static void hop_set_invalid(struct svr_nexthop *hop)
 }
 
 /* Of another zone or for another address: not valid until its MAC is known. */
-static void hop_set_target(struct svr_nexthop *hop, uint32_t zone, __be32 addr)
+static void hop_set_target(struct svr_nexthop *hop, uint32_t zone, const __be32 addr[static 4])
 {
-	if (hop->zone == zone && svr_addr_get4(hop->addr) == addr)
+	if (hop->zone == zone && svr_addr_equal(hop->addr, addr))
 		return;
 	hop_set_invalid(hop);
 	hop->zone = zone;
-	svr_addr_map4(addr, hop->addr);
+	memcpy(hop->addr, addr, sizeof(hop->addr));
 }
 
-static void ask(struct svr_worker *w, uint32_t zone, __be32 addr, uint64_t *asked_ns)
+static void ask(struct svr_worker *w, uint32_t zone, const __be32 addr[static 4],
+		uint64_t *asked_ns)
 {
 	int ifindex = svr_zones_ifindex(w, zone), err;
 
@@ -112,19 +114,19 @@ static void ask(struct svr_worker *w, uint32_t zone, __be32 addr, uint64_t *aske
 /* ---- LAN neighbours ------------------------------------------------------------------------ */
 
 /* Slot of a neighbour (counted from 0), or -1. */
-static int lan_find(const struct svr_worker *w, uint32_t zone, __be32 addr)
+static int lan_find(const struct svr_worker *w, uint32_t zone, const __be32 addr[static 4])
 {
 	struct svr_addr_key key = { .zone = zone };
 	uint32_t slot;
 
-	svr_addr_map4(addr, key.addr);
+	memcpy(key.addr, addr, sizeof(key.addr));
 	if (bpf_map_lookup_elem(w->maps.fd.neighbours, &key, &slot) || slot < SVR_MAX_PATHS ||
 	    slot >= SVR_MAX_NEXTHOPS)
 		return -1;
 	return (int)(slot - SVR_MAX_PATHS);
 }
 
-static int lan_add(struct svr_worker *w, uint32_t zone, __be32 addr)
+static int lan_add(struct svr_worker *w, uint32_t zone, const __be32 addr[static 4])
 {
 	struct svr_addr_key key = { .zone = zone };
 	struct svr_neigh *n = w->neigh;
@@ -142,7 +144,7 @@ static int lan_add(struct svr_worker *w, uint32_t zone, __be32 addr)
 	}
 	hop_set_target(lan_hop(w, i), zone, addr);
 	slot = SVR_MAX_PATHS + i;
-	svr_addr_map4(addr, key.addr);
+	memcpy(key.addr, addr, sizeof(key.addr));
 	if (bpf_map_update_elem(w->maps.fd.neighbours, &key, &slot, BPF_ANY)) {
 		pr_warn("cannot enter a neighbour into svr_neighbours: %s", strerror(errno));
 		return -1;
@@ -189,7 +191,7 @@ static void lan_adopt(struct svr_worker *w)
 		    slot >= SVR_MAX_PATHS && slot < SVR_MAX_NEXTHOPS)
 			w->neigh->lan[slot - SVR_MAX_PATHS] = (struct lan_slot){
 				.state = LAN_USED,
-				.nud = NUD_STALE,
+				.nud = NUD_NONE, /* until the kernel has told */
 				.idle_since_ns = svr_worker_now_ns(),
 			};
 		last = key;
@@ -197,12 +199,32 @@ static void lan_adopt(struct svr_worker *w)
 	}
 }
 
+/*
+ * Every IPv6 host has a link-local address, and no session leads there: only routers are of use
+ * under such a one.
+ */
+static bool is_gateway(const struct svr_worker *w, uint32_t zone, const __be32 addr[static 4])
+{
+	const struct svr_zone *z = &w->maps.zones[zone];
+	uint32_t i;
+
+	for (i = 0; i < z->addrs && i < SVR_ZONE_ADDRS; i++)
+		if (svr_addr_equal(z->addr[i].gateway, addr))
+			return true;
+	for (i = 1; i < w->maps.count.services; i++)
+		if (w->maps.services[i].zone == zone &&
+		    svr_addr_equal(w->maps.services[i].gateway, addr))
+			return true;
+	return false;
+}
+
 static void lan_event(struct svr_worker *w, uint32_t zone, const struct svr_nl_neighbour *n)
 {
 	bool usable = n->has_mac && !n->gone && (n->state & NUD_USABLE);
 	int i = lan_find(w, zone, n->addr);
 
-	if (i < 0 && usable)
+	if (i < 0 && usable &&
+	    (!svr_addr_link_local(n->addr) || is_gateway(w, zone, n->addr)))
 		i = lan_add(w, zone, n->addr);
 	if (i < 0)
 		return;
@@ -225,7 +247,8 @@ void svr_neigh_used(struct svr_worker *w, const bool used[static SVR_MAX_NEXTHOP
 		s->referenced = used[SVR_MAX_PATHS + i];
 		if (s->referenced)
 			s->idle_since_ns = now_ns;
-		if (s->state == LAN_USED && !lan_hop(w, i)->valid &&
+		/* Nobody needs it, and it does not answer or the kernel has forgotten it, too */
+		if (s->state == LAN_USED && (!lan_hop(w, i)->valid || s->nud == NUD_NONE) &&
 		    now_ns - s->idle_since_ns > FORGET_SEC * NS_PER_SEC) {
 			lan_to_limbo(w, i);
 		} else if (s->state == LAN_LIMBO) {
@@ -247,7 +270,7 @@ static void path_event(struct svr_worker *w, struct path_hop *p, const struct sv
 	struct svr_nexthop *hop = &w->maps.nexthops[p->path];
 	bool was_valid = hop->valid;
 
-	if (svr_addr_get4(hop->addr) != n->addr)
+	if (!svr_addr_equal(hop->addr, n->addr))
 		return;
 	p->nud = n->gone ? NUD_NONE : n->state;
 	if (n->has_mac && !n->gone && (n->state & NUD_USABLE)) {
@@ -276,16 +299,15 @@ static int paths_reload(struct svr_worker *w)
 	for (p = 1; p < SVR_MAX_PATHS && p < w->maps.count.paths; p++) {
 		const struct svr_path *path = &w->maps.paths[p];
 		struct svr_nexthop *hop = &w->maps.nexthops[p];
+		__be32 addr[4];
 
-		if (path->peer == 0 || path->zone == 0 || path->zone >= w->maps.count.zones ||
-		    !svr_addr_is4(path->remote)) {
+		if (path->peer == 0 || path->zone == 0 || path->zone >= w->maps.count.zones) {
 			if (hop->zone)
 				memset(hop, 0, sizeof(*hop));
 			continue;
 		}
-		hop_set_target(hop, path->zone,
-			       svr_addr_next_hop(&w->maps.zones[path->zone],
-						 svr_addr_get4(path->remote)));
+		svr_addr_next_hop(&w->maps.zones[path->zone], path->remote, addr);
+		hop_set_target(hop, path->zone, addr);
 		paths[count++] = (struct path_hop){ .path = p };
 	}
 	free(n->paths);
@@ -301,7 +323,7 @@ void svr_neigh_event(struct svr_worker *w, const struct svr_nl_neighbour *n)
 	unsigned int i;
 	uint32_t zone;
 
-	if (!svr_addr_one_host4(n->addr) || n->state & NUD_NOARP)
+	if (!svr_addr_one_host(n->addr) || n->state & NUD_NOARP)
 		return;
 	for (zone = 1; zone < SVR_MAX_ZONES && zone < w->maps.count.zones; zone++) {
 		if (svr_zones_ifindex(w, zone) != n->ifindex)
@@ -344,7 +366,7 @@ static void paths_tick(struct svr_worker *w, uint64_t now_ns)
 		const struct svr_nexthop *hop = &w->maps.nexthops[p->path];
 
 		if (!hop->valid || stale(p->nud, p->asked_ns, now_ns))
-			ask(w, hop->zone, svr_addr_get4(hop->addr), &p->asked_ns);
+			ask(w, hop->zone, hop->addr, &p->asked_ns);
 	}
 }
 
@@ -360,7 +382,7 @@ static void lan_tick(struct svr_worker *w, uint64_t now_ns)
 		if (s->state != LAN_USED || !s->referenced ||
 		    (hop->valid && !stale(s->nud, s->asked_ns, now_ns)))
 			continue;
-		ask(w, hop->zone, svr_addr_get4(hop->addr), &s->asked_ns);
+		ask(w, hop->zone, hop->addr, &s->asked_ns);
 		left--;
 	}
 }
@@ -376,7 +398,7 @@ static void tick(evutil_socket_t fd, short what, void *arg)
 	lan_tick(w, now_ns);
 }
 
-bool svr_neigh_resolve(struct svr_worker *w, uint32_t zone, __be32 addr)
+bool svr_neigh_resolve(struct svr_worker *w, uint32_t zone, const __be32 addr[static 4])
 {
 	uint64_t asked_ns;
 	unsigned int i;
@@ -385,7 +407,7 @@ bool svr_neigh_resolve(struct svr_worker *w, uint32_t zone, __be32 addr)
 	for (i = 0; i < w->neigh->n_paths; i++) {
 		const struct svr_nexthop *hop = &w->maps.nexthops[w->neigh->paths[i].path];
 
-		if (hop->zone == zone && svr_addr_get4(hop->addr) == addr && hop->valid)
+		if (hop->zone == zone && svr_addr_equal(hop->addr, addr) && hop->valid)
 			return true;
 	}
 	slot = lan_find(w, zone, addr);

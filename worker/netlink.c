@@ -14,6 +14,7 @@
 #include <event2/event.h>
 
 #include "sys/log.h"
+#include "worker/addr.h"
 #include "worker/netlink.h"
 
 enum {
@@ -103,6 +104,22 @@ static void link_parse(struct svr_netlink *nl, const struct nlmsghdr *h)
 	nl->handlers.link(&link, nl->handlers.user);
 }
 
+/* NDA_DST. False if it is no address of @family. */
+static bool attr_addr(const struct rtattr *a, uint8_t family, __be32 addr[static 4])
+{
+	__be32 addr4;
+
+	if (family == AF_INET6 && RTA_PAYLOAD(a) == 4 * sizeof(addr[0])) {
+		memcpy(addr, RTA_DATA(a), 4 * sizeof(addr[0]));
+		return true;
+	}
+	if (family != AF_INET || RTA_PAYLOAD(a) != sizeof(addr4))
+		return false;
+	memcpy(&addr4, RTA_DATA(a), sizeof(addr4));
+	svr_addr_map4(addr4, addr);
+	return true;
+}
+
 static void neighbour_parse(struct svr_netlink *nl, const struct nlmsghdr *h)
 {
 	const struct ndmsg *ndm = NLMSG_DATA(h);
@@ -111,19 +128,17 @@ static void neighbour_parse(struct svr_netlink *nl, const struct nlmsghdr *h)
 	bool has_addr = false;
 	int len;
 
-	if (h->nlmsg_len < NLMSG_LENGTH(sizeof(*ndm)) || ndm->ndm_family != AF_INET)
+	if (h->nlmsg_len < NLMSG_LENGTH(sizeof(*ndm)))
 		return;
 	n.ifindex = ndm->ndm_ifindex;
 	n.state = ndm->ndm_state;
 	len = (int)(h->nlmsg_len - NLMSG_LENGTH(sizeof(*ndm)));
 	for (a = (const struct rtattr *)((const uint8_t *)ndm + NLMSG_ALIGN(sizeof(*ndm)));
 	     RTA_OK(a, len); a = RTA_NEXT(a, len)) {
-		if (a->rta_type == NDA_DST && RTA_PAYLOAD(a) == sizeof(n.addr)) {
-			memcpy(&n.addr, RTA_DATA(a), sizeof(n.addr));
-			has_addr = true;
-		} else if (a->rta_type == NDA_LLADDR) {
+		if (a->rta_type == NDA_DST)
+			has_addr = attr_addr(a, ndm->ndm_family, n.addr);
+		else if (a->rta_type == NDA_LLADDR)
 			n.has_mac = attr_mac(a, n.mac);
-		}
 	}
 	if (has_addr)
 		nl->handlers.neighbour(&n, nl->handlers.user);
@@ -197,33 +212,37 @@ int svr_netlink_dump(struct svr_netlink *nl)
 {
 	int err = dump_one(nl, RTM_GETLINK, AF_UNSPEC);
 
-	return err ? err : dump_one(nl, RTM_GETNEIGH, AF_INET);
+	if (!err)
+		err = dump_one(nl, RTM_GETNEIGH, AF_INET);
+	return err ? err : dump_one(nl, RTM_GETNEIGH, AF_INET6);
 }
 
-int svr_netlink_use_neighbour(struct svr_netlink *nl, int ifindex, __be32 addr)
+int svr_netlink_use_neighbour(struct svr_netlink *nl, int ifindex, const __be32 addr[static 4])
 {
+	const bool v4 = svr_addr_is_mapped(addr);
+	const unsigned short addr_len = v4 ? sizeof(addr[0]) : 4 * sizeof(addr[0]);
 	struct {
 		struct nlmsghdr h;
 		struct ndmsg body;
 		struct rtattr dst;
-		__be32 addr;
+		__be32 addr[4];
 	} r = {
 		.h = {
-			.nlmsg_len = sizeof(r),
+			.nlmsg_len = (uint32_t)(offsetof(typeof(r), addr) + addr_len),
 			.nlmsg_type = RTM_NEWNEIGH,
 			.nlmsg_flags = NLM_F_REQUEST | NLM_F_CREATE,
 			.nlmsg_seq = ++nl->seq,
 		},
 		.body = {
-			.ndm_family = AF_INET,
+			.ndm_family = v4 ? AF_INET : AF_INET6,
 			.ndm_ifindex = ifindex,
 			.ndm_state = NUD_NONE,
 			.ndm_flags = NTF_USE,
 		},
-		.dst = { .rta_len = RTA_LENGTH(sizeof(r.addr)), .rta_type = NDA_DST },
-		.addr = addr,
+		.dst = { .rta_len = (unsigned short)RTA_LENGTH(addr_len), .rta_type = NDA_DST },
 	};
 
+	memcpy(r.addr, v4 ? &addr[3] : addr, addr_len);
 	return request_send(nl, &r.h);
 }
 

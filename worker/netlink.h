@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * rtnetlink: what the kernel knows about links and IPv4 neighbours, as callbacks. Main thread only.
+ * rtnetlink: what the kernel knows about links and neighbours of both families, as callbacks. Main
+ * thread only.
  */
 #ifndef SVR_WORKER_NETLINK_H
 #define SVR_WORKER_NETLINK_H
@@ -23,7 +24,7 @@ struct svr_nl_link {
 
 struct svr_nl_neighbour {
 	int ifindex;
-	__be32 addr;
+	__be32 addr[4]; /* IPv4 in its mapped form */
 	uint16_t state; /* NUD_* */
 	bool has_mac, gone;
 	uint8_t mac[6];
@@ -47,9 +48,9 @@ void svr_netlink_close(struct svr_netlink *nl);
 int svr_netlink_dump(struct svr_netlink *nl);
 
 /*
- * Make the kernel resolve or confirm a neighbour as if it had something to send to it. 0 or
- * negative errno.
+ * Make the kernel resolve or confirm a neighbour (ARP, neighbour discovery) as if it had something
+ * to send to it. 0 or negative errno.
  */
-int svr_netlink_use_neighbour(struct svr_netlink *nl, int ifindex, __be32 addr);
+int svr_netlink_use_neighbour(struct svr_netlink *nl, int ifindex, const __be32 addr[static 4]);
 
 #endif

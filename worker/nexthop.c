@@ -2,6 +2,7 @@
 /* Finding next hops by address. */
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #include <bpf/bpf.h>
 
@@ -10,21 +11,21 @@
 #include "worker/nexthop.h"
 
 /* Slots are used again for other neighbours: the address decides. */
-static bool nexthop_is(const struct svr_nexthop *nh, uint16_t zone, __be32 addr)
+static bool nexthop_is(const struct svr_nexthop *nh, uint16_t zone, const __be32 addr[static 4])
 {
 	return __atomic_load_n(&nh->valid, __ATOMIC_ACQUIRE) && nh->zone == zone &&
-	       svr_addr_get4(nh->addr) == addr;
+	       svr_addr_equal(nh->addr, addr);
 }
 
 const struct svr_nexthop *svr_nexthop_of_neighbour(const struct svr_mapset *maps, uint16_t zone,
-						   __be32 addr, uint32_t *cached)
+						   const __be32 addr[static 4], uint32_t *cached)
 {
 	struct svr_addr_key key = { .zone = zone };
 	uint32_t slot = *cached;
 
 	if (slot && slot < maps->count.nexthops && nexthop_is(&maps->nexthops[slot], zone, addr))
 		return &maps->nexthops[slot];
-	svr_addr_map4(addr, key.addr);
+	memcpy(key.addr, addr, sizeof(key.addr));
 	if (bpf_map_lookup_elem(maps->fd.neighbours, &key, &slot) || slot >= maps->count.nexthops ||
 	    !nexthop_is(&maps->nexthops[slot], zone, addr))
 		return NULL;
@@ -32,7 +33,8 @@ const struct svr_nexthop *svr_nexthop_of_neighbour(const struct svr_mapset *maps
 	return &maps->nexthops[slot];
 }
 
-const struct svr_nexthop *svr_nexthop_any(const struct svr_mapset *maps, uint16_t zone, __be32 addr)
+const struct svr_nexthop *svr_nexthop_any(const struct svr_mapset *maps, uint16_t zone,
+					  const __be32 addr[static 4])
 {
 	uint32_t slot = 0;
 	const struct svr_nexthop *nh = svr_nexthop_of_neighbour(maps, zone, addr, &slot);

@@ -15,10 +15,10 @@ struct svr_mapset;
  * Return: a valid next hop, NULL if the neighbour is not known.
  */
 const struct svr_nexthop *svr_nexthop_of_neighbour(const struct svr_mapset *maps, uint16_t zone,
-						   __be32 addr, uint32_t *cached);
+						   const __be32 addr[static 4], uint32_t *cached);
 
 /* A neighbour of either kind, by looking at all paths too. For exceptions. */
 const struct svr_nexthop *svr_nexthop_any(const struct svr_mapset *maps, uint16_t zone,
-					  __be32 addr);
+					  const __be32 addr[static 4]);
 
 #endif

@@ -323,9 +323,12 @@ size_t svr_packet_icmp_too_big(const struct svr_pkt *p, __be32 router, uint16_t 
 	struct svr_eth *eth = (struct svr_eth *)out;
 	struct svr_ip4 *ip = (struct svr_ip4 *)(out + l2_len);
 	struct svr_icmp *icmp = (struct svr_icmp *)(out + l2_len + SVR_IP4_LEN);
+	__be32 from[4], to[4];
 
+	svr_addr_map4(orig->saddr, from);
+	svr_addr_map4(orig->daddr, to);
 	/* RFC 1122 3.2.2 */
-	if (router == 0 || !svr_addr_one_host4(orig->saddr) || !svr_addr_one_host4(orig->daddr) ||
+	if (router == 0 || !svr_addr_one_host(from) || !svr_addr_one_host(to) ||
 	    (orig_eth->dst[0] & 1) || l2_len > SVR_ETH_LEN + SVR_VLAN_LEN)
 		return 0;
 	if (quoted > SVR_ICMP_MAX_LEN - SVR_IP4_LEN - SVR_ICMP_LEN)

@@ -178,16 +178,18 @@ static void flow_fill(const struct svr_session *s, uint32_t slot, bool from_wan,
 }
 
 /* Whom packets to the LAN are sent to. */
-static __be32 lan_target(const struct svr_thread *t, const struct svr_session *s)
+static void lan_target(const struct svr_thread *t, const struct svr_session *s,
+		       __be32 out[static 4])
 {
-	const struct svr_service *svc;
+	const struct svr_service *svc = &t->maps->services[s->service];
 
 	if (s->originator) /* back to the host that opened the session */
-		return svr_addr_next_hop(&t->maps->zones[s->lan.zone], svr_addr_get4(s->lan.saddr));
-	svc = &t->maps->services[s->service];
-	if (svc->route_kind == SVR_ROUTE_LOCAL && svr_addr_is4(svc->gateway))
-		return svr_addr_get4(svc->gateway);
-	return svr_addr_get4(s->lan.saddr);
+		svr_addr_next_hop(&t->maps->zones[s->lan.zone], s->lan.saddr, out);
+	else if (svc->route_kind == SVR_ROUTE_LOCAL && svr_addr_is_set(svc->gateway) &&
+		 svr_addr_is_mapped(svc->gateway) == svr_addr_is_mapped(s->lan.saddr))
+		svr_addr_copy(out, svc->gateway);
+	else
+		svr_addr_copy(out, s->lan.saddr);
 }
 
 /*
@@ -198,10 +200,12 @@ static void flow_make(const struct svr_thread *t, const struct svr_session *s, u
 		      bool from_wan, struct svr_flow *f)
 {
 	uint32_t nexthop = s->path;
+	__be32 target[4];
 
 	if (from_wan) {
 		nexthop = 0;
-		svr_nexthop_of_neighbour(t->maps, s->lan.zone, lan_target(t, s), &nexthop);
+		lan_target(t, s, target);
+		svr_nexthop_of_neighbour(t->maps, s->lan.zone, target, &nexthop);
 	}
 	flow_fill(s, slot, from_wan, nexthop, f);
 }
@@ -305,7 +309,7 @@ struct svr_local *svr_session_local(struct svr_thread *t, uint32_t slot)
 		local_clear(l);
 		return NULL;
 	}
-	l->lan_target = lan_target(t, s);
+	lan_target(t, s, l->lan_target);
 	l->generation = s->generation;
 	return l;
 }
@@ -658,18 +662,6 @@ static int metadata_check(const struct svr_thread *t, const struct svr_meta *m,
 	if (!policy || !policy_agrees(policy, m))
 		return -SVR_DROP_META_POLICY;
 	s->policy = (uint16_t)svc->policy;
-	if (m->context.proto != wan->proto ||
-	    !service_transports(svc, m->context.proto, ntohs(m->context.dport)) ||
-	    !service_covers(t, s->service, m->context.daddr) ||
-	    !svr_addr_one_host4(m->context.saddr) || !svr_addr_one_host4(m->context.daddr))
-		return -SVR_DROP_META_CONTEXT;
-	if (!access_allowed(t, s->service, s->tenant))
-		return -SVR_DROP_NO_ACCESS;
-	if (svc->route_kind != SVR_ROUTE_LOCAL || svc->zone == 0 ||
-	    svc->zone >= t->maps->count.zones)
-		return -SVR_DROP_NO_ROUTE;
-	if (m->have & SVR_HAVE_KEY_EPOCH && m->key_epoch != FIRST_EPOCH)
-		return -SVR_DROP_EPOCH; /* a session is born with the first one */
 	s->lan = (struct svr_flow6_key){
 		.sport = m->context.dport, /* the server's packets arrive from there */
 		.dport = m->context.sport,
@@ -678,6 +670,18 @@ static int metadata_check(const struct svr_thread *t, const struct svr_meta *m,
 	};
 	svr_addr_map4(m->context.daddr, s->lan.saddr);
 	svr_addr_map4(m->context.saddr, s->lan.daddr);
+	if (m->context.proto != wan->proto ||
+	    !service_transports(svc, m->context.proto, ntohs(m->context.dport)) ||
+	    !service_covers(t, s->service, m->context.daddr) ||
+	    !svr_addr_one_host(s->lan.saddr) || !svr_addr_one_host(s->lan.daddr))
+		return -SVR_DROP_META_CONTEXT;
+	if (!access_allowed(t, s->service, s->tenant))
+		return -SVR_DROP_NO_ACCESS;
+	if (svc->route_kind != SVR_ROUTE_LOCAL || svc->zone == 0 ||
+	    svc->zone >= t->maps->count.zones)
+		return -SVR_DROP_NO_ROUTE;
+	if (m->have & SVR_HAVE_KEY_EPOCH && m->key_epoch != FIRST_EPOCH)
+		return -SVR_DROP_EPOCH; /* a session is born with the first one */
 	return 0;
 }
 

@@ -22,7 +22,7 @@ struct svr_local {
 	uint32_t generation; /* of the slot when it was made; 0: nothing here */
 	uint32_t live_pos; /* where in live[] */
 	uint32_t nexthop; /* where the LAN neighbour was found last; 0: not yet */
-	__be32 lan_target; /* the LAN neighbour */
+	__be32 lan_target[4]; /* the LAN neighbour */
 	struct svr_hmac_key *hmac_tx, *hmac_rx;
 	struct svr_cipher_key *enc_tx, *enc_rx;
 };

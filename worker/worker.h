@@ -78,14 +78,14 @@ void svr_neigh_reload(struct svr_worker *w);
  * True if the next hop is known; otherwise the kernel is asked, and svr_hold_release() follows when
  * it answers.
  */
-bool svr_neigh_resolve(struct svr_worker *w, uint32_t zone, __be32 addr);
+bool svr_neigh_resolve(struct svr_worker *w, uint32_t zone, const __be32 addr[static 4]);
 /* A whole walk over the flows is done: @used[n] tells if a flow names next hop n. */
 void svr_neigh_used(struct svr_worker *w, const bool used[static SVR_MAX_NEXTHOPS]);
 
 /* ---- hold.c: packets that wait for a next hop ---------------------------------------------- */
 int svr_hold_new(struct svr_worker *w);
 void svr_hold_free(struct svr_worker *w);
-void svr_hold_release(struct svr_worker *w, uint32_t zone, __be32 addr);
+void svr_hold_release(struct svr_worker *w, uint32_t zone, const __be32 addr[static 4]);
 unsigned int svr_hold_count(const struct svr_worker *w);
 
 /* ---- gc.c: sessions and flows that are over ------------------------------------------------ */

@@ -461,49 +461,98 @@ Test(worker_packet, tcp_state_bits)
 	cr_expect_not(svr_tcp_closing(SVR_TCP_FIN, SVR_TCP_DATA));
 }
 
+/* An address of either family, "" for none. */
+static const __be32 *address(const char *text)
+{
+	static __be32 out[4][4];
+	static unsigned int turn;
+	__be32 *a = out[turn++ % 4], v4;
+
+	memset(a, 0, 4 * sizeof(*a));
+	if (inet_pton(AF_INET, text, &v4) == 1)
+		svr_addr_map4(v4, a);
+	else
+		cr_assert(!*text || inet_pton(AF_INET6, text, a) == 1, "%s", text);
+	return a;
+}
+
+static void zone_row(struct svr_zone *zone, const char *addr, uint32_t bits, const char *gateway)
+{
+	struct svr_zone_addr *a = &zone->addr[zone->addrs++];
+
+	svr_addr_copy(a->addr, address(addr));
+	svr_addr_copy(a->gateway, address(gateway));
+	a->prefix_len = bits;
+}
+
+static void expect_hop(const struct svr_zone *zone, const char *to, const char *hop)
+{
+	__be32 got[4];
+	char text[INET6_ADDRSTRLEN];
+
+	svr_addr_next_hop(zone, address(to), got);
+	inet_ntop(AF_INET6, got, text, sizeof(text));
+	cr_expect(svr_addr_equal(got, address(hop)), "%s by %s, not %s", to, text, hop);
+}
+
 Test(worker_addr, next_hop_on_and_off_the_link)
 {
-	struct svr_zone zone = { .addrs = 1, .addr[0].prefix_len = 120 };
+	struct svr_zone zone = { 0 };
 
-	svr_addr_map4(htonl(0x0a000001), zone.addr[0].addr);
-	cr_expect(svr_addr_on_link4(&zone, htonl(0x0a0000fe)));
-	cr_expect_not(svr_addr_on_link4(&zone, htonl(0x0a0001fe)));
-	cr_expect_eq(svr_addr_next_hop(&zone, htonl(0x0a0001fe)), htonl(0x0a0001fe),
-		     "without a gateway");
-	svr_addr_map4(htonl(0x0a000009), zone.addr[0].gateway);
-	cr_expect_eq(svr_addr_next_hop(&zone, htonl(0x0a0001fe)), htonl(0x0a000009));
-	cr_expect_eq(svr_addr_next_hop(&zone, htonl(0x0a0000fe)), htonl(0x0a0000fe));
-	zone.addrs = 2;
-	svr_addr_map4(htonl(0x0b000001), zone.addr[1].addr);
-	zone.addr[1].prefix_len = 104;
-	cr_expect(svr_addr_on_link4(&zone, htonl(0x0b010203)), "second subnet");
-	cr_expect_eq(svr_addr_own4(&zone), htonl(0x0a000001));
+	zone_row(&zone, "10.0.0.1", 120, "");
+	cr_expect(svr_addr_on_link(&zone, address("10.0.0.254")));
+	cr_expect_not(svr_addr_on_link(&zone, address("10.0.1.254")));
+	expect_hop(&zone, "10.0.1.254", "10.0.1.254"); /* without a gateway */
+	zone.addrs = 0;
+	zone_row(&zone, "10.0.0.1", 120, "10.0.0.9");
+	expect_hop(&zone, "10.0.1.254", "10.0.0.9");
+	expect_hop(&zone, "10.0.0.254", "10.0.0.254");
+	expect_hop(&zone, "2001:db8:5::1", "2001:db8:5::1"); /* no gateway of its family */
+	zone_row(&zone, "2001:db8:1::1", 64, "fe80::1");
+	zone_row(&zone, "11.0.0.1", 104, "11.0.0.9");
+	zone_row(&zone, "2001:db8:2::8001", 113, "");
+	expect_hop(&zone, "11.1.2.3", "11.1.2.3"); /* on the second subnet */
+	expect_hop(&zone, "12.1.2.3", "10.0.0.9"); /* the first gateway */
+	expect_hop(&zone, "2001:db8:1::ffff", "2001:db8:1::ffff");
+	expect_hop(&zone, "2001:db8:1:1::1", "fe80::1");
+	expect_hop(&zone, "2001:db8:2::ffff", "2001:db8:2::ffff");
+	expect_hop(&zone, "2001:db8:2::7fff", "fe80::1");
+	expect_hop(&zone, "fe80::7", "fe80::7"); /* on every link */
+	cr_expect(svr_addr_equal(svr_addr_own(&zone, true), address("10.0.0.1")));
+	cr_expect(svr_addr_equal(svr_addr_own(&zone, false), address("2001:db8:1::1")));
 	zone.addrs = 1;
+	cr_expect_null(svr_addr_own(&zone, false));
 	zone.addr[0].prefix_len = 128;
-	cr_expect(svr_addr_on_link4(&zone, htonl(0x0a000001)));
-	cr_expect_not(svr_addr_on_link4(&zone, htonl(0x0a000002)));
+	cr_expect(svr_addr_on_link(&zone, address("10.0.0.1")));
+	cr_expect_not(svr_addr_on_link(&zone, address("10.0.0.2")));
 	zone.addr[0].prefix_len = 0; /* row being written */
-	cr_expect_not(svr_addr_on_link4(&zone, htonl(0x0a000001)));
+	cr_expect_not(svr_addr_on_link(&zone, address("10.0.0.1")));
+	zone.addr[0].prefix_len = 1; /* an IPv6 prefix holds no IPv4 address */
+	svr_addr_copy(zone.addr[0].addr, address("::5"));
+	cr_expect_not(svr_addr_on_link(&zone, address("10.0.0.1")));
 }
 
 Test(worker_addr, addresses_of_single_hosts)
 {
-	static const uint32_t no[] = {
-		0, 0x00000001, 0x7f000001, 0xe0000001, 0xf0000001, 0xffffffff
-	};
-	static const uint32_t yes[] = { 0x01000000, 0x0a000001, 0xc0000201, 0xdfffffff };
-	const __be32 v6[4] = { htonl(0x20010db8), 0, 0, htonl(1) };
-	__be32 mapped[4];
+	static const char *const no[] = { "0.0.0.0",   "0.0.0.1",	 "127.0.0.1",
+					  "224.0.0.1", "240.0.0.1",	 "255.255.255.255",
+					  "::",	       "::1",		 "ff02::1" };
+	static const char *const yes[] = { "1.0.0.0",		"10.0.0.1",    "192.0.2.1",
+					   "223.255.255.255",	"2001:db8::1", "fe80::1",
+					   "fd00::1" };
 	size_t i;
 
 	for (i = 0; i < sizeof(no) / sizeof(no[0]); i++)
-		cr_expect_not(svr_addr_one_host4(htonl(no[i])), "%08x", no[i]);
+		cr_expect_not(svr_addr_one_host(address(no[i])), "%s", no[i]);
 	for (i = 0; i < sizeof(yes) / sizeof(yes[0]); i++)
-		cr_expect(svr_addr_one_host4(htonl(yes[i])), "%08x", yes[i]);
-	svr_addr_map4(htonl(0x0a000001), mapped);
-	cr_expect(svr_addr_is4(mapped));
-	cr_expect_eq(svr_addr_get4(mapped), htonl(0x0a000001));
-	cr_expect_not(svr_addr_is4(v6));
-	svr_addr_map4(0, mapped);
-	cr_expect_not(svr_addr_is4(mapped));
+		cr_expect(svr_addr_one_host(address(yes[i])), "%s", yes[i]);
+	cr_expect(svr_addr_is_mapped(address("0.0.0.0")));
+	cr_expect_not(svr_addr_is_mapped(address("2001:db8::1")));
+	cr_expect_eq(svr_addr_get4(address("10.0.0.1")), htonl(0x0a000001));
+	cr_expect_not(svr_addr_is_set(address("0.0.0.0")));
+	cr_expect_not(svr_addr_is_set(address("::")));
+	cr_expect(svr_addr_is_set(address("::1")));
+	cr_expect(svr_addr_is_set(address("0.0.0.1")));
+	cr_expect(svr_addr_link_local(address("fe80::1")));
+	cr_expect_not(svr_addr_link_local(address("fec0::1")));
 }
