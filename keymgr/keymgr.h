@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * svr-keymgr: what its files share. One thread, one event loop:
+ * svr-keymgr: what its files share. One event loop; computations are done by threads of km->jobs:
  *
  *	main.c		arguments, start, signals
  *	peers.c		peerings (lib/peering.h) for what the configuration and the maps name, and their storage in the maps
@@ -22,8 +22,9 @@
 #include "sys/mapset.h"
 
 enum km_limits {
-	/* Diffie-Hellman key pairs of all peers together; 3 ms each at 4096 bits */
-	KM_COMPUTE_PER_SEC = 50,
+	KM_THREADS = 2, /* for Diffie-Hellman, signatures, certificates */
+	/* computations that wait: no exchange begins above, so that those under way are not late */
+	KM_JOBS_MAX = 64,
 	KM_REASON_LEN = 512, /* bytes of an error in words */
 	KM_WATCH_MS = 250, /* how often the generation of the configuration is looked at */
 	KM_LATE_MS = 100, /* a timer that is later than this is worth a line */
@@ -35,6 +36,7 @@ enum km_limits {
 struct event;
 struct event_base;
 struct svr_ctl_server;
+struct svr_jobs;
 struct keymgr;
 struct km_alarms;
 struct km_peer;
@@ -84,6 +86,7 @@ struct keymgr {
 	struct km_alarms *alarms; /* alarms.h */
 	FILE *keylog; /* NULL: off */
 	struct svr_crypt *crypt;
+	struct svr_jobs *jobs; /* what takes milliseconds */
 	uint32_t instance;
 	uint32_t generation; /* of the configuration in force */
 	struct svr_config *config;
@@ -94,8 +97,6 @@ struct keymgr {
 	unsigned int n_peers;
 	struct km_socket *socket;
 	unsigned int n_sockets;
-	uint64_t compute_second;
-	unsigned int computed;
 	uint64_t started_ns;
 	int error; /* that ended the loop */
 };

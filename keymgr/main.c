@@ -17,6 +17,7 @@
 #include "alarms.h"
 #include "keymgr.h"
 #include "sys/ctl.h"
+#include "sys/jobs.h"
 #include "sys/keylog.h"
 #include "sys/log.h"
 
@@ -196,6 +197,8 @@ static int start(struct keymgr *km)
 	if (!ret)
 		ret = svr_crypt_new(&km->crypt);
 	if (!ret)
+		ret = svr_jobs_new(km->base, KM_THREADS, &km->jobs);
+	if (!ret)
 		ret = km_random(&km->instance, sizeof(km->instance));
 	if (ret) {
 		svr_config_view_free(view);
@@ -223,6 +226,7 @@ static void finish(struct keymgr *km)
 	if (km->watch)
 		event_free(km->watch);
 	config_drop(km);
+	svr_jobs_free(km->jobs); /* after those who wait for results: they are for nobody now */
 	if (km->ctl)
 		svr_ctl_server_free(km->ctl);
 	if (km->maps.router)

@@ -13,6 +13,7 @@
 #include <openssl/crypto.h>
 
 #include "keymgr.h"
+#include "sys/jobs.h"
 #include "sys/keylog.h"
 #include "sys/log.h"
 #include "sys/seq.h"
@@ -27,17 +28,45 @@ static int peer_random(void *user, void *out, size_t len)
 	return km_random(out, len);
 }
 
-/* Key pairs are made inline: a storm of peers must not keep BFD from its timers. */
+/* As many exchanges as the threads can keep up with: the rest is tried again a second later. */
 static bool peer_may_compute(void *user, uint64_t now_ns)
 {
-	struct keymgr *km = ((struct km_peer *)user)->km;
-	uint64_t second = now_ns / SVR_NS_PER_SEC;
+	const struct km_peer *peer = user;
 
-	if (second != km->compute_second) {
-		km->compute_second = second;
-		km->computed = 0;
+	(void)now_ns;
+	return svr_jobs_pending(peer->km->jobs) < KM_JOBS_MAX;
+}
+
+static void on_computed(void *arg, int cancelled)
+{
+	struct km_peer *peer;
+
+	if (cancelled) {
+		svr_kex_job_free(arg);
+		return;
 	}
-	return km->computed++ < KM_COMPUTE_PER_SEC;
+	peer = svr_peering_computed(arg);
+	if (peer)
+		km_peer_schedule(peer);
+}
+
+static void run_job(void *arg)
+{
+	svr_kex_job_run(arg);
+}
+
+static int peer_compute(void *user, struct svr_kex_job *job)
+{
+	const struct km_peer *peer = user;
+
+	return svr_jobs_submit(peer->km->jobs, run_job, on_computed, job);
+}
+
+static void peer_refused(void *user, int drop)
+{
+	const struct km_peer *peer = user;
+
+	km_count_drop(peer->km, drop);
 }
 
 static struct svr_now peer_now(void *user)
@@ -103,6 +132,8 @@ static const struct svr_peering_ops peer_ops = {
 	.random = peer_random,
 	.dh = &svr_dh_openssl,
 	.may_compute = peer_may_compute,
+	.compute = peer_compute,
+	.refused = peer_refused,
 	.now = peer_now,
 	.send = peer_send,
 	.save_path = peer_save_path,

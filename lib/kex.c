@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Key-exchange state machine (docs/protocol.md section 9). The order in each handler: cheap checks,
- * certificate, rate limit, the expensive step, and only then the state changes; so a message that
- * is refused leaves no trace but its reason.
+ * Key-exchange state machine (docs/protocol.md section 9). Each message goes through two stations:
+ * receive_*() does the cheap checks, takes a unit of the rate limit and makes a job of the
+ * expensive step; done_*() gets the job back and only then changes the state. So a message that is
+ * refused leaves no trace but its reason, and nothing waits for a computation.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -11,31 +12,26 @@
 #include <string.h>
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 
 #include <svr/drops.h>
 
-#include "lib/bytes.h"
 #include "lib/kdf.h"
 #include "lib/kex.h"
 
-enum {
-	KEX_HASH_LEN = 48, /* SHA-384 */
-	KEX_RANDOM_TRIES = 8,
-};
-
-static const char kex_signature_label[] = "svr1 key exchange"; /* with its NUL */
+enum { KEX_RANDOM_TRIES = 8 };
 
 static uint64_t ms_ns(uint64_t ms)
 {
 	return ms * SVR_NS_PER_MS;
 }
 
-static void bytes_clear(struct svr_kex_bytes *b)
-{
-	free(b->data);
-	*b = (struct svr_kex_bytes){ 0 };
-}
+static const uint16_t kex_groups[] = {
+#define X(id, n, bits, name) n,
+	SVR_DH_GROUPS(X)
+#undef X
+};
+enum { KEX_GROUP_COUNT = sizeof(kex_groups) / sizeof(kex_groups[0]) };
+_Static_assert((int)KEX_GROUP_COUNT <= (int)SVR_KEX_GROUPS_MAX, "all of them fit into an INIT");
 
 const char *svr_kex_state_name(enum svr_kex_state state)
 {
@@ -61,14 +57,23 @@ void svr_kex_set_state(struct svr_kex *k, enum svr_kex_state state, const char *
 	k->ops->log(k->user, state == SVR_KEX_STATE_CERT_EXCH_FAIL, line);
 }
 
+/* The job goes on in its thread; its result is for nobody. */
+static void job_cancel(struct svr_kex_job **job)
+{
+	if (*job)
+		(*job)->kex = NULL;
+	*job = NULL;
+}
+
 static void exchange_clear(struct svr_kex *k)
 {
 	struct svr_kex_exchange *x = &k->x;
 
+	job_cancel(&x->job);
 	k->ops->dh->free(x->secret);
-	bytes_clear(&x->init);
-	bytes_clear(&x->resp);
-	bytes_clear(&x->auth);
+	svr_kex_bytes_clear(&x->init);
+	svr_kex_bytes_clear(&x->resp);
+	svr_kex_bytes_clear(&x->auth);
 	svr_pki_peer_free(x->peer);
 	OPENSSL_cleanse(x, sizeof(*x));
 	x->next_ns = UINT64_MAX;
@@ -119,9 +124,11 @@ static enum svr_kex_seal seal_of(const struct svr_kex_exchange *x)
 	return x->authenticated ? SVR_KEX_SEAL_CURRENT : SVR_KEX_SEAL_NONE;
 }
 
-static void send_refused(struct svr_kex *k, int path, enum svr_kex_seal seal, uint64_t id, int drop)
+/* @group: that would have been taken, 0: none */
+static void send_refused(struct svr_kex *k, int path, enum svr_kex_seal seal, uint64_t id, int drop,
+			 uint16_t group)
 {
-	struct svr_kex_fields f = { .exchange = id, .reason = (uint16_t)-drop };
+	struct svr_kex_fields f = { .exchange = id, .reason = (uint16_t)-drop, .group = group };
 	struct svr_kex_piece piece;
 	uint8_t message[64];
 	int len = svr_kexmsg_build(SVR_KEX_REFUSED, &f, message, sizeof(message));
@@ -132,38 +139,58 @@ static void send_refused(struct svr_kex *k, int path, enum svr_kex_seal seal, ui
 	k->ops->send(k->user, path, seal, &piece);
 }
 
-/* ---- parts of the exchange ------------------------------------------------------------------- */
+/* ---- jobs ------------------------------------------------------------------------------------ */
 
-static void fields_identity(const struct svr_kex *k, struct svr_kex_fields *f)
+/* With what every job needs; NULL: out of memory. */
+static struct svr_kex_job *job_new(const struct svr_kex *k, enum svr_kex_job_kind kind,
+				   struct svr_now now)
 {
-	size_t len;
+	struct svr_kex_job *job = calloc(1, sizeof(*job));
 
-	f->name = k->config.own_name;
-	f->name_len = strlen(k->config.own_name);
-	while (f->chain_count < SVR_PKI_CHAIN_MAX) {
-		const uint8_t *der = svr_pki_identity_der(k->config.identity, f->chain_count, &len);
-
-		if (!der)
-			break;
-		f->chain[f->chain_count++] = (struct svr_pki_der){ der, len };
-	}
+	if (!job)
+		return NULL;
+	job->kind = kind;
+	job->path = -1;
+	job->dh = k->ops->dh;
+	job->identity = svr_pki_identity_use(k->config.identity);
+	job->trust = svr_pki_trust_use(k->config.trust);
+	snprintf(job->own_name, sizeof(job->own_name), "%s", k->config.own_name);
+	snprintf(job->peer_name, sizeof(job->peer_name), "%s", k->config.peer_name);
+	job->now_sec = (int64_t)(now.real_ns / SVR_NS_PER_SEC);
+	return job;
 }
 
-static int build(enum svr_kex_message message, const struct svr_kex_fields *f,
-		 struct svr_kex_bytes *out)
+/* The same about the exchange under way. */
+static struct svr_kex_job *job_of_exchange(struct svr_kex *k, enum svr_kex_job_kind kind,
+					   struct svr_now now)
 {
-	uint8_t *data = malloc(SVR_KEX_MESSAGE_MAX);
-	int len;
+	struct svr_kex_job *job = job_new(k, kind, now);
+	const struct svr_kex_exchange *x = &k->x;
 
-	if (!data)
-		return -ENOMEM;
-	len = svr_kexmsg_build(message, f, data, SVR_KEX_MESSAGE_MAX);
-	if (len < 0) {
-		free(data);
-		return len;
-	}
-	*out = (struct svr_kex_bytes){ data, (size_t)len };
-	return 0;
+	if (!job)
+		return NULL;
+	job->id = x->id;
+	job->key_index = x->key_index;
+	job->group = x->group;
+	memcpy(job->salt_i, x->salt_i, sizeof(job->salt_i));
+	memcpy(job->salt_r, x->salt_r, sizeof(job->salt_r));
+	memcpy(job->transcript, x->transcript, sizeof(job->transcript));
+	return job;
+}
+
+/* @slot: where the job stands while it runs. 0, or negative errno and the job is freed. */
+static int job_start(struct svr_kex *k, struct svr_kex_job *job, struct svr_kex_job **slot)
+{
+	int ret;
+
+	job->kex = k;
+	*slot = job;
+	ret = k->ops->compute(k->user, job);
+	if (!ret)
+		return 0;
+	*slot = NULL;
+	svr_kex_job_free(job);
+	return ret;
 }
 
 /* Takes the bytes out of the buffer of a path. */
@@ -176,122 +203,37 @@ static struct svr_kex_bytes take(struct svr_kex_buffer *buffer)
 	return bytes;
 }
 
-/* T: everything that both sides said before the signatures. */
-static int make_transcript(const struct svr_kex_bytes *init, const struct svr_kex_bytes *resp,
-			   uint8_t out[static KEX_HASH_LEN])
+static struct svr_kex_bytes move(struct svr_kex_bytes *from)
 {
-	const struct svr_kex_bytes *part[] = { init, resp };
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	int ok = ctx && EVP_DigestInit_ex(ctx, EVP_sha384(), NULL) == 1;
-	uint8_t len[4];
+	struct svr_kex_bytes bytes = *from;
+
+	*from = (struct svr_kex_bytes){ 0 };
+	return bytes;
+}
+
+/* ---- parts of the exchange ------------------------------------------------------------------- */
+
+/*
+ * What INIT and RESP have in common and is cheap: whom the peer says it is. 0 or a negative drop
+ * reason with words in k->reason.
+ */
+static int check_name(struct svr_kex *k, const struct svr_kex_fields *f)
+{
+	char name[SVR_NAME_LEN] = "";
 	size_t i;
 
-	for (i = 0; ok && i < 2; i++) {
-		svr_put32(len, (uint32_t)part[i]->len);
-		ok = EVP_DigestUpdate(ctx, len, sizeof(len)) == 1 &&
-		     EVP_DigestUpdate(ctx, part[i]->data, part[i]->len) == 1;
-	}
-	ok = ok && EVP_DigestFinal_ex(ctx, out, NULL) == 1;
-	EVP_MD_CTX_free(ctx);
-	return ok ? 0 : -EIO;
-}
-
-/*
- * The expensive step of both roles; needs nothing but its arguments, so it can be given to another
- * thread.
- */
-static int make_key(const struct svr_dh_ops *dh, const struct svr_dh_secret *secret, uint16_t group,
-		    const uint8_t *peer_value, const struct svr_kex_exchange *x,
-		    uint8_t key[static SVR_PEER_KEY_LEN])
-{
-	uint8_t salt[2 * SVR_KEX_SALT_LEN], z[SVR_DH_MAX_LEN];
-	int ret = dh->derive(secret, peer_value, z);
-
-	memcpy(salt, x->salt_i, SVR_KEX_SALT_LEN);
-	memcpy(salt + SVR_KEX_SALT_LEN, x->salt_r, SVR_KEX_SALT_LEN);
-	if (!ret)
-		ret = svr_kdf(salt, sizeof(salt), z, svr_dh_len(group), "peer key", x->transcript,
-			      KEX_HASH_LEN, key, SVR_PEER_KEY_LEN);
-	OPENSSL_cleanse(z, sizeof(z));
-	return ret;
-}
-
-enum { SIGNED_LEN = sizeof(kex_signature_label) + 1 + KEX_HASH_LEN };
-
-static void signed_bytes(const struct svr_kex_exchange *x, char role,
-			 uint8_t out[static SIGNED_LEN])
-{
-	memcpy(out, kex_signature_label, sizeof(kex_signature_label));
-	out[sizeof(kex_signature_label)] = (uint8_t)role;
-	memcpy(out + sizeof(kex_signature_label) + 1, x->transcript, KEX_HASH_LEN);
-}
-
-static int make_auth(const struct svr_kex *k, struct svr_kex_exchange *x,
-		     enum svr_kex_message message)
-{
-	uint8_t in[SIGNED_LEN], sig[SVR_PKI_SIGNATURE_MAX];
-	struct svr_kex_fields f = { .exchange = x->id, .signature = sig };
-	int len;
-
-	signed_bytes(x, message == SVR_KEX_AUTH_I ? 'I' : 'R', in);
-	len = svr_pki_sign(k->config.identity, in, sizeof(in), sig);
-	if (len < 0)
-		return len;
-	f.signature_len = (size_t)len;
-	return build(message, &f, &x->auth);
-}
-
-static int check_auth(const struct svr_kex_exchange *x, enum svr_kex_message message,
-		      const struct svr_kex_fields *f)
-{
-	uint8_t in[SIGNED_LEN];
-
-	signed_bytes(x, message == SVR_KEX_AUTH_I ? 'I' : 'R', in);
-	return svr_pki_peer_check_signature(x->peer, in, sizeof(in), f->signature,
-					    f->signature_len);
-}
-
-/*
- * AUTH was sealed by the new key, so it comes from the other end of this Diffie-Hellman: whoever
- * that is, it is not the peer.
- */
-static int bad_signature(struct svr_kex *k)
-{
-	exchange_abandon(k);
-	return kex_fail(k, -SVR_DROP_KEX_SIGNATURE,
-			"signature over the key exchange does not fit the peer's certificate");
-}
-
-/*
- * What INIT and RESP have in common: who it is. 0 or a negative drop reason with words in
- * k->reason.
- */
-static int check_identity(struct svr_kex *k, const struct svr_kex_fields *f, struct svr_now now,
-			  struct svr_pki_peer **peer)
-{
-	const uint8_t *own = svr_pki_identity_fingerprint(k->config.identity);
-	char why[sizeof(k->reason)];
-	size_t i;
-
-	if (f->name_len != strlen(k->config.peer_name) ||
-	    memcmp(f->name, k->config.peer_name, f->name_len) != 0) {
-		char name[SVR_NAME_LEN] = "";
-
-		for (i = 0; i < f->name_len; i++)
-			name[i] = f->name[i] > ' ' && f->name[i] < 0x7f ? f->name[i] : '?';
-		return kex_fail(k, -SVR_DROP_KEX_CERTIFICATE,
-				"common name of the peer is %s, expected %s", name,
-				k->config.peer_name);
-	}
-	if (svr_pki_verify(k->config.trust, f->chain, f->chain_count, k->config.peer_name, own,
-			   (int64_t)(now.real_ns / SVR_NS_PER_SEC), peer, why, sizeof(why)))
-		return kex_fail(k, -SVR_DROP_KEX_CERTIFICATE, "%s", why);
-	return 0;
+	if (f->name_len == strlen(k->config.peer_name) &&
+	    memcmp(f->name, k->config.peer_name, f->name_len) == 0)
+		return 0;
+	for (i = 0; i < f->name_len; i++)
+		name[i] = f->name[i] > ' ' && f->name[i] < 0x7f ? f->name[i] : '?';
+	return kex_fail(k, -SVR_DROP_KEX_CERTIFICATE, "common name of the peer is %s, expected %s",
+			name, k->config.peer_name);
 }
 
 static bool group_allowed(const struct svr_kex *k, uint16_t group)
 {
-	return svr_dh_len(group) >= svr_dh_len(k->config.group);
+	return svr_dh_len(group) && svr_dh_len(group) >= svr_dh_len(k->config.group);
 }
 
 /* One unit of expensive work for this peer and, then, for all. */
@@ -328,8 +270,27 @@ static void kex_confirmed(struct svr_kex *k, struct svr_now now)
 	k->reason[0] = '\0';
 	k->timed_out = false;
 	k->backoff_ns = 0;
+	/* whatever the peer asked for before it had this key */
+	job_cancel(&k->candidate);
 	svr_kex_set_state(k, SVR_KEX_STATE_PKEY_EXCH_COMP, NULL);
 	k->ops->confirmed(k->user, svr_pki_peer_fingerprint(k->x.peer), k->x.authenticated, now);
+}
+
+bool svr_kex_under_way(const struct svr_kex *k)
+{
+	return k->x.phase != SVR_KEX_PHASE_NONE && k->x.phase != SVR_KEX_PHASE_DONE;
+}
+
+/* The smaller name at once, the larger one only if nothing comes. */
+static void plan_start(struct svr_kex *k, struct svr_now now)
+{
+	if (!k->wanted || svr_kex_under_way(k) || k->candidate || k->start_ns != UINT64_MAX)
+		return;
+	k->start_ns = now.mono_ns + (k->smaller ? 0 : ms_ns(SVR_KEX_LET_START_MS));
+	if (k->start_ns < now.mono_ns + k->backoff_ns)
+		k->start_ns = now.mono_ns + k->backoff_ns;
+	if (!k->smaller && k->state != SVR_KEX_STATE_CERT_EXCH_FAIL)
+		svr_kex_set_state(k, SVR_KEX_STATE_CERT_EXCH_WAIT, NULL);
 }
 
 /* ---- initiator ------------------------------------------------------------------------------- */
@@ -347,32 +308,35 @@ static int choose_index(struct svr_kex *k, uint32_t *index)
 	return -EIO;
 }
 
-static int make_init(struct svr_kex *k, struct svr_kex_exchange *x)
+static int exchange_begin(struct svr_kex *k, struct svr_now now)
 {
-	uint8_t public_value[SVR_DH_MAX_LEN];
-	struct svr_kex_fields f = {
-		.groups = { k->config.group },
-		.group_count = 1,
-		.group = k->config.group,
-		.salt = x->salt_i,
-		.public_value = public_value,
-		.public_len = svr_dh_len(k->config.group),
-	};
-	int ret = -EIO;
+	struct svr_kex_exchange *x = &k->x;
+	struct svr_kex_job *job;
+	int ret = -EIO, i;
 
-	x->group = k->config.group;
+	x->group = k->group_hint ? k->group_hint : k->config.group;
 	if (k->ops->random(k->user, &x->id, sizeof(x->id)) ||
 	    k->ops->random(k->user, x->salt_i, sizeof(x->salt_i)))
 		return ret;
 	ret = choose_index(k, &x->key_index);
-	if (!ret)
-		ret = k->ops->dh->generate(x->group, &x->secret, public_value);
 	if (ret)
 		return ret;
-	f.exchange = x->id;
-	f.key_index = x->key_index;
-	fields_identity(k, &f);
-	return build(SVR_KEX_INIT, &f, &x->init);
+	job = job_of_exchange(k, SVR_KEX_JOB_START, now);
+	if (!job)
+		return -ENOMEM;
+	for (i = 0; i < KEX_GROUP_COUNT; i++)
+		if (group_allowed(k, kex_groups[i]))
+			job->groups[job->group_count++] = kex_groups[i];
+	return job_start(k, job, &x->job);
+}
+
+static void start_failed(struct svr_kex *k, const char *why, struct svr_now now)
+{
+	bool authenticated = k->x.authenticated;
+
+	exchange_clear(k);
+	k->start_ns = authenticated ? UINT64_MAX : now.mono_ns + ms_ns(k->config.retransmit_ms);
+	kex_fail(k, 0, "key exchange could not be started: %s", why);
 }
 
 /* @authenticated: under the confirmed key, to replace it. 0 or negative errno. */
@@ -389,30 +353,38 @@ static int kex_start(struct svr_kex *k, bool authenticated, struct svr_now now)
 	k->start_ns = UINT64_MAX;
 	exchange_abandon(k);
 	note_start(k);
-	ret = make_init(k, x);
+	x->authenticated = authenticated;
+	x->phase = SVR_KEX_PHASE_STARTING;
+	ret = exchange_begin(k, now);
 	if (ret) {
-		exchange_clear(k);
-		k->start_ns = authenticated ? UINT64_MAX :
-					      now.mono_ns + ms_ns(k->config.retransmit_ms);
-		kex_fail(k, 0, "key exchange could not be started: %s", strerror(-ret));
+		start_failed(k, strerror(-ret), now);
 		return ret;
 	}
 	memcpy(k->own_salt, x->salt_i, sizeof(k->own_salt));
-	x->authenticated = authenticated;
+	svr_kex_set_state(k, SVR_KEX_STATE_CERT_EXCH_INIT, NULL);
+	return 0;
+}
+
+static void done_start(struct svr_kex *k, struct svr_kex_job *job, struct svr_now now)
+{
+	struct svr_kex_exchange *x = &k->x;
+
+	if (job->ret) {
+		start_failed(k, job->reason, now);
+		return;
+	}
+	x->secret = job->secret;
+	job->secret = NULL;
+	x->init = move(&job->answer);
 	x->phase = SVR_KEX_PHASE_INIT_SENT;
 	x->tries = 1;
 	x->interval_ns = ms_ns(SVR_KEX_RETRANSMIT_MS);
 	x->next_ns = now.mono_ns + x->interval_ns;
-	svr_kex_set_state(k, SVR_KEX_STATE_CERT_EXCH_INIT, NULL);
 	send_message(k, -1, SVR_KEX_INIT, seal_of(x), &x->init);
-	return 0;
 }
 
-/*
- * Everything of a RESP that can be refused. 0 or a negative drop reason; @peer is set on success.
- */
-static int check_resp(struct svr_kex *k, const struct svr_kex_fields *f, struct svr_now now,
-		      struct svr_pki_peer **peer)
+/* Everything of a RESP that can be refused cheaply. 0 or a negative drop reason. */
+static int check_resp(struct svr_kex *k, const struct svr_kex_fields *f)
 {
 	const struct svr_kex_exchange *x = &k->x;
 
@@ -427,47 +399,61 @@ static int check_resp(struct svr_kex *k, const struct svr_kex_fields *f, struct 
 		return kex_fail(k, -SVR_DROP_KEX_VALUE,
 				"public value of the peer has %zu bytes, group %s has %zu",
 				f->public_len, svr_dh_name(x->group), svr_dh_len(x->group));
-	return check_identity(k, f, now, peer);
+	return check_name(k, f);
 }
 
 static int handle_resp(struct svr_kex *k, struct svr_kex_buffer *buffer, struct svr_now now)
 {
+	struct svr_kex_job *job = job_of_exchange(k, SVR_KEX_JOB_RESP, now);
 	struct svr_kex_exchange *x = &k->x;
-	struct svr_kex_bytes resp = take(buffer);
-	uint8_t key[SVR_PEER_KEY_LEN];
-	struct svr_pki_peer *peer = NULL;
-	struct svr_kex_fields f;
-	int ret;
+	int ret = -SVR_DROP_INTERNAL;
 
-	ret = svr_kexmsg_parse(SVR_KEX_RESP, resp.data, resp.len, &f);
+	if (!job)
+		return ret;
+	job->message = take(buffer);
+	ret = svr_kexmsg_parse(SVR_KEX_RESP, job->message.data, job->message.len, &job->fields);
 	if (!ret)
-		ret = check_resp(k, &f, now, &peer);
-	if (ret)
-		goto out;
-	memcpy(x->salt_r, f.salt, sizeof(x->salt_r));
-	ret = make_transcript(&x->init, &resp, x->transcript);
-	if (!ret)
-		ret = make_key(k->ops->dh, x->secret, x->group, f.public_value, x, key);
-	if (ret == -SVR_DROP_KEX_VALUE) {
-		kex_fail(k, ret, "public value of the peer is out of range");
-		goto out;
-	}
-	if (!ret)
-		ret = make_auth(k, x, SVR_KEX_AUTH_I);
-	if (!ret)
-		ret = k->ops->pending(k->user, x->key_index, key);
+		ret = check_resp(k, &job->fields);
 	if (ret) {
-		bytes_clear(&x->auth);
-		ret = kex_fail(k, -SVR_DROP_INTERNAL, "peer key could not be computed: %s",
-			       strerror(-ret));
-		goto out;
+		svr_kex_job_free(job);
+		/* the next look at a RESP is due when INIT was sent again */
+		x->repeat_ns = now.mono_ns + ms_ns(SVR_KEX_REPEAT_MS);
+		return ret;
 	}
-	k->ops->dh->free(x->secret);
+	memcpy(job->salt_r, job->fields.salt, sizeof(job->salt_r));
+	if (svr_kex_transcript(&x->init, &job->message, job->transcript)) {
+		svr_kex_job_free(job);
+		return -SVR_DROP_INTERNAL;
+	}
+	job->secret = x->secret;
 	x->secret = NULL;
-	x->peer = peer;
-	x->resp = resp;
-	peer = NULL;
-	resp = (struct svr_kex_bytes){ 0 };
+	if (!job_start(k, job, &x->job))
+		return 0;
+	exchange_abandon(k); /* the private value went with the job */
+	return kex_fail(k, -SVR_DROP_INTERNAL, "peer key could not be computed");
+}
+
+static void done_resp(struct svr_kex *k, struct svr_kex_job *job, struct svr_now now)
+{
+	struct svr_kex_exchange *x = &k->x;
+
+	if (!job->ret && k->ops->pending(k->user, x->key_index, job->key)) {
+		job->ret = -SVR_DROP_INTERNAL;
+		snprintf(job->reason, sizeof(job->reason), "peer key could not be computed");
+	}
+	if (job->ret) { /* a RESP that somebody else sent must not end the exchange */
+		x->secret = job->secret;
+		job->secret = NULL;
+		x->repeat_ns = now.mono_ns + ms_ns(SVR_KEX_REPEAT_MS);
+		k->ops->refused(k->user, kex_fail(k, job->ret, "%s", job->reason));
+		return;
+	}
+	memcpy(x->salt_r, job->salt_r, sizeof(x->salt_r));
+	memcpy(x->transcript, job->transcript, sizeof(x->transcript));
+	x->peer = job->peer;
+	job->peer = NULL;
+	x->resp = move(&job->message);
+	x->auth = move(&job->answer);
 	note_peer(k, x->salt_i, x->salt_r);
 	k->cert_acked = true; /* the peer answers only to a certificate that it accepts */
 	k->salt_acked = true;
@@ -477,42 +463,24 @@ static int handle_resp(struct svr_kex *k, struct svr_kex_buffer *buffer, struct 
 	x->next_ns = now.mono_ns + x->interval_ns;
 	svr_kex_set_state(k, SVR_KEX_STATE_PKEY_EXCH_INIT, NULL);
 	send_message(k, -1, SVR_KEX_AUTH_I, SVR_KEX_SEAL_NEW, &x->auth);
-out:
-	if (ret) /* the next look at a RESP is due when INIT was sent again */
-		x->repeat_ns = now.mono_ns + ms_ns(SVR_KEX_REPEAT_MS);
-	OPENSSL_cleanse(key, sizeof(key));
-	svr_pki_peer_free(peer);
-	bytes_clear(&resp);
-	return ret;
-}
-
-static int handle_auth_r(struct svr_kex *k, struct svr_kex_buffer *buffer, struct svr_now now)
-{
-	struct svr_kex_bytes message = take(buffer);
-	struct svr_kex_exchange *x = &k->x;
-	struct svr_kex_fields f;
-	int ret;
-
-	ret = svr_kexmsg_parse(SVR_KEX_AUTH_R, message.data, message.len, &f);
-	if (!ret && f.exchange != x->id)
-		ret = -SVR_DROP_KEX_STATE;
-	if (!ret && check_auth(x, SVR_KEX_AUTH_R, &f)) {
-		ret = bad_signature(k);
-		goto out;
-	}
-	if (ret)
-		goto out;
-	kex_confirmed(k, now);
-	exchange_clear(k);
-out:
-	bytes_clear(&message);
-	return ret;
 }
 
 /* ---- responder ------------------------------------------------------------------------------- */
 
-static int check_init(struct svr_kex *k, const struct svr_kex_fields *f, struct svr_now now,
-		      struct svr_pki_peer **peer)
+/* The weakest group that both take; 0: none. */
+static uint16_t common_group(const struct svr_kex *k, const struct svr_kex_fields *f)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < KEX_GROUP_COUNT; i++)
+		for (j = 0; j < f->group_count && group_allowed(k, kex_groups[i]); j++)
+			if (f->groups[j] == kex_groups[i])
+				return kex_groups[i];
+	return 0;
+}
+
+/* What of an INIT can be refused cheaply. */
+static int check_init(struct svr_kex *k, const struct svr_kex_fields *f)
 {
 	unsigned int i;
 
@@ -533,145 +501,212 @@ static int check_init(struct svr_kex *k, const struct svr_kex_fields *f, struct 
 	if (!k->ops->index_free(k->user, f->key_index))
 		return kex_fail(k, -SVR_DROP_KEX_VALUE,
 				"peer proposes a key index (%u) that is in use", f->key_index);
-	return check_identity(k, f, now, peer);
+	return check_name(k, f);
 }
 
-/*
- * Values, RESP, transcript and key of the responder, into @x. 0, a negative drop reason or negative
- * errno.
- */
-static int make_resp(struct svr_kex *k, const struct svr_kex_fields *init,
-		     struct svr_kex_exchange *x, uint8_t key[static SVR_PEER_KEY_LEN])
+/* The INIT is not looked at again, and its sender is told. */
+static void refuse_init(struct svr_kex *k, int path, enum svr_kex_seal seal, uint64_t id, int drop,
+			uint16_t group, struct svr_now now)
 {
-	uint8_t public_value[SVR_DH_MAX_LEN];
-	struct svr_dh_secret *secret = NULL;
-	struct svr_kex_fields f = {
-		.exchange = x->id,
-		.group = x->group,
-		.salt = x->salt_r,
-		.public_value = public_value,
-		.public_len = svr_dh_len(x->group),
-	};
-	int ret;
-
-	ret = k->ops->random(k->user, x->salt_r, sizeof(x->salt_r));
-	if (!ret)
-		ret = k->ops->dh->generate(x->group, &secret, public_value);
-	if (ret)
-		return ret;
-	fields_identity(k, &f);
-	ret = build(SVR_KEX_RESP, &f, &x->resp);
-	if (!ret)
-		ret = make_transcript(&x->init, &x->resp, x->transcript);
-	if (!ret)
-		ret = make_key(k->ops->dh, secret, x->group, init->public_value, x, key);
-	k->ops->dh->free(secret);
-	return ret;
-}
-
-static void exchange_free_local(struct svr_kex_exchange *x)
-{
-	bytes_clear(&x->init);
-	bytes_clear(&x->resp);
-	svr_pki_peer_free(x->peer);
-	OPENSSL_cleanse(x, sizeof(*x));
+	k->refused_id = id;
+	k->refused_until_ns = now.mono_ns + ms_ns(SVR_KEX_REFUSE_MS);
+	send_refused(k, path, seal, id, drop, group);
 }
 
 static int handle_init(struct svr_kex *k, int path, struct svr_kex_buffer *buffer,
 		       enum svr_kex_seal seal, struct svr_now now)
 {
-	struct svr_kex_exchange x = { .phase = SVR_KEX_PHASE_RESP_SENT,
-				      .authenticated = seal == SVR_KEX_SEAL_CURRENT };
-	uint8_t key[SVR_PEER_KEY_LEN];
 	uint64_t id = buffer->exchange;
-	struct svr_kex_fields f;
+	struct svr_kex_bytes message = take(buffer);
+	struct svr_kex_fields *f;
+	struct svr_kex_job *job;
 	int ret;
 
-	x.init = take(buffer);
-	ret = -SVR_DROP_KEX_RATE;
-	if (now.mono_ns < k->look_ns)
-		goto out;
+	if (now.mono_ns < k->look_ns) {
+		svr_kex_bytes_clear(&message);
+		return -SVR_DROP_KEX_RATE;
+	}
 	k->look_ns = now.mono_ns + ms_ns(SVR_KEX_LOOK_MS);
-	ret = svr_kexmsg_parse(SVR_KEX_INIT, x.init.data, x.init.len, &f);
-	if (!ret && f.exchange != id)
+	job = job_new(k, SVR_KEX_JOB_INIT, now);
+	if (!job) {
+		svr_kex_bytes_clear(&message);
+		return -SVR_DROP_INTERNAL;
+	}
+	job->message = message;
+	f = &job->fields;
+	ret = svr_kexmsg_parse(SVR_KEX_INIT, message.data, message.len, f);
+	if (!ret && f->exchange != id)
 		ret = -SVR_DROP_KEX_PIECES;
 	if (ret)
-		goto out;
-	ret = check_init(k, &f, now, &x.peer);
+		goto fail;
+	ret = check_init(k, f);
 	if (ret) {
-		k->refused_id = id;
-		k->refused_until_ns = now.mono_ns + ms_ns(SVR_KEX_REFUSE_MS);
-		send_refused(k, path, seal, id, ret);
-		goto out;
+		refuse_init(k, path, seal, id, ret, common_group(k, f), now);
+		goto fail;
 	}
 	ret = -SVR_DROP_KEX_RATE;
 	if (!may_compute(k, now.mono_ns))
-		goto out;
-	x.id = id;
-	x.key_index = f.key_index;
-	x.group = f.group;
-	memcpy(x.salt_i, f.salt, sizeof(x.salt_i));
-	ret = make_resp(k, &f, &x, key);
-	if (ret == -SVR_DROP_KEX_VALUE) {
-		kex_fail(k, ret, "public value of the peer is out of range");
-		send_refused(k, path, seal, id, ret);
-		goto out;
-	}
-	if (ret) {
-		ret = kex_fail(k, -SVR_DROP_INTERNAL, "peer key could not be computed: %s",
-			       strerror(-ret));
-		goto out;
-	}
-	/* Nothing can be refused any more: this exchange takes the place of what was there. */
-	exchange_abandon(k);
-	if (k->ops->pending(k->user, x.key_index, key)) {
-		ret = kex_fail(k, -SVR_DROP_INTERNAL, "peer key could not be computed");
-		goto out;
-	}
-	note_start(k);
-	note_peer(k, x.salt_r, x.salt_i);
-	k->x = x;
-	k->x.next_ns = now.mono_ns + ms_ns(SVR_KEX_RESP_LIFE_MS);
-	k->x.repeat_ns = now.mono_ns + ms_ns(SVR_KEX_REPEAT_MS);
-	k->start_ns = UINT64_MAX;
-	memset(&x, 0, sizeof(x));
-	svr_kex_set_state(k, SVR_KEX_STATE_SALT_EXCH_COMP, NULL);
-	send_message(k, path, SVR_KEX_RESP, seal, &k->x.resp);
-out:
-	OPENSSL_cleanse(key, sizeof(key));
-	exchange_free_local(&x);
+		goto fail;
+	job->path = path;
+	job->authenticated = seal == SVR_KEX_SEAL_CURRENT;
+	job->id = id;
+	job->key_index = f->key_index;
+	job->group = f->group;
+	memcpy(job->salt_i, f->salt, sizeof(job->salt_i));
+	ret = -SVR_DROP_INTERNAL;
+	if (k->ops->random(k->user, job->salt_r, sizeof(job->salt_r)))
+		goto fail;
+	return job_start(k, job, &k->candidate) ? -SVR_DROP_INTERNAL : 0;
+fail:
+	svr_kex_job_free(job);
 	return ret;
 }
 
-static int handle_auth_i(struct svr_kex *k, int path, struct svr_kex_buffer *buffer,
-			 struct svr_now now)
+/* Both want to start, and ours goes before; or the key must not be replaced now. */
+static bool init_unwanted(const struct svr_kex *k, bool authenticated)
 {
-	struct svr_kex_bytes message = take(buffer);
-	struct svr_kex_exchange *x = &k->x;
-	struct svr_kex_fields f;
-	int ret;
+	bool starting = k->x.phase == SVR_KEX_PHASE_STARTING ||
+			k->x.phase == SVR_KEX_PHASE_INIT_SENT ||
+			k->x.phase == SVR_KEX_PHASE_AUTH_SENT;
 
-	ret = svr_kexmsg_parse(SVR_KEX_AUTH_I, message.data, message.len, &f);
-	if (!ret && f.exchange != x->id)
+	return (starting && k->smaller) || (authenticated && !k->ops->may_rekey(k->user));
+}
+
+/* Of an INIT that was good, unless something has happened while it was looked at. */
+static int accept_init(struct svr_kex *k, struct svr_kex_job *job, struct svr_now now)
+{
+	struct svr_kex_exchange *x = &k->x;
+
+	if (init_unwanted(k, job->authenticated) || !k->ops->index_free(k->user, job->key_index))
+		return -SVR_DROP_KEX_STATE;
+	/* Nothing can be refused any more: this exchange takes the place of what was there. */
+	exchange_abandon(k);
+	if (k->ops->pending(k->user, job->key_index, job->key))
+		return kex_fail(k, -SVR_DROP_INTERNAL, "peer key could not be computed");
+	note_start(k);
+	note_peer(k, job->salt_r, job->salt_i);
+	x->phase = SVR_KEX_PHASE_RESP_SENT;
+	x->authenticated = job->authenticated;
+	x->id = job->id;
+	x->key_index = job->key_index;
+	x->group = job->group;
+	memcpy(x->salt_i, job->salt_i, sizeof(x->salt_i));
+	memcpy(x->salt_r, job->salt_r, sizeof(x->salt_r));
+	memcpy(x->transcript, job->transcript, sizeof(x->transcript));
+	x->init = move(&job->message);
+	x->resp = move(&job->answer);
+	x->peer = job->peer;
+	job->peer = NULL;
+	x->next_ns = now.mono_ns + ms_ns(SVR_KEX_RESP_LIFE_MS);
+	x->repeat_ns = now.mono_ns + ms_ns(SVR_KEX_REPEAT_MS);
+	k->start_ns = UINT64_MAX;
+	svr_kex_set_state(k, SVR_KEX_STATE_SALT_EXCH_COMP, NULL);
+	send_message(k, job->path, SVR_KEX_RESP, seal_of(x), &x->resp);
+	return 0;
+}
+
+static void done_init(struct svr_kex *k, struct svr_kex_job *job, struct svr_now now)
+{
+	enum svr_kex_seal seal = job->authenticated ? SVR_KEX_SEAL_CURRENT : SVR_KEX_SEAL_NONE;
+
+	if (!job->ret)
+		job->ret = accept_init(k, job, now);
+	else
+		kex_fail(k, job->ret, "%s", job->reason);
+	if (!job->ret)
+		return;
+	if (!job->computed)
+		k->compute_ns = 0; /* the unit was not used */
+	if (job->ret == -SVR_DROP_KEX_CERTIFICATE || job->ret == -SVR_DROP_KEX_VALUE)
+		refuse_init(k, job->path, seal, job->id, job->ret, 0, now);
+	k->ops->refused(k->user, job->ret);
+	plan_start(k, now);
+}
+
+/* ---- AUTH ------------------------------------------------------------------------------------ */
+
+static int handle_auth(struct svr_kex *k, int path, enum svr_kex_message message,
+		       struct svr_kex_buffer *buffer, struct svr_now now)
+{
+	struct svr_kex_job *job = job_of_exchange(
+		k, message == SVR_KEX_AUTH_I ? SVR_KEX_JOB_AUTH_I : SVR_KEX_JOB_AUTH_R, now);
+	struct svr_kex_exchange *x = &k->x;
+	int ret = -SVR_DROP_INTERNAL;
+
+	if (!job)
+		return ret;
+	job->message = take(buffer);
+	ret = svr_kexmsg_parse(message, job->message.data, job->message.len, &job->fields);
+	if (!ret && job->fields.exchange != x->id)
 		ret = -SVR_DROP_KEX_STATE;
-	if (!ret && check_auth(x, SVR_KEX_AUTH_I, &f)) {
-		ret = bad_signature(k);
-		goto out;
+	if (ret) {
+		svr_kex_job_free(job);
+		return ret;
 	}
-	if (ret)
-		goto out;
-	if (make_auth(k, x, SVR_KEX_AUTH_R)) {
-		ret = kex_fail(k, -SVR_DROP_INTERNAL, "own signature could not be made");
-		goto out;
+	job->path = path;
+	job->peer = x->peer;
+	x->peer = NULL;
+	if (!job_start(k, job, &x->job))
+		return 0;
+	exchange_abandon(k); /* the certificate went with the job */
+	return kex_fail(k, -SVR_DROP_INTERNAL, "signature could not be checked");
+}
+
+/* AUTH_I at the responder, AUTH_R at the initiator. */
+static void done_auth(struct svr_kex *k, struct svr_kex_job *job, struct svr_now now)
+{
+	struct svr_kex_exchange *x = &k->x;
+
+	x->peer = job->peer;
+	job->peer = NULL;
+	if (job->ret) {
+		if (job->ret == -SVR_DROP_KEX_SIGNATURE)
+			exchange_abandon(k);
+		k->ops->refused(k->user, kex_fail(k, job->ret, "%s", job->reason));
+		plan_start(k, now);
+		return;
 	}
+	if (job->kind == SVR_KEX_JOB_AUTH_R) {
+		kex_confirmed(k, now);
+		exchange_clear(k);
+		return;
+	}
+	x->auth = move(&job->answer);
 	x->phase = SVR_KEX_PHASE_DONE;
 	x->next_ns = UINT64_MAX;
 	x->repeat_ns = now.mono_ns + ms_ns(SVR_KEX_REPEAT_MS);
 	kex_confirmed(k, now);
-	send_message(k, path, SVR_KEX_AUTH_R, SVR_KEX_SEAL_NEW, &x->auth);
-out:
-	bytes_clear(&message);
-	return ret;
+	send_message(k, job->path, SVR_KEX_AUTH_R, SVR_KEX_SEAL_NEW, &x->auth);
+}
+
+void *svr_kex_job_done(struct svr_kex_job *job, struct svr_now now)
+{
+	struct svr_kex *k = job->kex;
+	void *user = k ? k->user : NULL;
+
+	if (k) {
+		if (k->candidate == job)
+			k->candidate = NULL;
+		else
+			k->x.job = NULL;
+		switch (job->kind) {
+		case SVR_KEX_JOB_START:
+			done_start(k, job, now);
+			break;
+		case SVR_KEX_JOB_INIT:
+			done_init(k, job, now);
+			break;
+		case SVR_KEX_JOB_RESP:
+			done_resp(k, job, now);
+			break;
+		case SVR_KEX_JOB_AUTH_I:
+		case SVR_KEX_JOB_AUTH_R:
+			done_auth(k, job, now);
+			break;
+		}
+	}
+	svr_kex_job_free(job);
+	return user;
 }
 
 /* ---- received pieces ------------------------------------------------------------------------- */
@@ -693,17 +728,16 @@ static int receive_init(struct svr_kex *k, int path, struct svr_kex_buffer *buff
 			struct svr_now now)
 {
 	const struct svr_kex_exchange *x = &k->x;
-	bool starting = x->phase == SVR_KEX_PHASE_INIT_SENT || x->phase == SVR_KEX_PHASE_AUTH_SENT;
 	int ret;
 
-	if (seal == SVR_KEX_SEAL_NEW)
+	if (seal == SVR_KEX_SEAL_NEW || init_unwanted(k, seal == SVR_KEX_SEAL_CURRENT))
 		return -SVR_DROP_KEX_STATE;
-	if (starting && k->smaller)
-		return -SVR_DROP_KEX_STATE; /* both started: ours wins */
 	if (x->phase == SVR_KEX_PHASE_RESP_SENT && piece->exchange == x->id)
 		return repeat_answer(k, path, SVR_KEX_RESP, seal_of(x), &x->resp, now);
 	if (x->phase == SVR_KEX_PHASE_DONE && piece->exchange == x->id)
 		return 0; /* came late */
+	if (k->candidate) /* one at a time; it is repeated if it is another one */
+		return piece->exchange == k->candidate->id ? 0 : -SVR_DROP_KEX_RATE;
 	if (piece->exchange == k->refused_id && now.mono_ns < k->refused_until_ns)
 		return -SVR_DROP_KEX_CERTIFICATE;
 	ret = svr_kex_buffer_add(buffer, piece);
@@ -725,6 +759,8 @@ static int receive_resp(struct svr_kex *k, struct svr_kex_buffer *buffer,
 		return 0; /* a duplicate */
 	if (x->phase != SVR_KEX_PHASE_INIT_SENT || seal != seal_of(x))
 		return -SVR_DROP_KEX_STATE;
+	if (x->job)
+		return 0; /* one is being looked at */
 	if (now.mono_ns < x->repeat_ns)
 		return -SVR_DROP_KEX_RATE;
 	ret = svr_kex_buffer_add(buffer, piece);
@@ -746,10 +782,12 @@ static int receive_auth_i(struct svr_kex *k, int path, struct svr_kex_buffer *bu
 		return repeat_answer(k, path, SVR_KEX_AUTH_R, SVR_KEX_SEAL_NEW, &x->auth, now);
 	if (x->phase != SVR_KEX_PHASE_RESP_SENT || seal != SVR_KEX_SEAL_NEW)
 		return -SVR_DROP_KEX_STATE;
+	if (x->job)
+		return 0;
 	ret = svr_kex_buffer_add(buffer, piece);
 	if (ret <= 0)
 		return ret ? -SVR_DROP_INTERNAL : 0;
-	return handle_auth_i(k, path, buffer, now);
+	return handle_auth(k, path, SVR_KEX_AUTH_I, buffer, now);
 }
 
 static int receive_auth_r(struct svr_kex *k, struct svr_kex_buffer *buffer,
@@ -762,34 +800,53 @@ static int receive_auth_r(struct svr_kex *k, struct svr_kex_buffer *buffer,
 	if (seal != SVR_KEX_SEAL_NEW || piece->exchange != x->id ||
 	    x->phase != SVR_KEX_PHASE_AUTH_SENT)
 		return -SVR_DROP_KEX_STATE;
+	if (x->job)
+		return 0;
 	ret = svr_kex_buffer_add(buffer, piece);
 	if (ret <= 0)
 		return ret ? -SVR_DROP_INTERNAL : 0;
-	return handle_auth_r(k, buffer, now);
+	return handle_auth(k, -1, SVR_KEX_AUTH_R, buffer, now);
 }
 
-/*
- * A hint for the operator; it was not signed by anybody, so it changes nothing but the words shown.
- */
-static int receive_refused(struct svr_kex *k, const struct svr_kex_piece *piece)
+static const char *reason_text(uint16_t reason)
 {
-	struct svr_kex_fields f;
-	const char *name = "unknown reason";
-
-	if (k->x.phase != SVR_KEX_PHASE_INIT_SENT || piece->exchange != k->x.id)
-		return -SVR_DROP_KEX_STATE;
-	if (piece->pieces != 1 || svr_kexmsg_parse(SVR_KEX_REFUSED, piece->data, piece->len, &f))
-		return -SVR_DROP_BFD_METADATA;
-	switch (f.reason) {
+	switch (reason) {
 #define X(id, n, word, text) \
 	case n:              \
-		name = text; \
-		break;
+		return text;
 		SVR_DROP_REASONS(X)
 #undef X
 	}
+	return "unknown reason";
+}
+
+/*
+ * A hint, signed by nobody. Words for the operator; and if the peer wants a stronger group, which
+ * the configuration allows as well, that one: a forger gains nothing by it.
+ */
+static int receive_refused(struct svr_kex *k, const struct svr_kex_piece *piece,
+			   enum svr_kex_seal seal, struct svr_now now)
+{
+	struct svr_kex_exchange *x = &k->x;
+	struct svr_kex_fields f;
+
+	if (x->phase != SVR_KEX_PHASE_INIT_SENT || piece->exchange != x->id || seal != seal_of(x))
+		return -SVR_DROP_KEX_STATE;
+	if (piece->pieces != 1 || svr_kexmsg_parse(SVR_KEX_REFUSED, piece->data, piece->len, &f))
+		return -SVR_DROP_BFD_METADATA;
+	if (x->job) /* an answer came as well */
+		return 0;
+	if (f.reason == SVR_DROP_KEX_VALUE && group_allowed(k, f.group) &&
+	    svr_dh_len(f.group) > svr_dh_len(x->group)) {
+		k->group_hint = f.group;
+		exchange_abandon(k);
+		k->start_ns = k->wanted ? k->compute_ns : UINT64_MAX;
+		kex_fail(k, 0, "peer wants group %s, and gets it", svr_dh_name(f.group));
+		plan_start(k, now);
+		return 0;
+	}
 	snprintf(k->reason, sizeof(k->reason),
-		 "peer says: %s (its `show peers security` knows more)", name);
+		 "peer says: %s (its `show peers security` knows more)", reason_text(f.reason));
 	svr_kex_set_state(k, SVR_KEX_STATE_CERT_EXCH_FAIL, k->reason);
 	return 0;
 }
@@ -811,29 +868,12 @@ int svr_kex_receive(struct svr_kex *k, int path, struct svr_kex_buffer *buffer,
 	case SVR_KEX_AUTH_R:
 		return receive_auth_r(k, buffer, piece, seal, now);
 	case SVR_KEX_REFUSED:
-		return receive_refused(k, piece);
+		return receive_refused(k, piece, seal, now);
 	}
 	return -SVR_DROP_KEX_STATE;
 }
 
 /* ---- time ------------------------------------------------------------------------------------ */
-
-static bool under_way(const struct svr_kex *k)
-{
-	return k->x.phase != SVR_KEX_PHASE_NONE && k->x.phase != SVR_KEX_PHASE_DONE;
-}
-
-/* The smaller name at once, the larger one only if nothing comes. */
-static void plan_start(struct svr_kex *k, struct svr_now now)
-{
-	if (!k->wanted || under_way(k) || k->start_ns != UINT64_MAX)
-		return;
-	k->start_ns = now.mono_ns + (k->smaller ? 0 : ms_ns(SVR_KEX_LET_START_MS));
-	if (k->start_ns < now.mono_ns + k->backoff_ns)
-		k->start_ns = now.mono_ns + k->backoff_ns;
-	if (!k->smaller && k->state != SVR_KEX_STATE_CERT_EXCH_FAIL)
-		svr_kex_set_state(k, SVR_KEX_STATE_CERT_EXCH_WAIT, NULL);
-}
 
 void svr_kex_want(struct svr_kex *k, bool wanted, struct svr_now now)
 {
@@ -849,13 +889,17 @@ void svr_kex_want(struct svr_kex *k, bool wanted, struct svr_now now)
 		 * Nobody is there to hear INIT again. AUTH_I is different: the peer may use the key
 		 * already.
 		 */
-		if (k->x.phase == SVR_KEX_PHASE_INIT_SENT && !k->x.authenticated)
+		if ((k->x.phase == SVR_KEX_PHASE_STARTING ||
+		     k->x.phase == SVR_KEX_PHASE_INIT_SENT) &&
+		    !k->x.authenticated)
 			exchange_abandon(k);
 		return;
 	}
 	/* The peer shows no key any more, so it will not read what is sealed by one. */
-	if (under_way(k) && k->x.authenticated)
+	if (svr_kex_under_way(k) && k->x.authenticated)
 		exchange_abandon(k);
+	if (k->candidate && k->candidate->authenticated)
+		job_cancel(&k->candidate);
 	plan_start(k, now);
 	if (now.mono_ns >= k->start_ns)
 		kex_start(k, false, now);
@@ -863,13 +907,16 @@ void svr_kex_want(struct svr_kex *k, bool wanted, struct svr_now now)
 
 int svr_kex_rekey(struct svr_kex *k, struct svr_now now)
 {
-	return k->wanted || under_way(k) ? -EBUSY : kex_start(k, true, now);
+	return k->wanted || svr_kex_under_way(k) || k->candidate ? -EBUSY :
+								   kex_start(k, true, now);
 }
 
 void svr_kex_cancel_unauthenticated(struct svr_kex *k)
 {
-	if (under_way(k) && !k->x.authenticated)
+	if (svr_kex_under_way(k) && !k->x.authenticated)
 		exchange_abandon(k);
+	if (k->candidate && !k->candidate->authenticated)
+		job_cancel(&k->candidate);
 }
 
 static void retransmit(struct svr_kex *k, struct svr_now now)
@@ -899,6 +946,10 @@ static void give_up(struct svr_kex *k, const char *why, struct svr_now now)
 
 static void exchange_due(struct svr_kex *k, struct svr_now now)
 {
+	if (k->x.job) { /* it is our turn, not the peer's */
+		k->x.next_ns = now.mono_ns + ms_ns(SVR_KEX_JOB_MS);
+		return;
+	}
 	switch (k->x.phase) {
 	case SVR_KEX_PHASE_INIT_SENT:
 		/* Without a key there is nothing else to do; with one, the old one goes on. */
@@ -917,6 +968,7 @@ static void exchange_due(struct svr_kex *k, struct svr_now now)
 		give_up(k, "peer does not confirm the new peer key", now);
 		break;
 	case SVR_KEX_PHASE_NONE:
+	case SVR_KEX_PHASE_STARTING:
 	case SVR_KEX_PHASE_DONE:
 		k->x.next_ns = UINT64_MAX;
 		break;
@@ -936,7 +988,9 @@ void svr_kex_tick(struct svr_kex *k, struct svr_now now)
 
 	if (now.mono_ns >= k->x.next_ns)
 		exchange_due(k, now);
-	if (now.mono_ns >= k->start_ns)
+	if (now.mono_ns >= k->start_ns && k->candidate)
+		k->start_ns = UINT64_MAX; /* the peer has started; planned anew if that fails */
+	else if (now.mono_ns >= k->start_ns)
 		kex_start(k, false, now);
 	if (now.mono_ns >= timeout_at(k)) {
 		k->timed_out = true;
@@ -974,5 +1028,6 @@ int svr_kex_init(struct svr_kex *k, const struct svr_kex_config *config,
 
 void svr_kex_clear(struct svr_kex *k)
 {
+	job_cancel(&k->candidate);
 	exchange_clear(k);
 }

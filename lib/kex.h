@@ -9,7 +9,8 @@
  *
  * Knows nothing of BFD, sockets or slots: its owner (lib/peering.c) tells it when a key is wanted,
  * hands it pieces of messages together with how the packet was authenticated, and installs the key.
- * Clock, randomness and Diffie-Hellman are passed in. Part of libsvr.
+ * Clock, randomness and Diffie-Hellman are passed in. What takes milliseconds is put into a job
+ * (lib/kexjob.h), which the owner runs in another thread and then gives back. Part of libsvr.
  */
 #ifndef SVR_LIB_KEX_H
 #define SVR_LIB_KEX_H
@@ -20,6 +21,7 @@
 #include <svr/limits.h>
 
 #include "lib/dh.h"
+#include "lib/kexjob.h"
 #include "lib/kexmsg.h"
 #include "lib/now.h"
 #include "lib/pki.h"
@@ -38,6 +40,7 @@ enum svr_kex_times {
 	SVR_KEX_LOOK_MS = 200,
 	SVR_KEX_REFUSE_MS = 30000, /* pieces of a refused INIT are dropped unread for this long */
 	SVR_KEX_COMPUTE_MS = 1000, /* at most one Diffie-Hellman key pair per peer in this time */
+	SVR_KEX_JOB_MS = 500, /* while a job runs, timers of its exchange are put off by this */
 };
 
 /* Security status as `show peers security` prints it. */
@@ -72,6 +75,16 @@ struct svr_kex_ops {
 	const struct svr_dh_ops *dh;
 	/* limit over all peers; true takes one unit */
 	bool (*may_compute)(void *user, uint64_t now_ns);
+	/*
+	 * Run @job with svr_kex_job_run() some time, in any thread, and then give it to
+	 * svr_kex_job_done() in this one. Not from inside this call. 0 or negative errno; then the
+	 * job is not taken.
+	 */
+	int (*compute)(void *user, struct svr_kex_job *job);
+	/* may a confirmed key be replaced now, if the peer asks for it? */
+	bool (*may_rekey)(void *user);
+	/* a job refused a message that svr_kex_receive() had taken: negative drop reason */
+	void (*refused)(void *user, int drop);
 	bool (*index_free)(void *user, uint32_t index); /* no key of this peer has the index */
 	/* @path: where the message to be answered came from, -1: any path that is up */
 	void (*send)(void *user, int path, enum svr_kex_seal seal,
@@ -92,8 +105,8 @@ struct svr_kex_ops {
 
 struct svr_kex_config {
 	const char *own_name, *peer_name; /* common names, not equal */
-	const struct svr_pki_identity *identity;
-	const struct svr_pki_trust *trust;
+	struct svr_pki_identity *identity;
+	struct svr_pki_trust *trust;
 	uint16_t group; /* enum svr_dh_group: used when starting, and the weakest that is taken */
 	uint32_t retransmit_ms; /* longest interval */
 	uint32_t timeout_s; /* without a key for this long: says so, goes on */
@@ -101,15 +114,11 @@ struct svr_kex_config {
 
 enum svr_kex_phase {
 	SVR_KEX_PHASE_NONE,
+	SVR_KEX_PHASE_STARTING, /* initiator: the key pair is being made */
 	SVR_KEX_PHASE_INIT_SENT,
 	SVR_KEX_PHASE_RESP_SENT,
 	SVR_KEX_PHASE_AUTH_SENT,
 	SVR_KEX_PHASE_DONE, /* responder: AUTH_R may have to be sent again */
-};
-
-struct svr_kex_bytes {
-	uint8_t *data;
-	size_t len;
 };
 
 /* The exchange under way. */
@@ -119,12 +128,13 @@ struct svr_kex_exchange {
 	uint64_t id;
 	uint32_t key_index;
 	uint16_t group;
+	struct svr_kex_job *job; /* under way for this exchange */
 	struct svr_dh_secret *secret; /* initiator, until RESP */
 	uint8_t salt_i[SVR_KEX_SALT_LEN], salt_r[SVR_KEX_SALT_LEN];
 	struct svr_kex_bytes init, resp; /* whole messages, as sent */
 	struct svr_kex_bytes auth; /* own AUTH message */
-	uint8_t transcript[48]; /* T */
-	struct svr_pki_peer *peer; /* accepted certificate */
+	uint8_t transcript[SVR_KEX_HASH_LEN]; /* T */
+	struct svr_pki_peer *peer; /* accepted certificate; NULL while a job has it */
 	unsigned int tries;
 	uint64_t next_ns; /* retransmission, or end of RESP_SENT; UINT64_MAX: none */
 	uint64_t interval_ns;
@@ -139,6 +149,9 @@ struct svr_kex {
 	bool wanted;
 	enum svr_kex_state state;
 	struct svr_kex_exchange x;
+	/* looks at an INIT, which may take the place of x; NULL: none */
+	struct svr_kex_job *candidate;
+	uint16_t group_hint; /* the peer wants this stronger one; 0: nothing said */
 	uint64_t start_ns; /* next own start; UINT64_MAX: none */
 	uint64_t backoff_ns;
 	uint64_t compute_ns; /* no key pair before */
@@ -181,6 +194,16 @@ void svr_kex_cancel_unauthenticated(struct svr_kex *k);
  */
 int svr_kex_receive(struct svr_kex *k, int path, struct svr_kex_buffer *buffer,
 		    const struct svr_kex_piece *piece, enum svr_kex_seal seal, struct svr_now now);
+
+/**
+ * svr_kex_job_done() - the result of a job, or, if its exchange is over, nothing; frees the job.
+ * A job that was not run must be freed with svr_kex_job_free() instead, after the exchange.
+ * Return: user of the key exchange that went on, NULL if nobody waited for it any more.
+ */
+void *svr_kex_job_done(struct svr_kex_job *job, struct svr_now now);
+
+/* INIT sent or about to be, RESP or AUTH sent: something is to come from the peer. */
+bool svr_kex_under_way(const struct svr_kex *k);
 
 void svr_kex_tick(struct svr_kex *k, struct svr_now now);
 uint64_t svr_kex_next(const struct svr_kex *k); /* UINT64_MAX: never */

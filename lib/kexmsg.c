@@ -33,7 +33,7 @@ static const uint8_t fields_init[] = { FIELD_EXCHANGE, FIELD_KEY_INDEX,	  FIELD_
 static const uint8_t fields_resp[] = { FIELD_EXCHANGE, FIELD_GROUP,	  FIELD_SALT, FIELD_PUBLIC,
 				       FIELD_NAME,     FIELD_CERTIFICATE, 0 };
 static const uint8_t fields_auth[] = { FIELD_EXCHANGE, FIELD_SIGNATURE, 0 };
-static const uint8_t fields_refused[] = { FIELD_EXCHANGE, FIELD_REASON, 0 };
+static const uint8_t fields_refused[] = { FIELD_EXCHANGE, FIELD_REASON, FIELD_GROUP, 0 };
 
 /* In their order, all of them; only certificates may be repeated. */
 static const uint8_t *fields_of(enum svr_kex_message message)

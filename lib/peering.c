@@ -206,6 +206,20 @@ static bool kex_may_compute(void *user, uint64_t now_ns)
 	return p->ops->may_compute(p->user, now_ns);
 }
 
+static int kex_compute(void *user, struct svr_kex_job *job)
+{
+	struct svr_peering *p = user;
+
+	return p->ops->compute(p->user, job);
+}
+
+static void kex_refused(void *user, int drop)
+{
+	struct svr_peering *p = user;
+
+	p->ops->refused(p->user, drop);
+}
+
 static void kex_log(void *user, bool warn, const char *text)
 {
 	svr_peering_log(user, warn, "%s", text);
@@ -214,6 +228,9 @@ static void kex_log(void *user, bool warn, const char *text)
 static const struct svr_kex_ops kex_ops = {
 	.random = kex_random,
 	.may_compute = kex_may_compute,
+	.compute = kex_compute,
+	.may_rekey = svr_peering_may_rekey,
+	.refused = kex_refused,
 	.index_free = svr_peering_index_free,
 	.send = kex_send,
 	.pending = svr_peering_pending,
@@ -252,14 +269,9 @@ static void path_set_status(struct svr_peering_path *path, enum svr_path_status 
 	path_save(path);
 }
 
-static bool exchange_under_way(const struct svr_peering *p)
-{
-	return p->kex.x.phase != SVR_KEX_PHASE_NONE && p->kex.x.phase != SVR_KEX_PHASE_DONE;
-}
-
 static void update_security_state(struct svr_peering *p, bool any_up)
 {
-	if (exchange_under_way(p) || p->kex.wanted)
+	if (svr_kex_under_way(&p->kex) || p->kex.wanted)
 		return; /* the exchange says how far it is */
 	if (p->keys.tx != SVR_PEERING_NO_SLOT)
 		svr_kex_set_state(&p->kex,
@@ -510,7 +522,6 @@ int svr_peering_receive(struct svr_peering *p, unsigned int number, uint8_t *pac
 {
 	struct svr_peering_path *path = &p->paths[number];
 	struct svr_now now = p->ops->now(p->user);
-	uint64_t rekey_count = p->keys.rekey_count;
 	struct received r = { 0 };
 	bool authentic;
 	int ret;
@@ -546,8 +557,6 @@ int svr_peering_receive(struct svr_peering *p, unsigned int number, uint8_t *pac
 				      now);
 	else if (r.meta.have & SVR_BFDMETA_PIECE)
 		ret = -SVR_DROP_KEX_STATE;
-	if (p->keys.rekey_count != rekey_count)
-		svr_peering_send_all(p); /* a peer key was confirmed; the metadata key is next */
 	update(p);
 out:
 	OPENSSL_cleanse(&r.meta, sizeof(r.meta));
@@ -669,6 +678,23 @@ int svr_peering_set_path(struct svr_peering *p, unsigned int number,
 		svr_bfd_set_admin_down(&path->bfd, true, now.mono_ns);
 	path_save(path);
 	return 0;
+}
+
+void *svr_peering_computed(struct svr_kex_job *job)
+{
+	struct svr_peering *p = job->kex ? job->kex->user : NULL;
+	uint64_t rekey_count;
+
+	if (!p) {
+		svr_kex_job_free(job);
+		return NULL;
+	}
+	rekey_count = p->keys.rekey_count;
+	svr_kex_job_done(job, p->ops->now(p->user));
+	if (p->keys.rekey_count != rekey_count)
+		svr_peering_send_all(p); /* a peer key was confirmed; the metadata key is next */
+	update(p);
+	return p->user;
 }
 
 void svr_peering_tick(struct svr_peering *p)

@@ -48,6 +48,10 @@ struct svr_peering_ops {
 	int (*random)(void *user, void *out, size_t len);
 	const struct svr_dh_ops *dh;
 	bool (*may_compute)(void *user, uint64_t now_ns);
+	/* as in struct svr_kex_ops; the answer goes to svr_peering_computed() */
+	int (*compute)(void *user, struct svr_kex_job *job);
+	/* a packet that svr_peering_receive() had taken was refused in the end: drop reason */
+	void (*refused)(void *user, int drop);
 	struct svr_now (*now)(void *user);
 	void (*send)(void *user, unsigned int path, const uint8_t *packet, size_t len);
 	/* Store: called before anything that depends on it leaves. */
@@ -127,6 +131,12 @@ int svr_peering_set_path(struct svr_peering *p, unsigned int path,
  */
 int svr_peering_receive(struct svr_peering *p, unsigned int path, uint8_t *packet, size_t len,
 			int ttl);
+
+/*
+ * A job that ops->compute() got, and that was run. Frees it. Return: user of the peering that went
+ * on, NULL if it does not exist any more or did not wait for it.
+ */
+void *svr_peering_computed(struct svr_kex_job *job);
 
 void svr_peering_tick(struct svr_peering *p);
 uint64_t svr_peering_next(const struct svr_peering *p); /* monotonic; UINT64_MAX: never */

@@ -29,6 +29,7 @@ void svr_peering_peer_uses(struct svr_peering *p, uint32_t index);
 
 /* For struct svr_kex_ops; user is the peering. */
 bool svr_peering_index_free(void *user, uint32_t index);
+bool svr_peering_may_rekey(void *user);
 int svr_peering_pending(void *user, uint32_t index, const uint8_t *key);
 void svr_peering_confirmed(void *user, const uint8_t *fingerprint, bool authenticated,
 			   struct svr_now now);

@@ -175,6 +175,12 @@ bool svr_peering_index_free(void *user, uint32_t index)
 	return true;
 }
 
+bool svr_peering_may_rekey(void *user)
+{
+	(void)user;
+	return true;
+}
+
 int svr_peering_pending(void *user, uint32_t index, const uint8_t *key)
 {
 	struct svr_peering *p = user;

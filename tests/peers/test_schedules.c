@@ -82,6 +82,7 @@ static void run_schedule(uint64_t seed, unsigned int paths, const struct svr_bfd
 	w->loss = (unsigned int)world_random(w, 300);
 	w->duplicate = (unsigned int)world_random(w, 200);
 	w->jitter_ns = world_random(w, 60) * SVR_NS_PER_MS;
+	w->compute_ns = world_random(w, 3) ? world_random(w, 3000) * SVR_NS_PER_MS : 0;
 	w->node[1].clock_ns =
 		(int64_t)world_random(w, 20 * SVR_NS_PER_SEC) - 10 * (int64_t)SVR_NS_PER_SEC;
 	node_start(&w->node[0]);

@@ -115,6 +115,25 @@ static bool node_may_compute(void *user, uint64_t now_ns)
 	return true;
 }
 
+static int node_compute(void *user, struct svr_kex_job *job)
+{
+	struct node *n = user;
+	struct world *w = n->world;
+
+	if (w->jobs == WORLD_JOBS_MAX)
+		return -EAGAIN;
+	w->job[w->jobs].job = job;
+	w->job[w->jobs++].at_ns = w->now_ns + world_random(w, w->compute_ns + 1);
+	return 0;
+}
+
+static void node_refused(void *user, int drop)
+{
+	struct node *n = user;
+
+	n->refused[-drop]++;
+}
+
 static void queue_add(struct world *w, const struct flight *f, uint64_t at_ns)
 {
 	struct flight *slot;
@@ -183,6 +202,7 @@ static void node_log(void *user, bool warn, const char *text)
 
 #define NODE_OPS                                                                     \
 	.random = node_random, .may_compute = node_may_compute, .now = node_now,     \
+	.compute = node_compute, .refused = node_refused,                            \
 	.send = node_send, .save_path = node_save_path, .save_keys = node_save_keys, \
 	.new_key = node_new_key, .log = node_log
 static const struct svr_peering_ops node_ops = { .dh = &world_dh, NODE_OPS };
@@ -290,10 +310,32 @@ static int queue_first(const struct world *w)
 	return first;
 }
 
+static int job_first(const struct world *w)
+{
+	int first = -1;
+	unsigned int i;
+
+	for (i = 0; i < w->jobs; i++)
+		if (first < 0 || w->job[i].at_ns < w->job[first].at_ns)
+			first = (int)i;
+	return first;
+}
+
+/* In the order of their submission where the times are equal. */
+static void job_finish(struct world *w, int i)
+{
+	struct svr_kex_job *job = w->job[i].job;
+
+	memmove(&w->job[i], &w->job[i + 1],
+		(--w->jobs - (unsigned int)i) * sizeof(w->job[0]));
+	svr_kex_job_run(job);
+	svr_peering_computed(job);
+}
+
 /* The next thing that happens, not later than @end_ns. False: nothing happens until then. */
 static bool world_step(struct world *w, uint64_t end_ns)
 {
-	int first = queue_first(w), who = -1, i;
+	int first = queue_first(w), job = job_first(w), who = -1, i;
 	uint64_t at_ns = end_ns, next_ns;
 	struct flight f;
 
@@ -303,6 +345,13 @@ static bool world_step(struct world *w, uint64_t end_ns)
 			at_ns = next_ns;
 			who = i;
 		}
+	}
+	if (job >= 0 && w->job[job].at_ns < at_ns &&
+	    (first < 0 || w->job[job].at_ns <= w->queue[first].at_ns)) {
+		if (w->job[job].at_ns > w->now_ns)
+			w->now_ns = w->job[job].at_ns;
+		job_finish(w, job);
+		return true;
 	}
 	if (first >= 0 && w->queue[first].at_ns < at_ns) {
 		f = w->queue[first];
@@ -433,7 +482,7 @@ void world_identities(void)
 	rmdir(dir);
 }
 
-const struct svr_pki_identity *world_identity(int number)
+struct svr_pki_identity *world_identity(int number)
 {
 	world_identities();
 	return world_ids[number];
@@ -474,8 +523,11 @@ void world_free(struct world *w)
 {
 	int i;
 
-	for (i = 0; i < 2; i++) {
+	for (i = 0; i < 2; i++)
 		node_stop(&w->node[i]);
+	while (w->jobs) /* cancelled, some of them run */
+		svr_kex_job_free(w->job[--w->jobs].job);
+	for (i = 0; i < 2; i++) {
 		svr_pki_trust_free(w->node[i].trust);
 		svr_crypt_free(w->node[i].crypt);
 	}

@@ -12,7 +12,7 @@
 
 #include "lib/peering.h"
 
-enum { WORLD_PATHS_MAX = 3, WORLD_QUEUE_MAX = 4096 };
+enum { WORLD_PATHS_MAX = 3, WORLD_QUEUE_MAX = 4096, WORLD_JOBS_MAX = 64 };
 
 struct world;
 
@@ -22,7 +22,7 @@ struct node {
 	const char *name;
 	struct svr_peering *peering; /* NULL: the process does not run */
 	struct svr_crypt *crypt;
-	const struct svr_pki_identity *identity;
+	struct svr_pki_identity *identity;
 	struct svr_pki_trust *trust;
 	uint16_t group;
 	struct svr_own_keys own;
@@ -30,7 +30,7 @@ struct node {
 	struct svr_peer_keys keys;
 	struct svr_path_state path[WORLD_PATHS_MAX];
 	int64_t clock_ns; /* real time of this router minus that of the world */
-	uint64_t sent, received, drops[128];
+	uint64_t sent, received, drops[128], refused[128];
 	unsigned int keys_made;
 	bool quiet; /* nothing of it gets out */
 };
@@ -61,6 +61,13 @@ struct world {
 	void *filter_arg;
 	struct flight *queue;
 	unsigned int queued;
+	/* computations under way; each takes up to compute_ns */
+	struct {
+		struct svr_kex_job *job;
+		uint64_t at_ns;
+	} job[WORLD_JOBS_MAX];
+	unsigned int jobs;
+	uint64_t compute_ns;
 	uint64_t sent;
 	bool verbose;
 	bool real_dh; /* libcrypto's Diffie-Hellman */
@@ -68,7 +75,7 @@ struct world {
 
 /* Certificates of both, made once for a test program. */
 void world_identities(void);
-const struct svr_pki_identity *world_identity(int number);
+struct svr_pki_identity *world_identity(int number);
 
 /* Both routers, pinned to each other's fingerprint, not started. */
 struct world *world_new(uint64_t seed, unsigned int paths);

@@ -229,7 +229,13 @@ struct side {
 	uint32_t pending_index, confirmed_index;
 	uint8_t pending_key[48];
 	unsigned int confirmed, computed, allowed;
+	bool no_rekey;
+	int last_refused;
 };
+
+enum { JOBS_MAX = 8 };
+static struct svr_kex_job *jobs[JOBS_MAX];
+static unsigned int n_jobs;
 
 static struct side east = { .name = "east" }, west = { .name = "west" };
 static struct svr_now now;
@@ -251,6 +257,24 @@ static bool side_may_compute(void *user, uint64_t now_ns)
 
 	(void)now_ns;
 	return s->computed++ < s->allowed;
+}
+
+static int side_compute(void *user, struct svr_kex_job *job)
+{
+	(void)user;
+	cr_assert_lt(n_jobs, JOBS_MAX);
+	jobs[n_jobs++] = job;
+	return 0;
+}
+
+static bool side_may_rekey(void *user)
+{
+	return !((struct side *)user)->no_rekey;
+}
+
+static void side_refused(void *user, int drop)
+{
+	((struct side *)user)->last_refused = drop;
 }
 
 static bool side_index_free(void *user, uint32_t index)
@@ -302,6 +326,9 @@ static void side_log(void *user, bool warn, const char *text)
 static struct svr_kex_ops side_ops = {
 	.random = side_random,
 	.may_compute = side_may_compute,
+	.compute = side_compute,
+	.may_rekey = side_may_rekey,
+	.refused = side_refused,
 	.index_free = side_index_free,
 	.send = side_send,
 	.pending = side_pending,
@@ -357,10 +384,41 @@ static void teardown(void)
 
 TestSuite(kex, .init = setup, .fini = teardown);
 
+/* Computations end; what they refused last, or 0. */
+static int compute(struct side *s)
+{
+	unsigned int i, n = n_jobs;
+	struct svr_kex_job *run[JOBS_MAX];
+
+	s->last_refused = 0;
+	memcpy(run, jobs, sizeof(run));
+	n_jobs = 0;
+	for (i = 0; i < n; i++) {
+		svr_kex_job_run(run[i]);
+		svr_kex_job_done(run[i], now);
+	}
+	return s->last_refused;
+}
+
 static int deliver(struct side *to, struct letter *l, enum svr_kex_seal seal)
 {
+	int ret;
+
 	l->piece.data = l->bytes;
-	return svr_kex_receive(&to->kex, 0, &to->buffer, &l->piece, seal, now);
+	ret = svr_kex_receive(&to->kex, 0, &to->buffer, &l->piece, seal, now);
+	return ret ? ret : compute(to);
+}
+
+static void want(struct side *s)
+{
+	svr_kex_want(&s->kex, true, now);
+	compute(s);
+}
+
+static void tick(struct side *s)
+{
+	svr_kex_tick(&s->kex, now);
+	compute(s);
 }
 
 /* All letters of one side, as they were sealed; the last result. */
@@ -379,7 +437,7 @@ static int carry(struct side *from, struct side *to)
 
 static void until_auth_i(void)
 {
-	svr_kex_want(&east.kex, true, now);
+	want(&east);
 	cr_assert_eq(carry(&east, &west), 0);
 	cr_assert_eq(carry(&west, &east), 0);
 	cr_assert_eq(east.kex.x.phase, SVR_KEX_PHASE_AUTH_SENT);
@@ -418,14 +476,15 @@ Test(kex, key_is_what_the_text_says)
 	struct svr_kex_fields fi, fr;
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 
-	svr_kex_want(&east.kex, true, now);
+	want(&east);
 	cr_assert_eq(carry(&east, &west), 0);
 	init = east.kex.x.init;
 	resp = west.kex.x.resp;
 	cr_assert_eq(svr_kexmsg_parse(SVR_KEX_INIT, init.data, init.len, &fi), 0);
 	cr_assert_eq(svr_kexmsg_parse(SVR_KEX_RESP, resp.data, resp.len, &fr), 0);
-	cr_assert_eq(fi.group_count, 1);
+	cr_assert_eq(fi.group_count, 2, "the configured group and what is stronger");
 	cr_assert_eq(fi.groups[0], fi.group);
+	cr_assert_eq(fi.groups[1], SVR_DH_FFDHE4096);
 	cr_assert_eq(svr_dh_openssl.derive(east.kex.x.secret, fr.public_value, z), 0);
 	EVP_DigestInit_ex(ctx, EVP_sha384(), NULL);
 	svr_put32(length, (uint32_t)init.len);
@@ -525,6 +584,7 @@ Test(kex, resp_must_be_sealed_like_init)
 	struct letter l;
 
 	cr_assert_eq(svr_kex_rekey(&east.kex, now), 0);
+	compute(&east);
 	cr_expect_eq(east.out[0].seal, SVR_KEX_SEAL_CURRENT);
 	carry(&east, &west);
 	cr_assert_gt(west.n_out, 0);
@@ -536,16 +596,16 @@ Test(kex, resp_must_be_sealed_like_init)
 
 Test(kex, init_is_never_sealed_by_a_key_that_is_not_confirmed)
 {
-	svr_kex_want(&east.kex, true, now);
+	want(&east);
 	cr_expect_eq(deliver(&west, &east.out[0], SVR_KEX_SEAL_NEW), -SVR_DROP_KEX_STATE);
 }
 
 Test(kex, both_start_the_smaller_name_wins)
 {
-	svr_kex_want(&east.kex, true, now);
-	svr_kex_want(&west.kex, true, now);
+	want(&east);
+	want(&west);
 	now.mono_ns += SVR_KEX_LET_START_MS * SVR_NS_PER_MS;
-	svr_kex_tick(&west.kex, now);
+	tick(&west);
 	cr_assert_eq(west.kex.x.phase, SVR_KEX_PHASE_INIT_SENT);
 	cr_expect_eq(carry(&west, &east), -SVR_DROP_KEX_STATE);
 	cr_expect_eq(east.kex.x.phase, SVR_KEX_PHASE_INIT_SENT);
@@ -563,7 +623,7 @@ Test(kex, retransmission_doubles_up_to_the_limit)
 	static const unsigned int expected_s[] = { 1, 2, 4, 8, 16, 30, 30, 30 };
 	size_t i;
 
-	svr_kex_want(&east.kex, true, now);
+	want(&east);
 	for (i = 0; i < sizeof(expected_s) / sizeof(expected_s[0]); i++) {
 		uint64_t next = svr_kex_next(&east.kex);
 
@@ -572,7 +632,7 @@ Test(kex, retransmission_doubles_up_to_the_limit)
 			     (next - now.mono_ns) / SVR_NS_PER_MS);
 		east.n_out = 0;
 		now.mono_ns = next;
-		svr_kex_tick(&east.kex, now);
+		tick(&east);
 		cr_expect_gt(east.n_out, 0);
 		cr_expect_eq(east.out[0].piece.message, SVR_KEX_INIT);
 	}
@@ -583,7 +643,7 @@ Test(kex, duplicates_get_the_same_answer_but_not_a_storm)
 	struct letter init[QUEUE_MAX], first;
 	unsigned int n, i;
 
-	svr_kex_want(&east.kex, true, now);
+	want(&east);
 	memcpy(init, east.out, sizeof(init));
 	n = east.n_out;
 	cr_assert_eq(carry(&east, &west), 0);
@@ -611,7 +671,7 @@ Test(kex, one_key_pair_a_second)
 		east.kex.compute_ns = 0;
 		east.kex.start_ns = UINT64_MAX;
 		east.n_out = 0;
-		svr_kex_want(&east.kex, true, now);
+		want(&east);
 		carry(&east, &west);
 		now.mono_ns += 30 * SVR_NS_PER_MS;
 	}
@@ -629,7 +689,7 @@ Test(kex, certificates_of_a_flood_are_not_looked_at)
 		east.kex.x.phase = SVR_KEX_PHASE_NONE;
 		east.kex.compute_ns = 0;
 		east.n_out = 0;
-		svr_kex_want(&east.kex, true, now);
+		want(&east);
 		carry(&east, &west);
 		now.mono_ns += SVR_NS_PER_MS;
 	}
@@ -638,7 +698,7 @@ Test(kex, certificates_of_a_flood_are_not_looked_at)
 
 Test(kex, index_that_is_in_use)
 {
-	svr_kex_want(&east.kex, true, now);
+	want(&east);
 	west.confirmed_index = east.kex.x.key_index;
 	cr_expect_eq(carry(&east, &west), -SVR_DROP_KEX_VALUE);
 	cr_expect(strstr(west.kex.reason, "in use"), "%s", west.kex.reason);
@@ -648,7 +708,7 @@ Test(kex, index_that_is_in_use)
 Test(kex, limit_over_all_peers)
 {
 	west.allowed = 0;
-	svr_kex_want(&east.kex, true, now);
+	want(&east);
 	cr_expect_eq(carry(&east, &west), -SVR_DROP_KEX_RATE);
 	cr_expect_eq(west.kex.x.phase, SVR_KEX_PHASE_NONE);
 }
@@ -659,7 +719,7 @@ Test(kex, refused_init_is_not_verified_again_and_again)
 	unsigned int n, i, failures;
 
 	svr_pki_trust_fingerprint(west.trust, svr_pki_identity_fingerprint(west.identity));
-	svr_kex_want(&east.kex, true, now);
+	want(&east);
 	memcpy(init, east.out, sizeof(init));
 	n = east.n_out;
 	cr_expect_eq(carry(&east, &west), -SVR_DROP_KEX_CERTIFICATE);
@@ -671,7 +731,8 @@ Test(kex, refused_init_is_not_verified_again_and_again)
 		cr_expect_eq(deliver(&west, &init[i % n], SVR_KEX_SEAL_NONE),
 			     -SVR_DROP_KEX_CERTIFICATE);
 	cr_expect_eq(west.kex.failures, 1);
-	cr_expect_eq(west.computed, 0);
+	cr_expect_eq(west.computed, 1);
+	cr_expect_eq(west.kex.compute_ns, 0, "there was no Diffie-Hellman: the unit is given back");
 	/* the hint changes nothing but words */
 	cr_expect_eq(carry(&west, &east), 0);
 	cr_expect(strstr(east.kex.reason, "peer says"), "%s", east.kex.reason);
@@ -684,10 +745,10 @@ Test(kex, values_out_of_range)
 	uint8_t *p;
 	size_t at;
 
-	svr_kex_want(&east.kex, true, now);
+	want(&east);
 	/* INIT fits into two pieces; the public value begins in the first one */
 	l = &east.out[0];
-	at = 12 + 8 + 6 + 6 + 36;
+	at = 12 + 8 + 8 + 6 + 36;
 	p = l->bytes + at;
 	cr_assert_eq(svr_get16(p), 6);
 	cr_assert_eq(svr_get16(p + 2), 256);
@@ -700,9 +761,9 @@ Test(kex, values_out_of_range)
 
 Test(kex, own_messages_reflected)
 {
-	svr_kex_want(&west.kex, true, now);
+	want(&west);
 	now.mono_ns += SVR_KEX_LET_START_MS * SVR_NS_PER_MS;
-	svr_kex_tick(&west.kex, now);
+	tick(&west);
 	cr_assert_gt(west.n_out, 0);
 	now.mono_ns += SVR_NS_PER_SEC;
 	cr_expect_eq(carry(&west, &west), -SVR_DROP_KEX_CERTIFICATE);
@@ -723,6 +784,190 @@ Test(kex, secrets_are_gone_when_it_is_over)
 	x.next_ns = 0;
 	cr_expect_eq(memcmp(&x, &empty, sizeof(x)), 0);
 	cr_expect_null(west.kex.x.secret);
+}
+
+/* ---- computations take their time ------------------------------------------------------------ */
+
+/* East's INIT is with west, and west computes. */
+static void until_west_computes(void)
+{
+	struct letter copy[QUEUE_MAX];
+	unsigned int i, n;
+
+	want(&east);
+	n = east.n_out;
+	memcpy(copy, east.out, sizeof(copy));
+	east.n_out = 0;
+	for (i = 0; i < n; i++) {
+		copy[i].piece.data = copy[i].bytes;
+		cr_assert_eq(svr_kex_receive(&west.kex, 0, &west.buffer, &copy[i].piece,
+					     copy[i].seal, now),
+			     0);
+	}
+	cr_assert_eq(n_jobs, 1);
+	cr_assert_not_null(west.kex.candidate);
+	cr_assert_eq(west.n_out, 0, "nothing is said before it is computed");
+}
+
+Test(kex, init_that_comes_again_while_it_is_computed)
+{
+	unsigned int i;
+
+	until_west_computes();
+	for (i = 0; i < 20; i++) {
+		now.mono_ns += SVR_NS_PER_SEC;
+		svr_kex_tick(&east.kex, now);
+		svr_kex_tick(&west.kex, now);
+		east.out[0].piece.data = east.out[0].bytes;
+		if (east.n_out)
+			cr_expect_eq(svr_kex_receive(&west.kex, 0, &west.buffer, &east.out[0].piece,
+						     SVR_KEX_SEAL_NONE, now),
+				     0);
+		east.n_out = 0;
+	}
+	cr_expect_eq(n_jobs, 1);
+	cr_expect_eq(compute(&west), 0);
+	cr_expect_gt(west.n_out, 0);
+	carry(&west, &east);
+	carry(&east, &west);
+	carry(&west, &east);
+	cr_expect_eq(east.confirmed + west.confirmed, 2);
+}
+
+Test(kex, peer_that_is_known_ends_what_is_computed_for_a_stranger)
+{
+	until_west_computes();
+	svr_kex_cancel_unauthenticated(&west.kex);
+	cr_expect_null(west.kex.candidate);
+	compute(&west);
+	cr_expect_eq(west.n_out, 0);
+	cr_expect_eq(west.pending_index, 0);
+	cr_expect_eq(west.kex.x.phase, SVR_KEX_PHASE_NONE);
+}
+
+Test(kex, freed_while_it_is_computed)
+{
+	struct svr_kex_job *job;
+
+	until_west_computes();
+	svr_kex_clear(&west.kex);
+	job = jobs[--n_jobs];
+	svr_kex_job_run(job);
+	cr_expect_null(svr_kex_job_done(job, now), "nobody waits");
+	cr_expect_eq(west.n_out, 0);
+	svr_kex_want(&east.kex, true, now);
+	svr_kex_clear(&east.kex);
+	while (n_jobs) /* never run: the process ends */
+		svr_kex_job_free(jobs[--n_jobs]);
+}
+
+/* The larger name has computed an answer; meanwhile the smaller one wants to start, too. */
+Test(kex, glare_is_decided_when_the_computation_ends)
+{
+	until_west_computes(); /* west looks at east's INIT, and starts itself meanwhile */
+	cr_assert_eq(svr_kex_rekey(&west.kex, now), -EBUSY);
+	svr_kex_want(&west.kex, true, now);
+	now.mono_ns += SVR_KEX_LET_START_MS * SVR_NS_PER_MS;
+	svr_kex_tick(&west.kex, now);
+	cr_expect_eq(west.kex.x.phase, SVR_KEX_PHASE_NONE, "it waits for what it computes");
+	compute(&west);
+	cr_expect_eq(west.kex.x.phase, SVR_KEX_PHASE_RESP_SENT);
+}
+
+Test(kex, retransmission_waits_for_the_computation)
+{
+	struct letter resp[QUEUE_MAX];
+	unsigned int i, n, sent;
+
+	want(&east);
+	carry(&east, &west);
+	n = west.n_out;
+	memcpy(resp, west.out, sizeof(resp));
+	for (i = 0; i < n; i++) {
+		resp[i].piece.data = resp[i].bytes;
+		svr_kex_receive(&east.kex, 0, &east.buffer, &resp[i].piece, resp[i].seal, now);
+	}
+	cr_assert_eq(n_jobs, 1);
+	sent = east.n_out;
+	for (i = 0; i < 100; i++) { /* a slow machine: fifty seconds */
+		now.mono_ns = svr_kex_next(&east.kex);
+		svr_kex_tick(&east.kex, now);
+	}
+	cr_expect_eq(east.n_out, sent, "INIT is not sent again: it was answered");
+	compute(&east);
+	cr_expect_eq(east.kex.x.phase, SVR_KEX_PHASE_AUTH_SENT);
+}
+
+Test(kex, key_that_must_not_be_replaced_now)
+{
+	cr_assert_eq(svr_kex_rekey(&east.kex, now), 0);
+	compute(&east);
+	west.no_rekey = true;
+	cr_expect_eq(carry(&east, &west), -SVR_DROP_KEX_STATE);
+	/* or it becomes so while the answer is computed */
+	west.no_rekey = false;
+	now.mono_ns = svr_kex_next(&east.kex);
+	svr_kex_tick(&east.kex, now);
+	for (; east.n_out; east.n_out--) {
+		struct letter *l = &east.out[east.n_out - 1];
+
+		l->piece.data = l->bytes;
+		svr_kex_receive(&west.kex, 0, &west.buffer, &l->piece, l->seal, now);
+	}
+	cr_assert_eq(n_jobs, 1);
+	west.no_rekey = true;
+	cr_expect_eq(compute(&west), -SVR_DROP_KEX_STATE);
+	cr_expect_eq(west.n_out, 0);
+}
+
+/* ---- groups ---------------------------------------------------------------------------------- */
+
+Test(kex, the_stronger_group_is_taken)
+{
+	int who;
+
+	for (who = 0; who < 2; who++) { /* whoever wants it */
+		unsigned int i;
+
+		east.kex.config.group = who ? SVR_DH_FFDHE2048 : SVR_DH_FFDHE4096;
+		west.kex.config.group = who ? SVR_DH_FFDHE4096 : SVR_DH_FFDHE2048;
+		want(&east);
+		for (i = 0; i < 20 && east.confirmed + west.confirmed < 2; i++) {
+			carry(&east, &west);
+			carry(&west, &east);
+			now.mono_ns += SVR_NS_PER_SEC;
+			tick(&east);
+		}
+		cr_expect_eq(east.confirmed + west.confirmed, 2);
+		cr_expect_eq(west.kex.x.group, SVR_DH_FFDHE4096);
+		east.confirmed = west.confirmed = 0;
+		svr_kex_want(&east.kex, false, now);
+	}
+}
+
+Test(kex, a_weaker_group_is_never_taken)
+{
+	struct svr_kex_fields f = { .reason = SVR_DROP_KEX_VALUE, .group = SVR_DH_MODP1024 };
+	static const uint16_t groups[] = { SVR_DH_MODP1024, SVR_DH_FFDHE2048, 4711, 0 };
+	uint8_t message[64];
+	struct letter l;
+	size_t i;
+
+	want(&east);
+	f.exchange = east.kex.x.id;
+	for (i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) { /* forged hints */
+		f.group = groups[i];
+		memset(&l, 0, sizeof(l));
+		svr_kexmsg_cut(SVR_KEX_REFUSED, f.exchange, message,
+			       (size_t)svr_kexmsg_build(SVR_KEX_REFUSED, &f, message,
+							sizeof(message)),
+			       0, &l.piece);
+		memcpy(l.bytes, l.piece.data, l.piece.len);
+		cr_expect_eq(deliver(&east, &l, SVR_KEX_SEAL_NONE), 0);
+		cr_expect_eq(east.kex.x.phase, SVR_KEX_PHASE_INIT_SENT);
+		cr_expect_eq(east.kex.x.group, SVR_DH_FFDHE2048);
+		cr_expect_eq(east.kex.x.id, f.exchange);
+	}
 }
 
 Test(kex, same_name_on_both_sides)
