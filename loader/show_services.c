@@ -42,7 +42,7 @@ struct counts {
 	uint32_t services, tenants;
 };
 
-static int count(const struct svr_flow4_key *key, const struct svr_flow *flow, void *user)
+static int count(const struct svr_flow6_key *key, const struct svr_flow *flow, void *user)
 {
 	struct counts *c = user;
 
@@ -73,8 +73,8 @@ static int counts_read(struct svr_cli *cli, const struct svr_state *s, struct co
 	c->tenant = calloc(c->tenants, sizeof(*c->tenant));
 	if (!c->service || !c->tenant)
 		return svr_cli_error(cli, -ENOMEM, "out of memory");
-	err = svr_flow_walk_all(s->m.fd.flows4, count, c);
-	return err ? svr_cli_error(cli, err, "svr_flows4: %s", strerror(-err)) : 0;
+	err = svr_flow_walk_all(&s->m, count, c);
+	return err ? svr_cli_error(cli, err, "flow tables: %s", strerror(-err)) : 0;
 }
 
 /* A prefix as text, IPv4 as such. */

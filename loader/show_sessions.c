@@ -4,14 +4,16 @@
  * byte of a key.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
-#include "lib/tcpstate.h"
+#include "lib/addr.h"
 #include "lib/config.h"
+#include "lib/tcpstate.h"
 #include "lib/uuid.h"
 #include "lib/wirename.h"
 #include "sys/flows.h"
@@ -29,7 +31,7 @@ const struct svr_arg svr_show_sessions_args[] = {
 enum { NS_PER_MS = 1000000, MS_PER_SEC = 1000 };
 
 struct entry {
-	struct svr_flow4_key key;
+	struct svr_flow6_key key;
 	struct svr_flow flow;
 };
 
@@ -62,7 +64,7 @@ static bool wanted(const struct sessions *c, const struct svr_flow *f)
 	return name && !strcmp(name, c->service);
 }
 
-static int collect(const struct svr_flow4_key *key, const struct svr_flow *flow, void *user)
+static int collect(const struct svr_flow6_key *key, const struct svr_flow *flow, void *user)
 {
 	struct sessions *c = user;
 
@@ -256,10 +258,9 @@ static void print_row(const struct sessions *c, const struct session *x, const s
 	const struct svr_zone *z = svr_state_zone(c->s, e->key.zone) ? &c->s->m.zones[e->key.zone] :
 								       NULL;
 	/* As SSR prints it: the address that the source gets, zero if it keeps its own */
-	bool nat = memcmp(&f->saddr[3], &e->key.saddr, sizeof(e->key.saddr)) ||
-		   f->sport != e->key.sport;
+	bool nat = memcmp(f->saddr, e->key.saddr, sizeof(f->saddr)) || f->sport != e->key.sport;
 	const struct traffic t = traffic_of(x, e);
-	const uint32_t none = 0;
+	const __be32 none[4] = {};
 	struct svr_out *o = c->o;
 
 	svr_uuid_print(f->uuid, uuid);
@@ -272,12 +273,14 @@ static void print_row(const struct sessions *c, const struct session *x, const s
 	svr_out_str(o, "interface", "Intf Name", z ? z->name : NULL);
 	svr_out_u64(o, "vlan", "VLAN", z ? z->vlan : 0);
 	svr_out_str(o, "protocol", "Proto", svr_state_proto(e->key.proto, proto));
-	svr_out_str(o, "source_address", "Src IP", svr_state_addr4(&e->key.saddr, addr));
+	svr_out_str(o, "source_address", "Src IP", svr_state_addr(e->key.saddr, addr));
 	svr_out_u64(o, "source_port", "Src Port", ntohs(e->key.sport));
-	svr_out_str(o, "destination_address", "Dest IP", svr_state_addr4(&e->key.daddr, addr));
+	svr_out_str(o, "destination_address", "Dest IP", svr_state_addr(e->key.daddr, addr));
 	svr_out_u64(o, "destination_port", "Dest Port", ntohs(e->key.dport));
 	svr_out_str(o, "nat_address", "NAT IP",
-		    nat ? svr_state_addr(f->saddr, addr) : svr_state_addr4(&none, addr));
+		    nat			       ? svr_state_addr(f->saddr, addr) :
+		    svr_addr_is_mapped(e->key.saddr) ? svr_state_addr4(none, addr) :
+						       svr_state_addr(none, addr));
 	svr_out_u64(o, "nat_port", "NAT Port", nat ? ntohs(f->sport) : 0);
 	print_security(o, x);
 	svr_out_u64(o, "timeout", "Timeout", timeout_sec(c, x));
@@ -316,10 +319,27 @@ static void print_bits(struct svr_out *o, const char *key, const char *title, ui
 	svr_out_list_end(o);
 }
 
-static void print_tuple(struct svr_out *o, const char *key, const char *title, const char *saddr,
-			uint16_t sport, const char *daddr, uint16_t dport)
+enum { ENDPOINT_LEN = SVR_STATE_ADDR_LEN + sizeof("[]:65535") };
+
+/* 192.0.2.1:80 or [2001:db8::1]:80, RFC 5952 section 6 */
+static const char *endpoint(const __be32 addr[static 4], __be16 port, char buf[static ENDPOINT_LEN])
 {
-	svr_out_fmt(o, key, title, "%s:%u -> %s:%u", saddr, ntohs(sport), daddr, ntohs(dport));
+	char text[SVR_STATE_ADDR_LEN];
+	bool v4 = svr_addr_is_mapped(addr);
+
+	snprintf(buf, ENDPOINT_LEN, "%s%s%s:%u", v4 ? "" : "[", svr_state_addr(addr, text),
+		 v4 ? "" : "]", ntohs(port));
+	return buf;
+}
+
+static void print_tuple(struct svr_out *o, const char *key, const char *title,
+			const __be32 saddr[static 4], __be16 sport, const __be32 daddr[static 4],
+			__be16 dport)
+{
+	char from[ENDPOINT_LEN], to[ENDPOINT_LEN];
+
+	svr_out_fmt(o, key, title, "%s -> %s", endpoint(saddr, sport, from),
+		    endpoint(daddr, dport, to));
 }
 
 /* The worker keeps the bits of its sessions by side, XDP those of its flows by flow. */
@@ -335,20 +355,20 @@ static void print_flow(const struct sessions *c, const struct session *x, const 
 {
 	static const char *const flags[] = { "valid",	"reverse",	"from-wan",
 					     "worker",	"metadata-add", "metadata-watch",
-					     "closing", "originator" };
+					     "closing", "originator",
+					     "out-ipv6", "encapsulate",
+					     "decapsulate" };
 	static const char *const tcp[] = { "syn", "fin", "rst", "data" };
-	char from[SVR_STATE_ADDR_LEN], to[SVR_STATE_ADDR_LEN], mac[SVR_STATE_MAC_LEN];
+	char mac[SVR_STATE_MAC_LEN];
 	const struct svr_mapset *m = &c->s->m;
 	const struct traffic t = traffic_of(x, e);
 	const struct svr_flow *f = &e->flow;
 	struct svr_out *o = c->o;
 
 	svr_out_record_begin(o, key, title);
-	print_tuple(o, "key", "Key", svr_state_addr4(&e->key.saddr, from), e->key.sport,
-		    svr_state_addr4(&e->key.daddr, to), e->key.dport);
+	print_tuple(o, "key", "Key", e->key.saddr, e->key.sport, e->key.daddr, e->key.dport);
 	svr_out_str(o, "interface", "Arrives At", svr_state_zone(c->s, e->key.zone));
-	print_tuple(o, "rewritten", "Rewritten To", svr_state_addr(f->saddr, from), f->sport,
-		    svr_state_addr(f->daddr, to), f->dport);
+	print_tuple(o, "rewritten", "Rewritten To", f->saddr, f->sport, f->daddr, f->dport);
 	svr_out_str(o, "out_interface", "Leaves By", svr_state_zone(c->s, f->out_zone));
 	svr_out_u64(o, "next_hop", "Next Hop", f->nexthop);
 	if (f->nexthop < m->count.nexthops && m->nexthops[f->nexthop].valid)
@@ -469,9 +489,9 @@ int svr_show_sessions_run(struct svr_cli *cli, const char *const *val)
 		if (err)
 			goto out;
 	}
-	err = svr_flow_walk_all(s.m.fd.flows4, collect, &c);
+	err = svr_flow_walk_all(&s.m, collect, &c);
 	if (err) {
-		svr_cli_error(cli, err, "%s/svr_flows4: %s", s.m.dir, strerror(-err));
+		svr_cli_error(cli, err, "%s: cannot walk over the flow tables: %s", s.m.dir, strerror(-err));
 		goto out;
 	}
 	if (c.n)

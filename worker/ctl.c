@@ -23,7 +23,6 @@
 #include "sys/ctl.h"
 #include "sys/flows.h"
 #include "sys/log.h"
-#include "worker/addr.h"
 #include "worker/flowtable.h"
 #include "worker/worker.h"
 
@@ -86,15 +85,13 @@ static void worker_sessions_delete(struct svr_thread *t, void *arg)
 	}
 }
 
-static int clear_flow_visit(const struct svr_flow4_key *key, const struct svr_flow *flow,
+static int clear_flow_visit(const struct svr_flow6_key *key, const struct svr_flow *flow,
 			    void *user)
 {
 	struct selection *sel = user;
-	struct svr_flow6_key key6;
 
-	svr_key_map4(key, &key6);
 	if (!(flow->flags & SVR_FLOW_WORKER) && selected(sel, flow->uuid, flow->service) &&
-	    svr_flowtable_remove_pair(&sel->w->maps, &key6, flow)) {
+	    svr_flowtable_remove_pair(&sel->w->maps, key, flow)) {
 		sel->deleted++;
 		svr_worker_count(sel->w, key->zone, SVR_STAT_SESSIONS_CLOSED, 1);
 	}
@@ -134,7 +131,7 @@ static struct json_object *sessions_delete(struct svr_worker *w, struct json_obj
 					     service);
 	}
 	svr_thread_call(w->thread, worker_sessions_delete, &sel);
-	err = svr_flow_walk_all(w->maps.fd.flows4, clear_flow_visit, &sel);
+	err = svr_flow_walk_all(&w->maps, clear_flow_visit, &sel);
 	if (err)
 		return svr_ctl_error("walk over the flow table failed after %u sessions: %s",
 				     sel.deleted, strerror(-err));

@@ -1,45 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The flow table: pairs, removal. */
+/* Flows in pairs, and their removal. */
 #include <string.h>
-
-#include <bpf/bpf.h>
 
 #include "sys/flows.h"
 #include "sys/mapset.h"
-#include "worker/addr.h"
 #include "worker/flowtable.h"
-
-int svr_flowtable_get(const struct svr_mapset *maps, const struct svr_flow6_key *key,
-		      struct svr_flow *flow)
-{
-	struct svr_flow4_key key4;
-
-	if (!svr_key_is4(key))
-		return bpf_map_lookup_elem(maps->fd.flows6, key, flow);
-	svr_key_get4(key, &key4);
-	return bpf_map_lookup_elem(maps->fd.flows4, &key4, flow);
-}
-
-int svr_flowtable_insert(const struct svr_mapset *maps, const struct svr_flow6_key *key,
-			 const struct svr_flow *flow)
-{
-	struct svr_flow4_key key4;
-
-	if (!svr_key_is4(key))
-		return bpf_map_update_elem(maps->fd.flows6, key, flow, BPF_NOEXIST);
-	svr_key_get4(key, &key4);
-	return bpf_map_update_elem(maps->fd.flows4, &key4, flow, BPF_NOEXIST);
-}
-
-int svr_flowtable_delete(const struct svr_mapset *maps, const struct svr_flow6_key *key)
-{
-	struct svr_flow4_key key4;
-
-	if (!svr_key_is4(key))
-		return bpf_map_delete_elem(maps->fd.flows6, key);
-	svr_key_get4(key, &key4);
-	return bpf_map_delete_elem(maps->fd.flows4, &key4);
-}
 
 void svr_flow_opposite_key(const struct svr_flow *flow, struct svr_flow6_key *out)
 {
@@ -59,9 +24,9 @@ static bool remove_same(const struct svr_mapset *maps, const struct svr_flow6_ke
 {
 	struct svr_flow now;
 
-	return svr_flowtable_get(maps, key, &now) == 0 &&
+	return svr_flow_get(maps, key, &now) == 0 &&
 	       memcmp(now.uuid, flow->uuid, sizeof(now.uuid)) == 0 &&
-	       !(now.flags & SVR_FLOW_WORKER) && svr_flowtable_delete(maps, key) == 0;
+	       !(now.flags & SVR_FLOW_WORKER) && svr_flow_delete(maps, key) == 0;
 }
 
 bool svr_flowtable_remove_pair(const struct svr_mapset *maps, const struct svr_flow6_key *key,
@@ -83,11 +48,11 @@ struct removal {
 	int removed;
 };
 
-static int removal_visit(const struct svr_flow4_key *key, const struct svr_flow *flow, void *user)
+static int removal_visit(const struct svr_flow6_key *key, const struct svr_flow *flow, void *user)
 {
 	struct removal *r = user;
 
-	if (r->match(key, flow, r->user) && bpf_map_delete_elem(r->maps->fd.flows4, key) == 0)
+	if (r->match(key, flow, r->user) && svr_flow_delete(r->maps, key) == 0)
 		r->removed++;
 	return 0;
 }
@@ -95,7 +60,7 @@ static int removal_visit(const struct svr_flow4_key *key, const struct svr_flow 
 int svr_flowtable_remove_if(const struct svr_mapset *maps, svr_flow_match match, void *user)
 {
 	struct removal r = { .maps = maps, .match = match, .user = user };
-	int err = svr_flow_walk_all(maps->fd.flows4, removal_visit, &r);
+	int err = svr_flow_walk_all(maps, removal_visit, &r);
 
 	return err ? err : r.removed;
 }

@@ -9,14 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <bpf/bpf.h>
 #include <event2/event.h>
 
 #include <svr/stats.h>
 
 #include "sys/flows.h"
 #include "sys/log.h"
-#include "worker/addr.h"
 #include "worker/timeout.h"
 #include "worker/flowtable.h"
 #include "worker/worker.h"
@@ -68,35 +66,34 @@ static bool worker_flow_orphaned(const struct svr_worker *w, const struct svr_fl
 	       __atomic_load_n(&s->generation, __ATOMIC_RELAXED) != flow->slot_generation;
 }
 
-static void clear_flow_visit(struct svr_worker *w, const struct svr_flow4_key *key,
+static void clear_flow_visit(struct svr_worker *w, const struct svr_flow6_key *key,
 			     const struct svr_flow *flow)
 {
 	const struct svr_service *service =
 		&w->maps.services[flow->service < w->maps.count.services ? flow->service : 0];
-	struct svr_flow6_key key6, opposite_key;
+	struct svr_flow6_key opposite_key;
 	struct svr_flow opposite;
 	uint64_t last_ns;
 
 	/* Most flows are busy: no look-up for those */
 	if (!older_than(w->gc->now_ns, flow->last_seen_ns, svr_clear_timeout_min_ns(flow, service)))
 		return;
-	svr_key_map4(key, &key6);
 	svr_flow_opposite_key(flow, &opposite_key);
-	if (svr_flowtable_get(&w->maps, &opposite_key, &opposite) ||
+	if (svr_flow_get(&w->maps, &opposite_key, &opposite) ||
 	    memcmp(opposite.uuid, flow->uuid, sizeof(flow->uuid)) != 0) {
 		if (older_than(w->gc->now_ns, flow->last_seen_ns, ORPHAN_MS * NS_PER_MS))
-			svr_flowtable_remove_pair(&w->maps, &key6, flow);
+			svr_flowtable_remove_pair(&w->maps, key, flow);
 		return;
 	}
 	last_ns = opposite.last_seen_ns > flow->last_seen_ns ? opposite.last_seen_ns :
 							       flow->last_seen_ns;
 	if (older_than(w->gc->now_ns, last_ns, svr_clear_timeout_ns(flow, &opposite, service)) &&
-	    svr_flowtable_remove_pair(&w->maps, &key6, flow))
+	    svr_flowtable_remove_pair(&w->maps, key, flow))
 		svr_worker_count(w, flow->flags & SVR_FLOW_FROM_WAN ? opposite_key.zone : key->zone,
 				 SVR_STAT_SESSIONS_CLOSED, 1);
 }
 
-static int flow_visit(const struct svr_flow4_key *key, const struct svr_flow *flow, void *user)
+static int flow_visit(const struct svr_flow6_key *key, const struct svr_flow *flow, void *user)
 {
 	struct svr_worker *w = user;
 
@@ -106,7 +103,7 @@ static int flow_visit(const struct svr_flow4_key *key, const struct svr_flow *fl
 		clear_flow_visit(w, key, flow);
 	else if (worker_flow_orphaned(w, flow) &&
 		 older_than(w->gc->now_ns, flow->created_ns, ORPHAN_MS * NS_PER_MS))
-		bpf_map_delete_elem(w->maps.fd.flows4, key);
+		svr_flow_delete(&w->maps, key);
 	return 0;
 }
 
@@ -124,7 +121,7 @@ static void walk_step(struct svr_worker *w)
 	if (ret == 1)
 		return;
 	if (ret < 0)
-		pr_warn("walk over svr_flows4: %s", strerror(-ret));
+		pr_warn("walk over the flow tables: %s", strerror(-ret));
 	else
 		svr_neigh_used(w, gc->used);
 	memset(gc->used, 0, sizeof(gc->used));
@@ -151,7 +148,7 @@ int svr_gc_new(struct svr_worker *w)
 	if (!gc)
 		return -ENOMEM;
 	w->gc = gc;
-	err = svr_flow_walk_new(w->maps.fd.flows4, PORTION, &gc->walk);
+	err = svr_flow_walk_new(&w->maps, PORTION, &gc->walk);
 	if (err)
 		return err;
 	gc->tick = event_new(w->base, -1, EV_PERSIST, tick, w);

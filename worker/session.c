@@ -13,6 +13,7 @@
 
 #include "lib/kdf.h"
 #include "lib/uuid.h"
+#include "sys/flows.h"
 #include "sys/keylog.h"
 #include "sys/log.h"
 #include "worker/addr.h"
@@ -220,7 +221,7 @@ static bool flow_present(const struct svr_thread *t, const struct svr_flow6_key 
 {
 	struct svr_flow f;
 
-	return svr_flowtable_get(t->maps, key, &f) == 0 && flow_is_ours(&f, slot, generation);
+	return svr_flow_get(t->maps, key, &f) == 0 && flow_is_ours(&f, slot, generation);
 }
 
 /* XDP may have replaced a flow of a closing session: take away only what is ours. */
@@ -228,14 +229,14 @@ static void flow_remove(const struct svr_thread *t, const struct svr_flow6_key *
 			uint32_t generation)
 {
 	if (flow_present(t, key, slot, generation))
-		svr_flowtable_delete(t->maps, key);
+		svr_flow_delete(t->maps, key);
 }
 
 enum svr_flow_owner svr_session_of_flow(struct svr_thread *t, const struct svr_flow6_key *key,
 					uint32_t *slot, struct svr_flow *flow)
 {
 	*slot = 0;
-	if (svr_flowtable_get(t->maps, key, flow))
+	if (svr_flow_get(t->maps, key, flow))
 		return SVR_OWNER_NONE;
 	if (!(flow->flags & SVR_FLOW_WORKER))
 		return SVR_OWNER_CLEAR;
@@ -243,7 +244,7 @@ enum svr_flow_owner svr_session_of_flow(struct svr_thread *t, const struct svr_f
 		*slot = flow->slot;
 		return SVR_OWNER_WORKER;
 	}
-	svr_flowtable_delete(t->maps, key);
+	svr_flow_delete(t->maps, key);
 	return SVR_OWNER_NONE;
 }
 
@@ -257,7 +258,7 @@ void svr_session_remove_clear(struct svr_thread *t, const struct svr_flow6_key *
 static int flow_insert(const struct svr_thread *t, const struct svr_flow6_key *key,
 		       const struct svr_flow *f)
 {
-	int err = svr_flowtable_insert(t->maps, key, f);
+	int err = svr_flow_insert(t->maps, key, f);
 
 	return !err || err == -EEXIST ? err : -SVR_DROP_TABLE_FULL;
 }
@@ -770,7 +771,7 @@ static bool slot_sane(const struct svr_thread *t, const struct svr_session *s)
 	       s->service < t->maps->count.services && svr_hmac_tag_len(s->hmac) != 0;
 }
 
-static bool orphan_flow(const struct svr_flow4_key *key, const struct svr_flow *flow, void *user)
+static bool orphan_flow(const struct svr_flow6_key *key, const struct svr_flow *flow, void *user)
 {
 	(void)key;
 	return (flow->flags & SVR_FLOW_WORKER) &&

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Session manager of a data thread: slots in the mapped array svr_sessions, the two flows of each
- * session in svr_flows4, and the keyed contexts, which only this process has. All that a session
+ * session in the flow tables, and the keyed contexts, which only this process has. All that a session
  * needs after a restart stands in its slot.
  */
 #ifndef SVR_WORKER_SESSION_H

@@ -462,7 +462,7 @@ static void lost_sessions_close(struct svr_thread *t, void *arg)
 	}
 }
 
-static bool lost_flow(const struct svr_flow4_key *key, const struct svr_flow *flow, void *user)
+static bool lost_flow(const struct svr_flow6_key *key, const struct svr_flow *flow, void *user)
 {
 	return !(flow->flags & SVR_FLOW_WORKER) &&
 	       (is_lost(user, key->zone) || is_lost(user, flow->out_zone));

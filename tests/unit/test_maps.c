@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Opening pinned maps and walking over flows, with real maps in a bpffs of the test's own. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <sched.h>
 #include <stdbool.h>
@@ -13,6 +14,7 @@
 #include <bpf/bpf.h>
 #include <criterion/criterion.h>
 
+#include "lib/addr.h"
 #include "sys/flows.h"
 #include "sys/mapset.h"
 
@@ -249,39 +251,72 @@ Test(mapset, maps_of_another_version_are_refused)
 enum { FLOWS = 10000 };
 
 struct visits {
-	int fd;
+	const struct svr_mapset *maps;
 	uint8_t seen[FLOWS];
 	unsigned int count;
 	unsigned int stop_at;	/* 0: never */
 	bool delete;
 };
 
-static int visit(const struct svr_flow4_key *key, const struct svr_flow *flow, void *user)
+/* Flow @i: every third one is of IPv6. */
+static void key_of(uint32_t i, struct svr_flow6_key *key)
 {
+	*key = (struct svr_flow6_key){ .proto = 6, .zone = 1 };
+	if (i % 3 == 0) {
+		key->saddr[0] = htonl(0x20010db8);
+		key->saddr[3] = i;
+	} else {
+		svr_addr_map4(i, key->saddr);
+		svr_addr_map4(htonl(0x0a000001), key->daddr);
+	}
+}
+
+static int visit(const struct svr_flow6_key *key, const struct svr_flow *flow, void *user)
+{
+	uint32_t i = key->saddr[3]; /* of either family */
+	struct svr_flow6_key want;
 	struct visits *v = user;
 
-	cr_assert_lt(key->saddr, FLOWS);
-	cr_assert_eq(flow->packets, key->saddr + 1000u, "value of another key");
-	v->seen[key->saddr]++;
+	cr_assert_lt(i, FLOWS);
+	key_of(i, &want);
+	cr_assert_eq(memcmp(key, &want, sizeof(want)), 0, "key of flow %u", i);
+	cr_assert_eq(flow->packets, i + 1000u, "value of another key");
+	v->seen[i]++;
 	v->count++;
 	if (v->delete)
-		cr_assert_eq(bpf_map_delete_elem(v->fd, key), 0);
+		cr_assert_eq(svr_flow_delete(v->maps, key), 0);
 	return v->count == v->stop_at ? 77 : 0;
 }
 
-static int flows_new(uint32_t flows)
+/* False if we may not make maps. */
+static bool flows_new(struct svr_mapset *maps, uint32_t flows)
 {
-	int fd = bpf_map_create(BPF_MAP_TYPE_HASH, NULL, sizeof(struct svr_flow4_key),
-				sizeof(struct svr_flow), FLOWS, NULL);
+	struct svr_flow6_key key;
 	uint32_t i;
 
-	for (i = 0; fd >= 0 && i < flows; i++) {
-		struct svr_flow4_key key = { .saddr = i };
-		struct svr_flow flow = { .packets = i + 1000u };
+	memset(maps, 0, sizeof(*maps));
+	maps->fd.flows4 = bpf_map_create(BPF_MAP_TYPE_HASH, NULL, sizeof(struct svr_flow4_key),
+					 sizeof(struct svr_flow), FLOWS, NULL);
+	maps->fd.flows6 = bpf_map_create(BPF_MAP_TYPE_HASH, NULL, sizeof(struct svr_flow6_key),
+					 sizeof(struct svr_flow), FLOWS, NULL);
+	if (maps->fd.flows4 < 0 || maps->fd.flows6 < 0)
+		return false;
+	for (i = 0; i < flows; i++) {
+		struct svr_flow flow = { .packets = i + 1000u }, got;
 
-		cr_assert_eq(bpf_map_update_elem(fd, &key, &flow, BPF_NOEXIST), 0);
+		key_of(i, &key);
+		cr_assert_eq(svr_flow_insert(maps, &key, &flow), 0);
+		cr_assert_eq(svr_flow_insert(maps, &key, &flow), -EEXIST);
+		cr_assert_eq(svr_flow_get(maps, &key, &got), 0);
+		cr_assert_eq(got.packets, i + 1000u);
 	}
-	return fd;
+	return true;
+}
+
+static void flows_close(const struct svr_mapset *maps)
+{
+	close(maps->fd.flows4);
+	close(maps->fd.flows6);
 }
 
 static void expect_each_once(const struct visits *v)
@@ -295,40 +330,41 @@ static void expect_each_once(const struct visits *v)
 
 Test(flows, a_walk_visits_each_flow_once)
 {
-	struct visits v = { 0 };
+	struct svr_mapset maps;
+	struct visits v = { .maps = &maps };
 
-	v.fd = flows_new(FLOWS);
-	if (v.fd < 0)
+	if (!flows_new(&maps, FLOWS))
 		cr_skip_test("needs root");
-	cr_expect_eq(svr_flow_walk_all(v.fd, visit, &v), 0);
+	cr_expect_eq(svr_flow_walk_all(&maps, visit, &v), 0);
 	expect_each_once(&v);
-	v = (struct visits){ .fd = v.fd, .stop_at = 5 };
-	cr_expect_eq(svr_flow_walk_all(v.fd, visit, &v), 77, "the visitor's word ends the walk");
+	v = (struct visits){ .maps = &maps, .stop_at = 5 };
+	cr_expect_eq(svr_flow_walk_all(&maps, visit, &v), 77, "the visitor's word ends the walk");
 	cr_expect_eq(v.count, 5);
-	v = (struct visits){ .fd = v.fd, .delete = true };
-	cr_expect_eq(svr_flow_walk_all(v.fd, visit, &v), 0);
+	v = (struct visits){ .maps = &maps, .delete = true };
+	cr_expect_eq(svr_flow_walk_all(&maps, visit, &v), 0);
 	expect_each_once(&v);
-	v = (struct visits){ .fd = v.fd };
-	cr_expect_eq(svr_flow_walk_all(v.fd, visit, &v), 0, "an empty table");
+	v = (struct visits){ .maps = &maps };
+	cr_expect_eq(svr_flow_walk_all(&maps, visit, &v), 0, "empty tables");
 	cr_expect_eq(v.count, 0);
-	close(v.fd);
+	flows_close(&maps);
 }
 
 Test(flows, a_walk_in_portions_visits_each_flow_once)
 {
 	static const uint32_t portions[] = { 0, 1, 3, 64, FLOWS, 4 * FLOWS };
 	struct svr_flow_walk *w;
-	struct visits v = { 0 };
+	struct svr_mapset maps;
+	struct visits v;
 	unsigned int steps;
+	int ret, round;
 	size_t i;
-	int ret, fd = flows_new(FLOWS), round;
 
-	if (fd < 0)
+	if (!flows_new(&maps, FLOWS))
 		cr_skip_test("needs root");
 	for (i = 0; i < sizeof(portions) / sizeof(portions[0]); i++) {
-		cr_assert_eq(svr_flow_walk_new(fd, portions[i], &w), 0);
+		cr_assert_eq(svr_flow_walk_new(&maps, portions[i], &w), 0);
 		for (round = 0; round < 2; round++) { /* a walker begins again by itself */
-			v = (struct visits){ .fd = fd };
+			v = (struct visits){ .maps = &maps };
 			steps = 0;
 			do {
 				ret = svr_flow_walk_step(w, visit, &v);
@@ -337,7 +373,7 @@ Test(flows, a_walk_in_portions_visits_each_flow_once)
 			} while (ret == 1);
 			expect_each_once(&v);
 			/*
-			 * portions of one or none grow to the fullest bucket of the hash table, no
+			 * portions of one or none grow to the fullest bucket of a hash table, no
 			 * further
 			 */
 			cr_expect_geq(steps, FLOWS / (portions[i] < 16 ? 16 : portions[i]),
@@ -345,13 +381,37 @@ Test(flows, a_walk_in_portions_visits_each_flow_once)
 		}
 		svr_flow_walk_free(w);
 	}
-	close(fd);
+	flows_close(&maps);
+}
+
+/* A walk that is broken off in the second table starts with the first one again. */
+Test(flows, a_walk_begins_again_after_an_error)
+{
+	struct svr_flow_walk *w;
+	struct svr_mapset maps;
+	struct visits v;
+	int ret;
+
+	if (!flows_new(&maps, FLOWS))
+		cr_skip_test("needs root");
+	cr_assert_eq(svr_flow_walk_new(&maps, FLOWS, &w), 0);
+	v = (struct visits){ .maps = &maps, .stop_at = FLOWS - 1 };
+	while ((ret = svr_flow_walk_step(w, visit, &v)) == 1)
+		;
+	cr_expect_eq(ret, 77);
+	v = (struct visits){ .maps = &maps };
+	while (svr_flow_walk_step(w, visit, &v) == 1)
+		;
+	expect_each_once(&v);
+	svr_flow_walk_free(w);
+	flows_close(&maps);
 }
 
 Test(flows, a_bad_descriptor_is_an_error)
 {
+	const struct svr_mapset maps = { .fd = { .flows4 = -1, .flows6 = -1 } };
 	struct visits v = { 0 };
 
-	cr_expect_lt(svr_flow_walk_all(-1, visit, &v), 0);
+	cr_expect_lt(svr_flow_walk_all(&maps, visit, &v), 0);
 	svr_flow_walk_free(NULL);
 }
