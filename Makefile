@@ -42,17 +42,21 @@ prog_objs := $(call objs,tests/prog)
 peers_objs := $(call objs,tests/peers)
 bench_objs := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %.bpf.c,$(wildcard bench/*.c)))
 all_objs := $(lib_objs) $(sys_objs) $(loader_objs) $(worker_objs) $(keymgr_objs) \
-	    $(unit_objs) $(prog_objs) $(peers_objs) $(bench_objs)
+	    $(unit_objs) $(prog_objs) $(peers_objs) $(bench_objs) $(helper_objs)
 
 libs := $(if $(sys_objs),$(BUILD)/libsvrsys.a) $(if $(lib_objs),$(BUILD)/libsvr.a)
 programs := $(if $(loader_objs),$(BUILD)/svr) $(if $(worker_objs),$(BUILD)/svr-worker) \
 	    $(if $(keymgr_objs),$(BUILD)/svr-keymgr)
+# Programs that only the selftests run
+helper_objs := $(call objs,selftests)
+helpers := $(helper_objs:$(BUILD)/obj/%.o=$(BUILD)/%)
 benches := $(bench_objs:$(BUILD)/obj/%.o=$(BUILD)/%)
 
 .PHONY: all help deps demo bench fuzz install clean format tests bpf
-.PHONY: check check-unit check-prog check-peers check-net check-san
+.PHONY: helpers soak check check-unit check-prog check-peers check-net check-san
 
 all: $(bpf_objs) $(skels) $(libs) $(programs) ## build the programs (SAN=1: with sanitizers, into build-san/)
+helpers: $(helpers) ## build what only the selftests run
 bpf: $(bpf_objs) $(skels) ## build the BPF programs only
 tests: $(addprefix $(BUILD)/tests/,unit prog peers) ## build the test programs only
 
@@ -122,6 +126,11 @@ $(BUILD)/tests/%:
 	$(call say,LD,$@)
 	$(Q)$(call link,$(test_libs))
 
+$(helpers): $(BUILD)/%: $(BUILD)/obj/%.o
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(call link)
+
 $(BUILD)/bench/%: $(BUILD)/obj/bench/%.o $(libs)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
@@ -141,6 +150,12 @@ demo: ## two routers, two hosts, real traffic through three policies: build and 
 check: ## every test layer; the last line is "N passed, N failed, N skipped"
 	@$(have_deps)
 	@SAN=$(SAN) BUILD=$(BUILD) MAKE="$(MAKE)" tests/run unit prog peers net san
+
+SOAK_SEC ?= 600
+soak: ## keys that rotate all the time, on a bad WAN, for SOAK_SEC seconds (root)
+	@$(have_deps)
+	@$(MAKE) --no-print-directory $(jobs) all helpers
+	@BUILD=$(BUILD) ROTATION_SEC=$(SOAK_SEC) selftests/test_rotation.sh
 
 check-unit: ## unit tests (criterion) and source checks
 check-prog: ## BPF programs with BPF_PROG_TEST_RUN (root)

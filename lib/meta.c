@@ -86,6 +86,8 @@ static const struct tlv_def tlvs[] = {
 	  SVR_HAVE_SESSION_KEY, 0, FIELD(session_key), "session-key" },
 	{ SVR_TLV_KEY_EPOCH, IN_PAYLOAD, KIND_U16, 2, 2, SVR_HAVE_KEY_EPOCH, 0, FIELD(key_epoch),
 	  "key-epoch" },
+	{ SVR_TLV_KEY_PACKET, IN_PAYLOAD, KIND_FLAG, 0, 0, SVR_HAVE_KEY_PACKET, 0, 0,
+	  "key-packet" },
 };
 enum { TLV_COUNT = sizeof(tlvs) / sizeof(tlvs[0]) };
 
@@ -243,6 +245,11 @@ int svr_meta_parse_payload(const uint8_t *p, size_t len, struct svr_meta *m)
 	if (err)
 		OPENSSL_cleanse(m, sizeof(*m)); /* a session key may stand in it */
 	return err;
+}
+
+uint16_t svr_meta_epoch(const struct svr_meta *m)
+{
+	return m->have & SVR_HAVE_KEY_EPOCH ? m->key_epoch : 1;
 }
 
 bool svr_meta_is_false_positive(const struct svr_meta *m)

@@ -28,6 +28,7 @@ enum svr_meta_have {
 	SVR_HAVE_SESSION_KEY = 1 << 11,
 	SVR_HAVE_NONCE = 1 << 12,
 	SVR_HAVE_KEY_EPOCH = 1 << 13,
+	SVR_HAVE_KEY_PACKET = 1 << 20,
 };
 
 /* A metadata block as values. Numbers in host byte order, addresses and ports of a context as on the wire. */
@@ -66,6 +67,9 @@ int svr_meta_parse_header(const uint8_t *p, size_t len, struct svr_meta *m);
 
 /* Payload TLVs (decrypted); adds to @m. 0 or -SVR_DROP_META_MALFORMED; @m is all zero after an error. */
 int svr_meta_parse_payload(const uint8_t *p, size_t len, struct svr_meta *m);
+
+/* Epoch of the session's keys: that of TLV 0xF003, 1 without it. 0 is none. */
+uint16_t svr_meta_epoch(const struct svr_meta *m);
 
 /* True for the bare header of user data that starts with the cookie. */
 bool svr_meta_is_false_positive(const struct svr_meta *m);

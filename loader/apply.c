@@ -222,6 +222,7 @@ static void make_router(struct maker *mk)
 	put_name(r->common_name, mk->v->router->peering_common_name);
 	put_name(r->authority, mk->v->cfg->name);
 	r->sessions = mk->m->count.sessions;
+	r->payload_rekey_sec = svr_config_payload_rekey_sec(mk->v->key_management);
 }
 
 /*

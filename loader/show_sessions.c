@@ -13,6 +13,7 @@
 
 #include "lib/addr.h"
 #include "lib/config.h"
+#include "lib/epoch.h"
 #include "lib/tcpstate.h"
 #include "lib/uuid.h"
 #include "lib/wirename.h"
@@ -388,6 +389,27 @@ static void print_flow(const struct sessions *c, const struct session *x, const 
 	svr_out_record_end(o);
 }
 
+/* Of the epoch that this router sends under, and of the other one if there is one. */
+static void print_keys(const struct sessions *c, const struct session *x)
+{
+	const struct svr_session *w = x->w;
+	const struct svr_session_keys *tx = &w->keys[svr_epoch_tx(w)];
+	const struct svr_session_keys *other = &w->keys[!svr_epoch_tx(w)];
+	struct svr_out *o = c->o;
+
+	svr_out_u64(o, "peer_key_index", "Peer Key Index", tx->peer_key_index);
+	svr_out_u64(o, "epoch", "Key Epoch", tx->epoch);
+	print_age(o, "key_age", "Key Age", age_ns(c, tx->since_ns));
+	svr_out_u64(o, "rekeys", "Rekeys", w->rekeys);
+	if (other->epoch) {
+		svr_out_u64(o, svr_epoch_offered(w) ? "offered_epoch" : "previous_epoch",
+			    svr_epoch_offered(w) ? "Key Epoch Offered" : "Key Epoch Before", other->epoch);
+		svr_out_u64(o, svr_epoch_offered(w) ? "offered_peer_key_index" : "previous_peer_key_index",
+			    svr_epoch_offered(w) ? "Peer Key Index Offered" : "Peer Key Index Before",
+			    other->peer_key_index);
+	}
+}
+
 static void print_worker(const struct sessions *c, const struct session *x)
 {
 	const struct svr_session *w = x->w;
@@ -396,8 +418,7 @@ static void print_worker(const struct sessions *c, const struct session *x)
 	svr_out_record_begin(o, "worker", "Worker");
 	svr_out_u64(o, "slot", "Slot", any(x)->flow.slot);
 	svr_out_u64(o, "generation", "Slot Generation", w->generation);
-	svr_out_u64(o, "peer_key_index", "Peer Key Index", w->peer_key_index);
-	svr_out_u64(o, "epoch", "Key Epoch", w->epoch);
+	print_keys(c, x);
 	svr_out_str(o, NULL, "Keys", "(hidden)");
 	svr_out_u64(o, "encryption_counter", "Current Encryption Index", w->tx_counter);
 	svr_out_u64(o, "decryption_counter", "Current Decryption Index", w->replay.top);

@@ -7,6 +7,11 @@
                                              print the SHA-256 of each copy, one a line
     host.py talk ADDRESS PORT TEXT [--udp] [--times N] [--hold FILE]
                                              send TEXT, expect it back, N times over one socket; keep it open while FILE exists
+    host.py exercise ADDRESS PORT [--udp] [--seconds S] [--interval S] [--size N] [--mode both|out|back]
+                                             one socket, echoed (both), sent only (out) or received only (back): print JSON
+                                             {"sent", "received", "twice", "altered"}; for "back" the server is "source"
+    host.py source PORT [--seconds S] [--interval S]
+                                             UDP: send numbered datagrams to whoever has sent one
     host.py ping ADDRESS PORT [--size N] [--count N] [--interval S] [--df]
                                              UDP echo: print JSON {"sent", "received", "wrong"}
 """
@@ -109,6 +114,85 @@ def talk(args):
             time.sleep(0.05)
 
 
+def numbered(number, size):
+    """A datagram that nobody can change unseen."""
+    body = hashlib.sha256(b"%d" % number).digest() * (size // 32 + 1)
+    return struct.pack("!Q", number) + body[:size - 8]
+
+
+def exercise_udp(args):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.connect((args.address, args.port))
+    s.setblocking(False)
+    count = {"sent": 0, "received": 0, "twice": 0, "altered": 0}
+    seen = set()
+    start = now = time.monotonic()
+    due = start
+    # a last second for what is still under way
+    while now < start + args.seconds + 1:
+        if now >= due and now < start + args.seconds and (args.mode != "back" or count["sent"] == 0):
+            try:
+                s.send(numbered(count["sent"], args.size))
+            except OSError:
+                pass
+            count["sent"] += 1
+            due += args.interval
+        while True:
+            try:
+                data = s.recv(65536)
+            except OSError:
+                break
+            number = struct.unpack("!Q", data[:8])[0] if len(data) >= 8 else None
+            if number is None or data != numbered(number, len(data)):
+                count["altered"] += 1
+            elif number in seen:
+                count["twice"] += 1
+            else:
+                seen.add(number)
+                count["received"] += 1
+        now = time.monotonic()
+        time.sleep(max(0.0, min(due - now, 0.01)))
+        now = time.monotonic()
+    print(json.dumps(count))
+
+
+def exercise_tcp(args):
+    count = {"sent": 0, "received": 0, "twice": 0, "altered": 0}
+    with socket.create_connection((args.address, args.port), timeout=args.timeout) as s:
+        end = time.monotonic() + args.seconds
+        while time.monotonic() < end:
+            data = numbered(count["sent"], args.size)
+            s.sendall(data)
+            count["sent"] += 1
+            got = b""
+            while len(got) < len(data):
+                more = s.recv(65536)
+                if not more:
+                    sys.exit("connection closed")
+                got += more
+            count["received"] += 1
+            count["altered"] += got != data
+            time.sleep(args.interval)
+    print(json.dumps(count))
+
+
+def exercise(args):
+    (exercise_udp if args.udp else exercise_tcp)(args)
+
+
+def source(args):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind(("0.0.0.0", args.port))
+    print("serving", flush=True)
+    _, address = s.recvfrom(65536)
+    end = time.monotonic() + args.seconds
+    number = 0
+    while time.monotonic() < end:
+        s.sendto(numbered(number, 200), address)
+        number += 1
+        time.sleep(args.interval)
+
+
 def ping(args):
     s = socket.socket(family_of(args.address), socket.SOCK_DGRAM)
     s.connect((args.address, args.port))
@@ -161,7 +245,19 @@ def main():
     p3.add_argument("--interval", type=float, default=0.01)
     p3.add_argument("--df", action="store_true")
     p3.set_defaults(run=ping)
-    for q, t in ((p, 60), (p2, 10), (p3, 1)):
+    p4 = sub.add_parser("exercise")
+    p4.add_argument("--udp", action="store_true")
+    p4.add_argument("--seconds", type=float, default=10)
+    p4.add_argument("--size", type=int, default=1000)
+    p4.add_argument("--interval", type=float, default=0.01)
+    p4.add_argument("--mode", choices=("both", "out", "back"), default="both")
+    p4.set_defaults(run=exercise)
+    p5 = sub.add_parser("source")
+    p5.add_argument("port", type=int)
+    p5.add_argument("--seconds", type=float, default=10)
+    p5.add_argument("--interval", type=float, default=0.01)
+    p5.set_defaults(run=source)
+    for q, t in ((p, 60), (p2, 10), (p3, 1), (p4, 60)):
         q.add_argument("address")
         q.add_argument("port", type=int)
         q.add_argument("--timeout", type=float, default=t)

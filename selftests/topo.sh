@@ -17,7 +17,7 @@
 # Routers forward nothing by themselves (ip_forward=0): what passes, svr has
 # passed. Hosts keep their offloads, so that packets with partial checksums are part of the tests.
 # The WAN is a bridge in a namespace of its own: what XDP sends is invisible to tcpdump on the
-# routers, on br0 it can be captured.
+# routers, on br0 it can be captured. topo_impair puts a bad link in its place.
 #
 # Three services on each LAN, one for each kind of policy, told apart by port (TCP and UDP):
 #	LAN-clear 8100-8199, LAN-signed 8200-8299, LAN-secret 8300-8399, LAN-dns (secret) UDP 53
@@ -41,6 +41,8 @@
 : "${TOPO_LAN:=4}"                # families of hosts and LAN interfaces: 4 or 46
 : "${TOPO_WAN:=4}"                # families of WAN interfaces in the configuration: 4, 6 or 46
 : "${TOPO_BFD_MS:=200}"            # interval; three lost ones take a path down
+: "${TOPO_BFD_MULTIPLIER:=3}"
+: "${TOPO_KEY_MANAGEMENT:={\}}"     # security-key-management
 : "${TOPO_UP_SECONDS:=30}"         # how long peers may take to come up
 
 TOPO_CONFIG=$TMP/authority.json
@@ -104,6 +106,30 @@ topo_up() {
 		_topo_wan e "$east" "$east_wan_ip" "$east_wan_ip6" ||
 		die "cannot build the topology"
 	wait_for 5 _topo_links_up || die "links do not come up"
+}
+
+# topo_impair OPTION...: a link that loses, doubles and reorders in place of the bridge
+# (selftests/impair.c); what passes can be captured on w or e. topo_impair_stop prints what it did.
+topo_impair() {
+	local dev
+
+	[ -x "$BUILD/selftests/impair" ] || die "$BUILD/selftests/impair is missing, try: make helpers"
+	for dev in w e; do
+		ip -n "$wan" link set dev $dev nomaster || die "cannot take $dev out of the bridge"
+	done
+	: >"$(proc_log impair)"
+	start_proc impair on "$wan" "$BUILD/selftests/impair" "$@" w e
+	wait_for 5 logged impair forwarding || die "no impaired link"
+}
+
+topo_impair_stop() {
+	local dev
+
+	stop_proc impair
+	for dev in w e; do
+		ip -n "$wan" link set dev $dev master br0
+	done
+	tail -n 1 "$(proc_log impair)"
 }
 
 _topo_links_up() {
@@ -172,7 +198,7 @@ _topo_router() {
 		  "bfd": {
 		    "desired-tx-interval": $TOPO_BFD_MS,
 		    "required-min-rx-interval": $TOPO_BFD_MS,
-		    "multiplier": 3,
+		    "multiplier": $TOPO_BFD_MULTIPLIER,
 		    "link-test-interval": 5,
 		    "hold-down-time": 1
 		  },
@@ -255,6 +281,7 @@ topo_config() {
 		{ "authority": {
 		"name": "selftest",
 		"enhanced-security-key-management": true,
+		"security-key-management": $TOPO_KEY_MANAGEMENT,
 		"security": [
 		  { "name": "clear", "encrypt": false, "hmac-mode": "disabled" },
 		  { "name": "signed", "encrypt": false, "hmac-mode": "time-based", "hmac-cipher": "sha256-128" },

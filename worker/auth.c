@@ -37,24 +37,52 @@ static int skew_or_forged(struct svr_thread *t, const struct svr_pkt *p, const s
 	return -SVR_DROP_HMAC;
 }
 
-static int tag_check(struct svr_thread *t, const struct svr_pkt *p, const struct svr_auth *a)
+static bool tag_of_key(struct svr_thread *t, const struct svr_pkt *p, const struct svr_auth *a,
+		       const struct svr_window_rx *rx)
 {
-	int64_t offset_ns = svr_keys_clock_offset(t->maps, a->peer);
-	struct svr_window_rx rx;
 	unsigned int i;
 
-	svr_window_rx(a->hmac_mode, t->real_ns, offset_ns, a->hint ? *a->hint : 0, &rx);
-	for (i = 0; i < rx.count; i++) {
-		if (tag_fits(t, p, a, rx.window[i])) {
+	for (i = 0; i < rx->count; i++) {
+		if (tag_fits(t, p, a, rx->window[i])) {
 			if (a->hint)
-				*a->hint = rx.shift[i];
-			return 0;
+				*a->hint = rx->shift[i];
+			return true;
 		}
 	}
-	return skew_or_forged(t, p, a, svr_window_number(svr_clock_shift(t->real_ns, offset_ns)));
+	return false;
 }
 
-int svr_auth_check(struct svr_thread *t, const struct svr_pkt *p, const struct svr_auth *a)
+static void keys_swap(struct svr_auth *a)
+{
+	struct svr_hmac_key *key = a->key;
+
+	a->key = a->other;
+	a->other = key;
+}
+
+static int tag_check(struct svr_thread *t, const struct svr_pkt *p, struct svr_auth *a)
+{
+	int64_t offset_ns = svr_keys_clock_offset(t->maps, a->peer);
+	uint64_t expected = svr_window_number(svr_clock_shift(t->real_ns, offset_ns));
+	struct svr_window_rx rx;
+	int err;
+
+	svr_window_rx(a->hmac_mode, t->real_ns, offset_ns, a->hint ? *a->hint : 0, &rx);
+	if (tag_of_key(t, p, a, &rx))
+		return 0;
+	if (!a->other)
+		return skew_or_forged(t, p, a, expected);
+	keys_swap(a);
+	if (tag_of_key(t, p, a, &rx))
+		return 0;
+	err = skew_or_forged(t, p, a, expected);
+	if (err != -SVR_DROP_HMAC)
+		return err;
+	keys_swap(a);
+	return skew_or_forged(t, p, a, expected);
+}
+
+int svr_auth_check(struct svr_thread *t, const struct svr_pkt *p, struct svr_auth *a)
 {
 	int err = tag_check(t, p, a);
 

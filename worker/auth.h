@@ -12,6 +12,7 @@ struct svr_thread;
 
 struct svr_auth {
 	struct svr_hmac_key *key;
+	struct svr_hmac_key *other; /* tried if @key does not fit; NULL: none */
 	uint8_t hmac; /* enum svr_hmac */
 	uint8_t hmac_mode;
 	uint8_t dir; /* enum svr_dir */
@@ -23,8 +24,8 @@ struct svr_auth {
 /*
  * 0 or a negative drop reason: hmac, hmac-skew, bad-checksum. The caller has checked that the
  * payload is not shorter than the tag. The checksum comes second: it is outside of the tag, and a
- * wrong tag says more about a changed packet.
+ * wrong tag says more about a changed packet. If it was @other that fitted, both have changed places.
  */
-int svr_auth_check(struct svr_thread *t, const struct svr_pkt *p, const struct svr_auth *a);
+int svr_auth_check(struct svr_thread *t, const struct svr_pkt *p, struct svr_auth *a);
 
 #endif

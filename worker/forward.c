@@ -14,6 +14,7 @@
 
 #include <svr/drops.h>
 
+#include "lib/epoch.h"
 #include "lib/replay.h"
 #include "lib/tcpstate.h"
 #include "lib/window.h"
@@ -22,6 +23,7 @@
 #include "worker/forward.h"
 #include "worker/metadata.h"
 #include "worker/nexthop.h"
+#include "worker/rekey.h"
 #include "worker/seal.h"
 #include "worker/thread.h"
 
@@ -32,7 +34,6 @@ enum {
 	ZONE_MSS_AUTOMATIC = 1,
 	ZONE_MSS_FIXED = 2,
 };
-#define COUNTER_LIMIT (1ULL << 48) /* docs/protocol.md section 7 */
 
 /* ---- next hops ----------------------------------------------------------------------------- */
 
@@ -165,7 +166,7 @@ static void note_lan(struct svr_thread *t, struct svr_session *s, const struct s
 }
 
 /* Bare header, encryption, metadata: the payload becomes what stands in front of the tag. */
-static int outbound_payload(struct svr_thread *t, struct svr_session *s, struct svr_local *l,
+static int outbound_payload(struct svr_thread *t, struct svr_session *s, struct svr_local_keys *l,
 			    struct svr_work *w, const uint8_t *meta, size_t meta_len,
 			    size_t bare_len)
 {
@@ -180,14 +181,9 @@ static int outbound_payload(struct svr_thread *t, struct svr_session *s, struct 
 		svr_count(&t->counters, w->desc.zone, SVR_STAT_FALSE_POSITIVE_ADDED, 1);
 	}
 	if (s->cipher != SVR_CIPHER_NONE) {
-		if (s->tx_counter >= COUNTER_LIMIT)
+		if (svr_epoch_exhausted(s))
 			return -SVR_DROP_COUNTER_LIMIT;
-		/*
-		 * Used up in the mapped slot before anything can leave with it: a killed worker
-		 * never sends it twice
-		 */
-		__atomic_store_n(&s->tx_counter, s->tx_counter + 1, __ATOMIC_RELEASE);
-		err = svr_seal_encrypt(t->crypt, l->enc_tx, s->epoch, s->tx_counter, p);
+		err = svr_seal_encrypt(t->crypt, l->enc_tx, l->epoch, svr_session_count(s), p);
 		if (err)
 			return err;
 		svr_count(&t->counters, w->desc.zone, SVR_STAT_PAYLOAD_ENCRYPTED, 1);
@@ -211,7 +207,7 @@ static int svr_outbound(struct svr_thread *t, struct svr_work *w, uint32_t slot)
 	struct svr_pkt *p = &w->pkt;
 	size_t ip_len = svr_packet_header_len(p) + p->payload_len, bare_len = 0, len;
 	struct svr_seal_input in;
-	struct svr_local *l;
+	struct svr_local_keys *l;
 	int meta_len = 0, err;
 	bool no_csum;
 
@@ -224,11 +220,12 @@ static int svr_outbound(struct svr_thread *t, struct svr_work *w, uint32_t slot)
 	err = outbound_checksum(t, w, &no_csum);
 	if (err)
 		return err;
-	l = svr_session_local(t, slot);
+	svr_rekey_unheard(t, slot);
+	l = svr_session_keys(t, slot, svr_epoch_tx(s));
 	if (!l)
 		return -SVR_DROP_INTERNAL;
 	if (s->meta_add) {
-		meta_len = svr_metadata_build(t, s, meta);
+		meta_len = svr_metadata_build(t, s, svr_epoch_tx(s), SVR_METADATA_SESSION, meta);
 		if (meta_len < 0)
 			return meta_len;
 	} else if (svr_meta_is_cookie(p->payload, p->payload_len)) {
@@ -246,6 +243,7 @@ static int svr_outbound(struct svr_thread *t, struct svr_work *w, uint32_t slot)
 	if (err)
 		return err;
 	note_lan(t, s, p, ip_len);
+	svr_rekey_note_tcp(svr_session_local(t, slot), p, ip_len);
 	svr_packet_readdress(p, &s->wan);
 	in = (struct svr_seal_input){
 		.window = svr_window_tx(s->hmac_mode, t->real_ns),
@@ -263,6 +261,15 @@ static int svr_outbound(struct svr_thread *t, struct svr_work *w, uint32_t slot)
 }
 
 /* ---- peer to LAN --------------------------------------------------------------------------- */
+
+/* What is known of a packet from the peer besides its bytes. */
+struct inbound {
+	size_t front; /* bytes of metadata, or of a bare header, before the payload */
+	bool with_metadata; /* of the session */
+	bool key_packet; /* a router made it */
+	unsigned int set; /* index in s->keys */
+	uint64_t counter; /* sessions that encrypt only */
+};
 
 static void note_wan(struct svr_thread *t, struct svr_session *s, const struct svr_work *w,
 		     bool with_metadata)
@@ -283,16 +290,31 @@ static void note_wan(struct svr_thread *t, struct svr_session *s, const struct s
 		s->meta_add = 0;
 }
 
-/* Counter of an encrypted packet out of its IV; the IV stands in front of the tag. */
-static int iv_check(struct svr_thread *t, const struct svr_session *s, struct svr_local *l,
-		    const struct svr_pkt *p, uint64_t *counter)
+/* Epoch and counter of an encrypted packet out of its IV; the IV stands in front of the tag. */
+static int iv_check(struct svr_thread *t, uint32_t slot, const struct svr_pkt *p,
+		    struct inbound *in)
 {
+	const struct svr_session *s = &t->maps->sessions[slot];
 	const uint8_t *iv = p->payload + p->payload_len - svr_seal_trailer_len(s->cipher, s->hmac);
+	unsigned int i, newest = svr_epoch_newest(s);
+	int err = -SVR_DROP_BAD_IV;
+	struct svr_local_keys *l;
 	uint16_t epoch;
 
-	if (svr_iv_open(t->crypt, l->enc_rx, iv, &epoch, counter))
-		return -SVR_DROP_BAD_IV;
-	return epoch == s->epoch ? 0 : -SVR_DROP_EPOCH;
+	for (i = 0; i < 2; i++) {
+		in->set = newest ^ i;
+		if (!s->keys[in->set].epoch)
+			continue;
+		l = svr_session_keys(t, slot, in->set);
+		if (!l)
+			return -SVR_DROP_INTERNAL;
+		if (svr_iv_open(t->crypt, l->enc_rx, iv, &epoch, &in->counter))
+			continue;
+		if (epoch == l->epoch)
+			return 0;
+		err = -SVR_DROP_EPOCH;
+	}
+	return err;
 }
 
 /* Lengths that @front bytes of metadata leave for the rest. */
@@ -308,25 +330,30 @@ static int lengths_check(const struct svr_session *s, const struct svr_pkt *p, s
 }
 
 /* The packet is authentic: take off what the peer put around the payload. */
-static int inbound_payload(struct svr_thread *t, struct svr_session *s, struct svr_local *l,
-			   struct svr_work *w, size_t front, uint64_t counter)
+static int inbound_payload(struct svr_thread *t, uint32_t slot, struct svr_work *w,
+			   const struct inbound *in)
 {
+	struct svr_session *s = &t->maps->sessions[slot];
 	size_t trailer = svr_seal_trailer_len(s->cipher, s->hmac);
+	struct svr_local_keys *l;
 	struct svr_pkt *p = &w->pkt;
 	uint8_t iv[SVR_BLOCK_LEN];
 	struct svr_meta m;
 	int n, err;
 
-	if (front)
-		svr_packet_pull(p, front);
+	if (in->front)
+		svr_packet_pull(p, in->front);
 	p->payload_len = (uint16_t)(p->payload_len - trailer);
 	svr_count(&t->counters, w->desc.zone, SVR_STAT_HMAC_REMOVED, 1);
 	if (s->cipher == SVR_CIPHER_NONE)
 		return 0;
-	err = svr_replay_check(&s->replay, counter);
+	l = svr_session_keys(t, slot, in->set);
+	if (!l)
+		return -SVR_DROP_INTERNAL;
+	err = svr_replay_check(&s->replay, in->counter);
 	if (err)
 		return err;
-	svr_replay_update(&s->replay, counter);
+	svr_replay_update(&s->replay, in->counter);
 	if (p->payload_len > 0) {
 		memcpy(iv, p->payload + p->payload_len, sizeof(iv));
 		n = svr_cbc_decrypt(t->crypt, l->enc_rx, iv, p->payload, p->payload_len);
@@ -336,7 +363,7 @@ static int inbound_payload(struct svr_thread *t, struct svr_session *s, struct s
 	}
 	svr_count(&t->counters, w->desc.zone, SVR_STAT_PAYLOAD_DECRYPTED, 1);
 	/* User data that starts with the cookie was encrypted together with its bare header */
-	if (!front && svr_meta_is_cookie(p->payload, p->payload_len) &&
+	if (!in->front && svr_meta_is_cookie(p->payload, p->payload_len) &&
 	    svr_meta_parse_header(p->payload, p->payload_len, &m) == 0 &&
 	    svr_meta_is_false_positive(&m)) {
 		svr_packet_pull(p, m.header_len);
@@ -345,9 +372,10 @@ static int inbound_payload(struct svr_thread *t, struct svr_session *s, struct s
 	return 0;
 }
 
-static int inbound_deliver(struct svr_thread *t, struct svr_session *s, struct svr_local *l,
-			   struct svr_work *w)
+static int inbound_deliver(struct svr_thread *t, uint32_t slot, struct svr_work *w)
 {
+	struct svr_session *s = &t->maps->sessions[slot];
+	struct svr_local *l = svr_session_local(t, slot);
 	const struct svr_nexthop *nh;
 	struct svr_pkt *p = &w->pkt;
 	bool no_csum = p->proto == IPPROTO_UDP && svr_packet_udp(p)->csum == 0;
@@ -363,44 +391,49 @@ static int inbound_deliver(struct svr_thread *t, struct svr_session *s, struct s
 	return svr_thread_send(t, w, s->lan.zone, nh);
 }
 
-/*
- * Second half for every packet from the peer. @front: bytes of metadata (or of a bare header)
- * before the payload.
- */
-static int inbound_finish(struct svr_thread *t, struct svr_work *w, uint32_t slot, size_t front,
-			  bool with_metadata, uint64_t counter)
+/* Second half for every packet from the peer. */
+static int inbound_finish(struct svr_thread *t, struct svr_work *w, uint32_t slot,
+			  const struct inbound *in)
 {
 	struct svr_session *s = &t->maps->sessions[slot];
-	struct svr_local *l = svr_session_local(t, slot);
 	int err;
 
-	if (!l)
-		return -SVR_DROP_INTERNAL;
-	err = inbound_payload(t, s, l, w, front, counter);
+	err = inbound_payload(t, slot, w, in);
 	if (err)
 		return err;
-	note_wan(t, s, w, with_metadata);
-	return inbound_deliver(t, s, l, w);
+	/* An offer tells nothing about what its sender has got */
+	if (in->set == svr_epoch_newest(s) && (s->originator || !in->key_packet))
+		svr_rekey_confirm(t, slot);
+	if (in->key_packet)
+		return s->originator ? 0 : svr_rekey_answer(t, slot, w);
+	note_wan(t, s, w, in->with_metadata);
+	return inbound_deliver(t, slot, w);
 }
 
 /* A packet without session metadata. @front: length of a bare header. */
 static int inbound_plain(struct svr_thread *t, struct svr_work *w, uint32_t slot, size_t front)
 {
 	struct svr_session *s = &t->maps->sessions[slot];
-	struct svr_local *l = svr_session_local(t, slot);
+	struct inbound in = { .front = front, .set = svr_epoch_newest(s) };
+	const bool encrypted = s->cipher != SVR_CIPHER_NONE;
+	struct svr_local_keys *l, *other = NULL;
 	struct svr_auth auth;
-	uint64_t counter = 0;
 	int err;
 
-	if (!l)
-		return -SVR_DROP_INTERNAL;
 	err = lengths_check(s, &w->pkt, front);
-	if (!err && s->cipher != SVR_CIPHER_NONE)
-		err = iv_check(t, s, l, &w->pkt, &counter);
+	if (!err && encrypted)
+		err = iv_check(t, slot, &w->pkt, &in);
 	if (err)
 		return err;
+	l = svr_session_keys(t, slot, in.set);
+	if (!l)
+		return -SVR_DROP_INTERNAL;
+	/* Without an IV nothing names the epoch: the tag tells */
+	if (!encrypted && s->keys[!in.set].epoch)
+		other = svr_session_keys(t, slot, !in.set);
 	auth = (struct svr_auth){
 		.key = l->hmac_rx,
+		.other = other ? other->hmac_rx : NULL,
 		.hmac = s->hmac,
 		.hmac_mode = s->hmac_mode,
 		.dir = s->originator ? SVR_DIR_REV : SVR_DIR_FWD,
@@ -409,16 +442,16 @@ static int inbound_plain(struct svr_thread *t, struct svr_work *w, uint32_t slot
 		.hint = &s->window_hint,
 	};
 	err = svr_auth_check(t, &w->pkt, &auth);
-	if (err == -SVR_DROP_HMAC_SKEW && s->cipher != SVR_CIPHER_NONE &&
-	    svr_replay_check(&s->replay, counter))
-		err = svr_replay_check(
-			&s->replay,
-			counter); /* authentic and of another time: an old copy, no wrong clock */
+	/* Authentic and of another time: an old copy, no wrong clock */
+	if (err == -SVR_DROP_HMAC_SKEW && encrypted && svr_replay_check(&s->replay, in.counter))
+		err = svr_replay_check(&s->replay, in.counter);
 	if (err)
 		return err;
+	if (auth.key != l->hmac_rx)
+		in.set = !in.set;
 	if (front)
 		svr_count(&t->counters, w->desc.zone, SVR_STAT_FALSE_POSITIVE_REMOVED, 1);
-	return inbound_finish(t, w, slot, front, false, counter);
+	return inbound_finish(t, w, slot, &in);
 }
 
 /* Verified reverse metadata: is it about the session that we opened? */
@@ -426,13 +459,37 @@ static int reverse_check(const struct svr_session *s, const struct svr_meta *m)
 {
 	if (memcmp(m->uuid, s->uuid, sizeof(s->uuid)) != 0)
 		return -SVR_DROP_META_UUID;
-	if (m->cipher != s->cipher || m->hmac != s->hmac || m->hmac_mode != s->hmac_mode ||
-	    m->peer_key_index != s->peer_key_index)
+	if (m->cipher != s->cipher || m->hmac != s->hmac || m->hmac_mode != s->hmac_mode)
 		return -SVR_DROP_META_POLICY;
 	if (m->context.saddr != svr_addr_get4(s->lan.daddr) ||
 	    m->context.daddr != svr_addr_get4(s->lan.saddr) || m->context.sport != s->lan.dport ||
 	    m->context.dport != s->lan.sport || m->context.proto != s->lan.proto)
 		return -SVR_DROP_META_CONTEXT;
+	/* A peer key that is in force signs, but it is not this session's */
+	if (s->keys[0].peer_key_index != m->peer_key_index &&
+	    s->keys[1].peer_key_index != m->peer_key_index)
+		return -SVR_DROP_META_POLICY;
+	return 0;
+}
+
+/* Verified forward metadata of a live session: the keys that we have, or newer ones. */
+static int forward_keys(struct svr_thread *t, uint32_t slot, const struct svr_meta *m,
+			const struct svr_peer_key *key)
+{
+	const struct svr_session *s = &t->maps->sessions[slot];
+	const bool encrypted = s->cipher != SVR_CIPHER_NONE;
+	const uint16_t epoch = svr_meta_epoch(m);
+	int set = svr_epoch_find(s, epoch);
+
+	if (m->cipher != s->cipher || m->hmac != s->hmac || m->hmac_mode != s->hmac_mode ||
+	    !svr_metadata_keys_fit(m, encrypted))
+		return -SVR_DROP_META_POLICY;
+	if (set < 0 && svr_epoch_newer(epoch, s->keys[svr_epoch_newest(s)].epoch))
+		return svr_session_install(t, slot, m, key);
+	if (set < 0 || s->keys[set].peer_key_index != m->peer_key_index ||
+	    (encrypted && CRYPTO_memcmp(s->keys[set].session_key, m->session_key,
+					sizeof(m->session_key)) != 0))
+		return -SVR_DROP_EPOCH;
 	return 0;
 }
 
@@ -451,9 +508,9 @@ static int forward_session(struct svr_thread *t, const struct svr_work *w, uint3
 		if (memcmp(s->uuid, m->uuid, sizeof(s->uuid)) == 0) {
 			if (s->originator)
 				return -SVR_DROP_META_UUID; /* our own block, reflected */
-			if (m->cipher != s->cipher || m->hmac != s->hmac ||
-			    m->hmac_mode != s->hmac_mode)
-				return -SVR_DROP_META_POLICY;
+			err = forward_keys(t, *slot, m, key);
+			if (err || (m->have & SVR_HAVE_KEY_PACKET))
+				return err;
 			s->meta_add = 1; /* it has not heard us yet: answer again */
 			svr_count(&t->counters, w->desc.zone, SVR_STAT_META_DUPLICATE, 1);
 			return 0;
@@ -462,6 +519,16 @@ static int forward_session(struct svr_thread *t, const struct svr_work *w, uint3
 	/* A live session may go on with an old key, a new one needs one that is in force */
 	err = svr_keys_peer_rx(t->maps, t->maps->paths[path].peer, m->peer_key_index, key);
 	return err ? err : svr_session_terminate(t, m, &wan, path, key, slot);
+}
+
+/* Keys that a block belongs to; an IV, where there is one, tells it better. */
+static unsigned int set_of_metadata(const struct svr_session *s, const struct svr_meta *m)
+{
+	unsigned int newest = svr_epoch_newest(s);
+	bool fits = m->peer_key_index == s->keys[newest].peer_key_index &&
+		    (!(m->have & SVR_HAVE_KEY_EPOCH) || m->key_epoch == s->keys[newest].epoch);
+
+	return fits ? newest : !newest;
 }
 
 /*
@@ -473,10 +540,9 @@ static int inbound_metadata(struct svr_thread *t, struct svr_work *w, uint32_t s
 {
 	const struct svr_session *live = slot ? &t->maps->sessions[slot] : NULL;
 	bool reverse = live && live->originator;
+	struct inbound in = { .with_metadata = true };
 	struct svr_peer_key key = { 0 };
-	struct svr_local *l;
-	uint64_t counter = 0;
-	size_t front;
+	const struct svr_session *s;
 	int err;
 
 	err = svr_metadata_open(t, &w->pkt, path, reverse ? SVR_DIR_REV : SVR_DIR_FWD, live, m,
@@ -491,19 +557,17 @@ static int inbound_metadata(struct svr_thread *t, struct svr_work *w, uint32_t s
 		err = forward_session(t, w, path, m, &key, &slot);
 	if (err)
 		goto out;
-	front = (size_t)m->header_len + m->payload_len;
-	l = svr_session_local(t, slot);
-	if (!l) {
-		err = -SVR_DROP_INTERNAL;
-		goto out;
-	}
-	err = lengths_check(&t->maps->sessions[slot], &w->pkt, front);
-	if (!err && t->maps->sessions[slot].cipher != SVR_CIPHER_NONE)
-		err = iv_check(t, &t->maps->sessions[slot], l, &w->pkt, &counter);
+	s = &t->maps->sessions[slot];
+	in.front = (size_t)m->header_len + m->payload_len;
+	in.key_packet = m->have & SVR_HAVE_KEY_PACKET;
+	in.set = set_of_metadata(s, m);
+	err = lengths_check(s, &w->pkt, in.front);
+	if (!err && s->cipher != SVR_CIPHER_NONE)
+		err = iv_check(t, slot, &w->pkt, &in);
 	if (err)
 		goto out;
 	svr_count(&t->counters, w->desc.zone, SVR_STAT_META_REMOVED, 1);
-	err = inbound_finish(t, w, slot, front, true, counter);
+	err = inbound_finish(t, w, slot, &in);
 out:
 	OPENSSL_cleanse(&key, sizeof(key));
 	OPENSSL_cleanse(m, sizeof(*m));

@@ -113,6 +113,19 @@ int svr_keys_meta_rx(const struct svr_mapset *maps, uint32_t index, struct svr_m
 	return err;
 }
 
+uint32_t svr_keys_peer_tx_index(const struct svr_mapset *maps, uint32_t peer)
+{
+	const struct svr_peer_keys *keys;
+	uint32_t slot;
+
+	if (peer == 0 || peer >= maps->count.peer_keys)
+		return 0;
+	keys = &maps->peer_keys[peer];
+	slot = __atomic_load_n(&keys->tx, __ATOMIC_RELAXED);
+	return slot < SVR_KEY_SLOTS ? __atomic_load_n(&keys->peer[slot].index, __ATOMIC_RELAXED) :
+				      0;
+}
+
 int64_t svr_keys_clock_offset(const struct svr_mapset *maps, uint32_t peer)
 {
 	const struct svr_peer_keys *keys;

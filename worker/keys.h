@@ -41,6 +41,9 @@ int svr_keys_meta_tx(const struct svr_mapset *maps, uint32_t peer, struct svr_me
 /* Own metadata key of an index: what peers encrypt with. */
 int svr_keys_meta_rx(const struct svr_mapset *maps, uint32_t index, struct svr_meta_key *out);
 
+/* Index of what svr_keys_peer_tx() gives now, 0: none. Without the lock: a hint for every packet. */
+uint32_t svr_keys_peer_tx_index(const struct svr_mapset *maps, uint32_t peer);
+
 /* Peer's clock minus ours, 0 while it was not measured. */
 int64_t svr_keys_clock_offset(const struct svr_mapset *maps, uint32_t peer);
 

@@ -9,6 +9,7 @@
 
 #include <svr/drops.h>
 
+#include "lib/epoch.h"
 #include "lib/replay.h"
 #include "lib/window.h"
 #include "worker/addr.h"
@@ -27,13 +28,15 @@ static void name_copy(char to[static SVR_NAME_LEN], const char *from)
 	memcpy(to, from, len);
 }
 
-static void meta_fill(const struct svr_thread *t, const struct svr_session *s, struct svr_meta *m)
+static void meta_fill(const struct svr_thread *t, const struct svr_session *s,
+		      const struct svr_session_keys *keys, enum svr_metadata_kind kind,
+		      struct svr_meta *m)
 {
 	const struct in_addr local = { .s_addr = svr_addr_get4(t->maps->paths[s->path].local) };
 
 	m->have = SVR_HAVE_SECURITY_ID | SVR_HAVE_SECURITY_PARAMS | SVR_HAVE_UUID |
 		  SVR_HAVE_SOURCE_ROUTER | SVR_HAVE_PATH_ID | SVR_HAVE_NONCE;
-	m->peer_key_index = s->peer_key_index;
+	m->peer_key_index = keys->peer_key_index;
 	m->cipher = s->cipher;
 	m->hmac = s->hmac;
 	m->hmac_mode = s->hmac_mode;
@@ -48,6 +51,9 @@ static void meta_fill(const struct svr_thread *t, const struct svr_session *s, s
 	memcpy(m->uuid, s->uuid, sizeof(m->uuid));
 	name_copy(m->source_router, t->maps->router->common_name);
 	inet_ntop(AF_INET, &local, m->path_id, sizeof(m->path_id));
+	m->key_epoch = keys->epoch;
+	if (kind == SVR_METADATA_KEYS)
+		m->have |= SVR_HAVE_KEY_EPOCH | SVR_HAVE_KEY_PACKET;
 	if (!s->originator) {
 		m->have |= SVR_HAVE_REV_CONTEXT4;
 		return;
@@ -56,10 +62,11 @@ static void meta_fill(const struct svr_thread *t, const struct svr_session *s, s
 	name_copy(m->tenant, t->maps->tenants[s->tenant].name);
 	name_copy(m->service, t->maps->services[s->service].name);
 	name_copy(m->policy, t->maps->policies[s->policy].name);
+	if (keys->epoch != SVR_EPOCH_FIRST)
+		m->have |= SVR_HAVE_KEY_EPOCH;
 	if (s->cipher != SVR_CIPHER_NONE) {
 		m->have |= SVR_HAVE_ENCRYPTED | SVR_HAVE_SESSION_KEY | SVR_HAVE_KEY_EPOCH;
-		memcpy(m->session_key, s->session_key, sizeof(m->session_key));
-		m->key_epoch = s->epoch;
+		memcpy(m->session_key, keys->session_key, sizeof(m->session_key));
 	}
 }
 
@@ -84,8 +91,8 @@ static int meta_encrypt(struct svr_thread *t, const struct svr_meta *m, struct s
 	return m->header_len + len;
 }
 
-int svr_metadata_build(struct svr_thread *t, const struct svr_session *s,
-		       uint8_t out[static SVR_META_MAX])
+int svr_metadata_build(struct svr_thread *t, const struct svr_session *s, unsigned int set,
+		       enum svr_metadata_kind kind, uint8_t out[static SVR_META_MAX])
 {
 	struct svr_cipher_key *cipher;
 	struct svr_meta_key key = { 0 };
@@ -99,7 +106,7 @@ int svr_metadata_build(struct svr_thread *t, const struct svr_session *s,
 	cipher = svr_keycache_meta(&t->keycache, t->crypt, &key);
 	if (!cipher)
 		goto out;
-	meta_fill(t, s, &m);
+	meta_fill(t, s, &s->keys[set], kind, &m);
 	m.security_id = key.index;
 	m.nonce_time_ns = t->real_ns;
 	if (svr_crypt_random(t->crypt, &m.nonce_random, sizeof(m.nonce_random)))
@@ -131,7 +138,7 @@ static int algorithms_check(const struct svr_meta *m)
 static int meta_authenticate(struct svr_thread *t, const struct svr_pkt *p, uint32_t peer,
 			     uint8_t dir, const struct svr_meta *m, const struct svr_peer_key *key)
 {
-	const struct svr_auth auth = {
+	struct svr_auth auth = {
 		.key = svr_keycache_hmac(&t->keycache, t->crypt, peer, m->hmac, key->hmac_rx),
 		.hmac = m->hmac,
 		.hmac_mode = m->hmac_mode,
@@ -183,6 +190,15 @@ int svr_metadata_complete(const struct svr_meta *m, uint8_t dir)
 	return (m->have & need) == need ? 0 : -SVR_DROP_META_INCOMPLETE;
 }
 
+bool svr_metadata_keys_fit(const struct svr_meta *m, bool encrypted)
+{
+	const uint32_t keys = SVR_HAVE_ENCRYPTED | SVR_HAVE_SESSION_KEY;
+
+	if ((m->have & keys) != (encrypted ? keys : 0))
+		return false;
+	return !encrypted || (m->have & SVR_HAVE_KEY_EPOCH);
+}
+
 static int sender_check(struct svr_thread *t, uint32_t peer, const struct svr_meta *m)
 {
 	uint64_t nonce_ns;
@@ -196,12 +212,18 @@ static int sender_check(struct svr_thread *t, uint32_t peer, const struct svr_me
 static int peer_key_find(const struct svr_thread *t, uint32_t peer, uint32_t index,
 			 const struct svr_session *live, struct svr_peer_key *key)
 {
-	if (!live || live->peer != peer || live->peer_key_index != index)
-		return svr_keys_peer_rx(t->maps, peer, index, key);
-	key->index = index;
-	memcpy(key->hmac_tx, live->hmac_tx, sizeof(key->hmac_tx));
-	memcpy(key->hmac_rx, live->hmac_rx, sizeof(key->hmac_rx));
-	return 0;
+	const struct svr_session_keys *k = live ? live->keys : NULL;
+	int i;
+
+	for (i = 0; k && live->peer == peer && i < 2; i++) {
+		if (!k[i].epoch || k[i].peer_key_index != index)
+			continue;
+		key->index = index;
+		memcpy(key->hmac_tx, k[i].hmac_tx, sizeof(key->hmac_tx));
+		memcpy(key->hmac_rx, k[i].hmac_rx, sizeof(key->hmac_rx));
+		return 0;
+	}
+	return svr_keys_peer_rx(t->maps, peer, index, key);
 }
 
 int svr_metadata_open(struct svr_thread *t, struct svr_pkt *p, uint32_t path, uint8_t dir,

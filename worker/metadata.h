@@ -3,6 +3,7 @@
 #ifndef SVR_WORKER_METADATA_H
 #define SVR_WORKER_METADATA_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <svr/maps.h>
 
@@ -11,12 +12,21 @@
 struct svr_pkt;
 struct svr_thread;
 
+enum svr_metadata_kind {
+	SVR_METADATA_SESSION, /* in front of a host's payload */
+	SVR_METADATA_KEYS, /* of a key packet, which this router makes itself */
+};
+
 /**
  * svr_metadata_build() - block for the next packet of a session, encrypted for the peer.
+ * @set: index in s->keys of what the block tells of and the packet is signed with
  * Return: its length, or a negative drop reason (no-key).
  */
-int svr_metadata_build(struct svr_thread *t, const struct svr_session *s,
-		       uint8_t out[static SVR_META_MAX]);
+int svr_metadata_build(struct svr_thread *t, const struct svr_session *s, unsigned int set,
+		       enum svr_metadata_kind kind, uint8_t out[static SVR_META_MAX]);
+
+/* True if the block brings a session key just when the session encrypts. */
+bool svr_metadata_keys_fit(const struct svr_meta *m, bool encrypted);
 
 /**
  * svr_metadata_open() - authenticate and decrypt the block at the start of a payload.

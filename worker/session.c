@@ -11,6 +11,7 @@
 
 #include <svr/drops.h>
 
+#include "lib/epoch.h"
 #include "lib/kdf.h"
 #include "lib/uuid.h"
 #include "sys/flows.h"
@@ -18,14 +19,15 @@
 #include "sys/log.h"
 #include "worker/addr.h"
 #include "worker/flowtable.h"
+#include "worker/metadata.h"
 #include "worker/nexthop.h"
+#include "worker/rekey.h"
 #include "worker/session.h"
 #include "worker/thread.h"
 #include "worker/timeout.h"
 
 enum {
 	PORT_TRIES = 32,
-	FIRST_EPOCH = 1,
 };
 
 /* ---- slots --------------------------------------------------------------------------------- */
@@ -65,12 +67,19 @@ static void live_remove(struct svr_sessions *ss, uint32_t slot)
 	__atomic_store_n(&ss->n_live, ss->n_live - 1, __ATOMIC_RELAXED);
 }
 
+static void local_keys_clear(struct svr_local_keys *k)
+{
+	svr_hmac_key_free(k->hmac_tx);
+	svr_hmac_key_free(k->hmac_rx);
+	svr_cipher_key_free(k->enc_tx);
+	svr_cipher_key_free(k->enc_rx);
+	*k = (struct svr_local_keys){ 0 };
+}
+
 static void local_clear(struct svr_local *l)
 {
-	svr_hmac_key_free(l->hmac_tx);
-	svr_hmac_key_free(l->hmac_rx);
-	svr_cipher_key_free(l->enc_tx);
-	svr_cipher_key_free(l->enc_rx);
+	local_keys_clear(&l->keys[0]);
+	local_keys_clear(&l->keys[1]);
 	*l = (struct svr_local){ .live_pos = l->live_pos };
 }
 
@@ -275,19 +284,21 @@ struct svr_session *svr_session_get(struct svr_thread *t, uint32_t slot, uint32_
 	return s->state == SVR_SESSION_LIVE && s->generation == generation ? s : NULL;
 }
 
-static int local_keys(struct svr_thread *t, const struct svr_session *s, struct svr_local *l)
+static int local_keys(struct svr_thread *t, const struct svr_session *s,
+		      const struct svr_session_keys *from, struct svr_local_keys *l)
 {
 	const int tx = s->originator ? SVR_DIR_FWD : SVR_DIR_REV;
 	struct svr_payload_keys keys;
 	int err;
 
-	err = svr_hmac_key_new(t->crypt, s->hmac, s->hmac_tx, sizeof(s->hmac_tx), &l->hmac_tx);
+	err = svr_hmac_key_new(t->crypt, s->hmac, from->hmac_tx, sizeof(from->hmac_tx),
+			       &l->hmac_tx);
 	if (!err)
-		err = svr_hmac_key_new(t->crypt, s->hmac, s->hmac_rx, sizeof(s->hmac_rx),
+		err = svr_hmac_key_new(t->crypt, s->hmac, from->hmac_rx, sizeof(from->hmac_rx),
 				       &l->hmac_rx);
 	if (err || s->cipher == SVR_CIPHER_NONE)
 		return err;
-	err = svr_kdf_payload(s->session_key, s->uuid, s->epoch, &keys);
+	err = svr_kdf_payload(from->session_key, s->uuid, from->epoch, &keys);
 	if (!err)
 		err = svr_cipher_key_new(t->crypt, s->cipher, keys.enc[tx], keys.iv[tx],
 					 &l->enc_tx);
@@ -306,13 +317,27 @@ struct svr_local *svr_session_local(struct svr_thread *t, uint32_t slot)
 	if (l->generation == s->generation)
 		return l;
 	local_clear(l);
-	if (local_keys(t, s, l)) {
-		local_clear(l);
-		return NULL;
-	}
 	lan_target(t, s, l->lan_target);
 	l->generation = s->generation;
 	return l;
+}
+
+struct svr_local_keys *svr_session_keys(struct svr_thread *t, uint32_t slot, unsigned int set)
+{
+	const struct svr_session *s = &t->maps->sessions[slot];
+	struct svr_local_keys *k = &svr_session_local(t, slot)->keys[set];
+
+	if (s->keys[set].epoch && k->epoch == s->keys[set].epoch)
+		return k;
+	local_keys_clear(k);
+	if (!s->keys[set].epoch)
+		return NULL;
+	if (local_keys(t, s, &s->keys[set], k)) {
+		local_keys_clear(k);
+		return NULL;
+	}
+	k->epoch = s->keys[set].epoch;
+	return k;
 }
 
 bool svr_session_path_up(const struct svr_thread *t, uint32_t path, uint32_t peer)
@@ -339,7 +364,6 @@ static struct svr_session *slot_begin(struct svr_thread *t, uint32_t *slot)
 	s->state = SVR_SESSION_SETUP;
 	s->created_ns = t->now_ns;
 	s->created_real_ns = t->real_ns;
-	s->epoch = FIRST_EPOCH;
 	return s;
 }
 
@@ -349,9 +373,7 @@ static void slot_end(struct svr_thread *t, uint32_t slot)
 
 	local_clear(&t->sessions.local[slot]);
 	tomb_set(&t->sessions, s);
-	OPENSSL_cleanse(s->session_key, sizeof(s->session_key));
-	OPENSSL_cleanse(s->hmac_tx, sizeof(s->hmac_tx));
-	OPENSSL_cleanse(s->hmac_rx, sizeof(s->hmac_rx));
+	OPENSSL_cleanse(s->keys, sizeof(s->keys));
 	__atomic_store_n(&s->state, SVR_SESSION_FREE, __ATOMIC_RELEASE);
 	slot_give(&t->sessions, slot);
 }
@@ -362,9 +384,6 @@ static void slot_live(struct svr_thread *t, uint32_t slot)
 
 	__atomic_store_n(&s->state, SVR_SESSION_LIVE, __ATOMIC_RELEASE);
 	live_add(&t->sessions, slot);
-	if (s->cipher != SVR_CIPHER_NONE)
-		svr_keylog_session_key(t->keylog, s->uuid, s->epoch, s->session_key,
-				       sizeof(s->session_key));
 }
 
 void svr_session_close(struct svr_thread *t, uint32_t slot, const char *why)
@@ -494,22 +513,82 @@ static int wan_flow_originate(struct svr_thread *t, struct svr_session *s, uint3
 	return -SVR_DROP_NO_PORT;
 }
 
-static void session_take_keys(struct svr_session *s, const struct svr_peer_key *key,
-			      const struct svr_policy *policy)
+static void take_peer_key(struct svr_session_keys *k, const struct svr_peer_key *key)
 {
-	s->peer_key_index = key->index;
-	memcpy(s->hmac_tx, key->hmac_tx, sizeof(s->hmac_tx));
-	memcpy(s->hmac_rx, key->hmac_rx, sizeof(s->hmac_rx));
-	s->cipher = policy->cipher;
-	s->hmac = policy->hmac;
-	s->hmac_mode = policy->hmac_mode;
+	k->peer_key_index = key->index;
+	memcpy(k->hmac_tx, key->hmac_tx, sizeof(k->hmac_tx));
+	memcpy(k->hmac_rx, key->hmac_rx, sizeof(k->hmac_rx));
 }
 
-static int session_fill_originated(struct svr_thread *t, const struct svr_work *w,
-				   struct svr_session *s, const struct svr_service *svc,
-				   const struct svr_policy *policy)
+int svr_session_fresh_keys(struct svr_thread *t, const struct svr_session *s, uint16_t epoch,
+			   struct svr_session_keys *out)
 {
 	struct svr_peer_key key;
+	int err;
+
+	*out = (struct svr_session_keys){ .epoch = epoch };
+	err = svr_keys_peer_tx(t->maps, s->peer, &key);
+	if (err)
+		return err;
+	take_peer_key(out, &key);
+	OPENSSL_cleanse(&key, sizeof(key));
+	if (s->cipher != SVR_CIPHER_NONE &&
+	    svr_crypt_random(t->crypt, out->session_key, sizeof(out->session_key))) {
+		OPENSSL_cleanse(out, sizeof(*out));
+		return -SVR_DROP_INTERNAL;
+	}
+	return 0;
+}
+
+void svr_session_install_fresh(struct svr_thread *t, uint32_t slot,
+			       const struct svr_session_keys *fresh, bool unconfirmed)
+{
+	struct svr_session *s = &t->maps->sessions[slot];
+	struct svr_local *l = svr_session_local(t, slot);
+
+	svr_epoch_install(s, fresh, unconfirmed, t->now_ns);
+	l->offer_ns = 0;
+	l->offers = 0;
+	if (s->cipher != SVR_CIPHER_NONE)
+		svr_keylog_session_key(t->keylog, s->uuid, fresh->epoch, fresh->session_key,
+				       sizeof(fresh->session_key));
+}
+
+void svr_session_rekeyed(struct svr_thread *t, struct svr_session *s)
+{
+	s->rekeys++;
+	svr_count(&t->counters, s->wan.zone, SVR_STAT_REKEYED, 1);
+}
+
+int svr_session_install(struct svr_thread *t, uint32_t slot, const struct svr_meta *m,
+			const struct svr_peer_key *peer_key)
+{
+	const bool first = t->maps->sessions[slot].keys[0].epoch == 0;
+	struct svr_session_keys fresh = { .epoch = svr_meta_epoch(m) };
+
+	if (!fresh.epoch)
+		return -SVR_DROP_EPOCH;
+	take_peer_key(&fresh, peer_key);
+	memcpy(fresh.session_key, m->session_key, sizeof(fresh.session_key));
+	svr_session_install_fresh(t, slot, &fresh, !first);
+	OPENSSL_cleanse(&fresh, sizeof(fresh));
+	if (!first)
+		svr_session_rekeyed(t, &t->maps->sessions[slot]);
+	return 0;
+}
+
+static void take_algorithms(struct svr_session *s, uint8_t cipher, uint8_t hmac, uint8_t hmac_mode)
+{
+	s->cipher = cipher;
+	s->hmac = hmac;
+	s->hmac_mode = hmac_mode;
+}
+
+static int session_fill_originated(struct svr_thread *t, const struct svr_work *w, uint32_t slot,
+				   const struct svr_service *svc, const struct svr_policy *policy)
+{
+	struct svr_session *s = &t->maps->sessions[slot];
+	struct svr_session_keys fresh;
 	uint32_t path;
 	int err;
 
@@ -523,17 +602,15 @@ static int session_fill_originated(struct svr_thread *t, const struct svr_work *
 	s->policy = (uint16_t)svc->policy;
 	s->originator = 1;
 	s->meta_add = 1;
-	err = svr_keys_peer_tx(t->maps, s->peer, &key);
-	if (err)
-		return err;
-	session_take_keys(s, &key, policy);
-	OPENSSL_cleanse(&key, sizeof(key));
+	take_algorithms(s, policy->cipher, policy->hmac, policy->hmac_mode);
 	if (svr_crypt_random(t->crypt, s->uuid, sizeof(s->uuid)))
 		return -SVR_DROP_INTERNAL;
 	svr_uuid_from_random(s->uuid);
-	if (s->cipher != SVR_CIPHER_NONE &&
-	    svr_crypt_random(t->crypt, s->session_key, sizeof(s->session_key)))
-		return -SVR_DROP_INTERNAL;
+	err = svr_session_fresh_keys(t, s, SVR_EPOCH_FIRST, &fresh);
+	if (err)
+		return err;
+	svr_session_install_fresh(t, slot, &fresh, false);
+	OPENSSL_cleanse(&fresh, sizeof(fresh));
 	return 0;
 }
 
@@ -561,7 +638,7 @@ int svr_session_originate(struct svr_thread *t, const struct svr_work *w,
 	if (!s)
 		return -SVR_DROP_TABLE_FULL;
 	s->lan = *lan;
-	err = session_fill_originated(t, w, s, svc, policy);
+	err = session_fill_originated(t, w, *slot, svc, policy);
 	if (err)
 		goto out;
 	err = wan_flow_originate(t, s, *slot);
@@ -635,11 +712,10 @@ static bool service_transports(const struct svr_service *svc, uint8_t proto, uin
 static bool policy_agrees(const struct svr_policy *p, const struct svr_meta *m)
 {
 	bool encrypted = p->cipher != SVR_CIPHER_NONE;
-	const uint32_t payload = SVR_HAVE_ENCRYPTED | SVR_HAVE_SESSION_KEY | SVR_HAVE_KEY_EPOCH;
 
 	return !p->clear && algorithms_ok(p) && strncmp(p->name, m->policy, sizeof(p->name)) == 0 &&
 	       p->cipher == m->cipher && p->hmac == m->hmac && p->hmac_mode == m->hmac_mode &&
-	       (m->have & payload) == (encrypted ? payload : 0);
+	       svr_metadata_keys_fit(m, encrypted);
 }
 
 /*
@@ -681,8 +757,8 @@ static int metadata_check(const struct svr_thread *t, const struct svr_meta *m,
 	if (svc->route_kind != SVR_ROUTE_LOCAL || svc->zone == 0 ||
 	    svc->zone >= t->maps->count.zones)
 		return -SVR_DROP_NO_ROUTE;
-	if (m->have & SVR_HAVE_KEY_EPOCH && m->key_epoch != FIRST_EPOCH)
-		return -SVR_DROP_EPOCH; /* a session is born with the first one */
+	if (svr_meta_epoch(m) == 0)
+		return -SVR_DROP_EPOCH;
 	return 0;
 }
 
@@ -745,14 +821,13 @@ int svr_session_terminate(struct svr_thread *t, const struct svr_meta *m,
 	s->peer = t->maps->paths[path].peer;
 	s->meta_add = 1;
 	s->meta_seen = 1;
-	session_take_keys(s, peer_key, &t->maps->policies[s->policy]);
-	s->cipher = m->cipher; /* what was checked, should the policy change in this moment */
-	s->hmac = m->hmac;
-	s->hmac_mode = m->hmac_mode;
+	/* what was checked, should the policy change in this moment */
+	take_algorithms(s, m->cipher, m->hmac, m->hmac_mode);
 	memcpy(s->uuid, m->uuid, sizeof(s->uuid));
-	memcpy(s->session_key, m->session_key, sizeof(s->session_key));
 	tomb_apply(&t->sessions, s);
-	err = flows_terminate(t, s, *slot);
+	err = svr_session_install(t, *slot, m, peer_key);
+	if (!err)
+		err = flows_terminate(t, s, *slot);
 	if (err) {
 		slot_end(t, *slot);
 		return err;
@@ -766,7 +841,8 @@ int svr_session_terminate(struct svr_thread *t, const struct svr_meta *m,
 
 static bool slot_sane(const struct svr_thread *t, const struct svr_session *s)
 {
-	return s->generation != 0 && s->lan.zone < t->maps->count.zones &&
+	return s->generation != 0 && s->keys[svr_epoch_newest(s)].epoch != 0 &&
+	       s->lan.zone < t->maps->count.zones &&
 	       s->wan.zone < t->maps->count.zones && s->path < t->maps->count.paths &&
 	       s->service < t->maps->count.services && svr_hmac_tag_len(s->hmac) != 0;
 }
@@ -833,10 +909,12 @@ void svr_sessions_expire(struct svr_thread *t, uint32_t count)
 		if (ss->scan >= ss->n_live)
 			ss->scan = 0;
 		slot = ss->live[ss->scan];
-		if (session_expired(t, &t->maps->sessions[slot]))
+		if (session_expired(t, &t->maps->sessions[slot])) {
 			svr_session_close(t, slot,
 					  t->maps->sessions[slot].closing ? "ended" : "idle");
-		else
+		} else {
+			svr_rekey_look(t, slot);
 			ss->scan++;
+		}
 	}
 }

@@ -17,14 +17,26 @@
 struct svr_thread;
 struct svr_work;
 
+/* Contexts of one epoch. */
+struct svr_local_keys {
+	uint16_t epoch; /* 0: not made */
+	struct svr_hmac_key *hmac_tx, *hmac_rx;
+	struct svr_cipher_key *enc_tx, *enc_rx;
+};
+
 /* What this process adds to a slot; made at first use. */
 struct svr_local {
 	uint32_t generation; /* of the slot when it was made; 0: nothing here */
 	uint32_t live_pos; /* where in live[] */
 	uint32_t nexthop; /* where the LAN neighbour was found last; 0: not yet */
 	__be32 lan_target[4]; /* the LAN neighbour */
-	struct svr_hmac_key *hmac_tx, *hmac_rx;
-	struct svr_cipher_key *enc_tx, *enc_rx;
+	struct svr_local_keys keys[2]; /* of the slot's keys[] */
+	uint64_t offer_ns; /* last offer of new keys */
+	uint32_t offers; /* of the epoch that is offered */
+	/* of the last packet to the peer, for packets that this router makes itself */
+	uint32_t tcp_seq, tcp_ack;
+	uint16_t tcp_window;
+	bool tcp_known;
 };
 
 /*
@@ -60,8 +72,24 @@ int svr_sessions_adopt(struct svr_thread *t, struct svr_adopted *out);
 
 /* Slot of a frame description, NULL if it belongs to another session by now. */
 struct svr_session *svr_session_get(struct svr_thread *t, uint32_t slot, uint32_t generation);
-/* Contexts and next hop of a live slot, made if they are missing; NULL if that fails. */
+/* What this process knows of a live slot, made if it is missing. Never NULL. */
 struct svr_local *svr_session_local(struct svr_thread *t, uint32_t slot);
+/* Contexts of keys[@set] of a live slot, made if they are missing; NULL if that fails. */
+struct svr_local_keys *svr_session_keys(struct svr_thread *t, uint32_t slot, unsigned int set);
+/*
+ * New keys from the newest peer key and, if the session encrypts, a random session key; wipe them. 0
+ * or a negative drop reason.
+ */
+int svr_session_fresh_keys(struct svr_thread *t, const struct svr_session *s, uint16_t epoch,
+			   struct svr_session_keys *out);
+/*
+ * The keys of verified metadata, @peer_key is what it was signed with. 0 or a negative drop reason.
+ */
+int svr_session_install(struct svr_thread *t, uint32_t slot, const struct svr_meta *m,
+			const struct svr_peer_key *peer_key);
+/* The same with @fresh keys of our own, see svr_epoch_install(). */
+void svr_session_install_fresh(struct svr_thread *t, uint32_t slot,
+			       const struct svr_session_keys *fresh, bool unconfirmed);
 
 /* Session of a packet from the LAN without a flow. 0 or a negative drop reason. */
 int svr_session_originate(struct svr_thread *t, const struct svr_work *w,
@@ -93,6 +121,21 @@ enum svr_flow_owner svr_session_of_flow(struct svr_thread *t, const struct svr_f
 /* Remove a pair of clear flows. */
 void svr_session_remove_clear(struct svr_thread *t, const struct svr_flow6_key *key,
 			      const struct svr_flow *flow);
+
+/* This router sends under another epoch from now on: counts it. */
+void svr_session_rekeyed(struct svr_thread *t, struct svr_session *s);
+
+/*
+ * The next packet counter. It is used up in the mapped slot before anything can leave with it, so
+ * that a worker that is killed never uses it twice.
+ */
+static inline uint64_t svr_session_count(struct svr_session *s)
+{
+	uint64_t counter = s->tx_counter + 1;
+
+	__atomic_store_n(&s->tx_counter, counter, __ATOMIC_RELEASE);
+	return counter;
+}
 
 /* Flows go first, then the keys are wiped, then the slot is free. */
 void svr_session_close(struct svr_thread *t, uint32_t slot, const char *why);

@@ -50,7 +50,7 @@ struct svr_thread {
 	struct svr_keycache keycache;
 	struct svr_counters counters;
 	struct svr_zone_tx zone_tx[SVR_MAX_ZONES];
-	struct svr_tokens icmp_tokens, skew_tokens;
+	struct svr_tokens icmp_tokens, skew_tokens, rekey_tokens;
 	struct svr_umem umem;
 
 	/* between the threads */

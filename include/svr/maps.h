@@ -66,8 +66,9 @@ struct svr_router {
 	char common_name[SVR_NAME_LEN];	/* peering-common-name */
 	char authority[SVR_NAME_LEN];
 	__u64 sessions;		    /* number of slots in svr_sessions */
+	__u64 payload_rekey_sec;    /* age at which the keys of a session are replaced, 0: never */
 };
-_Static_assert(sizeof(struct svr_router) == 208, "map ABI");
+_Static_assert(sizeof(struct svr_router) == 216, "map ABI");
 
 enum svr_zone_role {
 	SVR_ROLE_NONE = 0,
@@ -441,6 +442,20 @@ struct svr_replay {
 	__u64 bits[SVR_REPLAY_WORDS];
 };
 
+/* Keys of one epoch of a session. */
+struct svr_session_keys {
+	__u16 epoch;		/* 0: empty. Written last when a new epoch is put in, so that a kill leaves it empty */
+	__u16 _pad;
+	__u32 peer_key_index;	/* peer key that the HMAC keys come from */
+	__u64 since_ns;		/* CLOCK_MONOTONIC */
+	__u64 tx_first;		/* tx_counter when it was put in */
+	__u64 rx_first;		/* replay.top when it was put in */
+	__u8 session_key[SVR_SESSION_KEY_LEN];
+	__u8 hmac_tx[SVR_HMAC_KEY_LEN];
+	__u8 hmac_rx[SVR_HMAC_KEY_LEN];
+};
+_Static_assert(sizeof(struct svr_session_keys) == 160, "map ABI");
+
 /*
  * Everything about a session that must survive the worker. The worker works directly in the mapped pages of the
  * pinned array, so a counter is used up before the packet that carries it can leave, also if the worker is killed.
@@ -465,15 +480,13 @@ struct svr_session {
 	__u8 tcp_lan, tcp_wan;	/* enum svr_tcp_seen of both directions */
 	__u8 closing;
 	__s8 window_hint;	/* time window that fitted last: -1, 0, +1 */
-	__u8 _pad[2];
-	__u32 peer_key_index;	/* peer key that the HMAC keys come from */
-	__u16 epoch;		/* of session_key */
-	__u16 _pad2;
-	__u64 tx_counter;	/* last packet counter used */
-	struct svr_replay replay;
-	__u8 session_key[SVR_SESSION_KEY_LEN];
-	__u8 hmac_tx[SVR_HMAC_KEY_LEN];
-	__u8 hmac_rx[SVR_HMAC_KEY_LEN];
+	__u8 unconfirmed;	/* 1: the peer did not use the newest keys yet; the originator sends with the older ones */
+	__u8 _pad;
+	__u32 rekeys;		/* changes to another epoch since the session began */
+	__u32 _pad2;
+	__u64 tx_counter;	/* last packet counter used; goes on over epochs */
+	struct svr_replay replay;   /* over all epochs */
+	struct svr_session_keys keys[2]; /* the newest epoch, and the one before or none */
 	__u64 created_ns;	/* CLOCK_MONOTONIC */
 	__u64 last_lan_ns;	/* CLOCK_MONOTONIC, authenticated packets only */
 	__u64 last_wan_ns;
@@ -482,7 +495,7 @@ struct svr_session {
 	__u64 created_real_ns;	/* CLOCK_REALTIME */
 	__u64 nonce_time_ns;	/* newest metadata nonce of the peer for this session */
 };
-_Static_assert(sizeof(struct svr_session) == 616, "map ABI");
+_Static_assert(sizeof(struct svr_session) == 808, "map ABI");
 
 struct svr_nonce_slot {
 	__u64 time_ns;		/* our CLOCK_REALTIME at which it may be forgotten; 0: empty */

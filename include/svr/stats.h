@@ -30,7 +30,9 @@
 	X(META_DUPLICATE, 21, "metadata-duplicate", "metadata of a live session answered again") \
 	X(TX_PACKETS, 22, "tx-packets", "packets that the worker sent")                          \
 	X(TX_BYTES, 23, "tx-bytes", "bytes of them")                                             \
-	X(NEIGHBOUR_HELD, 24, "neighbour-held", "packets held until the next hop was resolved")
+	X(NEIGHBOUR_HELD, 24, "neighbour-held", "packets held until the next hop was resolved")  \
+	X(REKEY_OFFERED, 28, "rekey-offered", "new keys offered to the other router of a session")   \
+	X(REKEYED, 29, "session-rekeyed", "sessions that changed to new keys")
 
 enum svr_stat {
 #define X(id, n, name, text) SVR_STAT_##id = n,

@@ -74,7 +74,8 @@ enum svr_tlv {
 
 	SVR_TLV_SECURITY_PARAMS = 0xF001,/* H 8: struct svr_tlv_security_params */
 	SVR_TLV_NONCE = 0xF002,		/* P 16: u64 time (ns since 1970, sender's clock), u64 random */
-	SVR_TLV_KEY_EPOCH = 0xF003,	/* P 2: epoch that TLV 46 starts */
+	SVR_TLV_KEY_EPOCH = 0xF003,	/* P 2: epoch of the session's keys, 1 if absent */
+	SVR_TLV_KEY_PACKET = 0xF004,	/* P 0: made by a router to agree keys, not for the host */
 
 	SVR_TLV_BFD_HELLO = 0xF010,	/* P: who sends, see struct svr_tlv_bfd_hello */
 	SVR_TLV_BFD_TIME = 0xF011,	/* P 32: struct svr_tlv_bfd_time */

@@ -1,0 +1,148 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Keys that change all the time, on a WAN that loses, doubles and reorders: no packet may be lost for
+# a reason that has to do with keys. ROTATION_SEC says for how long (`make soak`: ten minutes).
+
+: "${ROTATION_SEC:=30}"
+# Two per cent of everything is lost, BFD too: five in a row take a path down
+TOPO_BFD_MULTIPLIER=6
+TOPO_KEY_MANAGEMENT='{
+	"peer-key-rekey-interval-seconds": 4,
+	"payload-key-rekey-interval-seconds": 3
+}'
+
+# shellcheck source=selftests/topo.sh
+. "$(dirname "$0")/topo.sh"
+# shellcheck source=selftests/traffic.sh
+. "$SELFTESTS/traffic.sh"
+need ethtool
+
+topo_up
+topo_svr_start
+topo_impair --loss 2 --duplicate 1 --reorder 5 --gap 20 --delay 2000 --seed 7
+start_proc h2-echo on "$h2" "$SELFTESTS/host.py" serve 8201 8301
+start_proc h1-echo on "$h1" "$SELFTESTS/host.py" serve 8201 8301
+for host in h1 h2; do
+	wait_for 5 logged "$host-echo" serving || die "no echo server on $host"
+done
+
+# Everything that may be wrong with a key, a tag, an epoch; "replay" is what a doubled packet is
+KEY_REASONS="no-key hmac hmac-skew hmac-missing bad-iv epoch padding counter-limit algorithm
+	metadata-decrypt metadata-nonce-old metadata-nonce-full metadata-policy metadata-uuid
+	metadata-malformed metadata-incomplete session-mismatch no-flow internal"
+
+# session_of ROUTER SERVICE PROTOCOL KEY: a value of the only session there
+session_of() {
+	local id
+
+	id=$(svr_on "$1" -j show sessions service-name "$2" | /usr/bin/python3 -c '
+import json, sys
+print(next(s["session_id"] for s in json.load(sys.stdin) if s["protocol"].lower() == sys.argv[1]))' "$3") || return 1
+	svr_on "$1" -j show sessions by-id "$id" | /usr/bin/python3 -c '
+import json, sys
+print(json.load(sys.stdin)["worker"][sys.argv[1]])' "$4"
+}
+
+# value LOG KEY: out of the last line that a host wrote
+value() {
+	tail -n 1 "$(proc_log "$1")" | /usr/bin/python3 -c '
+import json, sys
+print(json.load(sys.stdin)[sys.argv[1]])' "$2"
+}
+
+# ended NAME: it has said what it did
+ended() { logged "$1" '"altered"'; }
+
+test_rotation() {
+	local router name policy proto port from to talks=() counts min=$((ROTATION_SEC / 6))
+
+	# both directions, both policies, both protocols: eight long-lived sessions
+	for from in h1 h2; do
+		to=$h2_ip
+		[ "$from" = h1 ] || to=$h1_ip
+		for policy in signed secret; do
+			port=$(($(traffic_port "$policy") + 1))
+			for proto in tcp udp; do
+				name=$from-$policy-$proto
+				talks+=("$name")
+				start_proc "$name" on "${!from}" "$SELFTESTS/host.py" exercise "$to" "$port" \
+					$([ $proto = tcp ] || echo --udp) --seconds "$ROTATION_SEC" --interval 0.01
+			done
+		done
+	done
+	sleep $((ROTATION_SEC - 2)) # while all of them still talk
+	for router in west east; do
+		for policy in signed secret; do
+			for proto in tcp udp; do
+				counts=$(session_of "$router" "east-$policy" $proto rekeys)
+				note "$router, east-$policy, $proto: ${counts:-?} rekeys"
+				# without another peer key a session that only signs has nothing to change
+				[ "$policy" = signed ] && [ "$(peer_rekeys west)" -lt 3 ] && continue
+				check "$router: the $policy $proto session has changed its keys" \
+					test "${counts:-0}" -ge "$min"
+			done
+		done
+	done
+	for name in "${talks[@]}"; do
+		wait_for 30 ended "$name"
+		check "$name: was answered" test "$(value "$name" received)" -gt $((ROTATION_SEC * 10))
+		check_equal "$name: nothing altered, nothing twice" "0 0" \
+			"$(value "$name" altered) $([ "${name##*-}" = udp ] && [[ $name == *secret* ]] &&
+				value "$name" twice || echo 0)"
+	done
+	no_key_drops
+}
+
+# peer_rekeys ROUTER: how often the key with its peer has changed
+peer_rekeys() {
+	svr_on "$1" -j show peers | /usr/bin/python3 -c '
+import json, sys
+print(max([p.get("rekey_count", 0) for p in json.load(sys.stdin)] or [0]))'
+}
+
+no_key_drops() {
+	local router
+
+	for router in west east; do
+		note "$router: $(svr_on "$router" show drops | grep -E '[1-9][0-9]*' | tr '\n' ';')"
+		# shellcheck disable=SC2086
+		check_equal "$router: no packet was dropped because of a key" 0 "$(drops "$router" $KEY_REASONS)"
+	done
+}
+
+# A session in which only one side talks needs new keys too
+test_one_way() {
+	local sec=10 name
+
+	start_proc sink on "$h2" /usr/bin/python3 -c "
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(('$h2_ip', 8302))
+print('serving', flush=True)
+while True: s.recv(65536)"
+	start_proc source on "$h2" "$SELFTESTS/host.py" source 8303 --seconds $sec
+	wait_for 5 logged sink serving
+	wait_for 5 logged source serving
+	start_proc out on "$h1" "$SELFTESTS/host.py" exercise "$h2_ip" 8302 --udp --mode out --seconds $sec
+	sleep $((sec - 1))
+	check "nothing ever comes back: the other router has a later epoch" \
+		test "$(session_of east east-secret udp epoch)" -ge 3
+	wait_for 20 ended out
+	stop_proc out
+	svr_on west session delete >/dev/null
+	svr_on east session delete >/dev/null
+	start_proc source2 on "$h2" "$SELFTESTS/host.py" source 8304 --seconds $sec
+	wait_for 5 logged source2 serving
+	start_proc back on "$h1" "$SELFTESTS/host.py" exercise "$h2_ip" 8304 --udp --mode back --seconds $sec
+	sleep $((sec - 1))
+	for name in west east; do
+		check "$name: nothing goes out any more: the session changes its keys still" \
+			test "$(session_of $name east-secret udp rekeys)" -ge 2
+	done
+	wait_for 20 ended back
+	check "and its datagrams arrive" test "$(value back received)" -gt $((sec * 50))
+	check_equal "once" "0 0" "$(value back altered) $(value back twice)"
+	no_key_drops
+}
+
+run_tests "$@"

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* New keys for live sessions, and the packets that carry them. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include <openssl/crypto.h>
+
+#include <svr/drops.h>
+
+#include "lib/epoch.h"
+#include "lib/window.h"
+#include "worker/keys.h"
+#include "worker/metadata.h"
+#include "worker/rekey.h"
+#include "worker/seal.h"
+#include "worker/thread.h"
+
+enum {
+	/*
+	 * New epochs begun per second: the receiver has to remember a nonce of each for 20 s, and
+	 * has other uses for its memory
+	 */
+	BEGIN_PER_SEC = 1000,
+	OFFER_MS = 200, /* first repetition of an offer; then twice that, up to 16 times */
+	OFFER_DOUBLINGS = 4,
+	TTL = 64,
+	IP_DF = 0x4000,
+};
+#define NS_PER_MS 1000000ULL
+#define NS_PER_SEC 1000000000ULL
+
+/* ---- key packets --------------------------------------------------------------------------- */
+
+struct tcp_head {
+	uint32_t seq, ack;
+	uint16_t window;
+};
+
+/* Headers without addresses. */
+static void packet_begin(struct svr_pkt *p, uint8_t *room, size_t len, const struct svr_session *s,
+			 const struct tcp_head *head)
+{
+	*p = (struct svr_pkt){ .room = room, .room_end = room + len, .proto = s->lan.proto };
+	p->ip = room + SVR_META_MAX + SVR_ETH_LEN + SVR_VLAN_LEN;
+	p->l4 = p->ip + SVR_IP4_LEN;
+	p->l4_len = p->proto == IPPROTO_TCP ? SVR_TCP_LEN : SVR_UDP_LEN;
+	p->payload = p->l4 + p->l4_len;
+	memset(p->ip, 0, SVR_IP4_LEN + p->l4_len);
+	*svr_packet_ip(p) = (struct svr_ip4){
+		.ver_ihl = 0x45,
+		.frag = htons(IP_DF),
+		.ttl = TTL + 1, /* readdressing takes one */
+		.proto = p->proto,
+	};
+	if (p->proto == IPPROTO_TCP) {
+		struct svr_tcp *tcp = svr_packet_tcp(p);
+
+		tcp->seq = htonl(head->seq);
+		tcp->ack = htonl(head->ack);
+		tcp->doff = SVR_TCP_LEN / 4 << 4;
+		tcp->flags = SVR_TCPF_ACK;
+		tcp->window = htons(head->window);
+	}
+}
+
+/* Metadata, IV if the session encrypts, tag: all under the newest keys. */
+static int packet_fill(struct svr_thread *t, uint32_t slot, struct svr_pkt *p)
+{
+	struct svr_session *s = &t->maps->sessions[slot];
+	const unsigned int set = svr_epoch_newest(s);
+	struct svr_local_keys *l = svr_session_keys(t, slot, set);
+	const struct svr_seal_input in = {
+		.window = svr_window_tx(s->hmac_mode, t->real_ns),
+		.dir = s->originator ? SVR_DIR_FWD : SVR_DIR_REV,
+	};
+	uint8_t meta[SVR_META_MAX], *room;
+	int len, err;
+
+	if (!l)
+		return -SVR_DROP_INTERNAL;
+	len = svr_metadata_build(t, s, set, SVR_METADATA_KEYS, meta);
+	if (len < 0)
+		return len;
+	if (s->cipher != SVR_CIPHER_NONE) {
+		err = svr_seal_encrypt(t->crypt, l->enc_tx, l->epoch, svr_session_count(s), p);
+		if (err)
+			return err;
+	}
+	room = svr_packet_push(p, (size_t)len);
+	if (!room)
+		return -SVR_DROP_INTERNAL;
+	memcpy(room, meta, (size_t)len);
+	svr_packet_readdress(p, &s->wan);
+	err = svr_seal_sign(t->crypt, l->hmac_tx, svr_hmac_tag_len(s->hmac), &in, p);
+	if (!err)
+		svr_packet_finish(p, false);
+	return err;
+}
+
+static int packet_send(struct svr_thread *t, uint32_t slot, const struct tcp_head *head)
+{
+	const struct svr_session *s = &t->maps->sessions[slot];
+	const struct svr_nexthop *nh = &t->maps->nexthops[s->path];
+	const uint16_t zone = s->wan.zone;
+	uint8_t frame[SVR_FRAME_SIZE];
+	struct svr_pkt p;
+	int err;
+
+	if (!svr_session_path_up(t, s->path, s->peer))
+		return -SVR_DROP_PATH_DOWN;
+	if (!__atomic_load_n(&nh->valid, __ATOMIC_ACQUIRE))
+		return -SVR_DROP_NO_NEIGHBOUR;
+	packet_begin(&p, frame, sizeof(frame), s, head);
+	err = packet_fill(t, slot, &p);
+	if (!err)
+		err = svr_packet_set_eth(&p, nh->dmac, nh->smac, t->zone_tx[zone].vlan);
+	if (!err)
+		err = svr_thread_send_copy(t, zone, 0, p.eth, svr_packet_frame_len(&p));
+	if (!err) {
+		svr_count(&t->counters, zone, SVR_STAT_META_ADDED, 1);
+		svr_count(&t->counters, zone, SVR_STAT_HMAC_ADDED, 1);
+	}
+	return err;
+}
+
+/* ---- the other router ---------------------------------------------------------------------- */
+
+int svr_rekey_answer(struct svr_thread *t, uint32_t slot, const struct svr_work *w)
+{
+	struct tcp_head head = { 0 };
+
+	if (w->pkt.proto == IPPROTO_TCP) {
+		const struct svr_tcp *tcp = svr_packet_tcp(&w->pkt);
+
+		head = (struct tcp_head){
+			.seq = ntohl(tcp->ack),
+			.ack = ntohl(tcp->seq),
+			.window = ntohs(tcp->window),
+		};
+	}
+	return packet_send(t, slot, &head);
+}
+
+void svr_rekey_confirm(struct svr_thread *t, uint32_t slot)
+{
+	struct svr_session *s = &t->maps->sessions[slot];
+
+	if (svr_epoch_confirm(s) && s->originator)
+		svr_session_rekeyed(t, s);
+}
+
+/* ---- the originating router ---------------------------------------------------------------- */
+
+static uint64_t last_packet_ns(const struct svr_session *s)
+{
+	return s->last_lan_ns > s->last_wan_ns ? s->last_lan_ns : s->last_wan_ns;
+}
+
+static bool keys_due(const struct svr_thread *t, const struct svr_session *s)
+{
+	return svr_epoch_due(s, t->maps->router->payload_rekey_sec * NS_PER_SEC,
+			     svr_keys_peer_tx_index(t->maps, s->peer), t->now_ns);
+}
+
+/* 0 or a negative drop reason; then nothing has changed. */
+static int begin(struct svr_thread *t, uint32_t slot, bool unconfirmed)
+{
+	struct svr_session *s = &t->maps->sessions[slot];
+	uint16_t epoch = svr_epoch_next(s->keys[svr_epoch_newest(s)].epoch);
+	struct svr_session_keys fresh;
+	int err;
+
+	err = svr_session_fresh_keys(t, s, epoch, &fresh);
+	if (err)
+		return err;
+	svr_session_install_fresh(t, slot, &fresh, unconfirmed);
+	OPENSSL_cleanse(&fresh, sizeof(fresh));
+	if (!unconfirmed)
+		svr_session_rekeyed(t, s);
+	return 0;
+}
+
+static void offer(struct svr_thread *t, uint32_t slot)
+{
+	const struct svr_session *s = &t->maps->sessions[slot];
+	struct svr_local *l = svr_session_local(t, slot);
+	const struct tcp_head head = { l->tcp_seq, l->tcp_ack, l->tcp_window };
+	unsigned int doublings = l->offers < OFFER_DOUBLINGS ? l->offers : OFFER_DOUBLINGS;
+
+	if (l->offers && t->now_ns - l->offer_ns < (OFFER_MS * NS_PER_MS / 2) << doublings)
+		return;
+	/* Nobody uses the session any more: it can wait for its next packet */
+	if (l->offers > OFFER_DOUBLINGS && last_packet_ns(s) < l->offer_ns)
+		return;
+	/* Before the first packet after a restart nothing is known about the connection */
+	if (s->lan.proto == IPPROTO_TCP && !l->tcp_known)
+		return;
+	l->offer_ns = t->now_ns;
+	if (packet_send(t, slot, &head))
+		return;
+	l->offers++;
+	svr_count(&t->counters, s->wan.zone, SVR_STAT_REKEY_OFFERED, 1);
+}
+
+void svr_rekey_look(struct svr_thread *t, uint32_t slot)
+{
+	struct svr_session *s = &t->maps->sessions[slot];
+
+	svr_epoch_retire(s, t->now_ns);
+	if (!s->originator || s->meta_add || s->closing)
+		return;
+	if (!svr_epoch_offered(s)) {
+		/* A session that was silent since its last change has used nothing up */
+		if (last_packet_ns(s) <= s->keys[svr_epoch_newest(s)].since_ns ||
+		    !keys_due(t, s) || !svr_session_path_up(t, s->path, s->peer) ||
+		    !svr_tokens_take(&t->rekey_tokens, t->now_ns, BEGIN_PER_SEC) ||
+		    begin(t, slot, true))
+			return;
+	}
+	offer(t, slot);
+}
+
+void svr_rekey_unheard(struct svr_thread *t, uint32_t slot)
+{
+	struct svr_session *s = &t->maps->sessions[slot];
+	uint32_t index;
+
+	if (!s->originator || !s->meta_add || svr_epoch_offered(s))
+		return;
+	index = svr_keys_peer_tx_index(t->maps, s->peer);
+	if (keys_due(t, s) || (index && index != s->keys[svr_epoch_newest(s)].peer_key_index))
+		begin(t, slot, false);
+}
+
+void svr_rekey_note_tcp(struct svr_local *l, const struct svr_pkt *p, size_t ip_len)
+{
+	const struct svr_tcp *tcp = svr_packet_tcp(p);
+
+	if (p->proto != IPPROTO_TCP)
+		return;
+	l->tcp_seq = ntohl(tcp->seq) + (uint32_t)(ip_len - svr_packet_header_len(p)) +
+		     ((p->tcp_flags & (SVR_TCPF_SYN | SVR_TCPF_FIN)) != 0);
+	l->tcp_ack = ntohl(tcp->ack);
+	l->tcp_window = ntohs(tcp->window);
+	l->tcp_known = true;
+}
