@@ -35,7 +35,7 @@ enum svr_limits {
 	SVR_SESSION_KEY_LEN = 32,   /* bytes */
 	SVR_META_KEY_LEN = 32,	    /* bytes */
 
-	SVR_ABI_VERSION = 2,	    /* raised whenever the layout of a pinned map changes */
+	SVR_ABI_VERSION = 3,	    /* raised whenever the layout of a pinned map changes */
 };
 
 #endif
