@@ -195,6 +195,7 @@ static void bfd_send(struct svr_bfd *b, bool final, uint64_t now_ns)
 	svr_bfd_header(b, &pkt);
 	pkt.final = final;
 	pkt.poll = b->polling && !final; /* 6.5: never both */
+	b->poll_sent = b->poll_sent || pkt.poll;
 	b->last_tx_ns = now_ns;
 	b->ops->send(b->user, &pkt);
 }
@@ -218,6 +219,8 @@ static void bfd_apply_timers(struct svr_bfd *b, uint32_t old_rx_us)
 			b->tx_limit_us = b->desired_min_tx_us;
 		if (old_rx_us > b->config.required_min_rx_us && !b->rx_limit_us)
 			b->rx_limit_us = old_rx_us;
+		/* The final of a sequence under way would confirm what was sent before. */
+		b->poll_again = b->polling && b->poll_sent;
 		b->polling = true;
 	}
 	b->desired_min_tx_us = tx_us;
@@ -226,8 +229,24 @@ static void bfd_apply_timers(struct svr_bfd *b, uint32_t old_rx_us)
 static void bfd_end_poll(struct svr_bfd *b)
 {
 	b->polling = false;
+	b->poll_sent = false;
+	b->poll_again = false;
 	b->tx_limit_us = 0;
 	b->rx_limit_us = 0;
+}
+
+/* The peer has seen the timers of the sequence, but perhaps not the ones that changed since. */
+static void bfd_final(struct svr_bfd *b)
+{
+	bool again = b->poll_again;
+	uint32_t tx_us = b->tx_limit_us, rx_us = b->rx_limit_us;
+
+	bfd_end_poll(b);
+	if (!again)
+		return;
+	b->polling = true;
+	b->tx_limit_us = tx_us;
+	b->rx_limit_us = rx_us;
 }
 
 /* ---- states ---------------------------------------------------------------------------------- */
@@ -347,8 +366,8 @@ void svr_bfd_receive(struct svr_bfd *b, const struct svr_bfd_packet *pkt, uint64
 	b->remote_desired_tx_us = pkt->desired_min_tx_us;
 	b->remote_detect_mult = pkt->detect_mult;
 	b->last_rx_ns = now_ns;
-	if (pkt->final && b->polling)
-		bfd_end_poll(b);
+	if (pkt->final && b->poll_sent)
+		bfd_final(b);
 	bfd_update_detection(b);
 	if (b->state == SVR_BFD_ADMIN_DOWN)
 		return; /* 6.8.6: discarded, a poll is not answered */

@@ -97,6 +97,8 @@ struct svr_bfd {
 	uint8_t remote_detect_mult;
 	bool remote_demand;
 	bool polling; /* poll sequence under way */
+	bool poll_sent; /* a packet of it has left: a final is its answer */
+	bool poll_again; /* timers changed meanwhile: another one has to follow */
 	uint64_t detect_us; /* detection time in force, 0: nothing received yet */
 	uint64_t last_rx_ns, last_tx_ns;
 	uint64_t tx_interval_us; /* that next_tx_ns was computed with */

@@ -22,6 +22,8 @@ enum {
 	HELLO_MAX = SVR_TLV_HDR_LEN + (int)sizeof(struct svr_tlv_bfd_hello) + SVR_NAME_LEN - 1,
 	TIME_LEN = SVR_TLV_HDR_LEN + (int)sizeof(struct svr_tlv_bfd_time),
 	PATH_LEN = SVR_TLV_HDR_LEN + (int)sizeof(struct svr_tlv_bfd_path),
+	PROBE_LEN = 4, /* of the value, without what fills it */
+	PROBE_ACK_LEN = 8,
 	PIECE_MAX = SVR_TLV_HDR_LEN + (int)sizeof(struct svr_tlv_kex_piece) + SVR_KEX_PIECE_LEN,
 	PLAIN_MAX = HELLO_MAX + TIME_LEN + PATH_LEN + PIECE_MAX,
 	SEALED_HEADER_LEN = SVR_META_HDR_LEN + SVR_TLV_HDR_LEN + (int)sizeof(struct svr_tlv_security_params),
@@ -103,6 +105,39 @@ static int put_meta_ack(uint8_t *p, size_t room, const struct svr_bfdmeta *m)
 	return svr_tlv_put(p, room, SVR_TLV_META_KEY_ACK, value, sizeof(value));
 }
 
+static int put_test(uint8_t *p, size_t room, const struct svr_bfdmeta *m)
+{
+	uint8_t value[sizeof(struct svr_tlv_bfd_test)] = { 0 };
+
+	value[FIELD_AT(svr_tlv_bfd_test, kind)] = m->test.kind;
+	svr_put16(value + FIELD_AT(svr_tlv_bfd_test, number), m->test.number);
+	svr_put32(value + FIELD_AT(svr_tlv_bfd_test, burst), m->test.burst);
+	svr_put32(value + FIELD_AT(svr_tlv_bfd_test, accept_us), m->test.accept_us);
+	return svr_tlv_put(p, room, SVR_TLV_BFD_TEST, value, sizeof(value));
+}
+
+static int put_probe(uint8_t *p, size_t room, const struct svr_bfdmeta *m)
+{
+	size_t len = PROBE_LEN + (size_t)m->probe.fill;
+
+	if (room < SVR_TLV_HDR_LEN + len)
+		return -ENOSPC;
+	svr_put16(p, SVR_TLV_BFD_PROBE);
+	svr_put16(p + 2, (uint16_t)len);
+	svr_put32(p + SVR_TLV_HDR_LEN, m->probe.id);
+	memset(p + SVR_TLV_HDR_LEN + PROBE_LEN, 0, m->probe.fill);
+	return (int)(SVR_TLV_HDR_LEN + len);
+}
+
+static int put_probe_ack(uint8_t *p, size_t room, const struct svr_bfdmeta *m)
+{
+	uint8_t value[PROBE_ACK_LEN] = { 0 };
+
+	svr_put32(value, m->probe_ack.id);
+	svr_put16(value + 4, m->probe_ack.len);
+	return svr_tlv_put(p, room, SVR_TLV_BFD_PROBE_ACK, value, sizeof(value));
+}
+
 static int get_hello(const uint8_t *v, size_t len, struct svr_bfdmeta *m)
 {
 	size_t name_len = len - sizeof(struct svr_tlv_bfd_hello);
@@ -162,6 +197,33 @@ static int get_meta_ack(const uint8_t *v, size_t len, struct svr_bfdmeta *m)
 	return m->meta_ack ? 0 : -EBADMSG;
 }
 
+static int get_test(const uint8_t *v, size_t len, struct svr_bfdmeta *m)
+{
+	(void)len;
+	m->test.kind = v[FIELD_AT(svr_tlv_bfd_test, kind)];
+	m->test.number = svr_get16(v + FIELD_AT(svr_tlv_bfd_test, number));
+	m->test.burst = svr_get32(v + FIELD_AT(svr_tlv_bfd_test, burst));
+	m->test.accept_us = svr_get32(v + FIELD_AT(svr_tlv_bfd_test, accept_us));
+	return m->test.kind == SVR_BFDMETA_TEST_REQUEST || m->test.kind == SVR_BFDMETA_TEST_ANSWER ?
+		       0 :
+		       -EBADMSG;
+}
+
+static int get_probe(const uint8_t *v, size_t len, struct svr_bfdmeta *m)
+{
+	m->probe.id = svr_get32(v);
+	m->probe.fill = (uint16_t)(len - PROBE_LEN);
+	return 0;
+}
+
+static int get_probe_ack(const uint8_t *v, size_t len, struct svr_bfdmeta *m)
+{
+	(void)len;
+	m->probe_ack.id = svr_get32(v);
+	m->probe_ack.len = svr_get16(v + 4);
+	return 0;
+}
+
 /* In the order in which they are written. */
 static const struct tlv_def {
 	uint16_t type;
@@ -177,9 +239,14 @@ static const struct tlv_def {
 	  SVR_BFDMETA_TIME, put_time, get_time },
 	{ SVR_TLV_BFD_PATH, sizeof(struct svr_tlv_bfd_path), sizeof(struct svr_tlv_bfd_path),
 	  SVR_BFDMETA_PATH, put_path, get_path },
+	{ SVR_TLV_BFD_TEST, sizeof(struct svr_tlv_bfd_test), sizeof(struct svr_tlv_bfd_test),
+	  SVR_BFDMETA_TEST, put_test, get_test },
+	{ SVR_TLV_BFD_PROBE_ACK, PROBE_ACK_LEN, PROBE_ACK_LEN, SVR_BFDMETA_PROBE_ACK, put_probe_ack,
+	  get_probe_ack },
 	{ SVR_TLV_META_KEY, 4 + SVR_META_KEY_LEN, 4 + SVR_META_KEY_LEN, SVR_BFDMETA_META_KEY,
 	  put_meta_key, get_meta_key },
 	{ SVR_TLV_META_KEY_ACK, 4, 4, SVR_BFDMETA_META_KEY_ACK, put_meta_ack, get_meta_ack },
+	{ SVR_TLV_BFD_PROBE, PROBE_LEN, UINT16_MAX, SVR_BFDMETA_PROBE, put_probe, get_probe },
 	{ SVR_TLV_KEX_PIECE, sizeof(struct svr_tlv_kex_piece) + 1,
 	  sizeof(struct svr_tlv_kex_piece) + SVR_KEX_PIECE_LEN, SVR_BFDMETA_PIECE, put_piece,
 	  get_piece },
@@ -278,10 +345,14 @@ void svr_bfdmeta_key_clear(struct svr_bfdmeta_key *k)
 
 /* ---- whole packets --------------------------------------------------------------------------- */
 
-/* Base header and, for a sealed packet, header TLV 0xF001. Its length or -ENOSPC. */
-static int put_header(uint8_t *p, size_t room, const struct svr_bfdmeta_key *key)
+/*
+ * Base header and, for a sealed packet, header TLV 0xF001; then TLV 0xF016 of @fill bytes with its
+ * own header, 0: none. Length of all or -ENOSPC.
+ */
+static int put_header(uint8_t *p, size_t room, const struct svr_bfdmeta_key *key, size_t fill)
 {
 	struct svr_meta header = { 0 };
+	int len;
 
 	if (key) {
 		header.have = SVR_HAVE_SECURITY_PARAMS;
@@ -290,7 +361,16 @@ static int put_header(uint8_t *p, size_t room, const struct svr_bfdmeta_key *key
 		header.hmac = SVR_HMAC_SHA384;
 		header.hmac_mode = SVR_HMAC_MODE_REGULAR;
 	}
-	return svr_meta_build(p, room, &header);
+	len = svr_meta_build(p, room, &header);
+	if (len < 0 || fill == 0)
+		return len;
+	if (room - (size_t)len < fill)
+		return -ENOSPC;
+	memset(p + len, 0, fill);
+	svr_put16(p + len, SVR_TLV_BFD_FILL);
+	svr_put16(p + len + 2, (uint16_t)(fill - SVR_TLV_HDR_LEN));
+	svr_meta_set_header_len(p, (uint16_t)((size_t)len + fill));
+	return (int)((size_t)len + fill);
 }
 
 /* Encrypts @len bytes in place and appends the IV. New length, -ENOSPC, -EIO. */
@@ -309,9 +389,10 @@ static int encrypt(struct svr_crypt *c, struct svr_bfdmeta_key *key, uint8_t *p,
 	return (int)(sealed + sizeof(iv));
 }
 
-int svr_bfdmeta_seal(struct svr_crypt *c, struct svr_bfdmeta_key *key,
-		     const uint8_t bfd[static SVR_BFD_LEN], const struct svr_bfdmeta *m,
-		     uint8_t *out, size_t room)
+/* @fill: bytes of the header TLV that makes the packet longer. */
+static int seal(struct svr_crypt *c, struct svr_bfdmeta_key *key,
+		const uint8_t bfd[static SVR_BFD_LEN], const struct svr_bfdmeta *m, size_t fill,
+		uint8_t *out, size_t room)
 {
 	struct svr_bytes signed_part;
 	int header_len, len;
@@ -321,7 +402,7 @@ int svr_bfdmeta_seal(struct svr_crypt *c, struct svr_bfdmeta_key *key,
 	if (room < SVR_BFD_LEN)
 		return -ENOSPC;
 	memcpy(out, bfd, SVR_BFD_LEN);
-	header_len = put_header(out + SVR_BFD_LEN, room - SVR_BFD_LEN, key);
+	header_len = put_header(out + SVR_BFD_LEN, room - SVR_BFD_LEN, key, fill);
 	if (header_len < 0)
 		return header_len;
 	at = SVR_BFD_LEN + (size_t)header_len;
@@ -346,6 +427,42 @@ int svr_bfdmeta_seal(struct svr_crypt *c, struct svr_bfdmeta_key *key,
 	return (int)at + SVR_BFDMETA_TAG_LEN;
 }
 
+int svr_bfdmeta_seal(struct svr_crypt *c, struct svr_bfdmeta_key *key,
+		     const uint8_t bfd[static SVR_BFD_LEN], const struct svr_bfdmeta *m,
+		     uint8_t *out, size_t room)
+{
+	return seal(c, key, bfd, m, 0, out, room);
+}
+
+/*
+ * Ciphertext grows by whole blocks: the probe's TLV takes most of what is missing, and the header
+ * TLV in front of the ciphertext the rest.
+ */
+int svr_bfdmeta_seal_probe(struct svr_crypt *c, struct svr_bfdmeta_key *key,
+			   const uint8_t bfd[static SVR_BFD_LEN], struct svr_bfdmeta *m, size_t len,
+			   uint8_t *out, size_t room)
+{
+	const size_t around = SVR_BFD_LEN + SEALED_HEADER_LEN + SVR_BLOCK_LEN + SVR_BFDMETA_TAG_LEN;
+	size_t fill, sealed;
+	int plain;
+
+	m->probe.fill = 0;
+	plain = svr_bfdmeta_build(out, room, m);
+	if (plain < 0)
+		return plain;
+	if (len > room || len < around + SVR_BLOCK_LEN)
+		return -ENOSPC;
+	fill = (len - around) % SVR_BLOCK_LEN;
+	if (fill && fill < SVR_TLV_HDR_LEN)
+		fill += SVR_BLOCK_LEN;
+	sealed = len - around - fill;
+	if (len < around + fill || sealed < svr_cbc_len((size_t)plain))
+		return -ENOSPC;
+	if (sealed - SVR_BLOCK_LEN > (size_t)plain)
+		m->probe.fill = (uint16_t)(sealed - SVR_BLOCK_LEN - (size_t)plain);
+	return seal(c, key, bfd, m, fill, out, room);
+}
+
 int svr_bfdmeta_outline(const uint8_t *p, size_t len, size_t bfd_len, struct svr_bfdmeta_outline *o)
 {
 	struct svr_meta header;
@@ -354,7 +471,7 @@ int svr_bfdmeta_outline(const uint8_t *p, size_t len, size_t bfd_len, struct svr
 	memset(o, 0, sizeof(*o));
 	if (!svr_meta_is_cookie(p + bfd_len, len - bfd_len))
 		return 0;
-	if (svr_meta_parse_header(p + bfd_len, len - bfd_len, &header))
+	if (svr_meta_parse_long_header(p + bfd_len, len - bfd_len, SVR_BFDMETA_PROBE_MAX, &header))
 		return -SVR_DROP_BFD_METADATA;
 	o->present = true;
 	o->payload_at = bfd_len + header.header_len;

@@ -23,6 +23,8 @@ enum svr_bfdmeta_limits {
 	SVR_BFDMETA_TAG_LEN = 48, /* HMAC-SHA-384 */
 	SVR_BFDMETA_PACKET_MAX = SVR_BFD_LEN + SVR_META_MAX +
 				 SVR_BFDMETA_TAG_LEN, /* bytes of UDP payload that we send */
+	/* the same of a path MTU probe: fills an IP packet of the longest MTU that can be configured */
+	SVR_BFDMETA_PROBE_MAX = 9000,
 	SVR_KEX_PIECE_LEN = 800, /* bytes of a key-exchange message in each packet but the last */
 	SVR_KEX_MESSAGE_MAX = 16384, /* bytes of a whole message */
 	SVR_KEX_PIECES_MAX = (SVR_KEX_MESSAGE_MAX + SVR_KEX_PIECE_LEN - 1) / SVR_KEX_PIECE_LEN,
@@ -36,7 +38,12 @@ enum svr_bfdmeta_have {
 	SVR_BFDMETA_PIECE = 1 << 3,
 	SVR_BFDMETA_META_KEY = 1 << 4,
 	SVR_BFDMETA_META_KEY_ACK = 1 << 5,
+	SVR_BFDMETA_TEST = 1 << 6,
+	SVR_BFDMETA_PROBE = 1 << 7,
+	SVR_BFDMETA_PROBE_ACK = 1 << 8,
 };
+
+enum svr_bfdmeta_test { SVR_BFDMETA_TEST_REQUEST = 1, SVR_BFDMETA_TEST_ANSWER = 2 };
 
 struct svr_kex_piece {
 	uint8_t message;
@@ -59,6 +66,19 @@ struct svr_bfdmeta {
 	uint32_t meta_index;
 	uint8_t meta_key[SVR_META_KEY_LEN];
 	uint32_t meta_ack;
+	struct {
+		uint8_t kind; /* enum svr_bfdmeta_test */
+		uint16_t number;
+		uint32_t burst, accept_us;
+	} test;
+	struct {
+		uint32_t id;
+		uint16_t fill; /* bytes behind the id */
+	} probe;
+	struct {
+		uint32_t id;
+		uint16_t len;
+	} probe_ack;
 };
 
 /* Bytes written, -ENOSPC, -EINVAL for a value that no receiver would take. */
@@ -93,6 +113,15 @@ void svr_bfdmeta_key_clear(struct svr_bfdmeta_key *k);
 int svr_bfdmeta_seal(struct svr_crypt *c, struct svr_bfdmeta_key *key,
 		     const uint8_t bfd[static SVR_BFD_LEN], const struct svr_bfdmeta *m,
 		     uint8_t *out, size_t room);
+
+/**
+ * svr_bfdmeta_seal_probe() - the same for a packet of exactly @len bytes. @m has SVR_BFDMETA_PROBE
+ * and no piece; its fill is chosen here.
+ * Return: @len, -ENOSPC if that is too little or too much, otherwise as above.
+ */
+int svr_bfdmeta_seal_probe(struct svr_crypt *c, struct svr_bfdmeta_key *key,
+			   const uint8_t bfd[static SVR_BFD_LEN], struct svr_bfdmeta *m, size_t len,
+			   uint8_t *out, size_t room);
 
 /* Where things are in a received packet. */
 struct svr_bfdmeta_outline {

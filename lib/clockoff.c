@@ -40,25 +40,30 @@ static void forget(struct svr_clockoff *f)
 	f->next = 0;
 }
 
-bool svr_clockoff_add(struct svr_clockoff *f, uint64_t echo_ns, uint64_t echo_rx_ns, uint64_t tx_ns,
-		      struct svr_now now)
+void svr_clockoff_init(struct svr_clockoff *f, int64_t offset_ns, struct svr_now now)
 {
-	int64_t base_ns = diff(now.real_ns, now.mono_ns), there_ns = diff(tx_ns, echo_rx_ns),
-		away_ns, delay_ns, offset_ns;
+	memset(f, 0, sizeof(*f));
+	f->valid = true;
+	f->offset_ns = diff((uint64_t)offset_ns + now.real_ns, now.mono_ns);
+}
+
+int64_t svr_clockoff_real(const struct svr_clockoff *f, struct svr_now now)
+{
+	return diff((uint64_t)f->offset_ns, now.real_ns - now.mono_ns);
+}
+
+bool svr_clockoff_add(struct svr_clockoff *f, uint64_t echo_mono_ns, uint64_t echo_rx_ns,
+		      uint64_t tx_ns, uint64_t mono_ns)
+{
+	int64_t there_ns = diff(tx_ns, echo_rx_ns), away_ns = diff(mono_ns, echo_mono_ns);
+	int64_t delay_ns, offset_ns;
 	int at;
 
-	if (f->count &&
-	    magnitude(diff((uint64_t)base_ns, (uint64_t)f->base_ns)) > clockoff_slack_ns)
-		forget(f); /* our own clock was set */
-	f->base_ns = base_ns;
-	if (echo_ns == 0)
-		return false;
-	away_ns = diff(now.real_ns, echo_ns);
 	if (away_ns < 0 || away_ns > clockoff_age_max_ns || there_ns < 0 ||
 	    there_ns > away_ns + clockoff_slack_ns)
 		return false;
 	delay_ns = away_ns > there_ns ? away_ns - there_ns : 0;
-	offset_ns = diff(echo_rx_ns, echo_ns) / 2 + diff(tx_ns, now.real_ns) / 2;
+	offset_ns = diff(echo_rx_ns, echo_mono_ns) / 2 + diff(tx_ns, mono_ns) / 2;
 
 	if (f->count) {
 		at = best(f);
@@ -73,8 +78,6 @@ bool svr_clockoff_add(struct svr_clockoff *f, uint64_t echo_ns, uint64_t echo_rx
 		f->count++;
 
 	at = best(f);
-	if (f->valid && f->sample[at].offset_ns == f->offset_ns)
-		return false;
 	f->valid = true;
 	f->offset_ns = f->sample[at].offset_ns;
 	f->delay_ns = f->sample[at].delay_ns;

@@ -211,6 +211,11 @@ bool svr_meta_is_cookie(const void *p, size_t len)
 
 int svr_meta_parse_header(const uint8_t *p, size_t len, struct svr_meta *m)
 {
+	return svr_meta_parse_long_header(p, len, SVR_META_MAX, m);
+}
+
+int svr_meta_parse_long_header(const uint8_t *p, size_t len, size_t max, struct svr_meta *m)
+{
 	const unsigned int version_shift = 12, hlen_mask = 0x0fff;
 	uint16_t ver_hlen, hlen, payload_len;
 	int err = -SVR_DROP_META_MALFORMED;
@@ -226,7 +231,7 @@ int svr_meta_parse_header(const uint8_t *p, size_t len, struct svr_meta *m)
 		goto out;
 	}
 	if (hlen < SVR_META_HDR_LEN || (size_t)hlen + payload_len > len ||
-	    hlen + payload_len > SVR_META_MAX)
+	    (size_t)hlen + payload_len > max)
 		goto out;
 	m->header_len = hlen;
 	m->payload_len = payload_len;
@@ -267,6 +272,12 @@ static void base_header_put(uint8_t *p, uint16_t hlen, uint16_t payload_len)
 	svr_put16(p + offsetof(struct svr_meta_hdr, ver_hlen),
 		  (uint16_t)(SVR_META_VERSION << 12 | hlen));
 	svr_meta_set_payload_len(p, payload_len);
+}
+
+void svr_meta_set_header_len(uint8_t *p, uint16_t header_len)
+{
+	svr_put16(p + offsetof(struct svr_meta_hdr, ver_hlen),
+		  (uint16_t)(SVR_META_VERSION << 12 | header_len));
 }
 
 void svr_meta_set_payload_len(uint8_t *p, uint16_t payload_len)

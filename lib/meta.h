@@ -64,6 +64,8 @@ bool svr_meta_is_cookie(const void *p, size_t len);
  * @m->payload_len bytes at @p + @m->header_len and lies inside @len. @m is all zero after an error.
  */
 int svr_meta_parse_header(const uint8_t *p, size_t len, struct svr_meta *m);
+/* The same with another length that is accepted than SVR_META_MAX: for BFD. */
+int svr_meta_parse_long_header(const uint8_t *p, size_t len, size_t max, struct svr_meta *m);
 
 /* Payload TLVs (decrypted); adds to @m. 0 or -SVR_DROP_META_MALFORMED; @m is all zero after an error. */
 int svr_meta_parse_payload(const uint8_t *p, size_t len, struct svr_meta *m);
@@ -83,6 +85,7 @@ int svr_meta_put_false_positive(uint8_t *p, size_t room);	/* 12 or -ENOSPC */
  */
 int svr_meta_build(uint8_t *p, size_t room, struct svr_meta *m);
 void svr_meta_set_payload_len(uint8_t *p, uint16_t payload_len);
+void svr_meta_set_header_len(uint8_t *p, uint16_t header_len); /* after a TLV was appended to the header */
 
 /**
  * svr_meta_describe() - every value of a block, as text.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Packets and paths of one peer. Received packets go through fixed stations: shape -> session ->
+ * Packets of one peer and the verdict which of its paths are in service. Received packets go through fixed stations: shape -> session ->
  * seal -> replay and path -> and only then anything changes: BFD, keys, verdict. docs/protocol.md
  * section 8.
  */
@@ -22,7 +22,6 @@
 
 enum {
 	PEERING_TTL = 255, /* RFC 5881 5 */
-	PEERING_DAMPING_RESET = 3, /* SSR: the longest hold-down so often, then from the start */
 };
 static const int64_t peering_offset_step_ns =
 	(int64_t)SVR_NS_PER_MS; /* a smaller change of the clock offset is not stored */
@@ -38,7 +37,8 @@ void svr_peering_log(struct svr_peering *p, bool warn, const char *fmt, ...)
 	p->ops->log(p->user, warn, text);
 }
 
-static const char *path_name(const struct svr_peering_path *path, char buf[static INET6_ADDRSTRLEN])
+const char *svr_peering_path_name(const struct svr_peering_path *path,
+				  char buf[static INET6_ADDRSTRLEN])
 {
 	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 	bool v4 = memcmp(path->config.remote, mapped, sizeof(mapped)) == 0;
@@ -49,7 +49,7 @@ static const char *path_name(const struct svr_peering_path *path, char buf[stati
 		       "?";
 }
 
-static void path_save(struct svr_peering_path *path)
+void svr_peering_path_save(struct svr_peering_path *path)
 {
 	struct svr_peering *p = path->peering;
 
@@ -82,13 +82,17 @@ bool svr_peering_is_open(const struct svr_peering *p, uint64_t now_ns)
  * to have.
  */
 static void fill(struct svr_peering_path *path, bool sealed, bool confirmed,
-		 const struct svr_kex_piece *piece, struct svr_now now, struct svr_bfdmeta *m)
+		 const struct svr_bfdmeta *extra, struct svr_now now, struct svr_bfdmeta *m)
 {
+	const uint32_t alone = SVR_BFDMETA_PIECE | SVR_BFDMETA_PROBE;
 	struct svr_peering *p = path->peering;
 	const struct svr_meta_key *own = svr_peering_own_meta(p);
 
-	memset(m, 0, sizeof(*m));
-	m->have = SVR_BFDMETA_HELLO;
+	if (extra)
+		*m = *extra;
+	else
+		memset(m, 0, sizeof(*m));
+	m->have |= SVR_BFDMETA_HELLO;
 	m->instance = p->config.instance;
 	m->version = SVR_BFDMETA_PROTOCOL;
 	memcpy(m->common_name, p->config.kex.own_name,
@@ -97,18 +101,14 @@ static void fill(struct svr_peering_path *path, bool sealed, bool confirmed,
 		m->have |= SVR_BFDMETA_TIME | SVR_BFDMETA_PATH;
 		m->seq = path->state.tx_seq;
 		m->tx_ns = now.real_ns;
+		/* By the clock as it is set now, like tx_ns: the peer takes their difference. */
 		m->echo_ns = path->echo_ns;
-		m->echo_rx_ns = path->echo_rx_ns;
+		m->echo_rx_ns = now.real_ns - (now.mono_ns - path->echo_rx_mono_ns);
 		memcpy(m->sender, path->config.local, sizeof(m->sender));
 		memcpy(m->receiver, path->config.remote, sizeof(m->receiver));
 	}
-	if (piece) {
-		m->have |= SVR_BFDMETA_PIECE;
-		m->piece = *piece;
+	if (!confirmed || (m->have & alone))
 		return; /* a piece fills the packet */
-	}
-	if (!confirmed)
-		return;
 	if (own && own->index != p->acked) {
 		m->have |= SVR_BFDMETA_META_KEY;
 		m->meta_index = own->index;
@@ -121,25 +121,48 @@ static void fill(struct svr_peering_path *path, bool sealed, bool confirmed,
 	}
 }
 
+static void send_plain(struct svr_peering_path *path, const struct svr_bfd_packet *pkt,
+		       struct svr_now now)
+{
+	struct svr_peering *p = path->peering;
+	uint8_t bfd[SVR_BFD_LEN];
+
+	path->state.last_tx_ns = now.real_ns;
+	svr_bfd_build(pkt, bfd);
+	svr_peering_path_save(path);
+	path->tx_packets++;
+	p->ops->send(p->user, path->number, bfd, sizeof(bfd));
+}
+
 static void path_send(struct svr_peering_path *path, const struct svr_bfd_packet *pkt,
-		      const struct svr_kex_piece *piece, struct svr_bfdmeta_key *key)
+		      const struct svr_bfdmeta *extra, size_t want, struct svr_bfdmeta_key *key)
 {
 	struct svr_peering *p = path->peering;
 	struct svr_now now = p->ops->now(p->user);
-	uint8_t bfd[SVR_BFD_LEN], packet[SVR_BFDMETA_PACKET_MAX];
+	uint8_t bfd[SVR_BFD_LEN], packet[SVR_BFDMETA_PROBE_MAX];
 	struct svr_bfdmeta m;
 	int len;
 
+	if (path->config.plain) {
+		send_plain(path, pkt, now);
+		return;
+	}
 	/* Strictly rising, also over restarts and when the clock is set back. */
 	path->state.tx_seq = now.real_ns > path->state.tx_seq ? now.real_ns :
 								path->state.tx_seq + 1;
 	path->state.last_tx_ns = now.real_ns;
 	svr_bfd_build(pkt, bfd);
-	fill(path, key != NULL, key && key != &p->pending, piece, now, &m);
-	len = svr_bfdmeta_seal(p->config.crypt, key, bfd, &m, packet, sizeof(packet));
-	path_save(path); /* before the packet leaves: its number is used up */
+	fill(path, key != NULL, key && key != &p->pending, extra, now, &m);
+	if (want)
+		len = svr_bfdmeta_seal_probe(p->config.crypt, key, bfd, &m, want, packet,
+					     sizeof(packet));
+	else
+		len = svr_bfdmeta_seal(p->config.crypt, key, bfd, &m, packet,
+				       SVR_BFDMETA_PACKET_MAX);
+	svr_peering_path_save(path); /* before the packet leaves: its number is used up */
 	if (len > 0) {
 		path->tx_packets++;
+		svr_peering_stamp(path, m.tx_ns, now);
 		p->ops->send(p->user, path->number, packet, (size_t)len);
 	} else {
 		svr_peering_log(p, true, "packet could not be made: %s", strerror(-len));
@@ -151,16 +174,22 @@ static void path_bfd_send(void *user, const struct svr_bfd_packet *pkt)
 {
 	struct svr_peering_path *path = user;
 
-	path_send(path, pkt, NULL, svr_peering_tx_key(path->peering));
+	path_send(path, pkt, NULL, 0, svr_peering_tx_key(path->peering));
 }
 
-static void path_send_extra(struct svr_peering_path *path, const struct svr_kex_piece *piece,
-			    struct svr_bfdmeta_key *key)
+void svr_peering_send_extra(struct svr_peering_path *path, const struct svr_bfdmeta *extra,
+			    size_t len, struct svr_bfdmeta_key *key)
 {
 	struct svr_bfd_packet pkt;
 
 	svr_bfd_header(&path->bfd, &pkt);
-	path_send(path, &pkt, piece, key);
+	path_send(path, &pkt, extra, len, key);
+}
+
+/* BFD is up on a path that carries more than BFD. */
+static bool path_talks(const struct svr_peering_path *path)
+{
+	return path->bfd.state == SVR_BFD_UP && !path->config.plain;
 }
 
 void svr_peering_send_all(struct svr_peering *p)
@@ -168,8 +197,8 @@ void svr_peering_send_all(struct svr_peering *p)
 	unsigned int i;
 
 	for (i = 0; i < p->n_paths; i++)
-		if (p->paths[i].bfd.state == SVR_BFD_UP)
-			path_send_extra(&p->paths[i], NULL, svr_peering_tx_key(p));
+		if (path_talks(&p->paths[i]))
+			svr_peering_send_extra(&p->paths[i], NULL, 0, svr_peering_tx_key(p));
 }
 
 /* ---- what the key exchange asks for ---------------------------------------------------------- */
@@ -177,6 +206,7 @@ void svr_peering_send_all(struct svr_peering *p)
 static void kex_send(void *user, int number, enum svr_kex_seal seal,
 		     const struct svr_kex_piece *piece)
 {
+	const struct svr_bfdmeta extra = { .have = SVR_BFDMETA_PIECE, .piece = *piece };
 	struct svr_bfdmeta_key *key = svr_peering_key_for(user, seal);
 	struct svr_peering *p = user;
 	unsigned int i = 0;
@@ -186,10 +216,10 @@ static void kex_send(void *user, int number, enum svr_kex_seal seal,
 	if (number >= 0)
 		i = (unsigned int)number;
 	else
-		while (i < p->n_paths && p->paths[i].bfd.state != SVR_BFD_UP)
+		while (i < p->n_paths && !path_talks(&p->paths[i]))
 			i++;
 	if (i < p->n_paths)
-		path_send_extra(&p->paths[i], piece, key);
+		svr_peering_send_extra(&p->paths[i], &extra, 0, key);
 }
 
 static int kex_random(void *user, void *out, size_t len)
@@ -246,6 +276,8 @@ static enum svr_path_status path_verdict(const struct svr_peering_path *path, st
 
 	if (path->bfd.state != SVR_BFD_UP)
 		return SVR_PATH_DOWN;
+	if (path->config.plain)
+		return SVR_PATH_STANDBY;
 	if (!(path->state.flags & SVR_PATH_AUTHENTIC) || p->keys.tx == SVR_PEERING_NO_SLOT ||
 	    !svr_peering_meta_received(p) || now.mono_ns < path->hold_ns)
 		return SVR_PATH_INIT;
@@ -256,17 +288,18 @@ static enum svr_path_status path_verdict(const struct svr_peering_path *path, st
 static void path_set_status(struct svr_peering_path *path, enum svr_path_status status,
 			    struct svr_now now)
 {
-	static const char *const names[] = { "unused", "down", "initializing", "in service" };
+	static const char *const names[] = { "unused", "down", "initializing", "in service",
+					     "standby" };
 	char name[INET6_ADDRSTRLEN];
 
 	if (status == path->state.status)
 		return;
 	svr_peering_log(path->peering, status == SVR_PATH_DOWN && path->state.status == SVR_PATH_UP,
-			"path to %s: %s -> %s", path_name(path, name), names[path->state.status],
+			"path to %s: %s -> %s", svr_peering_path_name(path, name), names[path->state.status],
 			names[status]);
 	path->state.status = status;
 	path->state.since_ns = now.real_ns;
-	path_save(path);
+	svr_peering_path_save(path);
 }
 
 static void update_security_state(struct svr_peering *p, bool any_up)
@@ -284,14 +317,14 @@ static void update_security_state(struct svr_peering *p, bool any_up)
 }
 
 /* After anything happened: which paths are in service, is a key wanted? */
-static void update(struct svr_peering *p)
+void svr_peering_update(struct svr_peering *p)
 {
 	struct svr_now now = p->ops->now(p->user);
 	bool any_up = false;
 	unsigned int i;
 
 	for (i = 0; i < p->n_paths; i++)
-		any_up = any_up || p->paths[i].bfd.state == SVR_BFD_UP;
+		any_up = any_up || path_talks(&p->paths[i]);
 	svr_kex_want(&p->kex, any_up && svr_peering_is_open(p, now.mono_ns), now);
 	update_security_state(p, any_up);
 	for (i = 0; i < p->n_paths; i++) {
@@ -300,28 +333,20 @@ static void update(struct svr_peering *p)
 		if (now.mono_ns >= path->hold_ns)
 			path->hold_ns = 0;
 		path_set_status(path, path_verdict(path, now), now);
+		svr_peering_path_measure(path, now);
 	}
 }
 
 /* ---- changes of BFD -------------------------------------------------------------------------- */
 
-/* A path that was in service failed: how long it has to be up before it is trusted again. */
-static void path_failed(struct svr_peering_path *path)
+static enum svr_link_down link_down_reason(const struct svr_bfd *bfd)
 {
-	const struct svr_peering_path_config *c = &path->config;
-
-	path->state.down_count++;
-	if (path->hold_down_ms == 0 || !c->damping) {
-		path->hold_down_ms = c->hold_down_ms;
-		return;
-	}
-	path->hold_down_ms = path->hold_down_ms > c->hold_down_max_ms / 2 ? c->hold_down_max_ms :
-									    2 * path->hold_down_ms;
-	if (path->hold_down_ms == c->hold_down_max_ms &&
-	    ++path->hold_max_hits == PEERING_DAMPING_RESET) {
-		path->hold_down_ms = c->hold_down_ms;
-		path->hold_max_hits = 0;
-	}
+	if (bfd->state == SVR_BFD_ADMIN_DOWN)
+		return SVR_LINK_DOWN_LOCAL_OPER_DOWN;
+	if (bfd->diag == SVR_BFD_DIAG_TIME_EXPIRED)
+		return SVR_LINK_DOWN_TIMER_EXPIRY;
+	return bfd->remote_state == SVR_BFD_ADMIN_DOWN ? SVR_LINK_DOWN_REMOTE_ADMIN_DOWN :
+							 SVR_LINK_DOWN_REMOTE_DOWN;
 }
 
 static void path_bfd_changed(void *user, enum svr_bfd_state from, enum svr_bfd_state to,
@@ -332,14 +357,16 @@ static void path_bfd_changed(void *user, enum svr_bfd_state from, enum svr_bfd_s
 	struct svr_now now = p->ops->now(p->user);
 	char name[INET6_ADDRSTRLEN];
 
-	svr_peering_log(p, false, "path to %s: bfd %s -> %s: %s", path_name(path, name),
+	svr_peering_log(p, false, "path to %s: bfd %s -> %s: %s", svr_peering_path_name(path, name),
 			svr_bfd_state_name(from), svr_bfd_state_name(to), why);
 	if (from == SVR_BFD_UP) {
+		path->link_down[link_down_reason(&path->bfd)]++;
 		svr_kex_buffer_clear(&path->buffer);
 		if (path->state.status == SVR_PATH_UP)
-			path_failed(path);
+			svr_peering_path_failed(path);
 	}
 	if (to == SVR_BFD_UP) {
+		path->link_up++;
 		path->hold_ns = 0;
 		if (path->hold_down_ms)
 			path->hold_ns = now.mono_ns + path->hold_down_ms * SVR_NS_PER_MS;
@@ -356,7 +383,7 @@ static uint32_t path_bfd_random(void *user)
 	return v;
 }
 
-static const struct svr_bfd_ops bfd_ops = {
+const struct svr_bfd_ops svr_peering_bfd_ops = {
 	.send = path_bfd_send,
 	.changed = path_bfd_changed,
 	.random = path_bfd_random,
@@ -392,10 +419,15 @@ static int check_shape(const struct svr_peering_path *path, const uint8_t *packe
 
 	if (!ret && path->config.single_hop && ttl != PEERING_TTL)
 		ret = -SVR_DROP_BFD_TTL;
+	/* Demand mode would leave the clock, the tests and the detection time without packets. */
+	if (!ret && r->bfd.demand && !path->config.plain)
+		ret = -SVR_DROP_BFD_FIELDS;
 	if (!ret)
 		ret = svr_bfd_match(&path->bfd, &r->bfd);
 	if (!ret)
-		ret = svr_bfdmeta_outline(packet, len, r->bfd.length, &r->outline);
+		ret = path->config.plain ? 0 :
+					   svr_bfdmeta_outline(packet, len, r->bfd.length,
+							       &r->outline);
 	return ret;
 }
 
@@ -452,23 +484,30 @@ static int check_meta(struct svr_peering_path *path, uint8_t *packet, struct rec
 	return 0;
 }
 
+/* The worker reads the offset against our clock as it is set now. */
+static void save_offset(struct svr_peering *p, struct svr_now now)
+{
+	int64_t offset_ns = svr_clockoff_real(&p->clock, now);
+	int64_t change_ns = (int64_t)((uint64_t)offset_ns - (uint64_t)p->keys.clock_offset_ns);
+
+	if (!p->clock.valid || (p->keys.offset_valid && change_ns < peering_offset_step_ns &&
+				change_ns > -peering_offset_step_ns))
+		return;
+	p->keys.offset_valid = 1;
+	p->keys.clock_offset_ns = offset_ns;
+	p->ops->save_keys(p->user, &p->keys);
+}
+
 static void take_time(struct svr_peering_path *path, const struct svr_bfdmeta *m,
 		      struct svr_now now)
 {
-	struct svr_peering *p = path->peering;
-	int64_t change_ns;
+	uint64_t echo_mono_ns = svr_peering_stamped(path, m->echo_ns);
 
 	path->echo_ns = m->tx_ns;
-	path->echo_rx_ns = now.real_ns;
-	if (!svr_clockoff_add(&p->clock, m->echo_ns, m->echo_rx_ns, m->tx_ns, now))
-		return;
-	change_ns = (int64_t)((uint64_t)p->clock.offset_ns - (uint64_t)p->keys.clock_offset_ns);
-	if (p->keys.offset_valid && change_ns < peering_offset_step_ns &&
-	    change_ns > -peering_offset_step_ns)
-		return;
-	p->keys.offset_valid = 1;
-	p->keys.clock_offset_ns = p->clock.offset_ns;
-	p->ops->save_keys(p->user, &p->keys);
+	path->echo_rx_mono_ns = now.mono_ns;
+	if (echo_mono_ns && svr_clockoff_add(&path->peering->clock, echo_mono_ns, m->echo_rx_ns,
+					     m->tx_ns, now.mono_ns))
+		save_offset(path->peering, now);
 }
 
 /* By a confirmed key, or by one that was agreed under a confirmed key. */
@@ -479,7 +518,8 @@ static bool is_authentic(const struct svr_peering *p, const struct received *r)
 }
 
 /* Everything that an authenticated packet says besides BFD itself. */
-static void take_sealed(struct svr_peering_path *path, const struct received *r, struct svr_now now)
+static void take_sealed(struct svr_peering_path *path, const struct received *r, size_t len,
+			struct svr_now now)
 {
 	struct svr_peering *p = path->peering;
 	bool auth_piece = (r->meta.have & SVR_BFDMETA_PIECE) &&
@@ -497,6 +537,7 @@ static void take_sealed(struct svr_peering_path *path, const struct received *r,
 		svr_peering_log(p, false, "peer was started anew");
 	path->peer_instance = r->meta.instance;
 	p->reason[0] = '\0';
+	svr_peering_path_take(path, &r->meta, len, now);
 }
 
 static void take_meta_keys(struct svr_peering_path *path, const struct received *r,
@@ -513,8 +554,18 @@ static void take_meta_keys(struct svr_peering_path *path, const struct received 
 		return;
 	path->ack_due = r->meta.meta_index;
 	if (svr_peering_meta_install(p, r->meta.meta_index, r->meta.meta_key, now))
-		path_send_extra(path, NULL,
-				svr_peering_tx_key(p)); /* the peer waits for the acknowledgement */
+		/* the peer waits for the acknowledgement */
+		svr_peering_send_extra(path, NULL, 0, svr_peering_tx_key(p));
+}
+
+static void receive_plain(struct svr_peering_path *path, const struct svr_bfd_packet *pkt,
+			  struct svr_now now)
+{
+	path->rx_packets++;
+	path->state.last_rx_ns = now.real_ns;
+	svr_bfd_receive(&path->bfd, pkt, now.mono_ns);
+	svr_peering_path_save(path);
+	svr_peering_update(path->peering);
 }
 
 int svr_peering_receive(struct svr_peering *p, unsigned int number, uint8_t *packet, size_t len,
@@ -527,6 +578,10 @@ int svr_peering_receive(struct svr_peering *p, unsigned int number, uint8_t *pac
 	int ret;
 
 	ret = check_shape(path, packet, len, ttl, &r);
+	if (!ret && path->config.plain) {
+		receive_plain(path, &r.bfd, now);
+		return 0;
+	}
 	if (!ret)
 		ret = check_seal(p, packet, &r, now);
 	if (!ret)
@@ -540,13 +595,13 @@ int svr_peering_receive(struct svr_peering *p, unsigned int number, uint8_t *pac
 	path->rx_packets++;
 	path->state.last_rx_ns = now.real_ns;
 	if (r.key)
-		take_sealed(path, &r, now);
+		take_sealed(path, &r, len, now);
 	if (!authentic)
 		path->state.flags &= ~(uint32_t)SVR_PATH_AUTHENTIC;
 	svr_bfd_receive(&path->bfd, &r.bfd, now.mono_ns);
 	if (authentic)
 		path->auth_until_ns = now.mono_ns + path->bfd.detect_us * SVR_NS_PER_US;
-	path_save(path);
+	svr_peering_path_save(path);
 	take_meta_keys(path, &r, now);
 	/*
 	 * RFC 5880's three-way handshake has shown that the peer's address is real; nothing
@@ -557,7 +612,7 @@ int svr_peering_receive(struct svr_peering *p, unsigned int number, uint8_t *pac
 				      now);
 	else if (r.meta.have & SVR_BFDMETA_PIECE)
 		ret = -SVR_DROP_KEX_STATE;
-	update(p);
+	svr_peering_update(p);
 out:
 	OPENSSL_cleanse(&r.meta, sizeof(r.meta));
 	return ret;
@@ -611,73 +666,10 @@ void svr_peering_free(struct svr_peering *p)
 	if (p->kex.ops)
 		svr_kex_clear(&p->kex);
 	for (i = 0; p->paths && i < p->n_paths; i++)
-		svr_kex_buffer_clear(&p->paths[i].buffer);
+		svr_peering_path_clear(&p->paths[i]);
 	free(p->paths);
 	svr_peering_keys_clear(p);
 	free(p);
-}
-
-static int path_owner(const struct svr_peering *p, const struct svr_peering_path_config *config,
-		      uint64_t *owner)
-{
-	uint8_t in[SVR_NAME_LEN + 32] = { 0 }, out[32];
-
-	memcpy(in, p->config.kex.peer_name, strnlen(p->config.kex.peer_name, SVR_NAME_LEN));
-	memcpy(in + SVR_NAME_LEN, config->local, 16);
-	memcpy(in + SVR_NAME_LEN + 16, config->remote, 16);
-	if (EVP_Q_digest(NULL, "SHA2-256", NULL, in, sizeof(in), out, NULL) != 1)
-		return -EIO;
-	*owner = svr_get64(out);
-	return 0;
-}
-
-/* Is what was stored young enough that the peer has not noticed our absence? */
-static bool resumable(const struct svr_path_state *saved, struct svr_now now)
-{
-	return saved->bfd_state == SVR_BFD_UP && saved->remote_discr &&
-	       saved->last_rx_ns <= now.real_ns &&
-	       now.real_ns - saved->last_rx_ns < saved->detect_us * SVR_NS_PER_US;
-}
-
-int svr_peering_set_path(struct svr_peering *p, unsigned int number,
-			 const struct svr_peering_path_config *config,
-			 const struct svr_path_state *saved)
-{
-	struct svr_peering_path *path = &p->paths[number];
-	struct svr_now now = p->ops->now(p->user);
-	uint64_t owner, last_rx_ns;
-	uint32_t discr = 0;
-
-	if (path_owner(p, config, &owner))
-		return -EIO;
-	if (saved && saved->owner == owner)
-		path->state = *saved;
-	else
-		saved = NULL;
-	path->peering = p;
-	path->number = number;
-	path->config = *config;
-	path->state.owner = owner;
-	discr = path->state.local_discr;
-	while (!discr)
-		if (p->ops->random(p->user, &discr, sizeof(discr)))
-			return -EIO;
-	svr_bfd_init(&path->bfd, &config->bfd, &bfd_ops, path, discr, now.mono_ns);
-	if (saved && config->enabled && resumable(saved, now)) {
-		last_rx_ns = now.mono_ns - (now.real_ns - saved->last_rx_ns);
-		svr_bfd_resume(&path->bfd, saved->remote_discr, saved->detect_us,
-			       saved->remote_min_rx_us, last_rx_ns, now.mono_ns);
-		if (saved->flags & SVR_PATH_AUTHENTIC)
-			path->auth_until_ns = last_rx_ns + saved->detect_us * SVR_NS_PER_US;
-	} else {
-		path->state.flags = 0;
-		if (path->state.status == SVR_PATH_UP)
-			path_failed(path); /* while nobody watched; the peer holds it down too */
-	}
-	if (!config->enabled)
-		svr_bfd_set_admin_down(&path->bfd, true, now.mono_ns);
-	path_save(path);
-	return 0;
 }
 
 void *svr_peering_computed(struct svr_kex_job *job)
@@ -693,7 +685,7 @@ void *svr_peering_computed(struct svr_kex_job *job)
 	svr_kex_job_done(job, p->ops->now(p->user));
 	if (p->keys.rekey_count != rekey_count)
 		svr_peering_send_all(p); /* a peer key was confirmed; the metadata key is next */
-	update(p);
+	svr_peering_update(p);
 	return p->user;
 }
 
@@ -702,10 +694,13 @@ void svr_peering_tick(struct svr_peering *p)
 	struct svr_now now = p->ops->now(p->user);
 	unsigned int i;
 
-	for (i = 0; i < p->n_paths; i++)
+	for (i = 0; i < p->n_paths; i++) {
 		svr_bfd_tick(&p->paths[i].bfd, now.mono_ns);
+		svr_peering_path_tick(&p->paths[i], now);
+	}
+	save_offset(p, now); /* our clock may have been set */
 	svr_kex_tick(&p->kex, now);
-	update(p);
+	svr_peering_update(p);
 }
 
 uint64_t svr_peering_next(const struct svr_peering *p)
@@ -714,19 +709,23 @@ uint64_t svr_peering_next(const struct svr_peering *p)
 	unsigned int i;
 
 	for (i = 0; i < p->n_paths; i++) {
-		at_ns = svr_bfd_next(&p->paths[i].bfd);
-		if (p->paths[i].hold_ns && p->paths[i].hold_ns < at_ns)
-			at_ns = p->paths[i].hold_ns;
+		at_ns = svr_peering_path_next(&p->paths[i]);
 		if (at_ns < next_ns)
 			next_ns = at_ns;
 	}
 	return next_ns;
 }
 
+void svr_peering_clock_set(struct svr_peering *p)
+{
+	save_offset(p, p->ops->now(p->user));
+	svr_peering_send_all(p);
+}
+
 void svr_peering_own_keys_changed(struct svr_peering *p)
 {
 	svr_peering_send_all(p);
-	update(p);
+	svr_peering_update(p);
 }
 
 int svr_peering_rekey(struct svr_peering *p)

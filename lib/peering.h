@@ -18,12 +18,33 @@
 #include "lib/clockoff.h"
 #include "lib/crypt.h"
 #include "lib/kex.h"
+#include "lib/linktest.h"
 #include "lib/now.h"
+#include "lib/pathmtu.h"
 
 enum svr_peering_times {
 	/* BFD packets under the previous peer key are taken for this long */
 	SVR_PEERING_OLD_KEY_SEC = 30,
 };
+
+enum svr_peering_limits {
+	/* packets sent whose time is remembered: more than are under way with the longest test */
+	SVR_PEERING_STAMPS = 64,
+};
+
+/* Why a path that BFD had up went down; names are SSR's. */
+#define SVR_LINK_DOWN_REASONS(X)                         \
+	X(TIMER_EXPIRY, 0, "timer-expiry")               \
+	X(REMOTE_DOWN, 1, "remote-down")                 \
+	X(REMOTE_ADMIN_DOWN, 2, "remote-admin-down")     \
+	X(LOCAL_OPER_DOWN, 3, "local-oper-down")
+enum svr_link_down {
+#define X(id, n, name) SVR_LINK_DOWN_##id = n,
+	SVR_LINK_DOWN_REASONS(X)
+#undef X
+	SVR_LINK_DOWN_MAX,
+};
+const char *svr_link_down_name(enum svr_link_down reason);
 
 struct svr_peering_config {
 	struct svr_kex_config kex; /* names, certificate, trust, group, times */
@@ -37,11 +58,18 @@ struct svr_peering_path_config {
 	uint8_t local[16], remote[16]; /* waypoint addresses, IPv4 as ::ffff:a.b.c.d */
 	bool enabled; /* false: BFD is administratively down */
 	bool single_hop; /* the peer is on the link: TTL must be 255 */
+	/*
+	 * RFC 5880 and nothing else: no metadata, no keys. The path is watched (SVR_PATH_STANDBY) and
+	 * never in service.
+	 */
+	bool plain;
 	struct svr_bfd_config bfd;
 	/* after a path failed: up for so long before it is in service again */
 	uint32_t hold_down_ms;
 	uint32_t hold_down_max_ms;
 	bool damping; /* the hold-down doubles with each failure */
+	struct svr_linktest_config test; /* not with plain */
+	struct svr_pathmtu_config mtu; /* not with plain */
 };
 
 struct svr_peering_ops {
@@ -60,6 +88,8 @@ struct svr_peering_ops {
 	/* a peer key was confirmed: key log */
 	void (*new_key)(void *user, const struct svr_peer_key *key);
 	void (*log)(void *user, bool warn, const char *text);
+	/* NULL: not wanted. A search for the path MTU ended; @mtu 0: nothing passes, or it is off */
+	void (*path_mtu)(void *user, unsigned int path, uint16_t mtu, bool unresolvable);
 };
 
 struct svr_peering_path {
@@ -75,10 +105,19 @@ struct svr_peering_path {
 	unsigned int hold_max_hits;
 	uint32_t pending_key; /* index of the key that pending_seq counts */
 	uint64_t pending_seq;
-	uint64_t echo_ns, echo_rx_ns; /* for the next TLV 0xF011 */
+	uint64_t echo_ns, echo_rx_mono_ns; /* for the next TLV 0xF011 */
+	/* when packets left, by both clocks, the last ones; the peer names them by tx_ns */
+	struct {
+		uint64_t tx_ns, mono_ns;
+	} stamp[SVR_PEERING_STAMPS];
+	unsigned int next_stamp;
+	struct svr_linktest test;
+	struct svr_pathmtu mtu;
+	bool mtu_failed; /* as told to the owner */
 	uint32_t ack_due; /* metadata key to acknowledge in the next packet, 0: none */
 	uint32_t peer_instance;
 	uint64_t rx_packets, tx_packets, drops;
+	uint64_t link_up, link_down[SVR_LINK_DOWN_MAX];
 };
 
 struct svr_peering {
@@ -123,6 +162,22 @@ int svr_peering_set_path(struct svr_peering *p, unsigned int path,
 			 const struct svr_path_state *saved);
 
 /**
+ * svr_peering_configure_path() - other timers, tests and rules for a path that goes on: nothing goes
+ * down for it. Addresses and plain must be what they were.
+ */
+void svr_peering_configure_path(struct svr_peering *p, unsigned int path,
+				const struct svr_peering_path_config *config);
+
+/**
+ * svr_peering_set_paths() - another set of paths.
+ * @from: for each of the @n_paths new numbers the old number of the path, -1: a new path, for which
+ * svr_peering_set_path() is to be called next. Old paths that are not named end: the peer is told so
+ * (administratively down), by their old numbers.
+ * Return: 0 or -ENOMEM; then nothing has changed.
+ */
+int svr_peering_set_paths(struct svr_peering *p, unsigned int n_paths, const int *from);
+
+/**
  * svr_peering_receive() - a packet of a path; the addresses were its own.
  * @packet: changed (decrypted in place)
  * @ttl: of the IP header
@@ -137,6 +192,17 @@ int svr_peering_receive(struct svr_peering *p, unsigned int path, uint8_t *packe
  * on, NULL if it does not exist any more or did not wait for it.
  */
 void *svr_peering_computed(struct svr_kex_job *job);
+
+/**
+ * svr_peering_too_big() - ICMP says that a packet of a path did not fit.
+ * @quoted: what it quotes of the UDP payload, @len bytes, possibly 0
+ * @mtu: that it names
+ */
+void svr_peering_too_big(struct svr_peering *p, unsigned int path, const uint8_t *quoted, size_t len,
+			 uint32_t mtu);
+
+/* Our CLOCK_REALTIME was set: follows it, and lets the peer measure at once. */
+void svr_peering_clock_set(struct svr_peering *p);
 
 void svr_peering_tick(struct svr_peering *p);
 uint64_t svr_peering_next(const struct svr_peering *p); /* monotonic; UINT64_MAX: never */

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What peering.c (packets, paths, verdict) and peering_keys.c (key slots) share. Not for others. */
+/*
+ * What peering.c (packets, verdict), peering_paths.c (life and measurements of a path) and
+ * peering_keys.c (key slots) share. Not for others.
+ */
 #ifndef SVR_LIB_PEERING_INTERNAL_H
 #define SVR_LIB_PEERING_INTERNAL_H
+
+#include <netinet/in.h>
 
 #include "lib/peering.h"
 
@@ -51,6 +56,35 @@ void svr_peering_rx_seq_set(struct svr_peering_path *path, uint32_t index, enum 
 
 /* One packet more on every path that is up, with what is to be delivered. */
 void svr_peering_send_all(struct svr_peering *p);
+/*
+ * One packet more. @extra: what it carries besides (piece, test, probe, probe_ack), NULL: nothing.
+ * @len: bytes that it has to have, 0: as long as it is
+ */
+void svr_peering_send_extra(struct svr_peering_path *path, const struct svr_bfdmeta *extra,
+			    size_t len, struct svr_bfdmeta_key *key);
+void svr_peering_update(struct svr_peering *p);
+
+/* Stores the path's state. */
+void svr_peering_path_save(struct svr_peering_path *path);
+const char *svr_peering_path_name(const struct svr_peering_path *path,
+				  char buf[static INET6_ADDRSTRLEN]);
+extern const struct svr_bfd_ops svr_peering_bfd_ops; /* user: the path */
+
+/* A path that was in service failed: how long it has to be up before it is trusted again. */
+void svr_peering_path_failed(struct svr_peering_path *path);
+void svr_peering_path_clear(struct svr_peering_path *path); /* frees what hangs on it */
+
+/* Tests and discovery run while the path may: starts or stops them. */
+void svr_peering_path_measure(struct svr_peering_path *path, struct svr_now now);
+/* Does what is due of them. */
+void svr_peering_path_tick(struct svr_peering_path *path, struct svr_now now);
+uint64_t svr_peering_path_next(const struct svr_peering_path *path);
+/* TLVs of an authentic packet of @len bytes. */
+void svr_peering_path_take(struct svr_peering_path *path, const struct svr_bfdmeta *m, size_t len,
+			   struct svr_now now);
+/* A packet with this tx_ns leaves now, and when one left: monotonic, 0: not known. */
+void svr_peering_stamp(struct svr_peering_path *path, uint64_t tx_ns, struct svr_now now);
+uint64_t svr_peering_stamped(const struct svr_peering_path *path, uint64_t tx_ns);
 void svr_peering_log(struct svr_peering *p, bool warn, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 

@@ -63,8 +63,8 @@ int svr_peering_keys_restore(struct svr_peering *p, const struct svr_peer_keys *
 		if (keys->peer[i].index)
 			ret = svr_bfdmeta_key_init(p->config.crypt, keys->peer[i].index,
 						   keys->peer[i].key, p->direction, &p->slot[i]);
-	p->clock.valid = keys->offset_valid;
-	p->clock.offset_ns = keys->clock_offset_ns;
+	if (keys->offset_valid)
+		svr_clockoff_init(&p->clock, keys->clock_offset_ns, p->ops->now(p->user));
 	keys_save(p);
 	return ret;
 }

@@ -80,6 +80,10 @@ enum svr_tlv {
 	SVR_TLV_BFD_HELLO = 0xF010,	/* P: who sends, see struct svr_tlv_bfd_hello */
 	SVR_TLV_BFD_TIME = 0xF011,	/* P 32: struct svr_tlv_bfd_time */
 	SVR_TLV_BFD_PATH = 0xF012,	/* P 32: waypoint addresses of the sender and of the receiver */
+	SVR_TLV_BFD_TEST = 0xF013,	/* P 12: link test, struct svr_tlv_bfd_test */
+	SVR_TLV_BFD_PROBE = 0xF014,	/* P: path MTU probe, u32 id, any bytes */
+	SVR_TLV_BFD_PROBE_ACK = 0xF015,	/* P 8: u32 id, u16 bytes of UDP payload that came, u16 zero */
+	SVR_TLV_BFD_FILL = 0xF016,	/* H: any bytes, make a probe as long as it has to be */
 	SVR_TLV_KEX_PIECE = 0xF020,	/* P: struct svr_tlv_kex_piece and bytes of a key-exchange message */
 	SVR_TLV_META_KEY = 0xF021,	/* P 36: u32 metadata key index, 32 key bytes */
 	SVR_TLV_META_KEY_ACK = 0xF022,	/* P 4: u32 metadata key index */
@@ -132,6 +136,16 @@ struct svr_tlv_bfd_path {
 	__u8 receiver[16];
 } __attribute__((packed));
 _Static_assert(sizeof(struct svr_tlv_bfd_path) == 32, "wire");
+
+/* A request, or its answer, which repeats burst and number. */
+struct svr_tlv_bfd_test {
+	__u8 kind;		/* 1: request, 2: answer */
+	__u8 reserved;		/* zero when sent, ignored */
+	__be16 number;		/* in the burst, from 0 */
+	__be32 burst;
+	__be32 accept_us;	/* the sender answers requests that come not faster than this */
+} __attribute__((packed));
+_Static_assert(sizeof(struct svr_tlv_bfd_test) == 12, "wire");
 
 /* Bytes of the message follow. */
 struct svr_tlv_kex_piece {

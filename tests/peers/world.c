@@ -284,7 +284,7 @@ void node_forget(struct node *n)
 
 int node_receive(struct node *n, unsigned int path, const uint8_t *data, size_t len, int ttl)
 {
-	uint8_t copy[SVR_BFDMETA_PACKET_MAX];
+	uint8_t copy[WORLD_DATA_MAX];
 	int ret;
 
 	memcpy(copy, data, len);

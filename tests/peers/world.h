@@ -12,7 +12,12 @@
 
 #include "lib/peering.h"
 
-enum { WORLD_PATHS_MAX = 3, WORLD_QUEUE_MAX = 4096, WORLD_JOBS_MAX = 64 };
+enum {
+	WORLD_PATHS_MAX = 3,
+	WORLD_QUEUE_MAX = 4096,
+	WORLD_JOBS_MAX = 64,
+	WORLD_DATA_MAX = 1500, /* bytes of UDP payload: what an interface of this world takes */
+};
 
 struct world;
 
@@ -41,7 +46,7 @@ struct flight { /* a packet under way */
 	int to;
 	unsigned int path;
 	size_t len;
-	uint8_t data[SVR_BFDMETA_PACKET_MAX];
+	uint8_t data[WORLD_DATA_MAX];
 };
 
 struct world {

@@ -13,7 +13,6 @@
 #include <svr/drops.h>
 
 #include "lib/bytes.h"
-#include "lib/clockoff.h"
 #include "lib/kdf.h"
 #include "lib/kex.h"
 #include "tests/certs.h"
@@ -979,88 +978,4 @@ Test(kex, same_name_on_both_sides)
 	struct svr_kex k;
 
 	cr_expect_eq(svr_kex_init(&k, &c, &side_ops, &east), -EINVAL);
-}
-
-/* ---- clock offset ---------------------------------------------------------------------------- */
-
-static struct svr_now at_ms(uint64_t ms)
-{
-	return (struct svr_now){ ms * SVR_NS_PER_MS, (1000000 + ms) * SVR_NS_PER_MS };
-}
-
-/*
- * A round trip: the echo left at @t0, took @there, was answered after @wait, took @back. The peer's
- * clock is @off ahead.
- */
-static bool sample(struct svr_clockoff *f, uint64_t t0_ms, uint64_t there, uint64_t wait,
-		   uint64_t back, int64_t off_ms)
-{
-	uint64_t base = 1000000, shift = (uint64_t)off_ms;
-
-	return svr_clockoff_add(f, (base + t0_ms) * SVR_NS_PER_MS,
-				(base + t0_ms + there + shift) * SVR_NS_PER_MS,
-				(base + t0_ms + there + wait + shift) * SVR_NS_PER_MS,
-				at_ms(t0_ms + there + wait + back));
-}
-
-Test(clockoff, symmetric_way_is_exact)
-{
-	static const int64_t offsets_ms[] = { 0, 1, -1, 3700, -3700, 86400000, -900000 };
-	size_t i;
-
-	for (i = 0; i < sizeof(offsets_ms) / sizeof(offsets_ms[0]); i++) {
-		struct svr_clockoff f = { 0 };
-
-		cr_expect(sample(&f, 1000, 20, 500, 20, offsets_ms[i]));
-		cr_expect_eq(f.offset_ns, offsets_ms[i] * (int64_t)SVR_NS_PER_MS);
-		cr_expect_eq(f.delay_ns, 40 * (int64_t)SVR_NS_PER_MS);
-	}
-}
-
-Test(clockoff, shortest_round_trip_counts)
-{
-	struct svr_clockoff f = { 0 };
-
-	sample(&f, 1000, 100, 0, 20, 500);
-	cr_expect_eq(f.offset_ns, 540 * (int64_t)SVR_NS_PER_MS,
-		     "half of the asymmetry is the error");
-	sample(&f, 2000, 5, 0, 5, 500);
-	cr_expect_eq(f.offset_ns, 500 * (int64_t)SVR_NS_PER_MS);
-	sample(&f, 3000, 5, 0, 200, 500);
-	cr_expect_eq(f.offset_ns, 500 * (int64_t)SVR_NS_PER_MS);
-}
-
-Test(clockoff, a_clock_that_is_set)
-{
-	struct svr_clockoff f = { 0 };
-	struct svr_now t;
-
-	sample(&f, 1000, 5, 0, 5, 500);
-	sample(&f, 2000, 50, 0, 5, -7000); /* the peer's */
-	cr_expect(f.offset_ns < -6900 * (int64_t)SVR_NS_PER_MS, "%ld", (long)f.offset_ns);
-	/* ours: real time jumps against monotonic time */
-	t = at_ms(3000);
-	t.real_ns += 3600 * SVR_NS_PER_SEC;
-	cr_expect(svr_clockoff_add(&f, t.real_ns - 10 * SVR_NS_PER_MS, t.real_ns, t.real_ns, t));
-	cr_expect(f.offset_ns > -10 * (int64_t)SVR_NS_PER_MS &&
-			  f.offset_ns < 10 * (int64_t)SVR_NS_PER_MS,
-		  "%ld", (long)f.offset_ns);
-}
-
-Test(clockoff, nonsense_is_no_sample)
-{
-	struct svr_clockoff f = { 0 };
-	struct svr_now t = at_ms(100000);
-
-	cr_expect_not(svr_clockoff_add(&f, 0, 1, 2, t), "no echo");
-	cr_expect_not(svr_clockoff_add(&f, t.real_ns + 1, 1, 2, t), "an echo from the future");
-	cr_expect_not(svr_clockoff_add(&f, t.real_ns - 61 * SVR_NS_PER_SEC, 1, 2, t),
-		      "an old echo");
-	cr_expect_not(svr_clockoff_add(&f, t.real_ns - 1000, 5, 4, t), "answered before it came");
-	cr_expect_not(svr_clockoff_add(&f, t.real_ns - 1000, 5, UINT64_MAX, t));
-	cr_expect_not(f.valid);
-	/* extreme values of a peer that lies about its own clock must not be undefined behaviour */
-	svr_clockoff_add(&f, t.real_ns - 1000, UINT64_MAX - 5, UINT64_MAX, t);
-	svr_clockoff_add(&f, t.real_ns - 1000, 1ULL << 63, (1ULL << 63) + 10, t);
-	svr_clockoff_add(&f, 1, 0, 0, (struct svr_now){ 0, 100 });
 }
