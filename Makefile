@@ -54,6 +54,7 @@ benches := $(bench_objs:$(BUILD)/obj/%.o=$(BUILD)/%)
 
 .PHONY: all help deps demo bench fuzz install clean format tests bpf
 .PHONY: helpers soak check check-unit check-prog check-peers check-net check-san
+.PHONY: check-kernels check-trixie
 
 all: $(bpf_objs) $(skels) $(libs) $(programs) ## build the programs (SAN=1: with sanitizers, into build-san/)
 helpers: $(helpers) ## build what only the selftests run
@@ -165,6 +166,14 @@ check-san: ## unit, peers and net again with address and undefined behaviour san
 check-unit check-prog check-peers check-net check-san:
 	@$(have_deps)
 	@SAN=$(SAN) BUILD=$(BUILD) MAKE="$(MAKE)" tests/run $(@:check-%=%)
+
+check-kernels: ## Debian's 6.1 and 6.12 under qemu: BPF tables of three clangs, loader, short end-to-end (long, root)
+	@scripts/deps --check kernels || scripts/deps kernels
+	@BUILD=$(BUILD) MAKE="$(MAKE)" scripts/check-kernels
+
+check-trixie: ## everything in a fresh Debian 13 root (long, root)
+	@scripts/deps --check kernels || scripts/deps kernels
+	@scripts/fresh-check trixie demo check
 
 bench: all $(benches) ## measurements, beside what they have to be compared with (root)
 	@$(BUILD)/bench/fastpath

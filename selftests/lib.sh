@@ -288,7 +288,8 @@ stop_proc() {
 
 # wait_for SECONDS COMMAND...: until it succeeds; says what it waited for when it never did
 wait_for() {
-	local seconds=$1 end
+	# an emulated machine needs more patience than a real one
+	local seconds=$(($1 * ${SVR_TEST_PATIENCE:-1})) end
 	shift
 
 	end=$((${EPOCHREALTIME//[.,]/} + seconds * 1000000))
