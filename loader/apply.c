@@ -241,7 +241,7 @@ static int check_namespace(struct maker *mk, const struct svr_view_zone *z,
 	ifindex = svr_attach_link_ifindex(router, z->device, &pinned, &prog_id);
 	if (!ifindex)
 		return 0;
-	if (d->ifindex == ifindex && !svr_attach_query(NULL, d, &a) && a.prog_id == prog_id)
+	if (d->ifindex == ifindex && !svr_attach_query(router, d, &a) && a.prog_id == prog_id)
 		return 0;
 	return svr_cli_error(
 		mk->cli, -EXDEV,

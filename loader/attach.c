@@ -12,6 +12,8 @@
 
 #include "attach.h"
 #include "cli.h"
+#include "dispatcher.h"
+#include "image.h"
 #include "libbpf_log.h"
 #include "pins.h"
 
@@ -70,19 +72,50 @@ static int open_link(const char *router, const char *device, struct bpf_link_inf
 	return fd;
 }
 
+/* Id of the program that is pinned for @device, 0: none. */
+static uint32_t pinned_program(const char *router, const char *device)
+{
+	struct bpf_prog_info info = {};
+	uint32_t len = sizeof(info);
+	char path[SVR_PIN_PATH_LEN];
+	int fd;
+
+	if (svr_pins_path(router, SVR_PIN_PROGS, device, path))
+		return 0;
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return 0;
+	if (bpf_obj_get_info_by_fd(fd, &info, &len))
+		info.id = 0;
+	close(fd);
+	return info.id;
+}
+
 uint32_t svr_attach_link_ifindex(const char *router, const char *device, bool *pinned,
 				 uint32_t *prog_id)
 {
 	struct bpf_link_info info = {};
+	struct svr_dispatched dispatched;
+	uint32_t ifindex, id;
 	int fd = open_link(router, device, &info);
 
-	*pinned = fd >= 0;
-	if (fd < 0)
+	if (fd >= 0) {
+		close(fd);
+		*pinned = true;
+		if (prog_id)
+			*prog_id = info.prog_id;
+		return info.xdp.ifindex;
+	}
+	/* Behind a dispatcher there is no link of ours */
+	id = pinned_program(router, device);
+	*pinned = id != 0;
+	ifindex = id ? if_nametoindex(device) : 0;
+	if (!ifindex)
 		return 0;
-	close(fd);
+	svr_dispatcher_query(ifindex, id, &dispatched);
 	if (prog_id)
-		*prog_id = info.prog_id;
-	return info.xdp.ifindex;
+		*prog_id = id;
+	return dispatched.ours ? ifindex : 0;
 }
 
 static void describe_program(struct svr_attached *a)
@@ -134,6 +167,7 @@ int svr_attach_query(const char *router, const struct svr_netdev *d, struct svr_
 	};
 	LIBBPF_OPTS(bpf_xdp_query_opts, opts);
 	struct bpf_link_info info = {};
+	uint32_t id = 0;
 	int fd, err;
 
 	memset(a, 0, sizeof(*a));
@@ -147,21 +181,29 @@ int svr_attach_query(const char *router, const struct svr_netdev *d, struct svr_
 					opts.hw_prog_id;
 	if (a->mode == SVR_ATTACH_NONE)
 		return 0;
+	if (router)
+		id = pinned_program(router, d->name);
+	svr_dispatcher_query(d->ifindex, id, &a->dispatcher);
+	if (a->dispatcher.ours) {
+		a->prog_id = id;
+		a->ours = true;
+	}
 	describe_program(a);
-	if (router) {
+	if (router && !a->ours) {
 		fd = open_link(router, d->name, &info);
 		if (fd >= 0)
 			close(fd);
 		a->ours = fd >= 0 && info.xdp.ifindex == d->ifindex && info.prog_id == a->prog_id;
 	}
-	a->link_id = a->ours ? info.id : find_link(d->ifindex, a->prog_id);
+	if (!a->dispatcher.programs)
+		a->link_id = a->ours ? info.id : find_link(d->ifindex, a->prog_id);
 	return 0;
 }
 
 int svr_attach_check_foreign(struct svr_cli *cli, const struct svr_netdev *d,
 			     const struct svr_attached *a, bool force)
 {
-	if (a->mode == SVR_ATTACH_NONE || a->ours)
+	if (a->mode == SVR_ATTACH_NONE || a->ours || a->dispatcher.programs)
 		return 0;
 	if (a->link_id)
 		return svr_cli_error(
@@ -281,59 +323,99 @@ static void restore_link(const char *router, const struct svr_netdev *d, int pro
 	close(fd);
 }
 
-int svr_attach_up(struct svr_cli *cli, const char *router, const struct svr_netdev *d, int prog_fd,
-		  enum svr_attach_mode mode, bool force, bool *replaced)
+bool svr_attach_dispatched(const struct svr_attached *a, const struct svr_attach_how *how)
 {
-	struct bpf_link_info info = {};
-	struct svr_attached a;
-	int link_fd = -1, err;
+	return a->dispatcher.programs || how->dispatcher;
+}
 
-	*replaced = false;
-	err = svr_attach_query(router, d, &a);
-	if (err)
-		return svr_cli_error(cli, err, "%s: cannot ask for its XDP program: %s", d->name,
-				     strerror(-err));
-	err = svr_attach_check_foreign(cli, d, &a, force);
-	if (err)
-		return err;
-	if (a.mode != SVR_ATTACH_NONE && !a.ours) {
-		err = detach_foreign(cli, d, &a);
-		if (err)
+/* A program of ours that is attached alone makes room for the dispatcher, which cannot replace a link. */
+static int up_dispatched(struct svr_cli *cli, const char *router, const struct svr_netdev *d,
+			 struct svr_image *image, const struct svr_attach_how *how,
+			 const struct svr_attached *a, bool *replaced)
+{
+	bool skb = (how->mode == SVR_ATTACH_NONE ? a->mode : how->mode) == SVR_ATTACH_SKB;
+	int err;
+
+	if (a->dispatcher.programs && how->mode != SVR_ATTACH_NONE && how->mode != a->mode)
+		return svr_cli_error(
+			cli, -EBUSY,
+			"%s: the dispatcher there runs in %s mode, for all its programs (%s)",
+			d->name, svr_attach_mode_name(a->mode), a->dispatcher.others);
+	if (a->ours && !a->dispatcher.ours) {
+		err = svr_attach_down(cli, router, d->name);
+		if (err < 0)
 			return err;
 	}
-	if (a.ours) {
+	err = svr_dispatcher_attach(cli, d, image, skb, a->dispatcher.ours ? a->prog_id : 0);
+	*replaced = !err && a->ours;
+	return err;
+}
+
+static int up_alone(struct svr_cli *cli, const char *router, const struct svr_netdev *d,
+		    int prog_fd, enum svr_attach_mode mode, const struct svr_attached *a,
+		    bool *replaced)
+{
+	struct bpf_link_info info = {};
+	int link_fd = -1, err;
+
+	if (a->ours) {
 		link_fd = open_link(router, d->name, &info);
 		if (link_fd < 0)
 			return svr_cli_error(cli, link_fd, "%s: cannot open our own link: %s",
 					     d->name, strerror(-link_fd));
 	}
-	if (a.ours && (mode == SVR_ATTACH_NONE || mode == a.mode)) {
+	if (a->ours && (mode == SVR_ATTACH_NONE || mode == a->mode)) {
 		/* In place: no packet meets the device without a program */
 		err = bpf_link_update(link_fd, prog_fd, NULL);
 		if (err)
 			svr_cli_error(
 				cli, err,
 				"%s: cannot put the new program in the place of program %u: %s",
-				d->name, a.prog_id, strerror(-err));
+				d->name, a->prog_id, strerror(-err));
 		else
 			*replaced = true;
 	} else {
 		/* Another mode needs another link; for a moment the kernel sees the packets */
-		if (a.ours)
+		if (a->ours)
 			bpf_link_detach(link_fd);
 		err = create_link(cli, router, d, prog_fd,
 				  mode == SVR_ATTACH_NONE ? SVR_ATTACH_NATIVE : mode);
-		if (err && a.ours)
-			restore_link(router, d, prog_fd, a.mode);
-	}
-	if (!err) {
-		err = svr_pins_replace(router, SVR_PIN_PROGS, d->name, prog_fd);
-		if (err)
-			svr_cli_error(cli, err, "%s: cannot pin the program: %s", d->name,
-				      strerror(-err));
+		if (err && a->ours)
+			restore_link(router, d, prog_fd, a->mode);
 	}
 	if (link_fd >= 0)
 		close(link_fd);
+	return err;
+}
+
+int svr_attach_up(struct svr_cli *cli, const char *router, const struct svr_netdev *d,
+		  struct svr_image *image, const struct svr_attach_how *how, bool *replaced)
+{
+	struct svr_attached a;
+	int err;
+
+	*replaced = false;
+	err = svr_attach_query(router, d, &a);
+	if (err)
+		return svr_cli_error(cli, err, "%s: cannot ask for its XDP program: %s", d->name,
+				     strerror(-err));
+	err = svr_attach_check_foreign(cli, d, &a, how->force);
+	if (!err && svr_attach_dispatched(&a, how) && image->prog_fd >= 0)
+		err = svr_cli_error(cli, -EAGAIN,
+				    "%s: a dispatcher came while we looked at it; try again",
+				    d->name);
+	if (!err && a.mode != SVR_ATTACH_NONE && !a.ours && !a.dispatcher.programs)
+		err = detach_foreign(cli, d, &a);
+	if (err)
+		return err;
+	err = svr_attach_dispatched(&a, how) ?
+		      up_dispatched(cli, router, d, image, how, &a, replaced) :
+		      up_alone(cli, router, d, image->prog_fd, how->mode, &a, replaced);
+	if (err)
+		return err;
+	err = svr_pins_replace(router, SVR_PIN_PROGS, d->name, image->prog_fd);
+	if (err)
+		svr_cli_error(cli, err, "%s: cannot pin the program: %s", d->name, strerror(-err));
 	return err;
 }
 
@@ -342,7 +424,9 @@ int svr_attach_down(struct svr_cli *cli, const char *router, const char *device)
 	static const char *const kinds[] = { SVR_PIN_LINKS, SVR_PIN_PROGS };
 	struct bpf_link_info info = {};
 	char path[SVR_PIN_PATH_LEN];
+	uint32_t ifindex;
 	int fd, err, was = 0;
+	bool pinned;
 
 	fd = open_link(router, device, &info);
 	if (fd >= 0) {
@@ -355,6 +439,14 @@ int svr_attach_down(struct svr_cli *cli, const char *router, const char *device)
 	} else if (fd != -ENOENT) {
 		return svr_cli_error(cli, fd, "%s: cannot open its link: %s", device,
 				     strerror(-fd));
+	} else {
+		ifindex = svr_attach_link_ifindex(router, device, &pinned, &info.prog_id);
+		err = ifindex ? svr_dispatcher_detach(ifindex, info.prog_id) : 0;
+		if (err)
+			return svr_cli_error(
+				cli, err, "%s: cannot take program %u out of the dispatcher: %s",
+				device, info.prog_id, strerror(-err));
+		was = ifindex != 0;
 	}
 	for (unsigned int i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		err = svr_pins_path(router, kinds[i], device, path);

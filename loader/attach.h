@@ -9,9 +9,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "dispatcher.h"
 #include "netdev.h"
 
 struct svr_cli;
+struct svr_image;
 
 enum svr_attach_mode {
 	SVR_ATTACH_NONE,
@@ -29,7 +31,15 @@ struct svr_attached {
 	char prog_name[16];
 	char tag[SVR_TAG_STRLEN];
 	uint32_t link_id; /* bpf_link that holds it; 0: none, or not visible */
-	bool ours; /* held by the pinned link of this router */
+	bool ours; /* held by the pinned link of this router, or called by libxdp's dispatcher */
+	struct svr_dispatched dispatcher; /* who shares the device */
+};
+
+/* How to attach. */
+struct svr_attach_how {
+	enum svr_attach_mode mode; /* NONE keeps the mode of our own program, native otherwise */
+	bool force; /* take away one program that is not ours */
+	bool dispatcher; /* through libxdp's dispatcher also where none is there yet */
 };
 
 const char *svr_attach_mode_name(enum svr_attach_mode mode);
@@ -43,14 +53,17 @@ int svr_attach_query(const char *router, const struct svr_netdev *d, struct svr_
 int svr_attach_check_foreign(struct svr_cli *cli, const struct svr_netdev *d,
 			     const struct svr_attached *a, bool force);
 
+/* Whether svr_attach_up() will go through libxdp's dispatcher, which loads the program itself. */
+bool svr_attach_dispatched(const struct svr_attached *a, const struct svr_attach_how *how);
+
 /**
- * svr_attach_up() - attach @prog_fd to @d, or put it in the place of our own program without losing
+ * svr_attach_up() - attach @image to @d, or put it in the place of our own program without losing
  * a packet.
- * @mode: NONE keeps the mode of our own program, native otherwise
+ * @image: loaded, unless svr_attach_dispatched()
  * @replaced: set if our own program was replaced in place
  */
-int svr_attach_up(struct svr_cli *cli, const char *router, const struct svr_netdev *d, int prog_fd,
-		  enum svr_attach_mode mode, bool force, bool *replaced);
+int svr_attach_up(struct svr_cli *cli, const char *router, const struct svr_netdev *d,
+		  struct svr_image *image, const struct svr_attach_how *how, bool *replaced);
 
 /*
  * Detaches our program from @device and removes its pins. 1: it was attached, 0: only pins or
@@ -59,7 +72,7 @@ int svr_attach_up(struct svr_cli *cli, const char *router, const struct svr_netd
 int svr_attach_down(struct svr_cli *cli, const char *router, const char *device);
 
 /*
- * Device of the pinned link: 0: there is no link, or its device is gone. *@pinned: a pin is there.
+ * Device that our program is attached to: 0: none, or the device is gone. *@pinned: a pin is there.
  * *@prog_id may be NULL.
  */
 uint32_t svr_attach_link_ifindex(const char *router, const char *device, bool *pinned,

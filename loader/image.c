@@ -280,31 +280,38 @@ out:
 	return err;
 }
 
-int svr_image_load(struct svr_cli *cli, const char *router, enum svr_zone_role role, uint32_t zone,
+int svr_image_open(struct svr_cli *cli, const char *router, enum svr_zone_role role, uint32_t zone,
 		   struct svr_image *out)
 {
 	const struct svr_image_sizes as_they_are = {};
-	struct bpf_program *prog;
 	bool fresh;
 	int err;
 
 	err = image_open(cli, router, role, &as_they_are, out, &fresh);
-	if (err)
-		return err;
-	skel_set_zone(out, zone);
-	err = bpf_object__load(out->obj);
-	if (err) {
-		load_failed(cli, "the XDP program", err);
-		goto out;
-	}
-	prog = bpf_object__next_program(out->obj, NULL);
-	out->prog_fd = prog ? bpf_program__fd(prog) : -ENOENT;
-	if (out->prog_fd < 0)
-		err = svr_cli_error(cli, out->prog_fd, "there is no program inside the XDP object");
-out:
-	if (err)
-		svr_image_close(out);
+	if (!err)
+		skel_set_zone(out, zone);
 	return err;
+}
+
+int svr_image_load(struct svr_cli *cli, struct svr_image *image)
+{
+	struct bpf_program *prog = bpf_object__next_program(image->obj, NULL);
+	int err = bpf_object__load(image->obj);
+
+	if (err)
+		return load_failed(cli, "the XDP program", err);
+	image->prog_fd = prog ? bpf_program__fd(prog) : -ENOENT;
+	if (image->prog_fd < 0)
+		return svr_cli_error(cli, image->prog_fd,
+				     "there is no program inside the XDP object");
+	return 0;
+}
+
+const char *svr_image_program(const struct svr_image *image)
+{
+	const struct bpf_program *prog = bpf_object__next_program(image->obj, NULL);
+
+	return prog ? bpf_program__name(prog) : "";
 }
 
 void svr_image_close(struct svr_image *image)

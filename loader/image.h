@@ -36,11 +36,17 @@ int svr_image_make_maps(struct svr_cli *cli, const char *router,
 			const struct svr_image_sizes *sizes, bool *fresh);
 
 /*
- * Loads the program for @role with the maps of @router. @zone: network interface of untagged
- * frames, 0: none.
+ * Opens the program for @role with the maps of @router; nothing is in the kernel yet. @zone: network
+ * interface of untagged frames, 0: none.
  */
-int svr_image_load(struct svr_cli *cli, const char *router, enum svr_zone_role role, uint32_t zone,
+int svr_image_open(struct svr_cli *cli, const char *router, enum svr_zone_role role, uint32_t zone,
 		   struct svr_image *out);
+
+/* Loads an opened image as an XDP program of its own; prog_fd is its descriptor, the image's. */
+int svr_image_load(struct svr_cli *cli, struct svr_image *image);
+
+/* Name of the program in the object, "svr_lan" or "svr_wan". */
+const char *svr_image_program(const struct svr_image *image);
 void svr_image_close(struct svr_image *image);
 
 #endif

@@ -25,7 +25,7 @@
 static const char *const state_words[] = { "up", "down", NULL };
 static const char *const mode_words[] = { "native", "skb", NULL };
 
-enum { SET_DEV, SET_STATE, SET_MODE, SET_FORCE, SET_FLOWS4, SET_FLOWS6, SET_SESSIONS };
+enum { SET_DEV, SET_STATE, SET_MODE, SET_FORCE, SET_DISPATCHER, SET_FLOWS4, SET_FLOWS6, SET_SESSIONS };
 const struct svr_arg svr_link_set_args[] = {
 	[SET_DEV] = { "dev", "DEV", NULL, true, true, "device-interface of the configuration" },
 	[SET_STATE] = { NULL, "STATE", state_words, true, false,
@@ -33,6 +33,8 @@ const struct svr_arg svr_link_set_args[] = {
 	[SET_MODE] = { "mode", "MODE", mode_words, false, false,
 		       "in the driver, or for every device in the kernel (slower)" },
 	[SET_FORCE] = { "force", NULL, NULL, false, false, "take away a program that is not ours" },
+	[SET_DISPATCHER] = { "dispatcher", NULL, NULL, false, false,
+			     "share the device through libxdp's dispatcher, also where none is yet" },
 	[SET_FLOWS4] = { "flows4", "N", NULL, false, false,
 			 "size of the table of IPv4 flows, two per session; before it is made" },
 	[SET_FLOWS6] = { "flows6", "N", NULL, false, false, "the same for IPv6" },
@@ -46,8 +48,7 @@ const struct svr_arg svr_link_set_args[] = {
 struct up {
 	struct svr_cli *cli;
 	const char *router, *device;
-	enum svr_attach_mode mode;
-	bool force;
+	struct svr_attach_how how;
 	struct svr_image_sizes sizes;
 	struct svr_netdev dev;
 	struct svr_view view;
@@ -57,6 +58,7 @@ struct up {
 	enum svr_zone_role role;
 	int zone_index; /* any network interface of the device, for its role */
 	bool fresh, opened, replaced;
+	bool dispatched; /* libxdp loads the program */
 };
 
 static int find_zone(struct up *u)
@@ -113,7 +115,8 @@ static int up_check(struct up *u)
 	if (err)
 		return svr_cli_error(u->cli, err, "%s: cannot ask for its XDP program: %s",
 				     u->device, strerror(-err));
-	return svr_attach_check_foreign(u->cli, &u->dev, &a, u->force);
+	u->dispatched = svr_attach_dispatched(&a, &u->how);
+	return svr_attach_check_foreign(u->cli, &u->dev, &a, u->how.force);
 }
 
 static int up_load(struct up *u)
@@ -135,9 +138,10 @@ static int up_load(struct up *u)
 	if (err)
 		return err;
 	untagged = svr_view_find_zone(u->view.router, u->device, 0);
-	return svr_image_load(u->cli, u->router, u->role,
-			      untagged < 0 ? 0 : svr_plan_zone(u->plan, (unsigned int)untagged),
-			      &u->image);
+	err = svr_image_open(u->cli, u->router, u->role,
+			     untagged < 0 ? 0 : svr_plan_zone(u->plan, (unsigned int)untagged),
+			     &u->image);
+	return err || u->dispatched ? err : svr_image_load(u->cli, &u->image);
 }
 
 static int up_attach(struct up *u)
@@ -149,8 +153,7 @@ static int up_attach(struct up *u)
 		err = svr_apply_txports(u->cli, u->router, &u->maps, u->device);
 	if (err)
 		return err;
-	err = svr_attach_up(u->cli, u->router, &u->dev, u->image.prog_fd, u->mode, u->force,
-			    &u->replaced);
+	err = svr_attach_up(u->cli, u->router, &u->dev, &u->image, &u->how, &u->replaced);
 	/* A device without our program must not be a way out: its answers would go round us */
 	if (err)
 		svr_apply_txports(u->cli, u->router, &u->maps, NULL);
@@ -214,7 +217,7 @@ static void print_up(struct up *u)
 }
 
 static int link_up(struct svr_cli *cli, const char *router, const char *device,
-		   enum svr_attach_mode mode, bool force, const struct svr_image_sizes *sizes)
+		   const struct svr_attach_how *how, const struct svr_image_sizes *sizes)
 {
 	struct up *u = calloc(1, sizeof(*u));
 	int lock = -1, err;
@@ -222,8 +225,7 @@ static int link_up(struct svr_cli *cli, const char *router, const char *device,
 	if (!u)
 		return svr_cli_error(cli, -ENOMEM, "out of memory");
 	*u = (struct up){
-		.cli = cli, .router = router, .device = device, .mode = mode, .force = force,
-		.sizes = *sizes,
+		.cli = cli, .router = router, .device = device, .how = *how, .sizes = *sizes,
 	};
 	err = up_check(u);
 	if (!err)
@@ -334,7 +336,7 @@ static int sizes_parse(struct svr_cli *cli, const char *const *val, struct svr_i
 
 int svr_link_set_run(struct svr_cli *cli, const char *const *val)
 {
-	enum svr_attach_mode mode = SVR_ATTACH_NONE;
+	struct svr_attach_how how = { .mode = SVR_ATTACH_NONE };
 	bool up = !strcmp(val[SET_STATE], "up");
 	struct svr_image_sizes sizes = {};
 	const char *router;
@@ -351,8 +353,10 @@ int svr_link_set_run(struct svr_cli *cli, const char *const *val)
 	if (err)
 		return err;
 	if (val[SET_MODE])
-		mode = strcmp(val[SET_MODE], "skb") ? SVR_ATTACH_NATIVE : SVR_ATTACH_SKB;
-	return up ? link_up(cli, router, val[SET_DEV], mode, val[SET_FORCE] != NULL, &sizes) :
+		how.mode = strcmp(val[SET_MODE], "skb") ? SVR_ATTACH_NATIVE : SVR_ATTACH_SKB;
+	how.force = val[SET_FORCE] != NULL;
+	how.dispatcher = val[SET_DISPATCHER] != NULL;
+	return up ? link_up(cli, router, val[SET_DEV], &how, &sizes) :
 		    link_down(cli, router, val[SET_DEV]);
 }
 
@@ -397,7 +401,7 @@ int svr_link_clean_run(struct svr_cli *cli, const char *const *val)
 			"svr-%s of router %s is running and works with the maps; stop it first",
 			processes[i], c.router);
 	}
-	err = svr_pins_each_link(c.router, clean_link, &c);
+	err = svr_pins_each_device(c.router, clean_link, &c);
 	maps = err ? err : svr_pins_remove(c.router);
 	close(lock);
 	if (err)

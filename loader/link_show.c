@@ -75,6 +75,8 @@ static void print_zone(const struct show *sh, uint32_t zone)
 		    a.mode == SVR_ATTACH_NONE ? NULL : svr_attach_mode_name(a.mode));
 	svr_out_u64(o, "program", "Program", a.prog_id);
 	svr_out_str(o, "tag", "Tag", a.tag[0] ? a.tag : NULL);
+	svr_out_str(o, "shared_with", "Shared With",
+		    a.dispatcher.programs > 1 ? a.dispatcher.others : NULL);
 	svr_out_u64(o, "queues", "Queues", here ? d.rx_queues : 0);
 	/* XSKMAPs cannot be read */
 	sockets = svr_process_sockets(sh->worker, z->name);

@@ -123,14 +123,15 @@ int svr_pins_replace(const char *router, const char *kind, const char *device, i
 	return err;
 }
 
-int svr_pins_each_link(const char *router, int (*visit)(const char *device, void *user), void *user)
+static int each_pin(const char *router, const char *kind,
+		    int (*visit)(const char *device, void *user), void *user)
 {
 	char path[SVR_PIN_PATH_LEN], device[IF_NAMESIZE];
 	struct dirent *e;
 	int err;
 	DIR *d;
 
-	err = svr_pins_path(router, NULL, SVR_PIN_LINKS, path);
+	err = svr_pins_path(router, NULL, kind, path);
 	if (err)
 		return err;
 	d = opendir(path);
@@ -148,6 +149,32 @@ int svr_pins_each_link(const char *router, int (*visit)(const char *device, void
 	}
 	closedir(d);
 	return err;
+}
+
+struct once {
+	const char *router;
+	int (*visit)(const char *device, void *user);
+	void *user;
+};
+
+/* A program whose device had a link was visited with that, if the link's pin is still there. */
+static int visit_without_link(const char *device, void *user)
+{
+	const struct once *o = user;
+	char path[SVR_PIN_PATH_LEN];
+
+	if (!svr_pins_path(o->router, SVR_PIN_LINKS, device, path) && !access(path, F_OK))
+		return 0;
+	return o->visit(device, o->user);
+}
+
+int svr_pins_each_device(const char *router, int (*visit)(const char *device, void *user),
+			 void *user)
+{
+	struct once once = { router, visit, user };
+	int err = each_pin(router, SVR_PIN_LINKS, visit, user);
+
+	return err ? err : each_pin(router, SVR_PIN_PROGS, visit_without_link, &once);
 }
 
 int svr_pins_remove(const char *router)

@@ -4,8 +4,9 @@
  * only.
  *
  *	/sys/fs/bpf/svr/<router>/svr_<map>	maps
- *	/sys/fs/bpf/svr/<router>/links/<dev>	XDP links: they keep the program attached
- *	/sys/fs/bpf/svr/<router>/progs/<dev>	the program of that link
+ *	/sys/fs/bpf/svr/<router>/links/<dev>	XDP links: they keep the program attached (none where libxdp's
+ *						dispatcher does)
+ *	/sys/fs/bpf/svr/<router>/progs/<dev>	the program on that device
  *
  * bpffs takes no dots in names; a device's are written as colons, which no device name has.
  */
@@ -39,9 +40,12 @@ int svr_pins_path(const char *router, const char *kind, const char *device,
 /* Pins @fd so that a pin that is there already is replaced at once. */
 int svr_pins_replace(const char *router, const char *kind, const char *device, int fd);
 
-/* Calls @visit for every pinned link; stops at the first result that is not 0 and returns it. */
-int svr_pins_each_link(const char *router, int (*visit)(const char *device, void *user),
-		       void *user);
+/*
+ * Calls @visit for every device with a pinned link or program, once; it may remove both pins. Stops at the
+ * first result that is not 0 and returns it.
+ */
+int svr_pins_each_device(const char *router, int (*visit)(const char *device, void *user),
+			 void *user);
 
 /*
  * Removes the maps of @router and its empty directories. Number of maps removed, or negative errno.

@@ -6,6 +6,8 @@
 
 # shellcheck source=selftests/topo.sh
 . "$(dirname "$0")/topo.sh"
+# shellcheck source=selftests/cli.sh
+. "$SELFTESTS/cli.sh"
 
 need python3 bpftool socat openssl
 
@@ -18,38 +20,6 @@ topo_config >"$TOPO_CONFIG"
 # w ARGUMENT...: svr of router west, in its namespace
 w() {
 	svr_on west --config "$TOPO_CONFIG" "$@"
-}
-
-# json EXPRESSION COMMAND...: the command's standard output is JSON, and the Python expression over it (d) is true
-json() {
-	local expression=$1
-	shift
-
-	"$@" >"$TMP/json" 2>"$TMP/json.err"
-	python3 - "$TMP/json" "$expression" <<-'END'
-		import json, sys
-		d = json.load(open(sys.argv[1]))
-		ok = eval("(" + sys.argv[2] + ")")
-		if not ok:
-		    print("not so:", sys.argv[2])
-		    print(json.dumps(d, indent=1)[:3000])
-		sys.exit(0 if ok else 1)
-	END
-}
-
-# refused CODE TEXT COMMAND...: exits with CODE and says TEXT (extended regular expression)
-refused() {
-	local code=$1 text=$2 rc=0
-	shift 2
-
-	"$@" >"$TMP/refused" 2>&1 || rc=$?
-	cat "$TMP/refused"
-	[ "$rc" -eq "$code" ] && grep -qE -e "$text" "$TMP/refused"
-}
-
-# says TEXT COMMAND...: succeeds and says TEXT
-says() {
-	refused 0 "$@"
 }
 
 both_up() {

@@ -1,0 +1,74 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# svr beside a foreign XDP program, through libxdp's dispatcher. Kernels in lockdown refuse the extension programs that it is made of;
+# there the refusal is tested.
+
+# shellcheck source=selftests/topo.sh
+. "$(dirname "$0")/topo.sh"
+# shellcheck source=selftests/cli.sh
+. "$SELFTESTS/cli.sh"
+# shellcheck source=selftests/traffic.sh
+. "$SELFTESTS/traffic.sh"
+need python3 bpftool xdp-filter xdp-loader openssl
+
+topo_up
+topo_certificates
+topo_config >"$TOPO_CONFIG"
+
+w() {
+	svr_on west --config "$TOPO_CONFIG" "$@"
+}
+
+# behind DEVICE: names of the programs that the dispatcher on a device of west calls
+behind() {
+	on "$west" xdp-loader status "$1" | awk '/=>/ { print $3 }' | sort | paste -sd,
+}
+
+dispatcher_works() {
+	on "$west" xdp-filter load -p allow -f ipv4 ge0 >"$TMP/xdp-filter" 2>&1 || return 1
+	if [ -z "$(behind ge0)" ]; then
+		on "$west" xdp-loader unload ge0 --all
+		return 1
+	fi
+	defer on "$west" xdp-loader unload ge0 --all
+}
+
+test_beside_a_foreign_program() {
+	local foreign program
+
+	if ! dispatcher_works; then
+		check "the dispatcher is refused with the reason" \
+			refused 1 'this kernel refuses the extension programs' w link set dev ge0 up dispatcher
+		check_equal "and nothing is attached" "" "$(ip -n "$west" link show dev ge0 | grep -o xdp)"
+		check "alone it works" says 'mode native' w link set dev ge0 up
+		w link clean >/dev/null
+		return
+	fi
+	foreign=$(behind ge0)
+	check "svr joins the foreign program" says 'ge0: lan .*mode native' w link set dev ge0 up
+	defer w link clean
+	check_equal "both are called" "svr_lan,$foreign" "$(behind ge0 | tr , '\n' | sort | paste -sd,)"
+	check "link show says up, and with whom" json 'd[0]["state"] == "up" and "xdpfilt" in d[0]["shared_with"]' w -j link show dev ge0
+	program=$(w -j link show dev ge0 | python3 -c 'import json, sys; print(json.load(sys.stdin)[0]["program"])')
+	check "it is replaced in place" json 'd["replaced"]' w -j link set dev ge0 up
+	check "by another program" json "d[0]['program'] != $program" w -j link show dev ge0
+	check_equal "there is still one of each" "svr_lan,$foreign" "$(behind ge0 | tr , '\n' | sort | paste -sd,)"
+	check "another mode is refused" refused 1 'runs in native mode, for all its programs' w link set dev ge0 up mode skb
+	check "traffic of the router passes both" on "$h1" ping -q -c 3 -i 0.2 -W 5 "$west_lan_ip"
+	check "the packets were counted" json 'd[0]["rx_packets"] > 0' w -j link show dev ge0
+	check "down leaves the foreign program" says 'detached' w link set dev ge0 down
+	check_equal "which is alone again" "$foreign" "$(behind ge0)"
+}
+
+test_dispatcher_of_ours() {
+	dispatcher_works || { skip "this kernel has no dispatcher"; return; }
+	w link clean >/dev/null
+	defer w link clean
+	check "alone" says 'mode native' w link set dev ge1 up
+	check "from alone to a dispatcher" json 'd["replaced"]' w -j link set dev ge1 up dispatcher
+	check_equal "it is the only program" "svr_wan" "$(behind ge1)"
+	check "clean takes it off" says '1 interfaces detached' w link clean
+	check_equal "nothing is left" "" "$(behind ge1)"
+}
+
+run_tests "$@"
