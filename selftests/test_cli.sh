@@ -327,8 +327,8 @@ for n, p in (("wide", "10.0.0.0/8"), ("narrow", "10.1.0.0/16")):
 		names = {e["value"]: e["key"]["name"] for e in dump("svr_names") if e["key"]["kind"] == 2}
 		sets = {(e["key"]["prefixlen"], e["key"]["addr"][3]): [names[i] for i in e["value"]["id"][:e["value"]["count"]]] for e in dump("svr_service_lpm")}
 		be = lambda a, b: a | b << 8
-		assert sets[(104, be(10, 0))] == ["wide"], sets
-		assert sets[(112, be(10, 1))] == ["narrow", "wide"], sets
+		assert sets[(32 + 104, be(10, 0))] == ["wide"], sets
+		assert sets[(32 + 112, be(10, 1))] == ["narrow", "wide"], sets
 	END
 }
 
