@@ -15,8 +15,9 @@ TOPO_KEY_MANAGEMENT='{
 . "$(dirname "$0")/topo.sh"
 # shellcheck source=selftests/traffic.sh
 . "$SELFTESTS/traffic.sh"
-need ethtool
+need ethtool tcpdump
 
+export SVR_KEYLOG=$TMP/keys.log
 topo_up
 topo_svr_start
 topo_impair --loss 2 --duplicate 1 --reorder 5 --gap 20 --delay 2000 --seed 7
@@ -50,12 +51,22 @@ import json, sys
 print(json.load(sys.stdin)[sys.argv[1]])' "$2"
 }
 
+# decoded COUNTER: what the second implementation of docs/protocol.md found in the capture
+decoded() {
+	/usr/bin/python3 "$ROOT/contrib/decode/svr_decode.py" "$TMP/w.pcap" --keylog "$SVR_KEYLOG" --summary --json |
+		/usr/bin/python3 -c '
+import json, sys
+found = json.load(sys.stdin)
+print(*[found.get(name, 0) for name in sys.argv[1:]])' "$@"
+}
+
 # ended NAME: it has said what it did
 ended() { logged "$1" '"altered"'; }
 
 test_rotation() {
 	local router name policy proto port from to talks=() counts min=$((ROTATION_SEC / 6))
 
+	capture_start "$wan" w "$TMP/w.pcap" not port 1280
 	# both directions, both policies, both protocols: eight long-lived sessions
 	for from in h1 h2; do
 		to=$h2_ip
@@ -70,7 +81,9 @@ test_rotation() {
 			done
 		done
 	done
-	sleep $((ROTATION_SEC - 2)) # while all of them still talk
+	sleep 8
+	capture_stop w
+	sleep $((ROTATION_SEC - 10)) # while all of them still talk
 	for router in west east; do
 		for policy in signed secret; do
 			for proto in tcp udp; do
@@ -91,6 +104,10 @@ test_rotation() {
 				value "$name" twice || echo 0)"
 	done
 	no_key_drops
+	check_equal "a decoder that has only the document follows the keys" "0 0 0 0 0" \
+		"$(decoded "hmac wrong" "not decrypted" "metadata without key" "bad keys" malformed)"
+	read -r counts <<<"$(decoded "key packets")"
+	check "and it saw key packets ($counts)" test "$counts" -ge 8
 }
 
 # peer_rekeys ROUTER: how often the key with its peer has changed

@@ -31,7 +31,7 @@ TLVS = {
     1: "fragment", 2: "forward-context", 3: "forward-context6", 4: "reverse-context", 5: "reverse-context6",
     6: "session-uuid", 7: "tenant", 10: "service", 11: "session-encrypted", 14: "source-router", 15: "security-policy",
     16: "security-id", 18: "disable-forward-metadata", 19: "peer-path", 24: "control", 46: "session-key",
-    0xF001: "security-params", 0xF002: "nonce", 0xF003: "key-epoch", 0xF010: "bfd-hello", 0xF011: "bfd-time",
+    0xF001: "security-params", 0xF002: "nonce", 0xF003: "key-epoch", 0xF004: "key-packet", 0xF010: "bfd-hello", 0xF011: "bfd-time",
     0xF020: "kex-piece", 0xF021: "metadata-key", 0xF022: "metadata-key-ack",
 }
 SECRET_TLVS = {46, 0xF021}
@@ -143,7 +143,7 @@ class Session:
     def __init__(self):
         self.uuid = None
         self.cipher = self.hmac = self.mode = 0
-        self.hmac_keys = []     # candidates: both direction numbers
+        self.hmac_keys = []     # candidates: both direction numbers, of the newest peer key first
         self.payload_keys = {}
         self.forward_key = None  # (saddr, sport, daddr, dport) of forward packets
 
@@ -301,6 +301,9 @@ class Decoder:
         forward = block.get(2, tlvs) is not None
         sess.forward_key = tup if forward else back
         if known is not None and known.uuid == raw:
+            # a new epoch may come with another peer key; the one before still counts for late packets
+            new = [k for k in sess.hmac_keys if k not in known.hmac_keys]
+            known.hmac_keys = new + known.hmac_keys
             sess = known
         else:
             self.sessions[tup] = self.sessions[back] = sess
@@ -316,6 +319,9 @@ class Decoder:
                 self.stats["bad keys"] += 1
             sess.payload_keys[e] = kdf(b"", key, b"payload", raw + epoch, 128)
         out["session"] = text
+        if block.get(0xF004, tlvs) is not None:
+            out["notes"].append("key packet: %s" % ("offer" if forward else "answer"))
+            self.stats["key packets"] += 1
         self.protected(out, sess, tup, l4head, payload, proto, block.length, bytes(16))
 
     def protected(self, out, sess, tup, l4head, payload, proto, meta_len, uuid):
@@ -362,7 +368,7 @@ class Decoder:
         out["payload"] = text
 
     def decrypt(self, out, sess, direction, iv, text):
-        for epoch, keys in sess.payload_keys.items():
+        for epoch, keys in reversed(list(sess.payload_keys.items())):
             enc = keys[32 * direction:32 * direction + KEY_BYTES[sess.cipher]]
             ivk = keys[64 + 32 * direction:96 + 32 * direction]
             dec = Cipher(algorithms.AES(ivk), modes.ECB()).decryptor()

@@ -266,7 +266,8 @@ static struct svr_meta everything(void)
 		.have = SVR_HAVE_SECURITY_ID | SVR_HAVE_SECURITY_PARAMS | SVR_HAVE_FWD_CONTEXT4 |
 			SVR_HAVE_UUID | SVR_HAVE_TENANT | SVR_HAVE_SERVICE | SVR_HAVE_ENCRYPTED |
 			SVR_HAVE_SOURCE_ROUTER | SVR_HAVE_POLICY | SVR_HAVE_PATH_ID |
-			SVR_HAVE_SESSION_KEY | SVR_HAVE_NONCE | SVR_HAVE_KEY_EPOCH,
+			SVR_HAVE_SESSION_KEY | SVR_HAVE_NONCE | SVR_HAVE_KEY_EPOCH |
+			SVR_HAVE_KEY_PACKET,
 		.security_id = 7,
 		.peer_key_index = 0xfffffffe,
 		.cipher = SVR_CIPHER_AES_CBC_256,
@@ -422,7 +423,7 @@ Test(meta, a_section_cut_anywhere_but_between_tlvs_is_refused)
 		}
 		free(payload);
 	}
-	cr_expect_eq(tlvs, 11);
+	cr_expect_eq(tlvs, 12);
 }
 
 Test(meta, every_length_field_with_every_value)
@@ -540,11 +541,11 @@ Test(meta, prints_everything_but_secrets)
 	cr_assert_eq((size_t)n, strlen(line));
 	cr_expect_str_eq(
 		line,
-		"header-length=32 payload-length=149 security-id=7 peer-key-index=4294967294 cipher=aes-cbc-256 "
+		"header-length=32 payload-length=153 security-id=7 peer-key-index=4294967294 cipher=aes-cbc-256 "
 		"hmac=sha384 hmac-mode=time-based forward-context=172.16.1.10:256-172.16.2.20:512/17 "
 		"uuid=01020300-0000-0000-0000-000000000000 tenant=blue service=dns policy=secret source-router=west "
 		"peer-path=192.0.2.1 nonce-time-ns=1700000000500000000 nonce-random=0123456789abcdef encrypted=yes "
-		"session-key=hidden key-epoch=65534");
+		"session-key=hidden key-epoch=65534 key-packet=yes");
 	cr_expect_eq(svr_meta_print(&m, small, sizeof(small)), n, "says how much room it takes");
 	cr_expect_str_eq(small, "header-le");
 	cr_expect_eq(svr_meta_print(&m, NULL, 0), n);

@@ -17,17 +17,19 @@ enum { ROOM = 4096, FRONT = 1024 };
 
 static struct svr_crypt *crypt;
 static uint8_t hmac_keys[2][SVR_HMAC_KEY_LEN];
-static struct svr_payload_keys payload_keys;
+static struct svr_payload_keys payload_keys, payload_keys_2;
 static struct hex uuid;
 
 static void setup(void)
 {
 	struct hex peer_key = vec("peer-key"), session_key = vec("session-key");
+	struct hex session_key_2 = vec("session-key-2");
 
 	uuid = vec("uuid");
 	cr_assert_eq(svr_crypt_new(&crypt), 0);
 	cr_assert_eq(svr_kdf_session_hmac(peer_key.bytes, hmac_keys), 0);
 	cr_assert_eq(svr_kdf_payload(session_key.bytes, uuid.bytes, 1, &payload_keys), 0);
+	cr_assert_eq(svr_kdf_payload(session_key_2.bytes, uuid.bytes, 2, &payload_keys_2), 0);
 }
 
 static void teardown(void)
@@ -46,17 +48,22 @@ static const struct example {
 	uint8_t dir;
 	uint64_t counter;
 	bool metadata;
+	uint16_t epoch;
 } examples[] = {
 	{ "signed-udp", "who is there?", SVR_CIPHER_NONE, SVR_HMAC_SHA256_128,
-	  SVR_HMAC_MODE_REGULAR, 1, SVR_DIR_FWD, 0, true },
+	  SVR_HMAC_MODE_REGULAR, 1, SVR_DIR_FWD, 0, true, 1 },
 	{ "signed-tcp", "it is me", SVR_CIPHER_NONE, SVR_HMAC_SHA256_128, SVR_HMAC_MODE_REGULAR, 0,
-	  SVR_DIR_REV, 0, false },
+	  SVR_DIR_REV, 0, false, 1 },
 	{ "secret-udp", "who is there?", SVR_CIPHER_AES_CBC_256, SVR_HMAC_SHA384,
-	  SVR_HMAC_MODE_TIME_BASED, 1, SVR_DIR_FWD, 1, true },
+	  SVR_HMAC_MODE_TIME_BASED, 1, SVR_DIR_FWD, 1, true, 1 },
 	{ "secret-syn", "", SVR_CIPHER_AES_CBC_256, SVR_HMAC_SHA384, SVR_HMAC_MODE_TIME_BASED, 1,
-	  SVR_DIR_FWD, 1, true },
+	  SVR_DIR_FWD, 1, true, 1 },
 	{ "secret-tcp", "HTTP/1.1 200 OK\r\n", SVR_CIPHER_AES_CBC_256, SVR_HMAC_SHA384,
-	  SVR_HMAC_MODE_TIME_BASED, 0, SVR_DIR_REV, 5, false },
+	  SVR_HMAC_MODE_TIME_BASED, 0, SVR_DIR_REV, 5, false, 1 },
+	{ "rekey-offer", "", SVR_CIPHER_AES_CBC_256, SVR_HMAC_SHA384, SVR_HMAC_MODE_TIME_BASED, 1,
+	  SVR_DIR_FWD, 9, true, 2 },
+	{ "rekey-answer", "", SVR_CIPHER_AES_CBC_256, SVR_HMAC_SHA384, SVR_HMAC_MODE_TIME_BASED, 0,
+	  SVR_DIR_REV, 4, true, 2 },
 };
 enum { EXAMPLES = sizeof(examples) / sizeof(examples[0]) };
 static const uint64_t example_window = 850000000;
@@ -118,10 +125,14 @@ Test(worker_seal, packets_of_the_text_are_made_byte_for_byte)
 		p.payload_len = (uint16_t)len;
 
 		if (e->cipher != SVR_CIPHER_NONE) {
-			cr_assert_eq(svr_cipher_key_new(crypt, e->cipher, payload_keys.enc[e->dir],
-							payload_keys.iv[e->dir], &cipher),
+			const struct svr_payload_keys *keys = e->epoch == 2 ? &payload_keys_2 :
+									      &payload_keys;
+
+			cr_assert_eq(svr_cipher_key_new(crypt, e->cipher, keys->enc[e->dir],
+							keys->iv[e->dir], &cipher),
 				     0);
-			cr_assert_eq(svr_seal_encrypt(crypt, cipher, 1, e->counter, &p), 0);
+			cr_assert_eq(svr_seal_encrypt(crypt, cipher, e->epoch, e->counter, &p),
+				     0);
 			svr_cipher_key_free(cipher);
 		}
 		if (e->metadata) {

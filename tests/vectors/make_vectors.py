@@ -232,6 +232,22 @@ tcp_packet("secret-tcp", EAST, WEST, 16391, 16390, 5, tcp_header(0x22222222, 0x1
            cbc(enc_rev, iv, b"HTTP/1.1 200 OK\r\n") + iv, 4, hmac_to_west, WINDOW, UUID, 1,
            "later reverse packet, payload `HTTP/1.1 200 OK` CR LF, counter 5; key hmac0")
 
+# new keys of a live secret session: epoch 2 with another session key, offered and answered
+session_key_2 = vec("session-key-2", bytes(range(0xc0, 0xe0)), "of epoch 2 in `rekey-offer` and `rekey-answer`")
+payload_keys_2 = vec("kdf.payload-rekey.out", kdf(b"", session_key_2, "payload", UUID + struct.pack("!H", 2), 128),
+                     "epoch 2 with session-key-2")
+KEYS_2 = tlv(0xF003, struct.pack("!H", 2)) + tlv(0xF004)
+tlvs = vec("rekey-offer.metadata-plain", forward(UDP_FWD, b"dns", b"secret") + tlv(0xF002, NONCE) + tlv(11) +
+           tlv(46, session_key_2) + KEYS_2)
+udp_packet("rekey-offer", WEST, EAST, 16388, 16389, 6,
+           vec("rekey-offer.metadata", protected(security_params(2, 4, 2), tlvs)) + packet_iv(payload_keys_2[64:96], 2, 9),
+           4, hmac_to_east, WINDOW, bytes(16), 0, "key packet: offer of epoch 2, counter 9; no payload; key hmac1")
+tlvs = vec("rekey-answer.metadata-plain", tlv(4, UDP_REV) + tlv(6, UUID) + tlv(14, b"east") + tlv(19, EAST.encode()) +
+           tlv(0xF002, NONCE) + KEYS_2)
+udp_packet("rekey-answer", EAST, WEST, 16389, 16388, 7,
+           vec("rekey-answer.metadata", protected(security_params(2, 4, 2), tlvs)) + packet_iv(payload_keys_2[96:], 2, 4),
+           4, hmac_to_west, WINDOW, bytes(16), 1, "key packet: answer to it, counter 4; key hmac0")
+
 # ---- output -------------------------------------------------------------------------------------------------------
 
 
@@ -252,7 +268,7 @@ def as_header():
 
 
 SECTIONS = (
-    ("Inputs", ("uuid", "peer-key", "metadata-key", "session-key", "nonce", "metadata-iv")),
+    ("Inputs", ("uuid", "peer-key", "metadata-key", "session-key", "session-key-2", "nonce", "metadata-iv")),
     ("Derivations (section 4)", ("kdf.",)),
     ("IVs (section 7)", ("iv.",)),
     ("HMAC algorithms (section 6)", ("hmac.",)),
@@ -262,6 +278,8 @@ SECTIONS = (
     ("Packet `secret-udp`", ("secret-udp.",)),
     ("Packet `secret-syn`", ("secret-syn.",)),
     ("Packet `secret-tcp`", ("secret-tcp.",)),
+    ("Packet `rekey-offer`", ("rekey-offer.",)),
+    ("Packet `rekey-answer`", ("rekey-answer.",)),
 )
 
 
