@@ -13,6 +13,7 @@
 
 #include <svr/drops.h>
 
+#include "lib/addr.h"
 #include "lib/bytes.h"
 #include "lib/meta.h"
 #include "lib/name.h"
@@ -27,15 +28,17 @@ enum tlv_kind {
 	KIND_U32,
 	KIND_NAME,	/* char[SVR_NAME_LEN] in the struct, no NUL on the wire */
 	KIND_UUID,
-	KIND_CONTEXT4,	/* struct svr_context4, as on the wire */
+	KIND_CONTEXT4,	/* struct svr_context; svr_context4 on the wire */
+	KIND_CONTEXT6,	/* svr_context6 */
+	KIND_ADDRESS,	/* char[SVR_NAME_LEN]: an address as text */
 	KIND_SECRET,	/* bytes that are never printed */
 	KIND_PARAMS,	/* svr_tlv_security_params: peer_key_index, cipher, hmac, hmac_mode */
 	KIND_NONCE,	/* svr_tlv_nonce: nonce_time_ns, nonce_random */
 };
 
 enum {
-	PATH_ID_MIN = sizeof("0.0.0.0") - 1,
-	PATH_ID_MAX = sizeof("255.255.255.255") - 1,
+	PATH_ID_MIN = sizeof("::") - 1,
+	PATH_ID_MAX = INET6_ADDRSTRLEN - 1,
 };
 
 struct tlv_def {
@@ -52,6 +55,13 @@ struct tlv_def {
 #define FIELD(f) offsetof(struct svr_meta, f)
 #define NAME_MAX_LEN (SVR_NAME_LEN - 1)
 
+#define ALL_CONTEXTS (SVR_HAVE_FWD_CONTEXT | SVR_HAVE_REV_CONTEXT)
+#define CONTEXT(dir, family, label)                                                              \
+	{ SVR_TLV_##dir##_CONTEXT##family, IN_PAYLOAD, KIND_CONTEXT##family,                     \
+	  sizeof(struct svr_context##family), sizeof(struct svr_context##family),                \
+	  SVR_HAVE_##dir##_CONTEXT##family, ALL_CONTEXTS & ~SVR_HAVE_##dir##_CONTEXT##family,    \
+	  FIELD(context), label }
+
 /* In the order in which they are written. */
 static const struct tlv_def tlvs[] = {
 	{ SVR_TLV_SECURITY_ID, IN_HEADER, KIND_U32, 4, 4, SVR_HAVE_SECURITY_ID, 0,
@@ -60,12 +70,10 @@ static const struct tlv_def tlvs[] = {
 	  sizeof(struct svr_tlv_security_params), SVR_HAVE_SECURITY_PARAMS, 0, 0,
 	  "security-params" },
 
-	{ SVR_TLV_FWD_CONTEXT4, IN_PAYLOAD, KIND_CONTEXT4, sizeof(struct svr_context4),
-	  sizeof(struct svr_context4), SVR_HAVE_FWD_CONTEXT4, SVR_HAVE_REV_CONTEXT4, FIELD(context),
-	  "forward-context" },
-	{ SVR_TLV_REV_CONTEXT4, IN_PAYLOAD, KIND_CONTEXT4, sizeof(struct svr_context4),
-	  sizeof(struct svr_context4), SVR_HAVE_REV_CONTEXT4, SVR_HAVE_FWD_CONTEXT4, FIELD(context),
-	  "reverse-context" },
+	CONTEXT(FWD, 4, "forward-context"),
+	CONTEXT(FWD, 6, "forward-context"),
+	CONTEXT(REV, 4, "reverse-context"),
+	CONTEXT(REV, 6, "reverse-context"),
 	{ SVR_TLV_SESSION_UUID, IN_PAYLOAD, KIND_UUID, SVR_UUID_LEN, SVR_UUID_LEN, SVR_HAVE_UUID, 0,
 	  FIELD(uuid), "uuid" },
 	{ SVR_TLV_TENANT, IN_PAYLOAD, KIND_NAME, 1, NAME_MAX_LEN, SVR_HAVE_TENANT, 0, FIELD(tenant),
@@ -76,7 +84,7 @@ static const struct tlv_def tlvs[] = {
 	  "policy" },
 	{ SVR_TLV_SOURCE_ROUTER, IN_PAYLOAD, KIND_NAME, 1, NAME_MAX_LEN, SVR_HAVE_SOURCE_ROUTER, 0,
 	  FIELD(source_router), "source-router" },
-	{ SVR_TLV_PATH_ID, IN_PAYLOAD, KIND_NAME, PATH_ID_MIN, PATH_ID_MAX, SVR_HAVE_PATH_ID, 0,
+	{ SVR_TLV_PATH_ID, IN_PAYLOAD, KIND_ADDRESS, PATH_ID_MIN, PATH_ID_MAX, SVR_HAVE_PATH_ID, 0,
 	  FIELD(path_id), "peer-path" },
 	{ SVR_TLV_NONCE, IN_PAYLOAD, KIND_NONCE, sizeof(struct svr_tlv_nonce),
 	  sizeof(struct svr_tlv_nonce), SVR_HAVE_NONCE, 0, 0, "nonce" },
@@ -136,6 +144,70 @@ static const struct tlv_def *tlv_find(uint16_t type)
 	return NULL;
 }
 
+static void context4_get(const uint8_t *from, struct svr_context *to)
+{
+	struct svr_context4 c;
+
+	memcpy(&c, from, sizeof(c));
+	*to = (struct svr_context){ .sport = c.sport, .dport = c.dport, .proto = c.proto };
+	svr_addr_map4(c.saddr, to->saddr);
+	svr_addr_map4(c.daddr, to->daddr);
+}
+
+static void context4_put(const struct svr_context *from, uint8_t *to)
+{
+	const struct svr_context4 c = {
+		.saddr = svr_addr_get4(from->saddr),
+		.daddr = svr_addr_get4(from->daddr),
+		.sport = from->sport,
+		.dport = from->dport,
+		.proto = from->proto,
+	};
+
+	memcpy(to, &c, sizeof(c));
+}
+
+/* False if IPv4 addresses stand in it: there is one way only to say which family a session has. */
+static bool context6_get(const uint8_t *from, struct svr_context *to)
+{
+	struct svr_context6 c;
+
+	memcpy(&c, from, sizeof(c));
+	*to = (struct svr_context){ .sport = c.sport, .dport = c.dport, .proto = c.proto };
+	memcpy(to->saddr, c.saddr, sizeof(to->saddr));
+	memcpy(to->daddr, c.daddr, sizeof(to->daddr));
+	return !svr_addr_is_mapped(to->saddr) && !svr_addr_is_mapped(to->daddr);
+}
+
+static void context6_put(const struct svr_context *from, uint8_t *to)
+{
+	struct svr_context6 c = {
+		.sport = from->sport,
+		.dport = from->dport,
+		.proto = from->proto,
+	};
+
+	memcpy(c.saddr, from->saddr, sizeof(c.saddr));
+	memcpy(c.daddr, from->daddr, sizeof(c.daddr));
+	memcpy(to, &c, sizeof(c));
+}
+
+/* Characters of an address; what it says is for people. */
+static bool address_ok(const char *s, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		if (!s[i] || !strchr("0123456789abcdefABCDEF.:", s[i]))
+			return false;
+	return true;
+}
+
+static bool text_ok(const struct tlv_def *d, const char *s, size_t len)
+{
+	return d->kind == KIND_ADDRESS ? address_ok(s, len) : svr_name_ok(s, len);
+}
+
 /* One TLV of the right length into @m. 0, or -EBADMSG for a value that is not allowed. */
 static int tlv_read(const struct tlv_def *d, const struct svr_tlv_view *t, struct svr_meta *m)
 {
@@ -155,13 +227,18 @@ static int tlv_read(const struct tlv_def *d, const struct svr_tlv_view *t, struc
 		memcpy(field, &v32, sizeof(v32));
 		return 0;
 	case KIND_NAME:
-		if (!svr_name_ok((const char *)t->value, t->len))
+	case KIND_ADDRESS:
+		if (!text_ok(d, (const char *)t->value, t->len))
 			return -EBADMSG;
 		memset(field, 0, SVR_NAME_LEN);
 		memcpy(field, t->value, t->len);
 		return 0;
-	case KIND_UUID:
 	case KIND_CONTEXT4:
+		context4_get(t->value, &m->context);
+		return 0;
+	case KIND_CONTEXT6:
+		return context6_get(t->value, &m->context) ? 0 : -EBADMSG;
+	case KIND_UUID:
 	case KIND_SECRET:
 		memcpy(field, t->value, t->len);
 		return 0;
@@ -297,7 +374,7 @@ int svr_meta_put_false_positive(uint8_t *p, size_t room)
 static int tlv_write(const struct tlv_def *d, const struct svr_meta *m, uint8_t *p, size_t room)
 {
 	const uint8_t *field = (const uint8_t *)m + d->offset;
-	uint8_t value[SVR_TLV_HDR_LEN + sizeof(struct svr_tlv_nonce)] = { 0 };
+	uint8_t value[sizeof(struct svr_context6)] = { 0 };
 	const void *from = value;
 	size_t len = d->min;
 	uint16_t v16;
@@ -315,13 +392,19 @@ static int tlv_write(const struct tlv_def *d, const struct svr_meta *m, uint8_t 
 		svr_put32(value, v32);
 		break;
 	case KIND_NAME:
+	case KIND_ADDRESS:
 		len = strnlen((const char *)field, SVR_NAME_LEN);
-		if (len < d->min || len > d->max || !svr_name_ok((const char *)field, len))
+		if (len < d->min || len > d->max || !text_ok(d, (const char *)field, len))
 			return -EINVAL;
 		from = field;
 		break;
-	case KIND_UUID:
 	case KIND_CONTEXT4:
+		context4_put(&m->context, value);
+		break;
+	case KIND_CONTEXT6:
+		context6_put(&m->context, value);
+		break;
+	case KIND_UUID:
 	case KIND_SECRET:
 		from = field;
 		break;
@@ -382,23 +465,36 @@ static void number_visit(svr_meta_visit visit, void *user, const char *name, uin
 	visit(name, text, true, user);
 }
 
-static void context_text(const struct svr_context4 *ctx, char *buf, size_t size)
-{
-	char src[INET_ADDRSTRLEN], dst[INET_ADDRSTRLEN];
-	struct in_addr saddr = { .s_addr = ctx->saddr }, daddr = { .s_addr = ctx->daddr };
+enum { CONTEXT_STRLEN = 2 * INET6_ADDRSTRLEN + 32 };
 
-	inet_ntop(AF_INET, &saddr, src, sizeof(src));
-	inet_ntop(AF_INET, &daddr, dst, sizeof(dst));
-	snprintf(buf, size, "%s:%u-%s:%u/%u", src, ntohs(ctx->sport), dst, ntohs(ctx->dport),
-		 ctx->proto);
+/* 192.0.2.1:80 or [2001:db8::1]:80, RFC 5952 section 6 */
+static void endpoint_text(const __be32 addr[static 4], __be16 port, char *buf, size_t size)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	if (svr_addr_is_mapped(addr)) {
+		inet_ntop(AF_INET, &addr[3], text, sizeof(text));
+		snprintf(buf, size, "%s:%u", text, ntohs(port));
+	} else {
+		inet_ntop(AF_INET6, addr, text, sizeof(text));
+		snprintf(buf, size, "[%s]:%u", text, ntohs(port));
+	}
+}
+
+static void context_text(const struct svr_context *ctx, char buf[static CONTEXT_STRLEN])
+{
+	char src[INET6_ADDRSTRLEN + 8], dst[INET6_ADDRSTRLEN + 8];
+
+	endpoint_text(ctx->saddr, ctx->sport, src, sizeof(src));
+	endpoint_text(ctx->daddr, ctx->dport, dst, sizeof(dst));
+	snprintf(buf, CONTEXT_STRLEN, "%s-%s/%u", src, dst, ctx->proto);
 }
 
 static void tlv_describe(const struct tlv_def *d, const struct svr_meta *m, svr_meta_visit visit,
 			 void *user)
 {
 	const uint8_t *field = (const uint8_t *)m + d->offset;
-	char text[2 * INET_ADDRSTRLEN + 32];
-	struct svr_context4 ctx;
+	char text[CONTEXT_STRLEN];
 	uint16_t v16;
 	uint32_t v32;
 
@@ -415,6 +511,7 @@ static void tlv_describe(const struct tlv_def *d, const struct svr_meta *m, svr_
 		number_visit(visit, user, d->name, v32);
 		break;
 	case KIND_NAME:
+	case KIND_ADDRESS:
 		visit(d->name, (const char *)field, false, user);
 		break;
 	case KIND_UUID:
@@ -422,8 +519,8 @@ static void tlv_describe(const struct tlv_def *d, const struct svr_meta *m, svr_
 		visit(d->name, text, false, user);
 		break;
 	case KIND_CONTEXT4:
-		memcpy(&ctx, field, sizeof(ctx));
-		context_text(&ctx, text, sizeof(text));
+	case KIND_CONTEXT6:
+		context_text(&m->context, text);
 		visit(d->name, text, false, user);
 		break;
 	case KIND_SECRET:

@@ -12,6 +12,14 @@
 #include <svr/limits.h>
 #include <svr/wire.h>
 
+/* The tuple of a session as a host sends it, of either family; IPv4 addresses in their mapped form. */
+struct svr_context {
+	__be32 saddr[4], daddr[4];
+	__be16 sport, dport;
+	uint8_t proto;
+	uint8_t _pad[3];
+};
+
 /* Bits of svr_meta.have, one per understood TLV. */
 enum svr_meta_have {
 	SVR_HAVE_SECURITY_ID = 1 << 0,
@@ -29,6 +37,11 @@ enum svr_meta_have {
 	SVR_HAVE_NONCE = 1 << 12,
 	SVR_HAVE_KEY_EPOCH = 1 << 13,
 	SVR_HAVE_KEY_PACKET = 1 << 20,
+	SVR_HAVE_FWD_CONTEXT6 = 1 << 14,
+	SVR_HAVE_REV_CONTEXT6 = 1 << 15,
+
+	SVR_HAVE_FWD_CONTEXT = SVR_HAVE_FWD_CONTEXT4 | SVR_HAVE_FWD_CONTEXT6,
+	SVR_HAVE_REV_CONTEXT = SVR_HAVE_REV_CONTEXT4 | SVR_HAVE_REV_CONTEXT6,
 };
 
 /* A metadata block as values. Numbers in host byte order, addresses and ports of a context as on the wire. */
@@ -40,7 +53,7 @@ struct svr_meta {
 	uint32_t security_id;
 	uint32_t peer_key_index;
 	uint8_t cipher, hmac, hmac_mode;
-	struct svr_context4 context;	/* of TLV 2 or 4 */
+	struct svr_context context;	/* of TLV 2, 3, 4 or 5 */
 	uint8_t uuid[SVR_UUID_LEN];
 	char tenant[SVR_NAME_LEN];
 	char service[SVR_NAME_LEN];
@@ -80,7 +93,7 @@ int svr_meta_put_false_positive(uint8_t *p, size_t room);	/* 12 or -ENOSPC */
 /**
  * svr_meta_build() - write the block that @m->have describes, payload section in clear, order as in docs/protocol.md.
  * @p, @room: where to; header_len and payload_len of @m are set
- * Return: bytes written, -ENOSPC, -EINVAL if @m->have holds an unknown bit or both contexts, or a name that is empty or not allowed. To encrypt, the caller encrypts
+ * Return: bytes written, -ENOSPC, -EINVAL if @m->have holds an unknown bit or two contexts, or a name that is empty or not allowed. To encrypt, the caller encrypts
  * @m->payload_len bytes at @p + @m->header_len in place and calls svr_meta_set_payload_len().
  */
 int svr_meta_build(uint8_t *p, size_t room, struct svr_meta *m);

@@ -170,28 +170,20 @@ static inline void test_cert_fingerprint(const struct test_cert *c,
 		abort();
 }
 
-/* CA certificates as the trust's only bundle. */
+/* Adds CA certificates to a trust through a file. */
 static inline void test_cert_trust(struct svr_pki_trust *trust, const struct test_cert *const *cas,
 				   size_t count)
 {
-	struct svr_pki_anchors *anchors;
-	BIO *bio = BIO_new(BIO_s_mem());
-	char *text = NULL;
-	size_t i;
-	long len;
+	char path[] = "/tmp/svr-ca-XXXXXX", err[512];
+	int fd = mkstemp(path);
 
-	for (i = 0; i < count; i++)
-		if (PEM_write_bio_X509(bio, cas[i]->cert) != 1)
-			abort();
-	len = BIO_get_mem_data(bio, &text);
-	/* "warn": also an authority that has expired may be tried */
-	if (svr_pki_anchors_new(&anchors) || svr_pki_anchors_add(anchors, "test", text, (size_t)len,
-								 false, time(NULL), NULL,
-								 NULL) != (int)count)
+	if (fd < 0)
 		abort();
-	svr_pki_trust_anchors(trust, anchors);
-	svr_pki_anchors_free(anchors);
-	BIO_free(bio);
+	close(fd);
+	test_cert_write(cas, count, path);
+	if (svr_pki_trust_ca_file(trust, path, err, sizeof(err)) != (int)count)
+		abort();
+	unlink(path);
 }
 
 #endif

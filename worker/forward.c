@@ -21,6 +21,7 @@
 #include "worker/addr.h"
 #include "worker/auth.h"
 #include "worker/forward.h"
+#include "worker/icmp.h"
 #include "worker/metadata.h"
 #include "worker/nexthop.h"
 #include "worker/rekey.h"
@@ -29,7 +30,6 @@
 
 enum {
 	ICMP_PER_SEC = 1000,
-	TCP_IP_LEN = SVR_IP4_LEN + SVR_TCP_LEN, /* what MSS leaves out, RFC 6691 */
 	MSS_MIN = 64,
 	ZONE_MSS_AUTOMATIC = 1,
 	ZONE_MSS_FIXED = 2,
@@ -67,6 +67,17 @@ static int hold(struct svr_thread *t, struct svr_work *w, enum svr_letter_kind k
 
 /* ---- sizes --------------------------------------------------------------------------------- */
 
+static uint8_t family_of(const struct svr_flow6_key *key)
+{
+	return svr_key_is4(key) ? SVR_FAMILY_4 : SVR_FAMILY_6;
+}
+
+/* Bytes by which the IP header of a host's packet grows on the way to the peer. */
+static int header_growth(const struct svr_session *s)
+{
+	return (int)svr_ip_len(family_of(&s->wan)) - (int)svr_ip_len(family_of(&s->lan));
+}
+
 /* Largest IP packet between the routers. */
 static uint16_t path_limit(const struct svr_thread *t, const struct svr_session *s)
 {
@@ -79,7 +90,9 @@ static uint16_t path_limit(const struct svr_thread *t, const struct svr_session 
 static void mss_clamp(struct svr_thread *t, const struct svr_session *s, struct svr_work *w)
 {
 	const struct svr_zone *zone = &t->maps->zones[s->wan.zone];
-	size_t taken = TCP_IP_LEN + svr_seal_overhead(s->cipher, s->hmac);
+	/* Options are not part of it, RFC 6691 */
+	size_t taken = svr_ip_len(family_of(&s->wan)) + SVR_TCP_LEN +
+		       svr_seal_overhead(s->cipher, s->hmac);
 	uint16_t limit = path_limit(t, s), mss;
 
 	if (!(w->pkt.tcp_flags & SVR_TCPF_SYN))
@@ -99,16 +112,17 @@ static void icmp_too_big(struct svr_thread *t, const struct svr_session *s,
 			 const struct svr_work *w, size_t front, size_t inside)
 {
 	const struct svr_zone *zone = &t->maps->zones[w->desc.zone];
-	uint8_t frame[SVR_ETH_LEN + SVR_VLAN_LEN + SVR_ICMP_MAX_LEN];
+	const __be32 *own = svr_addr_own(zone, w->pkt.family == SVR_FAMILY_4);
 	const struct svr_port *port = t->umem.port[w->port];
-	const __be32 *own = svr_addr_own(zone, true);
-	uint16_t mtu;
+	uint16_t limit = (uint16_t)(path_limit(t, s) - header_growth(s)), mtu;
+	uint8_t frame[SVR_ICMP_FRAME_MAX];
 	size_t len;
 
 	if (!own || !svr_tokens_take(&t->icmp_tokens, t->now_ns, ICMP_PER_SEC))
 		return;
-	mtu = svr_seal_host_mtu(s->cipher, s->hmac, path_limit(t, s), front, inside, w->pkt.proto);
-	len = svr_packet_icmp_too_big(&w->pkt, svr_addr_get4(own), mtu, frame);
+	mtu = svr_seal_host_mtu(s->cipher, s->hmac, limit, front, inside, w->pkt.proto,
+				w->pkt.family);
+	len = svr_icmp_too_big(&w->pkt, own, mtu, frame);
 	if (len && svr_thread_send_copy(t, w->desc.zone, port ? (uint16_t)port->queue : 0, frame,
 					len) == 0)
 		svr_count(&t->counters, w->desc.zone, SVR_STAT_ICMP_TOO_BIG, 1);
@@ -213,7 +227,7 @@ static int svr_outbound(struct svr_thread *t, struct svr_work *w, uint32_t slot)
 
 	if (s->closing && tcp_opens(p))
 		return reopen(t, w, slot);
-	if (svr_packet_ip(p)->ttl <= 1)
+	if (svr_packet_ttl(p) <= 1)
 		return -SVR_DROP_TTL;
 	if (!svr_session_path_up(t, s->path, s->peer))
 		return -SVR_DROP_PATH_DOWN;
@@ -231,7 +245,7 @@ static int svr_outbound(struct svr_thread *t, struct svr_work *w, uint32_t slot)
 	} else if (svr_meta_is_cookie(p->payload, p->payload_len)) {
 		bare_len = SVR_META_HDR_LEN;
 	}
-	len = svr_packet_header_len(p) + (size_t)meta_len +
+	len = svr_packet_header_len(p) + (size_t)header_growth(s) + (size_t)meta_len +
 	      svr_seal_len(s->cipher, s->hmac, bare_len + p->payload_len);
 	if (len > path_limit(t, s)) {
 		icmp_too_big(t, s, w, (size_t)meta_len, bare_len);
@@ -244,7 +258,9 @@ static int svr_outbound(struct svr_thread *t, struct svr_work *w, uint32_t slot)
 		return err;
 	note_lan(t, s, p, ip_len);
 	svr_rekey_note_tcp(svr_session_local(t, slot), p, ip_len);
-	svr_packet_readdress(p, &s->wan);
+	err = svr_packet_readdress(p, &s->wan, svr_session_label(s));
+	if (err)
+		return err;
 	in = (struct svr_seal_input){
 		.window = svr_window_tx(s->hmac_mode, t->real_ns),
 		.uuid = meta_len ? NULL : s->uuid,
@@ -380,10 +396,13 @@ static int inbound_deliver(struct svr_thread *t, uint32_t slot, struct svr_work 
 	struct svr_pkt *p = &w->pkt;
 	bool no_csum = p->proto == IPPROTO_UDP && svr_packet_udp(p)->csum == 0;
 
+	int err = svr_packet_readdress(p, &s->lan, svr_session_label(s));
+
+	if (err)
+		return err;
 	if (svr_packet_header_len(p) + p->payload_len > t->maps->zones[s->lan.zone].mtu)
 		return -SVR_DROP_TOO_BIG;
 	mss_clamp(t, s, w);
-	svr_packet_readdress(p, &s->lan);
 	svr_packet_finish(p, no_csum);
 	nh = svr_nexthop_of_neighbour(t->maps, s->lan.zone, l->lan_target, &l->nexthop);
 	if (!nh)
@@ -461,9 +480,10 @@ static int reverse_check(const struct svr_session *s, const struct svr_meta *m)
 		return -SVR_DROP_META_UUID;
 	if (m->cipher != s->cipher || m->hmac != s->hmac || m->hmac_mode != s->hmac_mode)
 		return -SVR_DROP_META_POLICY;
-	if (m->context.saddr != svr_addr_get4(s->lan.daddr) ||
-	    m->context.daddr != svr_addr_get4(s->lan.saddr) || m->context.sport != s->lan.dport ||
-	    m->context.dport != s->lan.sport || m->context.proto != s->lan.proto)
+	if (!svr_addr_equal(m->context.saddr, s->lan.daddr) ||
+	    !svr_addr_equal(m->context.daddr, s->lan.saddr) ||
+	    m->context.sport != s->lan.dport || m->context.dport != s->lan.sport ||
+	    m->context.proto != s->lan.proto)
 		return -SVR_DROP_META_CONTEXT;
 	/* A peer key that is in force signs, but it is not this session's */
 	if (s->keys[0].peer_key_index != m->peer_key_index &&
@@ -581,7 +601,7 @@ static int svr_inbound(struct svr_thread *t, struct svr_work *w, uint32_t slot, 
 	struct svr_meta m;
 	int err;
 
-	if (svr_packet_ip(p)->ttl <= 1)
+	if (svr_packet_ttl(p) <= 1)
 		return -SVR_DROP_TTL;
 	if (slot && t->maps->paths[path].peer != t->maps->sessions[slot].peer)
 		return -SVR_DROP_PATH_DOWN; /* the path was taken out of the configuration */

@@ -32,7 +32,8 @@ static void meta_fill(const struct svr_thread *t, const struct svr_session *s,
 		      const struct svr_session_keys *keys, enum svr_metadata_kind kind,
 		      struct svr_meta *m)
 {
-	const struct in_addr local = { .s_addr = svr_addr_get4(t->maps->paths[s->path].local) };
+	const __be32 *local = t->maps->paths[s->path].local;
+	const bool v4 = svr_key_is4(&s->lan);
 
 	m->have = SVR_HAVE_SECURITY_ID | SVR_HAVE_SECURITY_PARAMS | SVR_HAVE_UUID |
 		  SVR_HAVE_SOURCE_ROUTER | SVR_HAVE_PATH_ID | SVR_HAVE_NONCE;
@@ -40,25 +41,29 @@ static void meta_fill(const struct svr_thread *t, const struct svr_session *s,
 	m->cipher = s->cipher;
 	m->hmac = s->hmac;
 	m->hmac_mode = s->hmac_mode;
-	m->context = (struct svr_context4){
+	m->context = (struct svr_context){
 		/* as the host on our side sends it, in either direction */
-		.saddr = svr_addr_get4(s->lan.saddr),
-		.daddr = svr_addr_get4(s->lan.daddr),
 		.sport = s->lan.sport,
 		.dport = s->lan.dport,
 		.proto = s->lan.proto,
 	};
+	svr_addr_copy(m->context.saddr, s->lan.saddr);
+	svr_addr_copy(m->context.daddr, s->lan.daddr);
 	memcpy(m->uuid, s->uuid, sizeof(m->uuid));
 	name_copy(m->source_router, t->maps->router->common_name);
-	inet_ntop(AF_INET, &local, m->path_id, sizeof(m->path_id));
+	if (svr_addr_is_mapped(local))
+		inet_ntop(AF_INET, &local[3], m->path_id, sizeof(m->path_id));
+	else
+		inet_ntop(AF_INET6, local, m->path_id, sizeof(m->path_id));
 	m->key_epoch = keys->epoch;
 	if (kind == SVR_METADATA_KEYS)
 		m->have |= SVR_HAVE_KEY_EPOCH | SVR_HAVE_KEY_PACKET;
 	if (!s->originator) {
-		m->have |= SVR_HAVE_REV_CONTEXT4;
+		m->have |= v4 ? SVR_HAVE_REV_CONTEXT4 : SVR_HAVE_REV_CONTEXT6;
 		return;
 	}
-	m->have |= SVR_HAVE_FWD_CONTEXT4 | SVR_HAVE_TENANT | SVR_HAVE_SERVICE | SVR_HAVE_POLICY;
+	m->have |= v4 ? SVR_HAVE_FWD_CONTEXT4 : SVR_HAVE_FWD_CONTEXT6;
+	m->have |= SVR_HAVE_TENANT | SVR_HAVE_SERVICE | SVR_HAVE_POLICY;
 	name_copy(m->tenant, t->maps->tenants[s->tenant].name);
 	name_copy(m->service, t->maps->services[s->service].name);
 	name_copy(m->policy, t->maps->policies[s->policy].name);
@@ -180,14 +185,16 @@ int svr_metadata_complete(const struct svr_meta *m, uint8_t dir)
 {
 	const uint32_t both = SVR_HAVE_UUID | SVR_HAVE_SOURCE_ROUTER | SVR_HAVE_PATH_ID |
 			      SVR_HAVE_NONCE;
-	const uint32_t forward = SVR_HAVE_FWD_CONTEXT4 | SVR_HAVE_TENANT | SVR_HAVE_SERVICE |
-				 SVR_HAVE_POLICY;
-	uint32_t need = both | (dir == SVR_DIR_FWD ? forward : SVR_HAVE_REV_CONTEXT4);
-	uint32_t other = dir == SVR_DIR_FWD ? SVR_HAVE_REV_CONTEXT4 : SVR_HAVE_FWD_CONTEXT4;
+	const uint32_t forward = SVR_HAVE_TENANT | SVR_HAVE_SERVICE | SVR_HAVE_POLICY;
+	const bool fwd = dir == SVR_DIR_FWD;
+	/* of either family */
+	const uint32_t context = fwd ? SVR_HAVE_FWD_CONTEXT : SVR_HAVE_REV_CONTEXT;
+	const uint32_t other = fwd ? SVR_HAVE_REV_CONTEXT : SVR_HAVE_FWD_CONTEXT;
+	const uint32_t need = both | (fwd ? forward : 0);
 
 	if (m->have & other)
 		return -SVR_DROP_META_UNEXPECTED;
-	return (m->have & need) == need ? 0 : -SVR_DROP_META_INCOMPLETE;
+	return (m->have & need) == need && m->have & context ? 0 : -SVR_DROP_META_INCOMPLETE;
 }
 
 bool svr_metadata_keys_fit(const struct svr_meta *m, bool encrypted)

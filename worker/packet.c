@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Frames: parsing, room, checksums, MSS, ICMP fragmentation-needed. */
+/* Frames: parsing, room, checksums, addresses, MSS. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -11,24 +11,27 @@
 
 enum {
 	ETH_P_IP4 = 0x0800,
+	ETH_P_IP6 = 0x86dd,
 	ETH_P_VLAN = 0x8100,
 	IP4_VER_IHL = 0x45, /* version 4, five words */
 	IP4_FRAGMENT = 0x3fff, /* more fragments, offset */
-	IP4_DEFAULT_TTL = 64,
+	IP4_DONT_FRAGMENT = 0x4000,
+	IP6_VERSION = 6U,
+	IP6_VERSION_SHIFT = 28,
+	IP6_CLASS_SHIFT = 20,
+	IP6_LABEL_MASK = 0xfffff,
 	TCP_OPT_END = 0,
 	TCP_OPT_NOP = 1,
 	TCP_OPT_MSS = 2,
 	TCP_OPT_MSS_LEN = 4,
-	ICMP_UNREACHABLE = 3,
-	ICMP_FRAG_NEEDED = 4,
 };
 
 _Static_assert(sizeof(struct svr_eth) == SVR_ETH_LEN &&
 		       sizeof(struct svr_vlan_tag) == SVR_VLAN_LEN &&
 		       sizeof(struct svr_ip4) == SVR_IP4_LEN &&
+		       sizeof(struct svr_ip6) == SVR_IP6_LEN &&
 		       sizeof(struct svr_tcp) == SVR_TCP_LEN &&
-		       sizeof(struct svr_udp) == SVR_UDP_LEN &&
-		       sizeof(struct svr_icmp) == SVR_ICMP_LEN,
+		       sizeof(struct svr_udp) == SVR_UDP_LEN,
 	       "wire");
 
 /* ---- checksums ----------------------------------------------------------------------------- */
@@ -76,17 +79,20 @@ static uint16_t ip4_sum(const struct svr_pkt *p)
 	return svr_csum_fold(svr_csum_add(0, p->ip, SVR_IP4_LEN));
 }
 
+/* The addresses stand next to each other in both headers, and so they are summed. */
 static uint64_t pseudo_sum(const struct svr_pkt *p)
 {
-	const struct svr_ip4 *ip = svr_packet_ip(p);
 	const struct {
-		__be32 saddr, daddr;
 		uint8_t zero, proto;
 		__be16 len;
-	} pseudo = { ip->saddr, ip->daddr, 0, p->proto,
-		     htons((uint16_t)(p->l4_len + p->payload_len)) };
+	} rest = { 0, p->proto, htons((uint16_t)(p->l4_len + p->payload_len)) };
+	uint64_t sum = svr_csum_add(0, &rest, sizeof(rest));
 
-	return svr_csum_add(0, &pseudo, sizeof(pseudo));
+	if (p->family == SVR_FAMILY_6)
+		return svr_csum_add(sum, p->ip + offsetof(struct svr_ip6, saddr),
+				    2 * sizeof(svr_packet_ip6(p)->saddr));
+	return svr_csum_add(sum, p->ip + offsetof(struct svr_ip4, saddr),
+			    2 * sizeof(svr_packet_ip4(p)->saddr));
 }
 
 static size_t csum_offset(const struct svr_pkt *p)
@@ -109,19 +115,28 @@ enum svr_csum_state svr_packet_csum_state(const struct svr_pkt *p)
 	return field == svr_csum_fold(pseudo) ? SVR_CSUM_PARTIAL : SVR_CSUM_WRONG;
 }
 
-void svr_packet_finish(struct svr_pkt *p, bool no_csum)
+static void ip4_finish(struct svr_pkt *p, size_t l4_total)
 {
-	struct svr_ip4 *ip = svr_packet_ip(p);
-	size_t l4_total = (size_t)p->l4_len + p->payload_len;
-	uint16_t csum = 0;
+	struct svr_ip4 *ip = svr_packet_ip4(p);
 
 	ip->total_len = htons((uint16_t)(SVR_IP4_LEN + l4_total));
 	ip->csum = 0;
 	ip->csum = (uint16_t)~ip4_sum(p);
+}
+
+void svr_packet_finish(struct svr_pkt *p, bool no_csum)
+{
+	size_t l4_total = (size_t)p->l4_len + p->payload_len;
+	uint16_t csum = 0;
+
+	if (p->family == SVR_FAMILY_6)
+		svr_packet_ip6(p)->payload_len = htons((uint16_t)l4_total);
+	else
+		ip4_finish(p, l4_total);
 	if (p->proto == IPPROTO_UDP)
 		svr_packet_udp(p)->len = htons((uint16_t)l4_total);
 	memcpy(p->l4 + csum_offset(p), &csum, sizeof(csum));
-	if (no_csum && p->proto == IPPROTO_UDP)
+	if (no_csum && p->proto == IPPROTO_UDP && p->family == SVR_FAMILY_4)
 		return;
 	csum = (uint16_t)~svr_csum_fold(svr_csum_add(pseudo_sum(p), p->l4, l4_total));
 	if (csum == 0 && p->proto == IPPROTO_UDP)
@@ -154,49 +169,80 @@ static int udp_parse(struct svr_pkt *p, size_t l4_total)
 	return ntohs(svr_packet_udp(p)->len) == l4_total ? 0 : -SVR_DROP_BAD_L4;
 }
 
-int svr_packet_parse(struct svr_pkt *p, uint8_t *frame, size_t len, size_t l3_off)
+/* Bytes of L4 and what follows it, or a negative drop reason. */
+static int ip4_parse(struct svr_pkt *p, size_t len)
 {
 	const uint16_t ones = 0xffff;
-	const struct svr_ip4 *ip;
+	const struct svr_ip4 *ip = svr_packet_ip4(p);
 	size_t total;
-	int err;
 
-	if (l3_off < SVR_ETH_LEN || len < l3_off + SVR_IP4_LEN)
+	if (len < SVR_IP4_LEN)
 		return -SVR_DROP_SHORT;
-	p->eth = frame;
-	p->ip = frame + l3_off;
-	ip = svr_packet_ip(p);
-	if (ip->ver_ihl >> 4 != 4 || (ip->ver_ihl & 0xf) < SVR_IP4_LEN / 4)
+	if ((ip->ver_ihl & 0xf) < SVR_IP4_LEN / 4)
 		return -SVR_DROP_BAD_IP;
 	if (ip->ver_ihl != IP4_VER_IHL)
 		return -SVR_DROP_IP_OPTIONS;
 	total = ntohs(ip->total_len);
 	if (total < SVR_IP4_LEN)
 		return -SVR_DROP_BAD_IP;
-	if (total > len - l3_off)
+	if (total > len)
 		return -SVR_DROP_SHORT;
 	if (ip4_sum(p) != ones)
 		return -SVR_DROP_BAD_CSUM;
 	if (ip->frag & htons(IP4_FRAGMENT))
 		return -SVR_DROP_FRAGMENT;
 	p->proto = ip->proto;
-	p->l4 = p->ip + SVR_IP4_LEN;
+	return (int)(total - SVR_IP4_LEN);
+}
+
+static int ip6_parse(struct svr_pkt *p, size_t len)
+{
+	const struct svr_ip6 *ip = svr_packet_ip6(p);
+
+	if (len < SVR_IP6_LEN || ntohs(ip->payload_len) > len - SVR_IP6_LEN)
+		return -SVR_DROP_SHORT;
+	if (ip->next == IPPROTO_FRAGMENT)
+		return -SVR_DROP_FRAGMENT;
+	if (ip->next == IPPROTO_HOPOPTS || ip->next == IPPROTO_ROUTING ||
+	    ip->next == IPPROTO_DSTOPTS)
+		return -SVR_DROP_IP_OPTIONS;
+	p->proto = ip->next;
+	return ntohs(ip->payload_len);
+}
+
+int svr_packet_parse(struct svr_pkt *p, uint8_t *frame, size_t len, size_t l3_off)
+{
+	int l4_total, err;
+
+	if (l3_off < SVR_ETH_LEN || len < l3_off + SVR_IP4_LEN)
+		return -SVR_DROP_SHORT;
+	p->eth = frame;
+	p->ip = frame + l3_off;
+	p->family = *p->ip >> 4;
+	if (p->family == SVR_FAMILY_4)
+		l4_total = ip4_parse(p, len - l3_off);
+	else if (p->family == SVR_FAMILY_6)
+		l4_total = ip6_parse(p, len - l3_off);
+	else
+		l4_total = -SVR_DROP_BAD_IP;
+	if (l4_total < 0)
+		return l4_total;
+	p->l4 = p->ip + svr_ip_len(p->family);
 	if (p->proto == IPPROTO_TCP)
-		err = tcp_parse(p, total - SVR_IP4_LEN);
+		err = tcp_parse(p, (size_t)l4_total);
 	else if (p->proto == IPPROTO_UDP)
-		err = udp_parse(p, total - SVR_IP4_LEN);
+		err = udp_parse(p, (size_t)l4_total);
 	else
 		err = -SVR_DROP_PROTOCOL;
 	if (err)
 		return err;
 	p->payload = p->l4 + p->l4_len;
-	p->payload_len = (uint16_t)(total - SVR_IP4_LEN - p->l4_len);
+	p->payload_len = (uint16_t)(l4_total - p->l4_len);
 	return 0;
 }
 
 void svr_packet_key(const struct svr_pkt *p, uint16_t zone, struct svr_flow6_key *key)
 {
-	const struct svr_ip4 *ip = svr_packet_ip(p);
 	const struct svr_udp *ports = svr_packet_udp(p); /* at the same place in TCP */
 
 	*key = (struct svr_flow6_key){
@@ -205,8 +251,13 @@ void svr_packet_key(const struct svr_pkt *p, uint16_t zone, struct svr_flow6_key
 		.zone = zone,
 		.proto = p->proto,
 	};
-	svr_addr_map4(ip->saddr, key->saddr);
-	svr_addr_map4(ip->daddr, key->daddr);
+	if (p->family == SVR_FAMILY_6) {
+		memcpy(key->saddr, svr_packet_ip6(p)->saddr, sizeof(key->saddr));
+		memcpy(key->daddr, svr_packet_ip6(p)->daddr, sizeof(key->daddr));
+	} else {
+		svr_addr_map4(svr_packet_ip4(p)->saddr, key->saddr);
+		svr_addr_map4(svr_packet_ip4(p)->daddr, key->daddr);
+	}
 }
 
 void svr_key_reverse(const struct svr_flow6_key *key, uint16_t zone, struct svr_flow6_key *out)
@@ -217,8 +268,8 @@ void svr_key_reverse(const struct svr_flow6_key *key, uint16_t zone, struct svr_
 		.zone = zone,
 		.proto = key->proto,
 	};
-	memcpy(out->saddr, key->daddr, sizeof(out->saddr));
-	memcpy(out->daddr, key->saddr, sizeof(out->daddr));
+	svr_addr_copy(out->saddr, key->daddr);
+	svr_addr_copy(out->daddr, key->saddr);
 }
 
 /* ---- changes ------------------------------------------------------------------------------- */
@@ -251,16 +302,66 @@ void svr_packet_pull(struct svr_pkt *p, size_t len)
 	headers_move(p, (ptrdiff_t)len);
 }
 
-void svr_packet_readdress(struct svr_pkt *p, const struct svr_flow6_key *opposite)
+/* RFC 7915 section 5: an atomic datagram (RFC 6864), since IPv6 packets are never fragmented here */
+static void become_ip4(struct svr_pkt *p)
 {
-	struct svr_ip4 *ip = svr_packet_ip(p);
-	struct svr_udp *ports = svr_packet_udp(p);
+	const struct svr_ip6 from = *svr_packet_ip6(p);
 
-	ip->saddr = svr_addr_get4(opposite->daddr);
-	ip->daddr = svr_addr_get4(opposite->saddr);
-	ip->ttl--;
+	p->ip += SVR_IP6_LEN - SVR_IP4_LEN;
+	p->family = SVR_FAMILY_4;
+	*svr_packet_ip4(p) = (struct svr_ip4){
+		.ver_ihl = IP4_VER_IHL,
+		.tos = (uint8_t)(ntohl(from.ver_class_label) >> IP6_CLASS_SHIFT),
+		.frag = htons(IP4_DONT_FRAGMENT),
+		.ttl = from.hop_limit,
+		.proto = p->proto,
+	};
+}
+
+/* RFC 7915 section 4 */
+static int become_ip6(struct svr_pkt *p, uint32_t flow_label)
+{
+	const struct svr_ip4 from = *svr_packet_ip4(p);
+
+	if ((size_t)(p->ip - p->room) < SVR_IP6_LEN - SVR_IP4_LEN + SVR_ETH_LEN + SVR_VLAN_LEN)
+		return -SVR_DROP_INTERNAL;
+	p->ip -= SVR_IP6_LEN - SVR_IP4_LEN;
+	p->family = SVR_FAMILY_6;
+	*svr_packet_ip6(p) = (struct svr_ip6){
+		.ver_class_label = htonl(IP6_VERSION << IP6_VERSION_SHIFT |
+					 (uint32_t)from.tos << IP6_CLASS_SHIFT |
+					 (flow_label & IP6_LABEL_MASK)),
+		.next = p->proto,
+		.hop_limit = from.ttl,
+	};
+	return 0;
+}
+
+int svr_packet_readdress(struct svr_pkt *p, const struct svr_flow6_key *opposite,
+			 uint32_t flow_label)
+{
+	const uint8_t family = svr_key_is4(opposite) ? SVR_FAMILY_4 : SVR_FAMILY_6;
+	struct svr_udp *ports = svr_packet_udp(p);
+	int err = 0;
+
+	if (family != p->family && family == SVR_FAMILY_6)
+		err = become_ip6(p, flow_label);
+	else if (family != p->family)
+		become_ip4(p);
+	if (err)
+		return err;
+	if (family == SVR_FAMILY_6) {
+		memcpy(svr_packet_ip6(p)->saddr, opposite->daddr, sizeof(opposite->daddr));
+		memcpy(svr_packet_ip6(p)->daddr, opposite->saddr, sizeof(opposite->saddr));
+		svr_packet_ip6(p)->hop_limit--;
+	} else {
+		svr_packet_ip4(p)->saddr = svr_addr_get4(opposite->daddr);
+		svr_packet_ip4(p)->daddr = svr_addr_get4(opposite->saddr);
+		svr_packet_ip4(p)->ttl--;
+	}
 	ports->sport = opposite->dport;
 	ports->dport = opposite->sport;
+	return 0;
 }
 
 bool svr_packet_clamp_mss(struct svr_pkt *p, uint16_t mss)
@@ -293,6 +394,7 @@ bool svr_packet_clamp_mss(struct svr_pkt *p, uint16_t mss)
 int svr_packet_set_eth(struct svr_pkt *p, const uint8_t dst[6], const uint8_t src[6], uint16_t vlan)
 {
 	const size_t len = SVR_ETH_LEN + (vlan ? SVR_VLAN_LEN : 0);
+	const uint16_t proto = *p->ip >> 4 == SVR_FAMILY_6 ? ETH_P_IP6 : ETH_P_IP4;
 	struct svr_vlan_tag *tag;
 	struct svr_eth *eth;
 
@@ -302,59 +404,14 @@ int svr_packet_set_eth(struct svr_pkt *p, const uint8_t dst[6], const uint8_t sr
 	eth = (struct svr_eth *)p->eth;
 	memcpy(eth->dst, dst, sizeof(eth->dst));
 	memcpy(eth->src, src, sizeof(eth->src));
-	eth->proto = htons(ETH_P_IP4);
+	eth->proto = htons(proto);
 	if (vlan) {
 		eth->proto = htons(ETH_P_VLAN);
 		tag = (struct svr_vlan_tag *)(p->eth + SVR_ETH_LEN);
 		tag->tci = htons(vlan);
-		tag->proto = htons(ETH_P_IP4);
+		tag->proto = htons(proto);
 	}
 	return 0;
-}
-
-/* ---- ICMP ---------------------------------------------------------------------------------- */
-
-size_t svr_packet_icmp_too_big(const struct svr_pkt *p, __be32 router, uint16_t mtu, uint8_t *out)
-{
-	const struct svr_ip4 *orig = svr_packet_ip(p);
-	const struct svr_eth *orig_eth = (const struct svr_eth *)p->eth;
-	size_t l2_len = (size_t)(p->ip - p->eth),
-	       quoted = svr_packet_header_len(p) + p->payload_len;
-	struct svr_eth *eth = (struct svr_eth *)out;
-	struct svr_ip4 *ip = (struct svr_ip4 *)(out + l2_len);
-	struct svr_icmp *icmp = (struct svr_icmp *)(out + l2_len + SVR_IP4_LEN);
-	__be32 from[4], to[4];
-
-	svr_addr_map4(orig->saddr, from);
-	svr_addr_map4(orig->daddr, to);
-	/* RFC 1122 3.2.2 */
-	if (router == 0 || !svr_addr_one_host(from) || !svr_addr_one_host(to) ||
-	    (orig_eth->dst[0] & 1) || l2_len > SVR_ETH_LEN + SVR_VLAN_LEN)
-		return 0;
-	if (quoted > SVR_ICMP_MAX_LEN - SVR_IP4_LEN - SVR_ICMP_LEN)
-		quoted = SVR_ICMP_MAX_LEN - SVR_IP4_LEN - SVR_ICMP_LEN;
-
-	memcpy(out, p->eth, l2_len); /* VLAN tag and type stay */
-	memcpy(eth->dst, orig_eth->src, sizeof(eth->dst));
-	memcpy(eth->src, orig_eth->dst, sizeof(eth->src));
-	*icmp = (struct svr_icmp){
-		.type = ICMP_UNREACHABLE,
-		.code = ICMP_FRAG_NEEDED,
-		.mtu = htons(mtu),
-	};
-	memcpy(icmp + 1, p->ip, quoted);
-	icmp->csum = (uint16_t)~svr_csum_fold(svr_csum_add(0, icmp, SVR_ICMP_LEN + quoted));
-	*ip = (struct svr_ip4){
-		.ver_ihl = IP4_VER_IHL,
-		.tos = orig->tos,
-		.total_len = htons((uint16_t)(SVR_IP4_LEN + SVR_ICMP_LEN + quoted)),
-		.ttl = IP4_DEFAULT_TTL,
-		.proto = IPPROTO_ICMP,
-		.saddr = router,
-		.daddr = orig->saddr,
-	};
-	ip->csum = (uint16_t)~svr_csum_fold(svr_csum_add(0, ip, SVR_IP4_LEN));
-	return l2_len + SVR_IP4_LEN + SVR_ICMP_LEN + quoted;
 }
 
 /* ---- TCP ----------------------------------------------------------------------------------- */

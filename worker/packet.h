@@ -38,6 +38,14 @@ struct svr_ip4 {
 	__be32 saddr, daddr;
 } __attribute__((packed));
 
+struct svr_ip6 {
+	__be32 ver_class_label; /* version 6, traffic class, flow label */
+	__be16 payload_len; /* without this header */
+	uint8_t next;
+	uint8_t hop_limit;
+	__be32 saddr[4], daddr[4];
+} __attribute__((packed));
+
 struct svr_tcp {
 	__be16 sport, dport;
 	__be32 seq, ack;
@@ -54,13 +62,6 @@ struct svr_udp {
 	uint16_t csum;
 } __attribute__((packed));
 
-struct svr_icmp {
-	uint8_t type, code;
-	uint16_t csum;
-	__be16 unused;
-	__be16 mtu;
-} __attribute__((packed));
-
 enum svr_tcp_bits {
 	SVR_TCPF_FIN = 0x01,
 	SVR_TCPF_SYN = 0x02,
@@ -74,28 +75,46 @@ enum svr_packet_sizes {
 	SVR_IP4_LEN = 20,
 	SVR_UDP_LEN = 8,
 	SVR_TCP_LEN = 20,
-	SVR_ICMP_LEN = 8,
+	SVR_IP6_LEN = 40,
 	SVR_TCP_MAX_LEN = 60,
-	SVR_ICMP_MAX_LEN = 576, /* IP packet with an ICMP error, RFC 1812 4.3.2.3 */
 	SVR_MIN_MTU = 68, /* RFC 791 */
+	SVR_MIN_MTU6 = 1280, /* RFC 8200 section 5 */
 };
 
 struct svr_pkt {
 	uint8_t *room; /* first byte that may be written */
 	uint8_t *room_end; /* behind the last one */
 	uint8_t *eth;
-	uint8_t *ip; /* struct svr_ip4 */
+	uint8_t *ip; /* struct svr_ip4 or svr_ip6 */
 	uint8_t *l4; /* struct svr_tcp or svr_udp */
 	uint8_t *payload;
 	uint16_t l4_len; /* header with options, bytes */
 	uint16_t payload_len;
+	uint8_t family; /* enum svr_family */
 	uint8_t proto;
 	uint8_t tcp_flags; /* 0 for UDP */
 };
 
-static inline struct svr_ip4 *svr_packet_ip(const struct svr_pkt *p)
+static inline struct svr_ip4 *svr_packet_ip4(const struct svr_pkt *p)
 {
 	return (struct svr_ip4 *)p->ip;
+}
+
+static inline struct svr_ip6 *svr_packet_ip6(const struct svr_pkt *p)
+{
+	return (struct svr_ip6 *)p->ip;
+}
+
+/* Of an IP header, bytes. */
+static inline size_t svr_ip_len(uint8_t family)
+{
+	return family == SVR_FAMILY_6 ? SVR_IP6_LEN : SVR_IP4_LEN;
+}
+
+/* Time to live, or hop limit. */
+static inline uint8_t svr_packet_ttl(const struct svr_pkt *p)
+{
+	return p->family == SVR_FAMILY_6 ? svr_packet_ip6(p)->hop_limit : svr_packet_ip4(p)->ttl;
 }
 
 static inline struct svr_tcp *svr_packet_tcp(const struct svr_pkt *p)
@@ -121,7 +140,7 @@ static inline size_t svr_packet_frame_len(const struct svr_pkt *p)
 }
 
 /**
- * svr_packet_parse() - structure of an IPv4 TCP or UDP packet, IP header checksum included.
+ * svr_packet_parse() - structure of a TCP or UDP packet, IP header checksum included.
  * @p: room and room_end are set by the caller, the rest is filled
  * @frame, @len: Ethernet frame
  * @l3_off: bytes to the IP header
@@ -159,10 +178,14 @@ static inline size_t svr_packet_tailroom(const struct svr_pkt *p)
 	return (size_t)(p->room_end - p->payload) - p->payload_len;
 }
 
-/*
- * Addresses and ports as the packet of the opposite direction of @key has them, and one TTL less.
+/**
+ * svr_packet_readdress() - addresses and ports as the reverse of @opposite, and one TTL less.
+ * @flow_label: of an IPv4 packet that becomes one of IPv6
+ * The packet becomes one of the family of @opposite; traffic class and hop limit are kept. Lengths
+ * and checksums are left to svr_packet_finish(). 0, or -SVR_DROP_INTERNAL if there is no room.
  */
-void svr_packet_readdress(struct svr_pkt *p, const struct svr_flow6_key *opposite);
+int svr_packet_readdress(struct svr_pkt *p, const struct svr_flow6_key *opposite,
+			 uint32_t flow_label);
 
 /*
  * Lower the MSS option of a SYN. True if it was changed. The checksum is left to
@@ -172,26 +195,16 @@ bool svr_packet_clamp_mss(struct svr_pkt *p, uint16_t mss);
 
 /*
  * Lengths and checksums from what stands there now. @no_csum: leave a UDP packet without a
- * checksum.
+ * checksum, if it is one of IPv4 (RFC 8200 8.1).
  */
 void svr_packet_finish(struct svr_pkt *p, bool no_csum);
 
 /*
- * Ethernet header (with VLAN tag if @vlan) directly in front of the IP header. -SVR_DROP_INTERNAL
- * if there is no room.
+ * Ethernet header (with VLAN tag if @vlan) directly in front of the IP header, whose first byte says
+ * what it is. -SVR_DROP_INTERNAL if there is no room.
  */
 int svr_packet_set_eth(struct svr_pkt *p, const uint8_t dst[6], const uint8_t src[6],
 		       uint16_t vlan);
-
-/**
- * svr_packet_icmp_too_big() - ICMP fragmentation needed (RFC 1191 section 4) for a frame.
- * @p: the packet that is too big, headers unchanged since it was received
- * @router: source address
- * @mtu: next-hop MTU
- * @out: SVR_ETH_LEN + SVR_VLAN_LEN + SVR_ICMP_MAX_LEN bytes
- * Return: length of the frame, 0 if no ICMP error may be sent about this packet (RFC 1122 3.2.2).
- */
-size_t svr_packet_icmp_too_big(const struct svr_pkt *p, __be32 router, uint16_t mtu, uint8_t *out);
 
 /* TCP state bits (enum svr_tcp_seen) that a packet with these flags adds. */
 uint8_t svr_tcp_track(uint8_t tcp_flags);

@@ -41,13 +41,18 @@ struct tcp_head {
 static void packet_begin(struct svr_pkt *p, uint8_t *room, size_t len, const struct svr_session *s,
 			 const struct tcp_head *head)
 {
-	*p = (struct svr_pkt){ .room = room, .room_end = room + len, .proto = s->lan.proto };
-	p->ip = room + SVR_META_MAX + SVR_ETH_LEN + SVR_VLAN_LEN;
+	*p = (struct svr_pkt){
+		.room = room,
+		.room_end = room + len,
+		.family = SVR_FAMILY_4, /* readdressing may change it */
+		.proto = s->lan.proto,
+	};
+	p->ip = room + SVR_META_MAX + SVR_ETH_LEN + SVR_VLAN_LEN + SVR_IP6_LEN - SVR_IP4_LEN;
 	p->l4 = p->ip + SVR_IP4_LEN;
 	p->l4_len = p->proto == IPPROTO_TCP ? SVR_TCP_LEN : SVR_UDP_LEN;
 	p->payload = p->l4 + p->l4_len;
 	memset(p->ip, 0, SVR_IP4_LEN + p->l4_len);
-	*svr_packet_ip(p) = (struct svr_ip4){
+	*svr_packet_ip4(p) = (struct svr_ip4){
 		.ver_ihl = 0x45,
 		.frag = htons(IP_DF),
 		.ttl = TTL + 1, /* readdressing takes one */
@@ -91,7 +96,9 @@ static int packet_fill(struct svr_thread *t, uint32_t slot, struct svr_pkt *p)
 	if (!room)
 		return -SVR_DROP_INTERNAL;
 	memcpy(room, meta, (size_t)len);
-	svr_packet_readdress(p, &s->wan);
+	err = svr_packet_readdress(p, &s->wan, svr_session_label(s));
+	if (err)
+		return err;
 	err = svr_seal_sign(t->crypt, l->hmac_tx, svr_hmac_tag_len(s->hmac), &in, p);
 	if (!err)
 		svr_packet_finish(p, false);

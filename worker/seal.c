@@ -30,9 +30,10 @@ size_t svr_seal_overhead(uint8_t cipher, uint8_t hmac)
 }
 
 uint16_t svr_seal_host_mtu(uint8_t cipher, uint8_t hmac, uint16_t limit, size_t front,
-			   size_t inside, uint8_t proto)
+			   size_t inside, uint8_t proto, uint8_t family)
 {
-	const size_t udp_headers = SVR_IP4_LEN + SVR_UDP_LEN;
+	const size_t udp_headers = svr_ip_len(family) + SVR_UDP_LEN;
+	const size_t least = family == SVR_FAMILY_6 ? SVR_MIN_MTU6 : SVR_MIN_MTU;
 	size_t taken = front + inside, mtu = 0, room;
 
 	if (cipher != SVR_CIPHER_NONE && proto == IPPROTO_UDP) {
@@ -49,7 +50,7 @@ uint16_t svr_seal_host_mtu(uint8_t cipher, uint8_t hmac, uint16_t limit, size_t 
 		if (limit > taken)
 			mtu = limit - taken;
 	}
-	return (uint16_t)(mtu < SVR_MIN_MTU ? SVR_MIN_MTU : mtu);
+	return (uint16_t)(mtu < least ? least : mtu);
 }
 
 int svr_seal_encrypt(struct svr_crypt *c, struct svr_cipher_key *k, uint16_t epoch,

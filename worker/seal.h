@@ -23,14 +23,16 @@ size_t svr_seal_overhead(uint8_t cipher, uint8_t hmac);
 
 /**
  * svr_seal_host_mtu() - largest IP packet of the host that fits.
- * @limit: MTU between the routers
+ * @limit: MTU between the routers, with what the IP header grows by taken off (or what it shrinks by
+ *	added), where both are of different families
  * @front: bytes that go in front of the payload as they are (metadata)
  * @inside: bytes that go in front and are protected like payload (bare header)
  * @proto: TCP headers vary in length, so their packets get a size that fits with all of them
- * Return: bytes, SVR_MIN_MTU at least
+ * @family: of the host's packet
+ * Return: bytes, at least what every link of that family carries
  */
 uint16_t svr_seal_host_mtu(uint8_t cipher, uint8_t hmac, uint16_t limit, size_t front,
-			   size_t inside, uint8_t proto);
+			   size_t inside, uint8_t proto, uint8_t family);
 
 /*
  * Encrypt the payload in place and put the IV behind it. 0, -SVR_DROP_TOO_BIG without tail room,

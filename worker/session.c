@@ -167,6 +167,7 @@ static void flow_fill(const struct svr_session *s, uint32_t slot, bool from_wan,
 		.flags = SVR_FLOW_VALID | SVR_FLOW_WORKER | (rev ? SVR_FLOW_REV : 0) |
 			 (from_wan ? SVR_FLOW_FROM_WAN : 0) |
 			 (s->originator ? SVR_FLOW_ORIGINATOR : 0) |
+			 (svr_key_is4(out) ? 0 : SVR_FLOW_OUT6) |
 			 (s->closing ? SVR_FLOW_CLOSING : 0),
 		.nexthop = nexthop,
 		.path = s->path,
@@ -182,9 +183,19 @@ static void flow_fill(const struct svr_session *s, uint32_t slot, bool from_wan,
 		.policy = s->policy,
 		.proto = out->proto,
 	};
+	f->flow_label = htonl(svr_session_label(s));
 	memcpy(f->saddr, out->daddr, sizeof(f->saddr));
 	memcpy(f->daddr, out->saddr, sizeof(f->daddr));
 	memcpy(f->uuid, s->uuid, sizeof(f->uuid));
+}
+
+uint32_t svr_session_label(const struct svr_session *s)
+{
+	const uint32_t label_bits = 0xfffff;
+	uint32_t label;
+
+	memcpy(&label, s->uuid, sizeof(label));
+	return label & label_bits;
 }
 
 /* Whom packets to the LAN are sent to. */
@@ -680,13 +691,17 @@ static bool access_allowed(const struct svr_thread *t, uint32_t service, uint32_
 }
 
 /* Is this service one of those that cover the address? */
-static bool service_covers(const struct svr_thread *t, uint32_t service, __be32 addr)
+static bool service_covers(const struct svr_thread *t, uint32_t service,
+			   const __be32 addr[static 4])
 {
-	struct svr_service_key key = { .prefixlen = 32 + 128, .family = htonl(SVR_FAMILY_4) };
+	struct svr_service_key key = {
+		.prefixlen = 32 + 128,
+		.family = htonl(svr_addr_is_mapped(addr) ? SVR_FAMILY_4 : SVR_FAMILY_6),
+	};
 	struct svr_service_set set;
 	unsigned int i;
 
-	svr_addr_map4(addr, key.addr);
+	svr_addr_copy(key.addr, addr);
 	if (bpf_map_lookup_elem(t->maps->fd.service_lpm, &key, &set))
 		return false;
 	for (i = 0; i < set.count && i < SVR_MAX_SVC_PER_PREFIX; i++)
@@ -745,8 +760,8 @@ static int metadata_check(const struct svr_thread *t, const struct svr_meta *m,
 		.zone = (uint16_t)svc->zone,
 		.proto = m->context.proto,
 	};
-	svr_addr_map4(m->context.daddr, s->lan.saddr);
-	svr_addr_map4(m->context.saddr, s->lan.daddr);
+	svr_addr_copy(s->lan.saddr, m->context.daddr);
+	svr_addr_copy(s->lan.daddr, m->context.saddr);
 	if (m->context.proto != wan->proto ||
 	    !service_transports(svc, m->context.proto, ntohs(m->context.dport)) ||
 	    !service_covers(t, s->service, m->context.daddr) ||

@@ -142,6 +142,12 @@ void svr_session_close(struct svr_thread *t, uint32_t slot, const char *why);
 /* Look at the next @count live sessions, close those that were silent too long. */
 void svr_sessions_expire(struct svr_thread *t, uint32_t count);
 
+/*
+ * Flow label (RFC 6437) of packets of an IPv4 host on an IPv6 path, and the other way round: the
+ * random bits of the session's name.
+ */
+uint32_t svr_session_label(const struct svr_session *s);
+
 /* True if the peer path still leads to this peer and is in service. */
 bool svr_session_path_up(const struct svr_thread *t, uint32_t path, uint32_t peer);
 

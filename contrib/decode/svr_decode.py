@@ -78,6 +78,10 @@ def tlv_text(kind, value):
     if kind in (2, 4) and len(value) == 13:
         s, d, sp, dp, pr = struct.unpack("!4s4sHHB", value)
         return "%s %s:%d>%s:%d/%d" % (name, socket.inet_ntoa(s), sp, socket.inet_ntoa(d), dp, pr)
+    if kind in (3, 5) and len(value) == 37:
+        s, d, sp, dp, pr = struct.unpack("!16s16sHHB", value)
+        return "%s [%s]:%d>[%s]:%d/%d" % (name, socket.inet_ntop(socket.AF_INET6, s), sp,
+                                          socket.inet_ntop(socket.AF_INET6, d), dp, pr)
     if kind == 6 and len(value) == 16:
         return "%s %s" % (name, uuidlib.UUID(bytes=value))
     if kind in (7, 10, 14, 15, 19):
@@ -161,14 +165,18 @@ class Decoder:
         off, etype = 14, struct.unpack_from("!H", frame, 12)[0]
         if etype == 0x8100:
             off, etype = 18, struct.unpack_from("!H", frame, 16)[0]
-        if etype != 0x0800:
-            return None
         ip = frame[off:]
-        ihl = (ip[0] & 15) * 4
-        total = struct.unpack_from("!H", ip, 2)[0]
+        if etype == 0x0800:
+            ihl, total, proto = (ip[0] & 15) * 4, struct.unpack_from("!H", ip, 2)[0], ip[9]
+            saddr, daddr = socket.inet_ntoa(ip[12:16]), socket.inet_ntoa(ip[16:20])
+            addresses = ip[12:20]
+        elif etype == 0x86DD and len(ip) >= 40:
+            ihl, total, proto = 40, 40 + struct.unpack_from("!H", ip, 4)[0], ip[6]
+            saddr, daddr = ("[%s]" % socket.inet_ntop(socket.AF_INET6, a) for a in (ip[8:24], ip[24:40]))
+            addresses = ip[8:40]
+        else:
+            return None
         ip = ip[:total]
-        proto = ip[9]
-        saddr, daddr = socket.inet_ntoa(ip[12:16]), socket.inet_ntoa(ip[16:20])
         l4 = ip[ihl:]
         if proto == 17 and len(l4) >= 8:
             l4hdr = 8
@@ -181,7 +189,7 @@ class Decoder:
         out = {"time": ts, "src": "%s:%d" % (saddr, sport), "dst": "%s:%d" % (daddr, dport),
                "proto": {6: "tcp", 17: "udp"}[proto], "ip_bytes": total, "notes": []}
         self.stats["packets"] += 1
-        out["l4_checksum"] = self.checksum(ip, ihl, proto)
+        out["l4_checksum"] = self.checksum(addresses, l4, proto)
         if out["l4_checksum"] == "wrong":
             self.stats["wrong checksums"] += 1
         try:
@@ -195,12 +203,11 @@ class Decoder:
         return out
 
     @staticmethod
-    def checksum(ip, ihl, proto):
-        l4 = ip[ihl:]
+    def checksum(addresses, l4, proto):
         have = struct.unpack_from("!H", l4, 6 if proto == 17 else 16)[0]
         if proto == 17 and have == 0:
-            return "none"
-        data = ip[12:20] + struct.pack("!HH", proto, len(l4)) + l4
+            return "none" if len(addresses) == 8 else "wrong"  # RFC 8200 8.1
+        data = addresses + struct.pack("!HH", proto, len(l4)) + l4
         if len(data) % 2:
             data += b"\0"
         s = sum(struct.unpack("!%dH" % (len(data) // 2), data))

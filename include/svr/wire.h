@@ -99,6 +99,16 @@ struct svr_context4 {
 } __attribute__((packed));
 _Static_assert(sizeof(struct svr_context4) == 13, "wire");
 
+/* TLVs 3 and 5 */
+struct svr_context6 {
+	__be32 saddr[4];
+	__be32 daddr[4];
+	__be16 sport;
+	__be16 dport;
+	__u8 proto;
+} __attribute__((packed));
+_Static_assert(sizeof(struct svr_context6) == 37, "wire");
+
 /* Which key and algorithms protect this packet. Clear, but under the tag; checked against the policy afterwards. */
 struct svr_tlv_security_params {
 	__be32 peer_key_index;

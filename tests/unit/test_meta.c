@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Metadata codec: what is good, everything that is not, and a great many things by chance. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 #include <criterion/criterion.h>
 #include <svr/drops.h>
 
+#include "lib/addr.h"
 #include "lib/meta.h"
 #include "tests/unit/vector.h"
 
@@ -121,6 +123,12 @@ Test(meta, a_block_is_at_most_1024_bytes)
 
 #define SEC_ID "0010 0004 00000007 "
 #define PARAMS "f001 0008 00000003 02 04 02 00 "
+#define DB8    "20010db8 00000000 00000000 00000001 "
+#define MAPPED "00000000 00000000 0000ffff ac10010a "
+#define FWD6   "0003 0025" DB8 DB8 "9c40 0035 11 "
+#define REV6   "0005 0025" DB8 DB8 "0035 9c40 11 "
+#define COLONS45 \
+	"3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a3a "
 #define FWD4 "0002 000d ac10010a ac100214 9c40 0035 11 "
 #define REV4 "0004 000d ac100214 ac10010a 0035 9c40 11 "
 #define UUID "0006 0010 6ba7b8109dad41d180b400c04fd430c8 "
@@ -210,11 +218,25 @@ Test(meta, tlvs)
 		{ "a name with a byte above 127", "", "0007 0002 c3a4", MALFORMED, 0, 0 },
 		{ "a name with all kinds of characters", "", "0007 0008 617a415a30392d5f", GOOD,
 		  SVR_HAVE_TENANT, 0 },
-		{ "a peer path of 6 characters", "", "0013 0006 312e322e332e", MALFORMED, 0, 0 },
+		{ "a peer path of 1 character", "", "0013 0001 3a", MALFORMED, 0, 0 },
+		{ "a peer path of 2 characters", "", "0013 0002 3a3a", GOOD, SVR_HAVE_PATH_ID, 0 },
 		{ "a peer path of 7 characters", "", "0013 0007 312e322e332e34", GOOD,
 		  SVR_HAVE_PATH_ID, 0 },
-		{ "a peer path of 16 characters", "", "0013 0010 3139322e3136382e3130302e32303030",
+		{ "a peer path of 45 characters", "", "0013 002d" COLONS45, GOOD, SVR_HAVE_PATH_ID,
+		  0 },
+		{ "a peer path of 46 characters", "", "0013 002e 3a" COLONS45, MALFORMED, 0, 0 },
+		{ "a peer path that is a name", "", "0013 0004 77657374", MALFORMED, 0, 0 },
+		{ "a peer path with a NUL", "", "0013 0003 3a3a00", MALFORMED, 0, 0 },
+		{ "forward context of IPv6", "", FWD6, GOOD, SVR_HAVE_FWD_CONTEXT6, 0 },
+		{ "reverse context of IPv6", "", REV6, GOOD, SVR_HAVE_REV_CONTEXT6, 0 },
+		{ "contexts of both families", "", FWD4 FWD6, MALFORMED, 0, 0 },
+		{ "contexts of both families and directions", "", REV6 FWD4, MALFORMED, 0, 0 },
+		{ "IPv4 source in an IPv6 context", "", "0003 0025" MAPPED DB8 "9c40 0035 11",
 		  MALFORMED, 0, 0 },
+		{ "IPv4 destination in an IPv6 context", "", "0003 0025" DB8 MAPPED "9c40 0035 11",
+		  MALFORMED, 0, 0 },
+		{ "IPv6 context one byte short", "", "0003 0024" DB8 DB8 "9c40 0035", MALFORMED, 0,
+		  0 },
 	};
 	struct svr_meta m;
 	size_t i;
@@ -286,8 +308,20 @@ static struct svr_meta everything(void)
 		.key_epoch = 0xfffe,
 	};
 
-	memcpy(&m.context.saddr, "\xac\x10\x01\x0a", 4);
-	memcpy(&m.context.daddr, "\xac\x10\x02\x14", 4);
+	svr_addr_map4(htonl(0xac10010a), m.context.saddr);
+	svr_addr_map4(htonl(0xac100214), m.context.daddr);
+	return m;
+}
+
+/* The same of IPv6. */
+static struct svr_meta everything6(void)
+{
+	struct svr_meta m = everything();
+
+	m.have = (m.have & ~(uint32_t)SVR_HAVE_FWD_CONTEXT4) | SVR_HAVE_FWD_CONTEXT6;
+	inet_pton(AF_INET6, "2001:db8:1::a", m.context.saddr);
+	inet_pton(AF_INET6, "2001:db8:2::14", m.context.daddr);
+	strcpy(m.path_id, "2001:db8:99::1");
 	return m;
 }
 
@@ -341,8 +375,12 @@ Test(meta, vectors_of_ssr_give_their_values)
 	cr_expect_eq(m.security_id, 1);
 	cr_expect_str_eq(m.tenant, "blue");
 	cr_expect_str_eq(m.service, "dns");
-	cr_expect(memcmp(&m.context, "\xc0\xa8\x01\x0a\x08\x08\x08\x08\x9c\x40\x00\x35\x11", 13) ==
-		  0);
+	cr_expect_eq(svr_addr_get4(m.context.saddr), htonl(0xc0a8010a));
+	cr_expect_eq(svr_addr_get4(m.context.daddr), htonl(0x08080808));
+	cr_expect(svr_addr_is_mapped(m.context.saddr) && svr_addr_is_mapped(m.context.daddr));
+	cr_expect_eq(ntohs(m.context.sport), 40000);
+	cr_expect_eq(ntohs(m.context.dport), 53);
+	cr_expect_eq(m.context.proto, 17);
 
 	h = vec("meta.ssr-fragment");
 	cr_assert_eq(parse(h.bytes, h.len, &m), GOOD);
@@ -355,10 +393,10 @@ Test(meta, vectors_of_ssr_give_their_values)
 	cr_expect_eq(m.unknown, 1);
 }
 
-Test(meta, what_is_built_is_what_is_parsed)
+static void expect_back(struct svr_meta m)
 {
-	struct svr_meta m = everything(), back;
 	uint8_t p[SVR_META_MAX];
+	struct svr_meta back;
 	int n = svr_meta_build(p, sizeof(p), &m);
 
 	cr_assert_gt(n, 0);
@@ -368,19 +406,31 @@ Test(meta, what_is_built_is_what_is_parsed)
 	cr_expect(back.header_len == m.header_len && back.payload_len == m.payload_len);
 }
 
+Test(meta, what_is_built_is_what_is_parsed)
+{
+	expect_back(everything());
+	expect_back(everything6());
+}
+
+static unsigned int contexts(uint32_t have)
+{
+	return (unsigned int)__builtin_popcount(have &
+						(SVR_HAVE_FWD_CONTEXT | SVR_HAVE_REV_CONTEXT));
+}
+
 Test(meta, any_set_of_tlvs_comes_back)
 {
-	const struct svr_meta all = everything();
+	const struct svr_meta all = everything(), all6 = everything6();
 	struct svr_meta m, back;
 	uint8_t p[SVR_META_MAX];
 	uint32_t have;
 	int n;
 
-	for (have = 0; have < 1 << 14; have++) {
-		m = all;
+	for (have = 0; have < 1 << 16; have++) {
+		m = have & (SVR_HAVE_FWD_CONTEXT6 | SVR_HAVE_REV_CONTEXT6) ? all6 : all;
 		m.have = have;
 		n = svr_meta_build(p, sizeof(p), &m);
-		if ((have & SVR_HAVE_FWD_CONTEXT4) && (have & SVR_HAVE_REV_CONTEXT4)) {
+		if (contexts(have) > 1) {
 			cr_assert_eq(n, -EINVAL);
 			continue;
 		}
@@ -549,6 +599,11 @@ Test(meta, prints_everything_but_secrets)
 	cr_expect_eq(svr_meta_print(&m, small, sizeof(small)), n, "says how much room it takes");
 	cr_expect_str_eq(small, "header-le");
 	cr_expect_eq(svr_meta_print(&m, NULL, 0), n);
+	m = everything6();
+	svr_meta_print(&m, line, sizeof(line));
+	cr_expect(strstr(line, "forward-context=[2001:db8:1::a]:256-[2001:db8:2::14]:512/17 "),
+		  "%s", line);
+	cr_expect(strstr(line, "peer-path=2001:db8:99::1 "));
 	m = (struct svr_meta){ .have = SVR_HAVE_SECURITY_PARAMS,
 			       .cipher = 200,
 			       .hmac = 200,

@@ -17,6 +17,7 @@
 /* The worker is a program, no library: its pure parts are compiled here */
 #include "lib/tcpstate.h"
 #include "worker/addr.c"
+#include "worker/icmp.c"
 #include "worker/packet.c"
 
 enum { ROOM = 2048, FRONT = 512 };
@@ -92,6 +93,34 @@ static void frame_make(struct frame *f, uint8_t proto, const void *options, size
 	f->p.room_end = f->bytes + ROOM;
 }
 
+/*
+ * The same packet in IPv6, 2001:db8::a00:1 > 2001:db8::a00:2, hop limit 64, traffic class 0x2e,
+ * flow label 0x12345.
+ */
+static void frame6_make(struct frame *f, uint8_t proto, const void *options, size_t options_len,
+			const void *payload, size_t len)
+{
+	static const uint8_t head[] = { 0x62, 0xe1, 0x23, 0x45 }, net[4] = { 0x20, 1, 0xd, 0xb8 };
+	uint8_t *eth = f->bytes + FRONT, *ip = eth + SVR_ETH_LEN, old[20];
+
+	frame_make(f, proto, options, options_len, payload, len);
+	memcpy(old, ip, sizeof(old));
+	memmove(ip + 40, ip + 20, f->len - SVR_ETH_LEN - 20);
+	memset(ip, 0, 40);
+	memcpy(ip, head, sizeof(head));
+	ip[4] = (uint8_t)((f->len - SVR_ETH_LEN - 20) >> 8);
+	ip[5] = (uint8_t)(f->len - SVR_ETH_LEN - 20);
+	ip[6] = proto;
+	ip[7] = 64;
+	memcpy(ip + 8, net, sizeof(net));
+	memcpy(ip + 20, old + 12, 4);
+	memcpy(ip + 24, net, sizeof(net));
+	memcpy(ip + 36, old + 16, 4);
+	eth[12] = 0x86;
+	eth[13] = 0xdd;
+	f->len += 20;
+}
+
 static int frame_parse(struct frame *f)
 {
 	return svr_packet_parse(&f->p, f->bytes + FRONT, f->len, SVR_ETH_LEN);
@@ -128,6 +157,64 @@ Test(worker_packet, tcp_and_udp_are_understood)
 	cr_expect_eq(back.zone, 9);
 }
 
+Test(worker_packet, ipv6_is_understood)
+{
+	struct svr_flow6_key key;
+	struct frame f;
+
+	frame6_make(&f, IPPROTO_TCP, NULL, 0, "hello", 5);
+	f.len += 3; /* link-layer padding */
+	cr_assert_eq(frame_parse(&f), 0);
+	cr_expect_eq(f.p.family, SVR_FAMILY_6);
+	cr_expect_eq(f.p.payload_len, 5);
+	cr_expect_eq(svr_packet_header_len(&f.p), 60);
+	cr_expect_eq(svr_packet_ttl(&f.p), 64);
+	cr_expect(memcmp(f.p.payload, "hello", 5) == 0);
+	svr_packet_key(&f.p, 7, &key);
+	cr_expect_eq(key.saddr[0], htonl(0x20010db8));
+	cr_expect_eq(key.saddr[3], htonl(0x0a000001));
+	cr_expect_eq(key.daddr[3], htonl(0x0a000002));
+	cr_expect_eq(key.dport, htons(2000));
+	cr_expect_eq(key.zone, 7);
+	svr_packet_finish(&f.p, false);
+	cr_expect_eq(svr_packet_csum_state(&f.p), SVR_CSUM_FULL);
+	cr_expect_eq((reference_sum(f.p.ip + 8, 32 + 25) + IPPROTO_TCP + 25) % 0xffff, 0,
+		     "the sum over addresses, packet, protocol and length");
+}
+
+static const struct {
+	const char *name;
+	unsigned int at; /* from the IP header */
+	uint8_t value;
+	int want;
+} bad6[] = {
+	{ "version 5", 0, 0x50, -SVR_DROP_BAD_IP },
+	{ "longer than the frame", 5, 200, -SVR_DROP_SHORT },
+	{ "a fragment", 6, 44, -SVR_DROP_FRAGMENT },
+	{ "hop-by-hop options", 6, 0, -SVR_DROP_IP_OPTIONS },
+	{ "a routing header", 6, 43, -SVR_DROP_IP_OPTIONS },
+	{ "destination options", 6, 60, -SVR_DROP_IP_OPTIONS },
+	{ "ICMPv6", 6, 58, -SVR_DROP_PROTOCOL },
+	{ "SCTP", 6, 132, -SVR_DROP_PROTOCOL },
+	{ "TCP header cut off", 5, 19, -SVR_DROP_SHORT },
+	{ "TCP header of 16 bytes", 52, 0x40, -SVR_DROP_BAD_L4 },
+};
+
+Test(worker_packet, wrong_ipv6_structure_has_a_name)
+{
+	struct frame f;
+	size_t i;
+
+	for (i = 0; i < sizeof(bad6) / sizeof(bad6[0]); i++) {
+		frame6_make(&f, IPPROTO_TCP, NULL, 0, "hello", 5);
+		f.bytes[FRONT + SVR_ETH_LEN + bad6[i].at] = bad6[i].value;
+		cr_expect_eq(frame_parse(&f), bad6[i].want, "%s", bad6[i].name);
+	}
+	frame6_make(&f, IPPROTO_UDP, NULL, 0, "hello", 5);
+	f.len = SVR_ETH_LEN + 39;
+	cr_expect_eq(frame_parse(&f), -SVR_DROP_SHORT);
+}
+
 Test(worker_packet, link_layer_padding_is_left_out)
 {
 	struct frame f;
@@ -147,7 +234,7 @@ static const struct refusal {
 	int cut; /* bytes taken from the end of the frame */
 	int want;
 } refusals[] = {
-	{ "version 6", IPPROTO_UDP, 0, 0x65, true, 0, -SVR_DROP_BAD_IP },
+	{ "version 5", IPPROTO_UDP, 0, 0x55, true, 0, -SVR_DROP_BAD_IP },
 	{ "header of four words", IPPROTO_UDP, 0, 0x44, true, 0, -SVR_DROP_BAD_IP },
 	{ "options", IPPROTO_UDP, 0, 0x46, true, 0, -SVR_DROP_IP_OPTIONS },
 	{ "total length below the header", IPPROTO_UDP, 3, 19, true, 0, -SVR_DROP_BAD_IP },
@@ -294,6 +381,21 @@ Test(worker_packet, udp_checksum_zero_is_sent_as_all_ones)
 	cr_expect_eq(csum_get(&f), 0, "a host's packet without checksum stays one");
 }
 
+/* An address of either family, "" for none. */
+static const __be32 *address(const char *text)
+{
+	static __be32 out[4][4];
+	static unsigned int turn;
+	__be32 *a = out[turn++ % 4], v4;
+
+	memset(a, 0, 4 * sizeof(*a));
+	if (inet_pton(AF_INET, text, &v4) == 1)
+		svr_addr_map4(v4, a);
+	else
+		cr_assert(!*text || inet_pton(AF_INET6, text, a) == 1, "%s", text);
+	return a;
+}
+
 /* ---- changes ------------------------------------------------------------------------------- */
 
 Test(worker_packet, push_and_pull_leave_the_payload_where_it_is)
@@ -311,12 +413,12 @@ Test(worker_packet, push_and_pull_leave_the_payload_where_it_is)
 	memset(room, 0xaa, 448);
 	svr_packet_finish(&f.p, false);
 	cr_expect_eq(svr_packet_csum_state(&f.p), SVR_CSUM_FULL);
-	cr_expect_eq(ntohs(svr_packet_ip(&f.p)->total_len), 40 + 455);
+	cr_expect_eq(ntohs(svr_packet_ip4(&f.p)->total_len), 40 + 455);
 	svr_packet_pull(&f.p, 448);
 	cr_expect_eq(f.p.payload, payload);
 	cr_expect_eq(f.p.payload_len, 7);
 	svr_packet_finish(&f.p, false);
-	cr_expect_eq(svr_packet_ip(&f.p)->ver_ihl, 0x45);
+	cr_expect_eq(svr_packet_ip4(&f.p)->ver_ihl, 0x45);
 	cr_expect_eq(svr_packet_csum_state(&f.p), SVR_CSUM_FULL);
 	cr_expect_null(svr_packet_push(&f.p, FRONT), "no room for the Ethernet header");
 }
@@ -335,7 +437,7 @@ Test(worker_packet, addresses_become_those_of_the_reverse_flow)
 	frame_make(&f, IPPROTO_UDP, NULL, 0, "x", 1);
 	cr_assert_eq(frame_parse(&f), 0);
 	svr_key_map4(&opposite4, &opposite);
-	svr_packet_readdress(&f.p, &opposite);
+	cr_assert_eq(svr_packet_readdress(&f.p, &opposite, 0), 0);
 	svr_packet_finish(&f.p, false);
 	cr_expect_eq(svr_packet_csum_state(&f.p), SVR_CSUM_FULL);
 	svr_packet_key(&f.p, 0, &key);
@@ -343,7 +445,89 @@ Test(worker_packet, addresses_become_those_of_the_reverse_flow)
 	cr_expect_eq(svr_addr_get4(key.daddr), opposite4.saddr);
 	cr_expect_eq(key.sport, opposite.dport);
 	cr_expect_eq(key.dport, opposite.sport);
-	cr_expect_eq(svr_packet_ip(&f.p)->ttl, 63);
+	cr_expect_eq(svr_packet_ip4(&f.p)->ttl, 63);
+}
+
+static void flow_between(const char *saddr, const char *daddr, struct svr_flow6_key *key)
+{
+	*key = (struct svr_flow6_key){ .sport = htons(40001), .dport = htons(40000) };
+	svr_addr_copy(key->saddr, address(saddr));
+	svr_addr_copy(key->daddr, address(daddr));
+}
+
+/* All four combinations; the host's packet comes out as it went in. */
+Test(worker_packet, a_packet_changes_its_family_and_back)
+{
+	static const uint8_t out[12] = { 0 };
+	struct svr_flow6_key wan4, wan6, lan, wan, back;
+	uint8_t payload[64], *at;
+	unsigned int i;
+	struct frame f;
+
+	flow_between("192.0.2.2", "192.0.2.1", &wan4);
+	flow_between("2001:db8:99::2", "2001:db8:99::1", &wan6);
+	for (i = 0; i < sizeof(payload); i++)
+		payload[i] = (uint8_t)(i * 7);
+	for (i = 0; i < 8; i++) {
+		uint8_t proto = i & 4 ? IPPROTO_TCP : IPPROTO_UDP;
+
+		if (i & 1)
+			frame6_make(&f, proto, NULL, 0, payload, sizeof(payload));
+		else
+			frame_make(&f, proto, NULL, 0, payload, sizeof(payload));
+		cr_assert_eq(frame_parse(&f), 0);
+		svr_packet_finish(&f.p, false);
+		svr_packet_key(&f.p, 0, &lan);
+		at = f.p.payload;
+		wan = i & 2 ? wan6 : wan4;
+		cr_assert_eq(svr_packet_readdress(&f.p, &wan, 0xabcde), 0);
+		svr_packet_finish(&f.p, false);
+		cr_expect_eq(f.p.family, i & 2 ? SVR_FAMILY_6 : SVR_FAMILY_4);
+		cr_expect_eq(svr_packet_csum_state(&f.p), SVR_CSUM_FULL, "case %u", i);
+		cr_assert_eq(svr_packet_set_eth(&f.p, out, out + 6, 0), 0);
+		/* What the other router parses */
+		cr_assert_eq(svr_packet_parse(&f.p, f.p.eth, svr_packet_frame_len(&f.p),
+					      SVR_ETH_LEN), 0);
+		svr_packet_key(&f.p, 0, &back);
+		cr_expect(svr_addr_equal(back.saddr, wan.daddr) &&
+			  svr_addr_equal(back.daddr, wan.saddr));
+		svr_key_reverse(&lan, 0, &lan);
+		cr_assert_eq(svr_packet_readdress(&f.p, &lan, 0), 0);
+		svr_packet_finish(&f.p, false);
+		svr_key_reverse(&lan, 0, &lan);
+		svr_packet_key(&f.p, 0, &back);
+		cr_expect_eq(memcmp(&back, &lan, sizeof(lan)), 0, "case %u", i);
+		cr_expect_eq(svr_packet_csum_state(&f.p), SVR_CSUM_FULL);
+		cr_expect_eq(svr_packet_ttl(&f.p), 62);
+		cr_expect_eq(f.p.payload, at, "the payload never moves");
+		cr_expect(memcmp(f.p.payload, payload, sizeof(payload)) == 0);
+		if (i & 1) /* traffic class */
+			cr_expect_eq((ntohl(svr_packet_ip6(&f.p)->ver_class_label) >> 20 & 0xff),
+				     0x2e);
+	}
+}
+
+Test(worker_packet, flow_label_and_room_of_ipv6)
+{
+	struct svr_flow6_key wan6;
+	struct frame f;
+
+	flow_between("2001:db8:99::2", "2001:db8:99::1", &wan6);
+	frame_make(&f, IPPROTO_UDP, NULL, 0, "x", 1);
+	f.bytes[FRONT + SVR_ETH_LEN + 1] = 0xb8;
+	put_ip_csum(f.bytes + FRONT + SVR_ETH_LEN);
+	cr_assert_eq(frame_parse(&f), 0);
+	cr_assert_eq(svr_packet_readdress(&f.p, &wan6, 0xfff12345), 0);
+	cr_expect_eq(ntohl(svr_packet_ip6(&f.p)->ver_class_label), 0x6b812345);
+	svr_packet_finish(&f.p, true);
+	cr_expect_neq(csum_get(&f), 0, "IPv6 has no UDP without a checksum");
+	cr_assert_eq(svr_packet_set_eth(&f.p, f.bytes, f.bytes, 0), 0);
+	cr_expect_eq(f.p.eth[12] << 8 | f.p.eth[13], 0x86dd);
+	frame_make(&f, IPPROTO_UDP, NULL, 0, "x", 1);
+	cr_assert_eq(frame_parse(&f), 0);
+	f.p.room = f.p.ip - SVR_ETH_LEN - SVR_VLAN_LEN - 19;
+	cr_expect_eq(svr_packet_readdress(&f.p, &wan6, 0), -SVR_DROP_INTERNAL);
+	cr_expect_eq(f.p.family, SVR_FAMILY_4, "and nothing was written");
 }
 
 Test(worker_packet, ethernet_header_with_and_without_vlan)
@@ -405,13 +589,13 @@ Test(worker_packet, mss_is_lowered_in_syn_packets_only)
 
 Test(worker_packet, icmp_too_big_quotes_the_packet_and_its_sums_are_right)
 {
-	uint8_t out[SVR_ETH_LEN + SVR_VLAN_LEN + SVR_ICMP_MAX_LEN], payload[1000] = { 0 };
+	uint8_t out[SVR_ICMP_FRAME_MAX], payload[1000] = { 0 };
 	struct frame f;
 	size_t len;
 
 	frame_make(&f, IPPROTO_UDP, NULL, 0, payload, sizeof(payload));
 	cr_assert_eq(frame_parse(&f), 0);
-	len = svr_packet_icmp_too_big(&f.p, htonl(0x0a0000fe), 1420, out);
+	len = svr_icmp_too_big(&f.p, address("10.0.0.254"), 1420, out);
 	cr_assert_eq(len, 14 + 576, "RFC 1812: as much as fits in 576 bytes");
 	cr_expect(memcmp(out, f.p.eth + 6, 6) == 0, "back to the sender");
 	cr_expect_eq(reference_sum(out + 14, 20), 0xffff);
@@ -424,26 +608,53 @@ Test(worker_packet, icmp_too_big_quotes_the_packet_and_its_sums_are_right)
 
 	frame_make(&f, IPPROTO_UDP, NULL, 0, payload, 10);
 	cr_assert_eq(frame_parse(&f), 0);
-	cr_expect_eq(svr_packet_icmp_too_big(&f.p, htonl(0x0a0000fe), 1420, out), 14 + 20 + 8 + 38);
+	cr_expect_eq(svr_icmp_too_big(&f.p, address("10.0.0.254"), 1420, out), 14 + 20 + 8 + 38);
+}
+
+Test(worker_packet, icmpv6_too_big_quotes_the_packet_and_its_sum_is_right)
+{
+	uint8_t out[SVR_ICMP_FRAME_MAX], payload[1400] = { 0 };
+	struct frame f;
+	uint32_t sum;
+	size_t len;
+
+	frame6_make(&f, IPPROTO_UDP, NULL, 0, payload, sizeof(payload));
+	cr_assert_eq(frame_parse(&f), 0);
+	len = svr_icmp_too_big(&f.p, address("2001:db8::1"), 1420, out);
+	cr_assert_eq(len, 14 + 1280, "RFC 4443: as much as fits in 1280 bytes");
+	cr_expect(memcmp(out, f.p.eth + 6, 6) == 0, "back to the sender");
+	cr_expect_eq(out[12] << 8 | out[13], 0x86dd);
+	cr_expect_eq(out[14 + 6], IPPROTO_ICMPV6);
+	cr_expect_eq(out[14 + 4] << 8 | out[14 + 5], 1240);
+	cr_expect_eq(out[54], 2);
+	cr_expect_eq(out[55], 0);
+	cr_expect_eq((uint32_t)out[58] << 24 | out[59] << 16 | out[60] << 8 | out[61], 1420);
+	cr_expect(memcmp(out + 62, f.p.ip, 48) == 0);
+	cr_expect(memcmp(out + 14 + 24, f.p.ip + 8, 16) == 0, "to the source");
+	/* addresses and message, then length and next header of the pseudo header */
+	sum = reference_sum(out + 14 + 8, 32 + 1240) + 1240u + IPPROTO_ICMPV6;
+	cr_expect_eq((sum & 0xffff) + (sum >> 16), 0xffff);
+	cr_expect_eq(svr_icmp_too_big(&f.p, address("10.0.0.254"), 1420, out), 0,
+		     "a router without an address of this family");
 }
 
 Test(worker_packet, icmp_is_not_sent_about_what_names_no_single_host)
 {
-	uint8_t out[SVR_ETH_LEN + SVR_VLAN_LEN + SVR_ICMP_MAX_LEN];
+	uint8_t out[SVR_ICMP_FRAME_MAX];
 	struct frame f;
 
 	frame_make(&f, IPPROTO_UDP, NULL, 0, "x", 1);
 	cr_assert_eq(frame_parse(&f), 0);
-	cr_expect_eq(svr_packet_icmp_too_big(&f.p, 0, 1420, out), 0, "a router without address");
+	cr_expect_eq(svr_icmp_too_big(&f.p, address(""), 1420, out), 0, "a router without address");
 	f.p.ip[16] = 224;
-	cr_expect_eq(svr_packet_icmp_too_big(&f.p, htonl(0x0a0000fe), 1420, out), 0,
+	cr_expect_eq(svr_icmp_too_big(&f.p, address("10.0.0.254"), 1420, out), 0,
 		     "to a multicast address");
 	f.p.ip[16] = 10;
 	f.p.ip[12] = 0;
-	cr_expect_eq(svr_packet_icmp_too_big(&f.p, htonl(0x0a0000fe), 1420, out), 0, "from net 0");
+	cr_expect_eq(svr_icmp_too_big(&f.p, address("10.0.0.254"), 1420, out), 0, "from net 0");
 	f.p.ip[12] = 10;
 	f.p.eth[0] |= 1;
-	cr_expect_eq(svr_packet_icmp_too_big(&f.p, htonl(0x0a0000fe), 1420, out), 0,
+	cr_expect_eq(svr_icmp_too_big(&f.p, address("10.0.0.254"), 1420, out), 0,
 		     "to a group on the link");
 }
 
@@ -459,21 +670,6 @@ Test(worker_packet, tcp_state_bits)
 	cr_expect(svr_tcp_closing(SVR_TCP_RST, 0));
 	cr_expect(svr_tcp_closing(SVR_TCP_FIN, SVR_TCP_FIN | SVR_TCP_DATA));
 	cr_expect_not(svr_tcp_closing(SVR_TCP_FIN, SVR_TCP_DATA));
-}
-
-/* An address of either family, "" for none. */
-static const __be32 *address(const char *text)
-{
-	static __be32 out[4][4];
-	static unsigned int turn;
-	__be32 *a = out[turn++ % 4], v4;
-
-	memset(a, 0, 4 * sizeof(*a));
-	if (inet_pton(AF_INET, text, &v4) == 1)
-		svr_addr_map4(v4, a);
-	else
-		cr_assert(!*text || inet_pton(AF_INET6, text, a) == 1, "%s", text);
-	return a;
 }
 
 static void zone_row(struct svr_zone *zone, const char *addr, uint32_t bits, const char *gateway)

@@ -207,7 +207,7 @@ Test(worker_seal, a_tag_fits_one_packet_window_session_and_direction_only)
 		}
 		/* Ports and TTL belong to the way, not to the session */
 		p.l4[0] ^= 1;
-		svr_packet_ip(&p)->ttl--;
+		svr_packet_ip4(&p)->ttl--;
 		cr_expect(svr_seal_verify(crypt, k, tag_len, &in, &p),
 			  "%s: a NAT may change the port", e->name);
 		svr_hmac_key_free(k);
@@ -265,7 +265,8 @@ Test(worker_seal, the_mtu_told_to_hosts_fits)
 					for (inside = 0; inside <= 12; inside += 12) {
 						mtu = svr_seal_host_mtu(ciphers[c], hmacs[h],
 									(uint16_t)limit, front,
-									inside, IPPROTO_UDP);
+									inside, IPPROTO_UDP,
+									SVR_FAMILY_4);
 						cr_assert_leq(wire_len(ciphers[c], hmacs[h], 28,
 								       mtu, front, inside),
 							      limit);
@@ -274,7 +275,8 @@ Test(worker_seal, the_mtu_told_to_hosts_fits)
 							     limit);
 						mtu = svr_seal_host_mtu(ciphers[c], hmacs[h],
 									(uint16_t)limit, front,
-									inside, IPPROTO_TCP);
+									inside, IPPROTO_TCP,
+									SVR_FAMILY_4);
 						for (headers = 40; headers <= 80; headers += 4)
 							cr_assert_leq(wire_len(ciphers[c], hmacs[h],
 									       headers, mtu, front,
@@ -282,19 +284,30 @@ Test(worker_seal, the_mtu_told_to_hosts_fits)
 								      limit);
 					}
 	cr_expect_eq(svr_seal_host_mtu(SVR_CIPHER_AES_CBC_256, SVR_HMAC_SHA384, 1500, 0, 0,
-				       IPPROTO_TCP),
+				       IPPROTO_TCP, SVR_FAMILY_4),
 		     1420);
 	cr_expect_eq(svr_seal_host_mtu(SVR_CIPHER_AES_CBC_256, SVR_HMAC_SHA384, 1500, 0, 0,
-				       IPPROTO_UDP),
+				       IPPROTO_UDP, SVR_FAMILY_4),
 		     1435);
 	cr_expect_eq(svr_seal_host_mtu(SVR_CIPHER_NONE, SVR_HMAC_SHA256_128, 1500, 0, 0,
-				       IPPROTO_UDP),
+				       IPPROTO_UDP, SVR_FAMILY_4),
 		     1484);
 	cr_expect_eq(svr_seal_host_mtu(SVR_CIPHER_AES_CBC_256, SVR_HMAC_SHA512, 100, 1000, 0,
-				       IPPROTO_UDP),
+				       IPPROTO_UDP, SVR_FAMILY_4),
 		     SVR_MIN_MTU);
-	cr_expect_eq(svr_seal_host_mtu(SVR_CIPHER_NONE, SVR_HMAC_SHA1, 100, 1000, 0, IPPROTO_TCP),
+	cr_expect_eq(svr_seal_host_mtu(SVR_CIPHER_NONE, SVR_HMAC_SHA1, 100, 1000, 0, IPPROTO_TCP,
+				       SVR_FAMILY_4),
 		     SVR_MIN_MTU);
+	/* 20 bytes more of header, so that one block less may fit */
+	cr_expect_eq(svr_seal_host_mtu(SVR_CIPHER_AES_CBC_256, SVR_HMAC_SHA384, 1500, 0, 0,
+				       IPPROTO_UDP, SVR_FAMILY_6),
+		     48 + 1375);
+	cr_expect_eq(svr_seal_host_mtu(SVR_CIPHER_NONE, SVR_HMAC_SHA256_128, 1500, 0, 0,
+				       IPPROTO_UDP, SVR_FAMILY_6),
+		     1484);
+	cr_expect_eq(svr_seal_host_mtu(SVR_CIPHER_NONE, SVR_HMAC_SHA256_128, 1280, 0, 0,
+				       IPPROTO_UDP, SVR_FAMILY_6),
+		     SVR_MIN_MTU6);
 }
 
 /*
