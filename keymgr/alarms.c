@@ -8,12 +8,14 @@
 #include <json-c/json.h>
 
 #include "alarms.h"
+#include "journal.h"
 #include "keymgr.h"
+#include "lib/alarms.h"
 #include "sys/log.h"
 
 struct km_alarms {
-	struct keymgr *km;
 	struct svr_alarmlog *log;
+	struct km_journal *journal; /* NULL: it is being read back */
 };
 
 static int64_t now_ms(void)
@@ -64,6 +66,7 @@ static const struct {
 	{ "system.generate_csr", "Generated CSR for", "name" },
 	{ "system.ingest_certificate", "Ingested certificate", "name" },
 	{ "system.crl_update", "Updated CRL for issuer", "certificate_authority" },
+	{ "system.journal_damaged", "Records of alarms and events were lost", "lost_records" },
 };
 
 static void audit_describe(const char *type, struct json_object *detail, char *out, size_t len)
@@ -100,21 +103,60 @@ const struct svr_alarmlog *km_alarms_log(const struct km_alarms *a)
 	return a->log;
 }
 
-int km_alarms_new(struct keymgr *km, struct km_alarms **out)
+struct km_journal *km_alarms_journal(const struct km_alarms *a)
+{
+	return a->journal;
+}
+
+/* ---- the journal ------------------------------------------------------------------------------ */
+
+static void record(void *user, const char *json, size_t len)
+{
+	struct km_alarms *a = user;
+
+	if (a->journal)
+		km_journal_record(a->journal, json, len);
+}
+
+static void journal_state(void *user, int error)
+{
+	struct km_alarms *a = user;
+
+	if (error)
+		km_alarm_raise(a, SVR_ALARM_MAJOR, SVR_ALARM_JOURNAL, "alarms.journal", KM_PROCESS,
+			       "Alarms and events are in memory only: %s", strerror(-error));
+	else
+		km_alarm_clear(a, SVR_ALARM_JOURNAL, "alarms.journal", KM_PROCESS);
+}
+
+static const struct km_journal_ops journal_ops = { .state = journal_state };
+
+int km_alarms_new(struct event_base *base, const char *router, struct km_alarms **out)
 {
 	struct km_alarms *a = calloc(1, sizeof(*a));
+	struct json_object *detail;
+	size_t lost = 0;
 	int ret = -ENOMEM;
 
 	*out = NULL;
 	if (!a)
 		return ret;
-	a->km = km;
-	ret = svr_alarmlog_new(NULL, NULL, &a->log);
+	ret = svr_alarmlog_new(record, a, &a->log);
+	if (!ret)
+		ret = km_journal_open(base, router, a->log, &journal_ops, a, &lost, &a->journal);
 	if (ret) {
-		free(a);
+		km_alarms_free(a);
 		return ret;
 	}
 	*out = a;
+	/* It says how the disk was for the process before; ours will see for itself. */
+	km_alarm_clear(a, SVR_ALARM_JOURNAL, "alarms.journal", KM_PROCESS);
+	if (lost) {
+		detail = json_object_new_object();
+		json_object_object_add(detail, "lost_records", json_object_new_uint64(lost));
+		km_event_audit(a, "system.journal_damaged", detail);
+		json_object_put(detail);
+	}
 	return 0;
 }
 
@@ -122,6 +164,7 @@ void km_alarms_free(struct km_alarms *a)
 {
 	if (!a)
 		return;
+	km_journal_close(a->journal);
 	svr_alarmlog_free(a->log);
 	free(a);
 }

@@ -8,14 +8,19 @@
 
 #include "lib/alarmlog.h"
 
+struct event_base;
 struct json_object;
 struct km_alarms;
-struct keymgr;
+struct km_journal;
 
 #define KM_PROCESS "svr-keymgr" /* @process of the key manager's own alarms */
 
-/* 0 or -ENOMEM. */
-int km_alarms_new(struct keymgr *km, struct km_alarms **out);
+/*
+ * Reads the journal of @router back and goes on writing there. 0 or -ENOMEM; a disk that cannot be read or
+ * written is an alarm, no failure.
+ */
+int km_alarms_new(struct event_base *base, const char *router, struct km_alarms **out);
+/* Writes what is left, waiting for the disk. */
 void km_alarms_free(struct km_alarms *a);
 
 /**
@@ -42,5 +47,11 @@ int km_alarm_clear(struct km_alarms *a, const char *category, const char *source
 int km_event_audit(struct km_alarms *a, const char *type, struct json_object *detail);
 
 const struct svr_alarmlog *km_alarms_log(const struct km_alarms *a);
+struct km_journal *km_alarms_journal(const struct km_alarms *a); /* to wait until something is on disk */
+
+/* alarms_ctl.c: commands about alarms and events. Returns what a svr_ctl_handler does; *known: false for others. */
+struct keymgr;
+struct json_object *km_alarms_command(struct keymgr *km, const char *command,
+				      struct json_object *request, bool *known);
 
 #endif

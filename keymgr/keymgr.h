@@ -7,7 +7,8 @@
  *	socket.c	UDP port 1280 of each waypoint address
  *	secrets.c	own certificate, trust in peers, own metadata keys
  *	show.c		control socket
- *	alarms.c	alarms and events
+ *	peer_alarms.c	alarms about peers and paths
+ *	alarms.c	alarms and events; alarms_ctl.c their commands, journal.c the file that they are kept in
  */
 #ifndef SVR_KEYMGR_KEYMGR_H
 #define SVR_KEYMGR_KEYMGR_H
@@ -37,9 +38,19 @@ struct event;
 struct event_base;
 struct svr_ctl_server;
 struct svr_jobs;
+struct svr_shelves;
 struct keymgr;
 struct km_alarms;
 struct km_peer;
+
+#define KM_ALARM_GRACE_NS (10 * SVR_NS_PER_SEC) /* after a start, until a path that never was up is an alarm */
+#define KM_ALARM_HOLD_NS  SVR_NS_PER_SEC /* an alarm changes at most so often */
+
+/* What an alarm was the last time we looked. */
+struct km_alarm_state {
+	enum km_alarm_is { KM_ALARM_UNKNOWN, KM_ALARM_CLEAR, KM_ALARM_RAISED } is;
+	uint64_t changed_ns; /* monotonic */
+};
 
 /* One local waypoint address. */
 struct km_socket {
@@ -63,6 +74,7 @@ struct km_path {
 	struct km_socket *socket;
 	uint8_t tos;
 	uint64_t send_errors;
+	struct km_alarm_state alarm_down;
 };
 
 struct km_peer {
@@ -75,6 +87,7 @@ struct km_peer {
 	uint64_t due_ns; /* when it should fire */
 	struct km_path *path;
 	unsigned int n_paths;
+	struct km_alarm_state alarm_reach, alarm_authentication, alarm_key_timeout;
 };
 
 struct keymgr {
@@ -84,6 +97,7 @@ struct keymgr {
 	struct svr_mapset maps;
 	struct svr_ctl_server *ctl;
 	struct km_alarms *alarms; /* alarms.h */
+	struct svr_shelves *shelves; /* of the configuration in force */
 	FILE *keylog; /* NULL: off */
 	struct svr_crypt *crypt;
 	struct svr_jobs *jobs; /* what takes milliseconds */
@@ -109,6 +123,10 @@ void km_count_drop(struct keymgr *km, int drop);
 int km_peers_new(struct keymgr *km);
 void km_peers_free(struct keymgr *km);
 void km_peer_schedule(struct km_peer *peer);
+
+/* peer_alarms.c: raises and clears what is so now; ends alarms about what the configuration has no more. */
+void km_peer_alarms_check(struct keymgr *km);
+void km_peer_alarms_sweep(struct keymgr *km);
 
 /* socket.c */
 int km_sockets_new(struct keymgr *km);

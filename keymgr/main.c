@@ -16,6 +16,7 @@
 
 #include "alarms.h"
 #include "keymgr.h"
+#include "lib/shelf.h"
 #include "sys/ctl.h"
 #include "sys/jobs.h"
 #include "sys/keylog.h"
@@ -101,6 +102,8 @@ static void config_drop(struct keymgr *km)
 	km_peers_free(km);
 	svr_pki_identity_free(km->identity);
 	km->identity = NULL;
+	svr_shelves_free(km->shelves);
+	km->shelves = NULL;
 	svr_config_view_free(km->view);
 	svr_config_free(km->config);
 	km->view = NULL;
@@ -117,11 +120,16 @@ static int config_take(struct keymgr *km, struct svr_config *config, struct svr_
 
 	km->config = config;
 	km->view = view;
-	ret = km_identity_load(km);
+	ret = svr_shelves_new(&config->alarm_shelving, km->router, view->router->node[0].name,
+			      &km->shelves);
+	if (!ret)
+		ret = km_identity_load(km);
 	if (!ret)
 		ret = km_own_keys_load(km);
 	if (!ret)
 		ret = km_peers_new(km);
+	if (!ret)
+		km_peer_alarms_sweep(km);
 	return ret;
 }
 
@@ -154,6 +162,7 @@ static void on_watch(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd, (void)what;
 	km_sockets_check(km);
+	km_peer_alarms_check(km);
 	if (generation == km->generation)
 		return;
 	km->generation = generation;
@@ -193,7 +202,7 @@ static int start(struct keymgr *km)
 	}
 	ret = km_ctl_start(km); /* before anything is written: another process may be running */
 	if (!ret)
-		ret = km_alarms_new(km, &km->alarms);
+		ret = km_alarms_new(km->base, km->router, &km->alarms);
 	if (!ret)
 		ret = svr_crypt_new(&km->crypt);
 	if (!ret)

@@ -6,6 +6,7 @@
  *	show peers security	the same and security_status, salts, indexes, what was received and acknowledged, reason, clock offset
  *	show stats		counters of the process and of each path
  *	rekey			{"peer": NAME}: agree another peer key now
+ *	alarms and events	see alarms_ctl.c
  *
  * No answer ever holds a key; of a salt, which is no secret, only the first bytes.
  */
@@ -15,6 +16,7 @@
 
 #include <json-c/json.h>
 
+#include "alarms.h"
 #include "keymgr.h"
 #include "lib/bytes.h"
 #include "sys/ctl.h"
@@ -223,6 +225,7 @@ static struct json_object *on_request(const char *command, struct json_object *r
 {
 	struct json_object *result = NULL, *answer;
 	struct keymgr *km = user;
+	bool known;
 
 	if (!km->view)
 		return svr_ctl_error("still starting");
@@ -234,10 +237,14 @@ static struct json_object *on_request(const char *command, struct json_object *r
 		result = show_stats(km);
 	else if (strcmp(command, "rekey") == 0)
 		return rekey(km, request);
-	else
+	else {
+		answer = km_alarms_command(km, command, request, &known);
+		if (known)
+			return answer;
 		return svr_ctl_error(
-			"unknown command \"%.63s\"; known are: show peers, show peers security, show stats, rekey",
+			"unknown command \"%.63s\"; known are: show peers, show peers security, show stats, rekey, show alarms, show events, alarm raise, alarm clear, alarm sync",
 			command);
+	}
 	answer = json_object_new_object();
 	json_object_object_add(answer, "result", result);
 	return answer;

@@ -167,6 +167,28 @@ struct svr_cfg_revocation {			/* authority/certificate-revocation */
 	uint32_t backoff_interval_s;		/* after a failure: first wait, doubles up to the polling interval */
 };
 
+enum svr_cfg_match { SVR_CFG_MATCH_ALL, SVR_CFG_MATCH_ANY };
+
+struct svr_cfg_shelf {				/* authority/alarm-shelving/shelf/N; at least one rule */
+	const char *name;
+	enum svr_cfg_match match_type;
+	const char **category;			/* "peer", or one alarm of it: "peer/path-down" */
+	unsigned int n_category;
+	const char **severity;			/* "info", "minor", "major", "critical" */
+	unsigned int n_severity;
+	const char *source;			/* of the alarm; NULL = no such rule, as below */
+	const char *router_name;
+	const char *router_name_regex;		/* POSIX extended, found anywhere, as below */
+	const char *node_name;
+	const char *node_name_regex;
+	const char *message_regex;
+};
+
+struct svr_cfg_alarm_shelving {			/* authority/alarm-shelving */
+	struct svr_cfg_shelf *shelf;
+	unsigned int n_shelf;
+};
+
 struct svr_cfg_policy {				/* authority/security/N */
 	const char *name;
 	bool encrypt;
@@ -357,6 +379,7 @@ struct svr_config {				/* authority */
 	struct svr_cfg_client_certificate *client_certificate;	/* 0 or 1; of routers that name none */
 	unsigned int n_client_certificate;
 	struct svr_cfg_revocation revocation;
+	struct svr_cfg_alarm_shelving alarm_shelving;
 	struct svr_cfg_policy *policies;
 	unsigned int n_policies;
 	struct svr_cfg_tenant *tenants;

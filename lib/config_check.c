@@ -813,6 +813,23 @@ static void check_adjacencies(struct checker *c, unsigned int r)
 	}
 }
 
+/* ---- alarms ---------------------------------------------------------------------------------- */
+
+static void check_shelves(struct checker *c)
+{
+	const struct svr_cfg_alarm_shelving *s = &c->cfg->alarm_shelving;
+
+	for (unsigned int i = 0; i < s->n_shelf; i++) {
+		const struct svr_cfg_shelf *shelf = &s->shelf[i];
+
+		at(c, "/authority/alarm-shelving/shelf/%u", i);
+		if (!shelf->n_category && !shelf->n_severity && !shelf->source &&
+		    !shelf->router_name && !shelf->router_name_regex && !shelf->node_name &&
+		    !shelf->node_name_regex && !shelf->message_regex)
+			bad(c, "needs at least one rule: category, severity, source, router-name, node-name or a regular expression");
+	}
+}
+
 /* ---- routes ---------------------------------------------------------------------------------- */
 
 /* The address of the interface in whose network @addr is; NULL when there is none. */
@@ -934,6 +951,7 @@ int svr_config_check(struct svr_config *cfg, struct svr_cfg_arena **arena,
 
 	check_policies(&c);
 	check_key_management(&c);
+	check_shelves(&c);
 	check_tenants(&c);
 	err = check_session_types(&c);
 	if (!err)

@@ -106,6 +106,9 @@ enum svr_cfg_syntax {
 	SVR_CFG_SYN_FILE,	/* file name without directories */
 	SVR_CFG_SYN_TEXT,	/* free text on one line */
 	SVR_CFG_SYN_URL,	/* where a file is fetched from: http, https, file */
+	SVR_CFG_SYN_CATEGORY,	/* of alarms */
+	SVR_CFG_SYN_SEVERITY,	/* of alarms */
+	SVR_CFG_SYN_REGEX,	/* POSIX extended regular expression that costs little */
 	SVR_CFG_SYN_MAX,
 };
 

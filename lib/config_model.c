@@ -157,6 +157,37 @@ static const struct svr_cfg_field revocation_fields[] = {
 TABLE(revocation, revocation_fields, S, false);
 #undef S
 
+static const struct svr_cfg_word match_type[] = {
+	{ "all", SVR_CFG_MATCH_ALL, NULL, NULL },
+	{ "any", SVR_CFG_MATCH_ANY, NULL, NULL },
+	{ NULL, 0, NULL, NULL },
+};
+
+#define S struct svr_cfg_shelf
+static const struct svr_cfg_field shelf_fields[] = {
+	STRING("name", name, NAME, REQUIRED),
+	ENUM("match-type", match_type, match_type, SVR_CFG_MATCH_ALL),
+	{ .name = "category", .kind = SVR_CFG_KIND_STRINGS, .syntax = SVR_CFG_SYN_CATEGORY, TARGET(category),
+	  .has_offset = offsetof(S, n_category), .min = 1, .max = 64 },
+	{ .name = "severity", .kind = SVR_CFG_KIND_STRINGS, .syntax = SVR_CFG_SYN_SEVERITY, TARGET(severity),
+	  .has_offset = offsetof(S, n_severity), .min = 1, .max = 4 },
+	STRING("source", source, TEXT),
+	STRING("router-name", router_name, NAME),
+	STRING("router-name-regex", router_name_regex, REGEX),
+	STRING("node-name", node_name, NAME),
+	STRING("node-name-regex", node_name_regex, REGEX),
+	STRING("message-regex", message_regex, REGEX),
+};
+TABLE(shelf, shelf_fields, S, true);
+#undef S
+
+#define S struct svr_cfg_alarm_shelving
+static const struct svr_cfg_field alarm_shelving_fields[] = {
+	LIST("shelf", shelf, shelf, 0, 64),
+};
+TABLE(alarm_shelving, alarm_shelving_fields, S, false);
+#undef S
+
 #define S struct svr_cfg_policy
 static const struct svr_cfg_field policy_fields[] = {
 	STRING("name", name, NAME, REQUIRED),
@@ -435,6 +466,7 @@ static const struct svr_cfg_field authority_fields[] = {
 	LIST("client-certificate", client_certificate, client_certificate, 0, 1,
 	     .too_many = "more than one client-certificate is not supported yet"),
 	OBJECT("certificate-revocation", revocation, revocation),
+	OBJECT("alarm-shelving", alarm_shelving, alarm_shelving),
 	LIST("security", policies, policy, 0, SVR_MAX_POLICIES - 1),
 	LIST("tenant", tenants, tenant, 0, SVR_MAX_TENANTS - 1),
 	LIST("service", services, service, 0, SVR_MAX_SERVICES - 1),

@@ -2,11 +2,13 @@
 /* Names, words, addresses and prefixes of the configuration: from text and back. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "config_internal.h"
+#include "lib/alarmlog.h"
 
 const struct svr_cfg_word svr_cfg_words_encryption_cipher[] = {
 	{ "aes-cbc-128", SVR_CFG_AES_CBC_128, NULL, NULL },
@@ -130,6 +132,21 @@ const struct svr_cfg_syntax_info svr_cfg_syntaxes[SVR_CFG_SYN_MAX] = {
 		.pattern = "^(https?://[A-Za-z0-9.:\\[\\]_-]+(/[!-~]*)?|file:///[!-~]+)$",
 		.extra = NULL, .min = 8, .max = 255,
 	},
+	[SVR_CFG_SYN_CATEGORY] = {
+		.what = "a category of alarms, like peer or peer/path-down",
+		.pattern = "^[A-Za-z0-9/-]+$",
+		.extra = "/-", .min = 1, .max = SVR_CFG_NAME_MAX,
+	},
+	[SVR_CFG_SYN_SEVERITY] = {
+		.what = "one of info, minor, major, critical",
+		.pattern = "^(info|minor|major|critical)$",
+		.extra = NULL, .min = 4, .max = 8,
+	},
+	[SVR_CFG_SYN_REGEX] = {
+		.what = "an extended regular expression (POSIX) of 1 to 255 bytes without {} and back-references",
+		.pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f{]+$",
+		.extra = NULL, .min = 1, .max = 255,
+	},
 };
 
 static bool is_alnum(char c)
@@ -171,6 +188,30 @@ static bool url_ok(const char *text)
 	return host > 0 && (text[host] == '\0' || text[host] == '/');
 }
 
+static bool severity_ok(const char *text)
+{
+	enum svr_alarm_severity severity;
+
+	return svr_alarm_severity_parse(text, &severity) == 0 &&
+	       strcmp(text, svr_alarm_severity_name(severity)) == 0;
+}
+
+/* Repetition counts cost memory, and back-references time, that grow without bounds. */
+static bool regex_ok(const char *text)
+{
+	regex_t regex;
+
+	if (!text_ok(text) || strchr(text, '{'))
+		return false;
+	for (const char *p = text; (p = strchr(p, '\\')); p += p[1] ? 2 : 1)
+		if (p[1] >= '0' && p[1] <= '9')
+			return false;
+	if (regcomp(&regex, text, REG_EXTENDED | REG_NOSUB) != 0)
+		return false;
+	regfree(&regex);
+	return true;
+}
+
 bool svr_config_syntax_ok(enum svr_cfg_syntax syntax, const char *text)
 {
 	const struct svr_cfg_syntax_info *info = &svr_cfg_syntaxes[syntax];
@@ -180,6 +221,10 @@ bool svr_config_syntax_ok(enum svr_cfg_syntax syntax, const char *text)
 		return false;
 	if (syntax == SVR_CFG_SYN_URL)
 		return url_ok(text);
+	if (syntax == SVR_CFG_SYN_SEVERITY)
+		return severity_ok(text);
+	if (syntax == SVR_CFG_SYN_REGEX)
+		return regex_ok(text);
 	if (!info->extra)
 		return text_ok(text);
 	for (i = 0; i < len; i++) {

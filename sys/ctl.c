@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,35 +20,16 @@
 
 #include "lib/name.h"
 #include "sys/ctl.h"
+#include "sys/paths.h"
 
 #define DEFAULT_RUN_DIR "/run/svr"
 
 enum {
-	DIR_MODE = 0700,
 	CALL_TIMEOUT_MS = 5000,
 	CONNECT_RETRY_MS = 20,			/* while the server's backlog is full */
 	ANSWER_FIRST = 64 * 1024,		/* bytes that the buffer of an answer starts with */
 	ANSWER_MAX = 256 * 1024 * 1024,		/* bytes; a full session table takes less */
 };
-
-/* Makes a directory of ours unless it is there. 0 or negative errno. */
-static int dir_make(const char *path)
-{
-	struct stat st;
-
-	if (mkdir(path, DIR_MODE) < 0 && errno != EEXIST)
-		return -errno;
-	if (lstat(path, &st) < 0)
-		return -errno;
-	if (!S_ISDIR(st.st_mode))
-		return -ENOTDIR;
-	/*
-	 * Somebody else's directory, or one that others may write to, is no place for our sockets.
-	 */
-	if (st.st_uid != geteuid() || (st.st_mode & (S_IWGRP | S_IWOTH)))
-		return -EPERM;
-	return 0;
-}
 
 int svr_ctl_path(const char *router, const char *file, int create, char *buf, size_t len)
 {
@@ -64,9 +44,9 @@ int svr_ctl_path(const char *router, const char *file, int create, char *buf, si
 		n = snprintf(buf, len, "%s/%s", run_dir, router);
 		if (n < 0 || (size_t)n >= len)
 			return -ENAMETOOLONG;
-		err = dir_make(run_dir);
+		err = svr_dir_make(run_dir);
 		if (!err)
-			err = dir_make(buf);
+			err = svr_dir_make(buf);
 		if (err)
 			return err;
 	}

@@ -11,6 +11,7 @@
 
 struct event_base;
 struct json_object;
+struct svr_ctl_later;
 struct svr_ctl_server;
 
 enum { SVR_CTL_FILE_LEN = 68 }; /* "<process>.sock", with the NUL */
@@ -21,7 +22,8 @@ int svr_ctl_path(const char *router, const char *file, int create, char *buf, si
 /**
  * svr_ctl_handler - answers one request.
  * @request: the parsed object, owned by the server
- * Return: a new object, {"result": ...} or made with svr_ctl_error(); ownership goes to the server.
+ * Return: a new object, {"result": ...} or made with svr_ctl_error(); ownership goes to the server. NULL after
+ * svr_ctl_later(): the answer comes later.
  */
 typedef struct json_object *(*svr_ctl_handler)(const char *command, struct json_object *request, void *user);
 
@@ -33,6 +35,14 @@ typedef struct json_object *(*svr_ctl_handler)(const char *command, struct json_
 int svr_ctl_serve(struct event_base *base, const char *router, const char *process, svr_ctl_handler handler, void *user,
 		  struct svr_ctl_server **out);
 void svr_ctl_server_free(struct svr_ctl_server *s);	/* removes socket and PID file */
+
+/*
+ * Called inside a handler, which then returns NULL: the answer needs something slow. To be given to svr_ctl_answer()
+ * exactly once; it outlives the client and the server. NULL: no memory.
+ */
+struct svr_ctl_later *svr_ctl_later(struct svr_ctl_server *s);
+/* @answer as a handler returns it; ownership of both goes along. Nothing happens if the client is gone. */
+void svr_ctl_answer(struct svr_ctl_later *later, struct json_object *answer);
 
 struct json_object *svr_ctl_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

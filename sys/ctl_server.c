@@ -31,6 +31,7 @@ enum {
 	REQUEST_MAX = 64 * 1024,	/* bytes, newline included */
 	REQUEST_DEPTH = 16,		/* nested objects and arrays */
 	CLIENT_TIMEOUT_SEC = 5,		/* for the request; between portions of the answer */
+	LATER_TIMEOUT_SEC = 60,		/* for an answer that takes its time */
 	CLIENTS_MAX = 32,
 	BACKLOG = 16,
 	LOCK_TRIES = 8,
@@ -41,12 +42,18 @@ struct client {
 	struct bufferevent *bev;
 	struct event *deadline;
 	bool answered;
+	struct svr_ctl_later *later; /* somebody will answer */
 	LIST_ENTRY(client) entry;
+};
+
+struct svr_ctl_later {
+	struct client *client; /* NULL: gone */
 };
 
 struct svr_ctl_server {
 	struct event_base *base;
 	struct evconnlistener *listener;
+	struct client *asking; /* whose request the handler has */
 	svr_ctl_handler handler;
 	void *user;
 	int pid_fd;
@@ -61,6 +68,8 @@ struct svr_ctl_server {
 static void client_free(struct client *c)
 {
 	LIST_REMOVE(c, entry);
+	if (c->later)
+		c->later->client = NULL;
 	if (c->server->n_clients-- == CLIENTS_MAX && c->server->listener)
 		evconnlistener_enable(c->server->listener);
 	if (c->deadline)
@@ -100,7 +109,7 @@ static struct json_object *request_answer(struct svr_ctl_server *s, const char *
 	else
 		answer = s->handler(json_object_get_string(command), request, s->user);
 	json_object_put(request);
-	return answer ? answer : svr_ctl_error("no answer to this command");
+	return answer;
 }
 
 /* Queues @answer (ownership comes along) and lets client_written() close when all of it is gone. */
@@ -118,6 +127,49 @@ static void client_answer(struct client *c, struct json_object *answer)
 	json_object_put(answer);
 }
 
+static void client_ask(struct client *c, const char *line, size_t len)
+{
+	const struct timeval timeout = { .tv_sec = LATER_TIMEOUT_SEC };
+	struct json_object *answer;
+
+	c->server->asking = c;
+	answer = request_answer(c->server, line, len);
+	c->server->asking = NULL;
+	if (c->answered) /* by svr_ctl_answer(), from inside the handler */
+		json_object_put(answer);
+	else if (!c->later)
+		client_answer(c, answer ? answer : svr_ctl_error("no answer to this command"));
+	else {
+		/* A client that has closed its half of the connection still wants the answer. */
+		bufferevent_disable(c->bev, EV_READ);
+		evtimer_add(c->deadline, &timeout);
+	}
+}
+
+struct svr_ctl_later *svr_ctl_later(struct svr_ctl_server *s)
+{
+	struct svr_ctl_later *later = malloc(sizeof(*later));
+
+	if (!later)
+		return NULL;
+	later->client = s->asking;
+	s->asking->later = later;
+	return later;
+}
+
+void svr_ctl_answer(struct svr_ctl_later *later, struct json_object *answer)
+{
+	struct client *c = later->client;
+
+	free(later);
+	if (!c) {
+		json_object_put(answer);
+		return;
+	}
+	c->later = NULL;
+	client_answer(c, answer);
+}
+
 static void client_readable(struct bufferevent *bev, void *arg)
 {
 	struct evbuffer *in = bufferevent_get_input(bev);
@@ -125,11 +177,11 @@ static void client_readable(struct bufferevent *bev, void *arg)
 	size_t len;
 	char *line;
 
-	if (c->answered)
+	if (c->answered || c->later)
 		return;
 	line = evbuffer_readln(in, &len, EVBUFFER_EOL_LF);
 	if (line) {
-		client_answer(c, request_answer(c->server, line, len));
+		client_ask(c, line, len);
 		free(line);
 	} else if (evbuffer_get_length(in) >= REQUEST_MAX) {
 		client_answer(c, svr_ctl_error("the request is longer than %d bytes", REQUEST_MAX));

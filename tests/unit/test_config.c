@@ -59,6 +59,8 @@ static const char base[] =
 #define A	 "/authority"
 #define SKM	 A "/security-key-management"
 #define REVOCATION A "/certificate-revocation"
+#define SHELVING A "/alarm-shelving"
+#define SHELF	 SHELVING "/shelf/0"
 #define URL_RULE "must be a URL http://HOST/..., https://HOST/... or file:///..."
 #define POLICY	 A "/security/0"
 #define SERVICE	 A "/service/0"
@@ -286,6 +288,15 @@ static const struct row refused[] = {
 	{ "file on another host", { { REVOCATION, "{\"url\":[\"file://a/b.crl\"]}" } }, REVOCATION "/url/0", URL_RULE, NULL },
 	{ "file without a name", { { REVOCATION, "{\"url\":[\"file:///\"]}" } }, REVOCATION "/url/0", URL_RULE, NULL },
 	{ "a URL twice", { { REVOCATION, "{\"url\":[\"http://a/b\",\"http://a/b\"]}" } }, REVOCATION "/url/1", "stands in entry 0 already", NULL },
+	{ "a shelf without a rule", { { SHELVING, "{\"shelf\":[{\"name\":\"s\",\"match-type\":\"any\"}]}" } }, SHELF, "needs at least one rule", NULL },
+	{ "a shelf without a name", { { SHELVING, "{\"shelf\":[{\"source\":\"x\"}]}" } }, SHELF, "name", NULL },
+	{ "a severity that is none", { { SHELVING, "{\"shelf\":[{\"name\":\"s\",\"severity\":[\"fatal\"]}]}" } }, SHELF "/severity/0", "must be one of info, minor, major, critical", "\"fatal\"" },
+	{ "a severity in capitals", { { SHELVING, "{\"shelf\":[{\"name\":\"s\",\"severity\":[\"MAJOR\"]}]}" } }, SHELF "/severity/0", "must be one of info", NULL },
+	{ "a category that is none", { { SHELVING, "{\"shelf\":[{\"name\":\"s\",\"category\":[\"a b\"]}]}" } }, SHELF "/category/0", "must be a category of alarms", NULL },
+	{ "an expression that is none", { { SHELVING, "{\"shelf\":[{\"name\":\"s\",\"message-regex\":\"a(\"}]}" } }, SHELF "/message-regex", "must be an extended regular expression", NULL },
+	{ "an expression that explodes", { { SHELVING, "{\"shelf\":[{\"name\":\"s\",\"message-regex\":\"(a{255}){255}\"}]}" } }, SHELF "/message-regex", "must be an extended", NULL },
+	{ "a back-reference", { { SHELVING, "{\"shelf\":[{\"name\":\"s\",\"node-name-regex\":\"(a*)\\\\1\"}]}" } }, SHELF "/node-name-regex", "must be an extended", NULL },
+	{ "an empty expression", { { SHELVING, "{\"shelf\":[{\"name\":\"s\",\"router-name-regex\":\"\"}]}" } }, SHELF "/router-name-regex", "must be an extended", NULL },
 	{ "polling 0", { { REVOCATION, "{\"polling-interval\":0}" } }, REVOCATION "/polling-interval", "must be an integer from 1 to 168", "0" },
 	{ "polling 169", { { REVOCATION, "{\"polling-interval\":169}" } }, REVOCATION "/polling-interval", "must be an integer from 1 to 168", "169" },
 	{ "polling above a week in seconds", { { REVOCATION, "{\"polling-interval-seconds\":604801}" } }, REVOCATION "/polling-interval-seconds",
