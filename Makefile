@@ -54,7 +54,7 @@ benches := $(bench_objs:$(BUILD)/obj/%.o=$(BUILD)/%)
 
 .PHONY: all help deps demo bench fuzz install clean format tests bpf
 .PHONY: helpers soak check check-unit check-prog check-peers check-net check-san
-.PHONY: check-kernels check-trixie
+.PHONY: check-kernels check-trixie check-kills
 
 all: $(bpf_objs) $(skels) $(libs) $(programs) ## build the programs (SAN=1: with sanitizers, into build-san/)
 helpers: $(helpers) ## build what only the selftests run
@@ -174,6 +174,10 @@ check-kernels: ## Debian's 6.1 and 6.12 under qemu: BPF tables of three clangs, 
 check-trixie: ## everything in a fresh Debian 13 root (long, root)
 	@scripts/deps --check kernels || scripts/deps kernels
 	@scripts/fresh-check trixie demo check
+
+KILLS ?= 200
+check-kills: all ## kill the key manager KILLS times while alarms come and go (root)
+	@KILLS=$(KILLS) selftests/test_alarms.sh test_killed_at_random
 
 bench: all $(benches) ## measurements, beside what they have to be compared with (root)
 	@$(BUILD)/bench/fastpath

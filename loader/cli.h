@@ -100,11 +100,13 @@ int svr_link_show_run(struct svr_cli *cli, const char *const *val);
 int svr_link_clean_run(struct svr_cli *cli, const char *const *val);
 
 extern const struct svr_arg svr_show_sessions_args[], svr_show_peers_args[], svr_show_drops_args[],
-	svr_show_stats_args[];
+	svr_show_stats_args[], svr_show_alarms_args[], svr_show_events_args[];
 int svr_show_sessions_run(struct svr_cli *cli, const char *const *val);
 int svr_show_peers_run(struct svr_cli *cli, const char *const *val);
 int svr_show_drops_run(struct svr_cli *cli, const char *const *val);
 int svr_show_stats_run(struct svr_cli *cli, const char *const *val);
+int svr_show_alarms_run(struct svr_cli *cli, const char *const *val);
+int svr_show_events_run(struct svr_cli *cli, const char *const *val);
 int svr_show_services_run(struct svr_cli *cli, const char *const *val);
 int svr_show_tenants_run(struct svr_cli *cli, const char *const *val);
 int svr_show_paths_run(struct svr_cli *cli, const char *const *val);

@@ -50,9 +50,9 @@ export PATH="$BUILD:$PATH:/usr/sbin:/sbin" BUILD ROOT SELFTESTS
 
 TMP=$(mktemp -d "${TMPDIR:-/tmp}/svr-test-XXXXXX") || exit 1
 SUFFIX=${TMP##*-}
-mkdir "$TMP/run" "$TMP/pki" "$TMP/log"
-# Where the programs put sockets and keys
-export SVR_RUN_DIR=$TMP/run SVR_PKI_DIR=$TMP/pki
+mkdir "$TMP/run" "$TMP/pki" "$TMP/state" "$TMP/log"
+# Where the programs put sockets, keys and what they want to keep
+export SVR_RUN_DIR=$TMP/run SVR_PKI_DIR=$TMP/pki SVR_STATE_DIR=$TMP/state
 # Reports go to files: a daemon's standard error may be gone when it reports a leak
 export ASAN_OPTIONS="log_path=$TMP/sanitizer:${ASAN_OPTIONS-}"
 export UBSAN_OPTIONS="log_path=$TMP/sanitizer:print_stacktrace=1:${UBSAN_OPTIONS-}"
