@@ -896,10 +896,7 @@ void svr_kex_want(struct svr_kex *k, bool wanted, struct svr_now now)
 		return;
 	}
 	/* The peer shows no key any more, so it will not read what is sealed by one. */
-	if (svr_kex_under_way(k) && k->x.authenticated)
-		exchange_abandon(k);
-	if (k->candidate && k->candidate->authenticated)
-		job_cancel(&k->candidate);
+	svr_kex_cancel_authenticated(k);
 	plan_start(k, now);
 	if (now.mono_ns >= k->start_ns)
 		kex_start(k, false, now);
@@ -909,6 +906,14 @@ int svr_kex_rekey(struct svr_kex *k, struct svr_now now)
 {
 	return k->wanted || svr_kex_under_way(k) || k->candidate ? -EBUSY :
 								   kex_start(k, true, now);
+}
+
+void svr_kex_cancel_authenticated(struct svr_kex *k)
+{
+	if (svr_kex_under_way(k) && k->x.authenticated)
+		exchange_abandon(k);
+	if (k->candidate && k->candidate->authenticated)
+		job_cancel(&k->candidate);
 }
 
 void svr_kex_cancel_unauthenticated(struct svr_kex *k)

@@ -183,6 +183,9 @@ void svr_kex_want(struct svr_kex *k, bool wanted, struct svr_now now);
  */
 int svr_kex_rekey(struct svr_kex *k, struct svr_now now);
 
+/* A newer key is in use already: an exchange under the one before is given up. */
+void svr_kex_cancel_authenticated(struct svr_kex *k);
+
 /* The peer has shown a confirmed key: an exchange that was not authenticated is given up. */
 void svr_kex_cancel_unauthenticated(struct svr_kex *k);
 

@@ -147,6 +147,8 @@ static void path_send(struct svr_peering_path *path, const struct svr_bfd_packet
 		send_plain(path, pkt, now);
 		return;
 	}
+	if (!svr_peering_count_packet(p, key))
+		return;
 	/* Strictly rising, also over restarts and when the clock is set back. */
 	path->state.tx_seq = now.real_ns > path->state.tx_seq ? now.real_ns :
 								path->state.tx_seq + 1;
@@ -325,6 +327,8 @@ void svr_peering_update(struct svr_peering *p)
 
 	for (i = 0; i < p->n_paths; i++)
 		any_up = any_up || path_talks(&p->paths[i]);
+	svr_peering_note_contact(p, any_up, now);
+	svr_peering_rotate(p, now);
 	svr_kex_want(&p->kex, any_up && svr_peering_is_open(p, now.mono_ns), now);
 	update_security_state(p, any_up);
 	for (i = 0; i < p->n_paths; i++) {
@@ -438,8 +442,7 @@ static int check_shape(const struct svr_peering_path *path, const uint8_t *packe
 static int check_seal(struct svr_peering *p, uint8_t *packet, struct received *r,
 		      struct svr_now now)
 {
-	r->key = r->outline.sealed ? svr_peering_rx_key(p, r->outline.key_index, &r->seal, now) :
-				     NULL;
+	r->key = r->outline.sealed ? svr_peering_rx_key(p, r->outline.key_index, &r->seal) : NULL;
 	if (!r->key) {
 		r->seal = SVR_KEX_SEAL_NONE;
 		return svr_peering_is_open(p, now.mono_ns) ? 0 : -SVR_DROP_BFD_AUTH;
@@ -522,8 +525,10 @@ static void take_sealed(struct svr_peering_path *path, const struct received *r,
 			struct svr_now now)
 {
 	struct svr_peering *p = path->peering;
+	/* sealed by a key that its sender has not installed yet, or only for this message */
 	bool auth_piece = (r->meta.have & SVR_BFDMETA_PIECE) &&
-			  r->meta.piece.message == SVR_KEX_AUTH_I;
+			  (r->meta.piece.message == SVR_KEX_AUTH_I ||
+			   r->meta.piece.message == SVR_KEX_AUTH_R);
 
 	svr_peering_rx_seq_set(path, r->key->index, r->seal, r->meta.seq);
 	if (!is_authentic(p, r))
@@ -531,7 +536,7 @@ static void take_sealed(struct svr_peering_path *path, const struct received *r,
 	path->state.flags |= SVR_PATH_AUTHENTIC;
 	svr_kex_cancel_unauthenticated(&p->kex);
 	if (r->seal == SVR_KEX_SEAL_CURRENT && !auth_piece)
-		svr_peering_peer_uses(p, r->key->index);
+		svr_peering_peer_uses(p, r->key->index, now);
 	take_time(path, &r->meta, now);
 	if (r->meta.instance != path->peer_instance && path->peer_instance)
 		svr_peering_log(p, false, "peer was started anew");
@@ -548,8 +553,11 @@ static void take_meta_keys(struct svr_peering_path *path, const struct received 
 
 	if (r->seal != SVR_KEX_SEAL_CURRENT)
 		return;
-	if ((r->meta.have & SVR_BFDMETA_META_KEY_ACK) && own && r->meta.meta_ack == own->index)
+	if ((r->meta.have & SVR_BFDMETA_META_KEY_ACK) && own && r->meta.meta_ack == own->index &&
+	    p->acked != own->index) {
 		p->acked = own->index;
+		p->acked_ns = now.mono_ns;
+	}
 	if (!(r->meta.have & SVR_BFDMETA_META_KEY))
 		return;
 	path->ack_due = r->meta.meta_index;
@@ -705,9 +713,11 @@ void svr_peering_tick(struct svr_peering *p)
 
 uint64_t svr_peering_next(const struct svr_peering *p)
 {
-	uint64_t next_ns = svr_kex_next(&p->kex), at_ns;
+	uint64_t next_ns = svr_kex_next(&p->kex), at_ns = svr_peering_rotate_next(p);
 	unsigned int i;
 
+	if (at_ns < next_ns)
+		next_ns = at_ns;
 	for (i = 0; i < p->n_paths; i++) {
 		at_ns = svr_peering_path_next(&p->paths[i]);
 		if (at_ns < next_ns)
@@ -724,6 +734,7 @@ void svr_peering_clock_set(struct svr_peering *p)
 
 void svr_peering_own_keys_changed(struct svr_peering *p)
 {
+	p->announced_ns = p->ops->now(p->user).mono_ns;
 	svr_peering_send_all(p);
 	svr_peering_update(p);
 }
@@ -734,5 +745,5 @@ int svr_peering_rekey(struct svr_peering *p)
 
 	if (p->keys.tx == SVR_PEERING_NO_SLOT || svr_peering_is_open(p, now.mono_ns))
 		return -ENOKEY;
-	return svr_kex_rekey(&p->kex, now);
+	return svr_peering_may_rekey(p) ? svr_kex_rekey(&p->kex, now) : -EBUSY;
 }

@@ -23,9 +23,18 @@
 #include "lib/pathmtu.h"
 
 enum svr_peering_times {
-	/* BFD packets under the previous peer key are taken for this long */
-	SVR_PEERING_OLD_KEY_SEC = 30,
+	/*
+	 * A key that was replaced for sending is wiped after this and the longest detection time:
+	 * first packets of sessions that were born under it have been repeated by then.
+	 */
+	SVR_PEERING_RETIRE_SEC = 300,
+	SVR_PEERING_REKEY_RETRY_MIN_MS = 1000, /* a rekey that did not begin or not succeed */
+	SVR_PEERING_REKEY_RETRY_MAX_MS = 60000,
 };
+
+/* BFD packets sealed by one peer key: it is replaced at the first number, not used at the second. */
+#define SVR_PEERING_KEY_PACKETS	     (UINT64_C(1) << 30)
+#define SVR_PEERING_KEY_PACKETS_HARD (UINT64_C(1) << 32)
 
 enum svr_peering_limits {
 	/* packets sent whose time is remembered: more than are under way with the longest test */
@@ -51,6 +60,9 @@ struct svr_peering_config {
 	/* own metadata keys; the owner calls svr_peering_own_keys_changed() */
 	const struct svr_own_keys *own;
 	struct svr_crypt *crypt; /* of this thread */
+	uint64_t rekey_ms; /* peer-key-rekey-interval; 0: never */
+	uint32_t hold_ms; /* rekey-hold-time */
+	uint64_t key_packets; /* 0: SVR_PEERING_KEY_PACKETS */
 	uint32_t instance; /* random, another one after each start of the process */
 };
 
@@ -131,11 +143,19 @@ struct svr_peering {
 	struct svr_bfdmeta_key slot[SVR_KEY_SLOTS]; /* of keys.peer[] */
 	struct svr_bfdmeta_key pending;
 	uint8_t pending_key[SVR_PEER_KEY_LEN];
-	/* responder of a rekey: send with this key once the peer does, 0: none */
-	uint32_t switch_to;
-	bool old_key_ok; /* the key before was replaced under its own protection */
+	/* Monotonic times, UINT64_MAX: never. */
+	uint64_t rekey_ns; /* own start of a rekey */
+	uint64_t switch_ns; /* sessions use the next peer key from then on */
+	uint64_t retire_ns; /* replaced peer keys are wiped */
+	uint64_t meta_switch_ns; /* sessions use the peer's next metadata key from then on */
+	uint64_t key_packets; /* sealed by the key that BFD uses */
 	struct svr_clockoff clock;
 	uint32_t acked; /* own metadata key that the peer has */
+	uint64_t acked_ns; /* since when */
+	uint64_t announced_ns; /* since when there is something to be acknowledged */
+	bool contact; /* some path is up */
+	uint64_t contact_ns; /* some path was up until then */
+	uint64_t detect_ns; /* until then both have noticed that a path is down */
 	unsigned int n_paths;
 	struct svr_peering_path *paths;
 	char reason[160]; /* why packets of this peer are refused; "" = nothing wrong */
@@ -210,8 +230,20 @@ uint64_t svr_peering_next(const struct svr_peering *p); /* monotonic; UINT64_MAX
 /* A new current metadata key stands in config.own: tell the peer. */
 void svr_peering_own_keys_changed(struct svr_peering *p);
 
-/* Agree another peer key. 0, -ENOKEY without one, -EBUSY, -EAGAIN, other negative errno. */
+/*
+ * Agree another peer key. 0, -ENOKEY without one, -EBUSY while one is being replaced, -EAGAIN above
+ * the rate limit, other negative errno.
+ */
 int svr_peering_rekey(struct svr_peering *p);
+
+/*
+ * The peer can send nothing more under any own metadata key but the current one: it acknowledged
+ * that and its hold time is over, or it is out of contact, and hears of it before a path comes back.
+ */
+bool svr_peering_meta_settled(const struct svr_peering *p, struct svr_now now);
+
+/* Slot of the peer key that waits to be used for sessions; SVR_KEY_SLOTS: none. */
+uint32_t svr_peering_next_key(const struct svr_peering *p);
 
 /*
  * Some path is up, and the peer has shown no confirmed key within the detection time: what is not

@@ -20,17 +20,30 @@ int svr_peering_keys_restore(struct svr_peering *p, const struct svr_peer_keys *
 void svr_peering_keys_clear(struct svr_peering *p);
 
 /*
- * Key to receive with; NULL if the index is not known or too old. @seal: what a packet under it
+ * Key to receive with; NULL if the index is not known or not in use. @seal: what a packet under it
  * proves.
  */
 struct svr_bfdmeta_key *svr_peering_rx_key(struct svr_peering *p, uint32_t index,
-					   enum svr_kex_seal *seal, struct svr_now now);
+					   enum svr_kex_seal *seal);
 /* Key that packets are sent with; NULL: none. */
 struct svr_bfdmeta_key *svr_peering_tx_key(struct svr_peering *p);
 struct svr_bfdmeta_key *svr_peering_key_for(struct svr_peering *p, enum svr_kex_seal seal);
 
-/* The peer sends with @index: if we waited for that, so do we. */
-void svr_peering_peer_uses(struct svr_peering *p, uint32_t index);
+/* The peer sends BFD packets with @index, so it has that key: rotation goes on. */
+void svr_peering_peer_uses(struct svr_peering *p, uint32_t index, struct svr_now now);
+
+/* Some path is up, or none. */
+void svr_peering_note_contact(struct svr_peering *p, bool up, struct svr_now now);
+
+/* Some path is in service. */
+bool svr_peering_in_service(const struct svr_peering *p);
+
+/* What of rotation is due; when the next of it will be. */
+void svr_peering_rotate(struct svr_peering *p, struct svr_now now);
+uint64_t svr_peering_rotate_next(const struct svr_peering *p);
+
+/* One more packet under the key that BFD uses. False: it must not be sent. */
+bool svr_peering_count_packet(struct svr_peering *p, const struct svr_bfdmeta_key *key);
 
 /* For struct svr_kex_ops; user is the peering. */
 bool svr_peering_index_free(void *user, uint32_t index);

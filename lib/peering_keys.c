@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Key slots of a peer: previous, current, next. A new key can receive before anybody sends with it,
- * and an old one can receive for a while after. What stands in struct svr_peer_keys is stored by
- * the owner after each change.
+ * Key slots of a peer: previous, current, next, and how one becomes the other (docs/protocol.md
+ * section 9, "Rotation"). A new key can receive before anybody sends with it, and an old one can
+ * receive for a while after. What stands in struct svr_peer_keys is stored by the owner after each
+ * change.
  */
 #include <errno.h>
 #include <string.h>
@@ -41,6 +42,34 @@ static bool slot_valid(const struct svr_peer_keys *keys, uint32_t slot)
 	return slot < SVR_KEY_SLOTS && keys->peer[slot].index != 0;
 }
 
+static void plan_rekey(struct svr_peering *p, uint64_t age_ns, struct svr_now now);
+
+/*
+ * Times are not stored. The next peer key waits until the peer shows it again; the peer's next
+ * metadata key may be used at once, because the peer could read it before it said so.
+ */
+static void restore_rotation(struct svr_peering *p)
+{
+	struct svr_now now = p->ops->now(p->user);
+	struct svr_peer_keys *keys = &p->keys;
+	uint64_t age_ns = 0;
+	uint32_t i;
+
+	p->switch_ns = p->meta_switch_ns = UINT64_MAX;
+	p->retire_ns = now.mono_ns + SVR_PEERING_RETIRE_SEC * SVR_NS_PER_SEC;
+	p->contact_ns = p->announced_ns = now.mono_ns;
+	p->detect_ns = SVR_PEERING_RETIRE_SEC * SVR_NS_PER_SEC; /* not known: the peer may be up */
+	for (i = 0; i < SVR_KEY_SLOTS; i++)
+		if (keys->meta[i].index && (keys->meta[i].flags & SVR_KEY_NEXT))
+			p->meta_switch_ns = now.mono_ns;
+	if (keys->tx == SVR_PEERING_NO_SLOT)
+		for (i = 0; i < SVR_KEY_SLOTS; i++)
+			keys->peer[i].flags &= ~(uint32_t)(SVR_KEY_NEXT | SVR_KEY_BFD);
+	else if (now.real_ns > keys->peer[keys->tx].since_ns)
+		age_ns = now.real_ns - keys->peer[keys->tx].since_ns;
+	plan_rekey(p, age_ns, now);
+}
+
 int svr_peering_keys_restore(struct svr_peering *p, const struct svr_peer_keys *saved)
 {
 	struct svr_peer_keys *keys = &p->keys;
@@ -65,6 +94,7 @@ int svr_peering_keys_restore(struct svr_peering *p, const struct svr_peer_keys *
 						   keys->peer[i].key, p->direction, &p->slot[i]);
 	if (keys->offset_valid)
 		svr_clockoff_init(&p->clock, keys->clock_offset_ns, p->ops->now(p->user));
+	restore_rotation(p);
 	keys_save(p);
 	return ret;
 }
@@ -82,37 +112,47 @@ void svr_peering_keys_clear(struct svr_peering *p)
 
 /* ---- which key ------------------------------------------------------------------------------- */
 
-static bool may_receive(const struct svr_peering *p, uint32_t slot, struct svr_now now)
-{
-	const struct svr_peer_keys *keys = &p->keys;
-	uint64_t until_ns;
-
-	if (slot == keys->tx || keys->peer[slot].index == p->switch_to)
-		return true;
-	/* After an exchange between strangers the peer has lost what came before. */
-	if (keys->tx == SVR_PEERING_NO_SLOT || !p->old_key_ok)
-		return false;
-	until_ns = keys->peer[keys->tx].since_ns + SVR_PEERING_OLD_KEY_SEC * SVR_NS_PER_SEC;
-	return now.real_ns < until_ns;
-}
-
-struct svr_bfdmeta_key *svr_peering_rx_key(struct svr_peering *p, uint32_t index,
-					   enum svr_kex_seal *seal, struct svr_now now)
+uint32_t svr_peering_next_key(const struct svr_peering *p)
 {
 	uint32_t i;
 
-	for (i = 0; i < SVR_KEY_SLOTS; i++) {
-		if (p->slot[i].index != index || !may_receive(p, i, now))
-			continue;
-		*seal = SVR_KEX_SEAL_CURRENT;
-		return &p->slot[i];
-	}
+	for (i = 0; i < SVR_KEY_SLOTS; i++)
+		if (p->keys.peer[i].index && (p->keys.peer[i].flags & SVR_KEY_NEXT))
+			return i;
+	return SVR_PEERING_NO_SLOT;
+}
+
+/* The slot that BFD packets are sealed by. */
+static uint32_t bfd_slot(const struct svr_peering *p)
+{
+	uint32_t next = svr_peering_next_key(p);
+
+	return next < SVR_KEY_SLOTS && (p->keys.peer[next].flags & SVR_KEY_BFD) ? next :
+										  p->keys.tx;
+}
+
+/*
+ * BFD packets only under the key in use and the one that follows: whoever has seen the other end
+ * use the next one has stopped using those before.
+ */
+struct svr_bfdmeta_key *svr_peering_rx_key(struct svr_peering *p, uint32_t index,
+					   enum svr_kex_seal *seal)
+{
+	const uint32_t slots[] = { p->keys.tx, svr_peering_next_key(p) };
+	size_t i;
+
+	*seal = SVR_KEX_SEAL_CURRENT;
+	for (i = 0; i < sizeof(slots) / sizeof(slots[0]); i++)
+		if (slots[i] < SVR_KEY_SLOTS && p->slot[slots[i]].index == index)
+			return &p->slot[slots[i]];
 	*seal = SVR_KEX_SEAL_NEW;
 	return p->pending.index == index ? &p->pending : NULL;
 }
 
 struct svr_bfdmeta_key *svr_peering_tx_key(struct svr_peering *p)
 {
+	uint32_t slot = bfd_slot(p);
+
 	/*
 	 * A peer that has no key of ours takes from AUTH_I on only what is sealed by the new key;
 	 * so everything is, or its detection time would pass while AUTH_R is lost. Under a
@@ -121,12 +161,12 @@ struct svr_bfdmeta_key *svr_peering_tx_key(struct svr_peering *p)
 	if (p->kex.x.phase == SVR_KEX_PHASE_AUTH_SENT && !p->kex.x.authenticated &&
 	    p->pending.index)
 		return &p->pending;
-	return p->keys.tx < SVR_KEY_SLOTS ? &p->slot[p->keys.tx] : NULL;
+	return slot < SVR_KEY_SLOTS ? &p->slot[slot] : NULL;
 }
 
 struct svr_bfdmeta_key *svr_peering_key_for(struct svr_peering *p, enum svr_kex_seal seal)
 {
-	uint32_t i;
+	uint32_t i, slot = bfd_slot(p);
 
 	if (seal == SVR_KEX_SEAL_NEW) {
 		if (p->pending.index)
@@ -135,31 +175,204 @@ struct svr_bfdmeta_key *svr_peering_key_for(struct svr_peering *p, enum svr_kex_
 			if (p->slot[i].index == p->kex.x.key_index)
 				return &p->slot[i];
 	}
-	return seal != SVR_KEX_SEAL_NONE && p->keys.tx < SVR_KEY_SLOTS ? &p->slot[p->keys.tx] :
-									 NULL;
+	return seal != SVR_KEX_SEAL_NONE && slot < SVR_KEY_SLOTS ? &p->slot[slot] : NULL;
 }
 
-static void set_tx(struct svr_peering *p, uint32_t slot)
+bool svr_peering_count_packet(struct svr_peering *p, const struct svr_bfdmeta_key *key)
 {
+	uint64_t limit = p->config.key_packets ? p->config.key_packets : SVR_PEERING_KEY_PACKETS;
+	uint64_t hard = p->config.key_packets ? 4 * limit : SVR_PEERING_KEY_PACKETS_HARD;
+
+	if (!key || key == &p->pending)
+		return true;
+	if (p->key_packets >= hard) {
+		if (p->key_packets++ == hard)
+			svr_peering_log(p, true, "peer key is used up, and there is no other");
+		return false;
+	}
+	if (++p->key_packets == limit)
+		p->rekey_ns = 0;
+	return true;
+}
+
+/* ---- rotation -------------------------------------------------------------------------------- */
+
+static uint64_t random_below(struct svr_peering *p, uint64_t below)
+{
+	uint64_t r = 0;
+
+	if (!below || p->ops->random(p->user, &r, sizeof(r)))
+		return 0;
+	return r % below;
+}
+
+/*
+ * The smaller name starts, between 80 and 100 % of the interval, so that many peers do not rekey at
+ * once; the larger one only if nothing comes. @age_ns: of the key
+ */
+static void plan_rekey(struct svr_peering *p, uint64_t age_ns, struct svr_now now)
+{
+	uint64_t interval_ns = p->config.rekey_ms * SVR_NS_PER_MS, at_ns;
+	const uint64_t percent = 100, jitter = 20, smaller = 80, larger = 110;
+
+	p->rekey_ns = UINT64_MAX;
+	if (!interval_ns || p->keys.tx == SVR_PEERING_NO_SLOT)
+		return;
+	at_ns = interval_ns / percent *
+		((p->direction == 0 ? smaller : larger) + random_below(p, jitter + 1));
+	/* Overdue, because nobody was running: again not all at once. */
+	p->rekey_ns = now.mono_ns +
+		      (at_ns > age_ns ? at_ns - age_ns : random_below(p, interval_ns / 10 + 1));
+}
+
+static void retry_rekey(struct svr_peering *p, struct svr_now now)
+{
+	uint64_t ms = p->config.rekey_ms / 10;
+
+	if (ms < SVR_PEERING_REKEY_RETRY_MIN_MS)
+		ms = SVR_PEERING_REKEY_RETRY_MIN_MS;
+	if (ms > SVR_PEERING_REKEY_RETRY_MAX_MS)
+		ms = SVR_PEERING_REKEY_RETRY_MAX_MS;
+	p->rekey_ns = now.mono_ns + (ms + random_below(p, ms)) * SVR_NS_PER_MS;
+}
+
+/* Ours, and that of the peer, which hears us as often as both allow. */
+static uint64_t longest_detection_ns(const struct svr_peering *p)
+{
+	uint64_t us = 0;
+	unsigned int i;
+
+	for (i = 0; i < p->n_paths; i++) {
+		const struct svr_bfd *bfd = &p->paths[i].bfd;
+		uint64_t peers_us = bfd->tx_interval_us * bfd->config.detect_mult;
+
+		if (bfd->state != SVR_BFD_UP || p->paths[i].config.plain)
+			continue;
+		if (bfd->detect_us > us)
+			us = bfd->detect_us;
+		if (peers_us > us)
+			us = peers_us;
+	}
+	return us * SVR_NS_PER_US;
+}
+
+void svr_peering_note_contact(struct svr_peering *p, bool up, struct svr_now now)
+{
+	uint64_t detect_ns = longest_detection_ns(p);
+
+	if (up || p->contact)
+		p->contact_ns = now.mono_ns;
+	if (up)
+		p->detect_ns = detect_ns;
+	p->contact = up;
+}
+
+/* From now on sessions are made and messages sent under this key. */
+static void set_tx(struct svr_peering *p, uint32_t slot, struct svr_now now)
+{
+	bool other = bfd_slot(p) != slot;
 	uint32_t i;
 
 	for (i = 0; i < SVR_KEY_SLOTS; i++)
 		p->keys.peer[i].flags = p->keys.peer[i].index ? SVR_KEY_RX : 0;
 	p->keys.peer[slot].flags = SVR_KEY_RX | SVR_KEY_TX;
 	p->keys.tx = slot;
-	p->switch_to = 0;
+	p->switch_ns = UINT64_MAX;
+	p->retire_ns = now.mono_ns + SVR_PEERING_RETIRE_SEC * SVR_NS_PER_SEC + p->detect_ns;
+	if (other)
+		p->key_packets = 0;
+	plan_rekey(p, 0, now);
 }
 
-void svr_peering_peer_uses(struct svr_peering *p, uint32_t index)
+static void retire(struct svr_peering *p)
 {
+	uint32_t i, next = svr_peering_next_key(p);
+
+	p->retire_ns = UINT64_MAX;
+	for (i = 0; i < SVR_KEY_SLOTS; i++) {
+		if (i == p->keys.tx || i == next || !p->keys.peer[i].index)
+			continue;
+		OPENSSL_cleanse(&p->keys.peer[i], sizeof(p->keys.peer[i]));
+		svr_bfdmeta_key_clear(&p->slot[i]);
+	}
+	keys_save(p);
+}
+
+void svr_peering_peer_uses(struct svr_peering *p, uint32_t index, struct svr_now now)
+{
+	uint32_t next = svr_peering_next_key(p);
+
+	if (next == SVR_PEERING_NO_SLOT || p->keys.peer[next].index != index)
+		return;
+	if (!(p->keys.peer[next].flags & SVR_KEY_BFD)) {
+		p->keys.peer[next].flags |= SVR_KEY_BFD;
+		p->key_packets = 0;
+		keys_save(p);
+		svr_kex_cancel_authenticated(&p->kex);
+	}
+	if (p->switch_ns == UINT64_MAX)
+		p->switch_ns = now.mono_ns + p->config.hold_ms * SVR_NS_PER_MS;
+}
+
+bool svr_peering_in_service(const struct svr_peering *p)
+{
+	unsigned int i;
+
+	for (i = 0; i < p->n_paths; i++)
+		if (p->paths[i].state.status == SVR_PATH_UP)
+			return true;
+	return false;
+}
+
+static void meta_switch(struct svr_peering *p)
+{
+	struct svr_peer_keys *keys = &p->keys;
 	uint32_t i;
 
-	if (!index || index != p->switch_to)
-		return;
-	for (i = 0; i < SVR_KEY_SLOTS; i++)
-		if (p->keys.peer[i].index == index)
-			set_tx(p, i);
+	p->meta_switch_ns = UINT64_MAX;
+	for (i = 0; i < SVR_KEY_SLOTS; i++) {
+		if (!keys->meta[i].index || !(keys->meta[i].flags & SVR_KEY_NEXT)) {
+			keys->meta[i].flags = 0;
+			continue;
+		}
+		keys->meta[i].flags = SVR_KEY_TX;
+		keys->meta_tx = i;
+	}
 	keys_save(p);
+}
+
+/*
+ * The hold time is for packets and other nodes under way; without a path in service there is
+ * nothing to wait for, and the other end may have forgotten the older key by the time that one is
+ * back.
+ */
+void svr_peering_rotate(struct svr_peering *p, struct svr_now now)
+{
+	bool idle = !svr_peering_in_service(p);
+
+	if (p->switch_ns != UINT64_MAX && (idle || now.mono_ns >= p->switch_ns)) {
+		set_tx(p, svr_peering_next_key(p), now);
+		keys_save(p);
+	}
+	if (p->meta_switch_ns != UINT64_MAX && (idle || now.mono_ns >= p->meta_switch_ns))
+		meta_switch(p);
+	if (now.mono_ns >= p->retire_ns)
+		retire(p);
+	if (now.mono_ns >= p->rekey_ns) {
+		retry_rekey(p, now); /* unless it succeeds */
+		svr_peering_rekey(p);
+	}
+}
+
+static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
+{
+	return a_ns < b_ns ? a_ns : b_ns;
+}
+
+uint64_t svr_peering_rotate_next(const struct svr_peering *p)
+{
+	return earlier(earlier(p->switch_ns, p->meta_switch_ns),
+		       earlier(p->retire_ns, p->rekey_ns));
 }
 
 /* ---- from the key exchange ------------------------------------------------------------------- */
@@ -175,10 +388,17 @@ bool svr_peering_index_free(void *user, uint32_t index)
 	return true;
 }
 
+/*
+ * Not while a key waits that the peer has shown, or that we have shown it: it would be forgotten in
+ * use. And not before the peer has the current metadata key, for which a piece leaves no room.
+ */
 bool svr_peering_may_rekey(void *user)
 {
-	(void)user;
-	return true;
+	const struct svr_peering *p = user;
+	uint32_t next = svr_peering_next_key(p);
+
+	return (next == SVR_PEERING_NO_SLOT || !(p->keys.peer[next].flags & SVR_KEY_BFD)) &&
+	       svr_peering_meta_acked(p);
 }
 
 int svr_peering_pending(void *user, uint32_t index, const uint8_t *key)
@@ -254,22 +474,26 @@ void svr_peering_confirmed(void *user, const uint8_t *fingerprint, bool authenti
 
 	memcpy(p->keys.cert_fingerprint, fingerprint, sizeof(p->keys.cert_fingerprint));
 	p->keys.rekey_count++;
-	p->old_key_ok = authenticated;
 	if (!authenticated) {
 		/* One of both has lost its keys, the metadata key with them: it sends a new one. */
 		for (i = 0; i < SVR_KEY_SLOTS; i++)
 			p->keys.meta[i].flags = 0;
 		p->keys.meta_tx = SVR_PEERING_NO_SLOT;
+		p->meta_switch_ns = UINT64_MAX;
 		p->acked = 0;
+		p->announced_ns = now.mono_ns;
+		set_tx(p, slot, now);
+	} else {
+		/*
+		 * The initiator has heard AUTH_R, so the peer has the key. The responder waits
+		 * until the peer shows it, or nobody could say when it heard AUTH_R.
+		 */
+		p->keys.peer[slot].flags = SVR_KEY_RX | SVR_KEY_NEXT;
+		if (!responder)
+			p->keys.peer[slot].flags |= SVR_KEY_BFD;
+		p->key_packets = responder ? p->key_packets : 0;
+		p->switch_ns = UINT64_MAX;
 	}
-	/*
-	 * Nobody sends with a key that the other end cannot receive yet: the initiator has to hear
-	 * AUTH_R first.
-	 */
-	if (authenticated && responder)
-		p->switch_to = p->keys.peer[slot].index;
-	else
-		set_tx(p, slot);
 	p->reason[0] = '\0';
 	paths_confirmed(p, p->keys.peer[slot].index, now);
 	keys_save(p);
@@ -299,33 +523,70 @@ bool svr_peering_meta_acked(const struct svr_peering *p)
 	return own && own->index == p->acked;
 }
 
+bool svr_peering_meta_settled(const struct svr_peering *p, struct svr_now now)
+{
+	/* of the peer, and then for what is under way */
+	uint64_t wait_ns = 2 * p->config.hold_ms * SVR_NS_PER_MS + p->detect_ns;
+
+	if (svr_peering_meta_acked(p))
+		return now.mono_ns - p->acked_ns > wait_ns;
+	if (p->contact) /* a peer that never answers must not keep keys alive for ever */
+		return now.mono_ns - p->announced_ns > p->config.kex.timeout_s * SVR_NS_PER_SEC;
+	return now.mono_ns - p->contact_ns > wait_ns;
+}
+
+static uint32_t meta_find(const struct svr_peer_keys *keys, uint32_t index)
+{
+	uint32_t i;
+
+	for (i = 0; i < SVR_KEY_SLOTS; i++)
+		if (keys->meta[i].index == index)
+			return i;
+	return SVR_PEERING_NO_SLOT;
+}
+
+/* Where a new metadata key of the peer goes: never into the slot in use. */
+static uint32_t meta_slot(const struct svr_peer_keys *keys)
+{
+	uint32_t i;
+
+	for (i = 0; i < SVR_KEY_SLOTS; i++)
+		if (keys->meta[i].index && (keys->meta[i].flags & SVR_KEY_NEXT))
+			return i;
+	return keys->meta_tx < SVR_KEY_SLOTS ? (keys->meta_tx + 1) % SVR_KEY_SLOTS : 0;
+}
+
 bool svr_peering_meta_install(struct svr_peering *p, uint32_t index,
 			      const uint8_t key[static SVR_META_KEY_LEN], struct svr_now now)
 {
 	struct svr_peer_keys *keys = &p->keys;
-	uint32_t i, slot = SVR_PEERING_NO_SLOT;
+	uint32_t slot = meta_find(keys, index), i;
+	/* the same number for another key: the peer has lost the one before */
+	bool at_once = keys->meta_tx == SVR_PEERING_NO_SLOT || slot == keys->meta_tx ||
+		       !svr_peering_in_service(p);
 	struct svr_meta_key *m;
 
-	for (i = 0; i < SVR_KEY_SLOTS; i++)
-		if (keys->meta[i].index == index)
-			slot = i;
-	if (slot < SVR_KEY_SLOTS && slot == keys->meta_tx &&
+	if (slot < SVR_KEY_SLOTS && keys->meta[slot].flags &&
 	    CRYPTO_memcmp(keys->meta[slot].key, key, SVR_META_KEY_LEN) == 0)
 		return false;
 	if (slot == SVR_PEERING_NO_SLOT)
-		slot = keys->meta_tx < SVR_KEY_SLOTS ? (keys->meta_tx + 1) % SVR_KEY_SLOTS : 0;
+		slot = meta_slot(keys);
 
+	for (i = 0; i < SVR_KEY_SLOTS; i++)
+		keys->meta[i].flags &= ~(uint32_t)SVR_KEY_NEXT;
 	m = &keys->meta[slot];
 	OPENSSL_cleanse(m, sizeof(*m));
 	if (svr_kdf_metadata(key, m->enc))
 		return false;
 	m->index = index;
+	m->flags = SVR_KEY_NEXT;
 	m->since_ns = now.real_ns;
 	memcpy(m->key, key, sizeof(m->key));
-	for (i = 0; i < SVR_KEY_SLOTS; i++)
-		keys->meta[i].flags = 0;
-	m->flags = SVR_KEY_TX;
-	keys->meta_tx = slot;
+	/* The peer could read it before it said so. */
+	if (at_once)
+		meta_switch(p);
+	else
+		p->meta_switch_ns = now.mono_ns + p->config.hold_ms * SVR_NS_PER_MS;
 	keys_save(p);
 	return true;
 }
@@ -345,6 +606,8 @@ uint64_t svr_peering_rx_seq(const struct svr_peering_path *path, uint32_t index,
 void svr_peering_rx_seq_set(struct svr_peering_path *path, uint32_t index, enum svr_kex_seal seal,
 			    uint64_t seq)
 {
+	const struct svr_peer_keys *keys = &path->peering->keys;
+	uint32_t used = keys->tx < SVR_KEY_SLOTS ? keys->peer[keys->tx].index : 0;
 	struct svr_path_state *st = &path->state;
 
 	if (seal == SVR_KEX_SEAL_NEW) {
@@ -353,7 +616,8 @@ void svr_peering_rx_seq_set(struct svr_peering_path *path, uint32_t index, enum 
 	} else if (st->rx_key != index && st->rx_key_prev == index) {
 		st->rx_seq_prev = seq;
 	} else {
-		if (st->rx_key != index) {
+		/* What is known of the key in use stays, also if two others follow each other. */
+		if (st->rx_key != index && (st->rx_key_prev != used || !used)) {
 			st->rx_key_prev = st->rx_key;
 			st->rx_seq_prev = st->rx_seq;
 		}

@@ -191,6 +191,7 @@ Test(restart, an_older_key_is_not_taken_for_the_current_one)
 	uint64_t refused, i;
 	uint32_t newer;
 
+	w->tampered = true;
 	backup_take(east, &backup);
 	node_stop(east);
 	node_forget(east);
@@ -295,6 +296,7 @@ Test(restart, a_slot_of_another_peer_lends_no_keys)
 	struct world *w = established(47, 1);
 	struct node *n = &w->node[0];
 
+	w->tampered = true;
 	node_stop(n);
 	n->keys.owner[0] ^= 1;
 	n->path[0].owner ^= 1;

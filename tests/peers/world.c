@@ -10,6 +10,7 @@
 #include <svr/drops.h>
 
 #include "lib/bytes.h"
+#include "lib/ownkeys.h"
 #include "world.h"
 
 static const char *const world_names[2] = { "east", "west" };
@@ -97,6 +98,31 @@ const struct svr_dh_ops world_dh = { .generate = mock_generate,
 				     .derive = mock_derive,
 				     .free = mock_free };
 
+/* ---- small things ---------------------------------------------------------------------------- */
+
+static void die(const char *what)
+{
+	fprintf(stderr, "world: %s\n", what);
+	abort();
+}
+
+static bool listed(const uint32_t *list, unsigned int n, uint32_t index)
+{
+	while (n--)
+		if (list[n] == index)
+			return true;
+	return false;
+}
+
+static void list_add(uint32_t *list, unsigned int *n, uint32_t index)
+{
+	if (!index || listed(list, *n, index))
+		return;
+	if (*n == WORLD_INDEXES)
+		die("too many keys for one world");
+	list[(*n)++] = index;
+}
+
 /* ---- what a peering needs of its owner ------------------------------------------------------- */
 
 static struct svr_now node_now(void *user)
@@ -146,6 +172,40 @@ static void queue_add(struct world *w, const struct flight *f, uint64_t at_ns)
 	slot->order = w->sent;
 }
 
+static void fault(struct world *w, const struct node *from, const char *what, uint32_t index)
+{
+	if (w->verbose && !w->fault[0])
+		fprintf(stderr, "%9.3f %s sends %s %u: not readable\n", (double)w->now_ns / 1e9,
+			from->name, what, index);
+	if (!w->fault[0] && !w->tampered)
+		snprintf(w->fault, sizeof(w->fault), "at %.3f s: %s sends %s %u, which %s cannot read",
+			 (double)w->now_ns / 1e9, from->name, what, index,
+			 w->node[!from->number].name);
+}
+
+/*
+ * Nobody seals a BFD packet by a key that the other one has confirmed and does not listen to any
+ * more, or has not confirmed while it replaces another one; but of one that it has lost.
+ */
+static void check_bfd(struct node *n, const uint8_t *packet, size_t len)
+{
+	const struct node *o = &n->world->node[!n->number];
+	uint32_t index, i;
+
+	if (len <= SVR_BFD_LEN + SVR_META_HDR_LEN + 8 ||
+	    packet[SVR_BFD_LEN + 9] <= SVR_META_HDR_LEN)
+		return; /* not sealed */
+	index = svr_get32(packet + SVR_BFD_LEN + SVR_META_HDR_LEN + 4);
+	if (n->peering->pending.index == index || listed(o->lost, o->n_lost, index) ||
+	    !listed(o->confirmed, o->n_confirmed, index))
+		return;
+	for (i = 0; i < SVR_KEY_SLOTS; i++)
+		if (o->keys.peer[i].index == index &&
+		    (i == o->keys.tx || (o->keys.peer[i].flags & SVR_KEY_NEXT)))
+			return;
+	fault(n->world, n, "BFD under peer key", index);
+}
+
 static void node_send(void *user, unsigned int path, const uint8_t *packet, size_t len)
 {
 	struct node *n = user;
@@ -158,6 +218,7 @@ static void node_send(void *user, unsigned int path, const uint8_t *packet, size
 		abort();
 	}
 	memcpy(f.data, packet, len);
+	check_bfd(n, packet, len);
 	n->sent++;
 	w->sent++;
 	if (n->quiet || w->path_cut[path] || (w->filter && !w->filter(w, &f, w->filter_arg)) ||
@@ -187,7 +248,7 @@ static void node_new_key(void *user, const struct svr_peer_key *key)
 {
 	struct node *n = user;
 
-	(void)key;
+	list_add(n->confirmed, &n->n_confirmed, key->index);
 	n->keys_made++;
 }
 
@@ -217,17 +278,25 @@ static void waypoint(uint8_t out[static 16], int number, unsigned int path)
 	out[15] = (uint8_t)(number + 1);
 }
 
-static void die(const char *what)
+int node_rotate(struct node *n)
 {
-	fprintf(stderr, "world: %s\n", what);
-	abort();
+	int ret = svr_own_keys_rotate(&n->own, node_random, n, node_now(n));
+
+	if (n->world->verbose)
+		fprintf(stderr, "%9.3f %s: metadata key %u %d\n", (double)n->world->now_ns / 1e9,
+			n->name, n->own.meta[n->own.current].index, ret);
+	if (!ret && n->peering)
+		svr_peering_own_keys_changed(n->peering);
+	return ret;
 }
 
-static void node_make_meta_key(struct node *n)
+/* What the key manager does now and then. */
+static void node_retire(struct node *n)
 {
-	n->own.meta[0].index = (uint32_t)world_random(n->world, 60000) + 1;
-	n->own.meta[0].flags = SVR_KEY_RX;
-	node_random(n, n->own.meta[0].key, sizeof(n->own.meta[0].key));
+	if (n->peering && svr_peering_meta_settled(n->peering, node_now(n)))
+		if (svr_own_keys_retire(&n->own) && n->world->verbose)
+			fprintf(stderr, "%9.3f %s: old metadata keys retired\n",
+				(double)n->world->now_ns / 1e9, n->name);
 }
 
 void node_start(struct node *n)
@@ -244,6 +313,8 @@ void node_start(struct node *n)
 		},
 		.own = &n->own,
 		.crypt = n->crypt,
+		.rekey_ms = n->world->rekey_ms,
+		.hold_ms = n->world->hold_ms,
 		.instance = (uint32_t)rng_next(n->world),
 	};
 	struct svr_peering_path_config path = {
@@ -256,8 +327,8 @@ void node_start(struct node *n)
 	};
 	unsigned int i;
 
-	if (n->own.meta[0].index == 0)
-		node_make_meta_key(n);
+	if (!svr_own_keys_valid(&n->own) && node_rotate(n))
+		die("no metadata key");
 	if (svr_peering_new(&config, n->world->real_dh ? &node_ops_real_dh : &node_ops, n,
 			    n->world->paths, &n->keys, &n->peering))
 		die("peering cannot be made");
@@ -273,10 +344,17 @@ void node_stop(struct node *n)
 {
 	svr_peering_free(n->peering);
 	n->peering = NULL;
+	n->stopped_ns = n->world->now_ns;
 }
 
 void node_forget(struct node *n)
 {
+	int i;
+
+	for (i = 0; i < SVR_KEY_SLOTS; i++) {
+		list_add(n->lost, &n->n_lost, n->keys.peer[i].index);
+		list_add(n->lost, &n->n_lost, n->own.meta[i].index);
+	}
 	memset(&n->keys, 0, sizeof(n->keys));
 	memset(n->path, 0, sizeof(n->path));
 	memset(&n->own, 0, sizeof(n->own));
@@ -332,6 +410,79 @@ static void job_finish(struct world *w, int i)
 	svr_peering_computed(job);
 }
 
+/* ---- session packets ------------------------------------------------------------------------- */
+
+static void traffic_send(struct world *w, struct node *n)
+{
+	const struct svr_peer_keys *k = &n->keys;
+	struct traffic *t = &w->traffic[w->n_traffic];
+	uint64_t detect_ns = w->bfd.desired_min_tx_us * w->bfd.detect_mult * SVR_NS_PER_US;
+	bool in_service = false;
+	unsigned int i;
+
+	/* Without its key manager a router is out of service for its peer after this. */
+	if (!n->peering && w->now_ns > n->stopped_ns + detect_ns)
+		return;
+	for (i = 0; i < w->paths; i++)
+		in_service = in_service || n->path[i].status == SVR_PATH_UP;
+	if (!in_service || w->n_traffic == WORLD_TRAFFIC_MAX)
+		return;
+	if (k->tx >= SVR_KEY_SLOTS || k->meta_tx >= SVR_KEY_SLOTS) {
+		fault(w, n, "without a key", 0);
+		return;
+	}
+	*t = (struct traffic){ .to = !n->number,
+			       .sent_ns = w->now_ns,
+			       .at_ns = w->now_ns + world_random(w, w->hold_ms * SVR_NS_PER_MS + 1),
+			       .peer_index = k->peer[k->tx].index,
+			       .meta_index = k->meta[k->meta_tx].index };
+	memcpy(t->hmac, k->peer[k->tx].hmac_tx, sizeof(t->hmac));
+	memcpy(t->meta, k->meta[k->meta_tx].key, sizeof(t->meta));
+	w->n_traffic++;
+	w->traffic_sent++;
+}
+
+static void traffic_arrive(struct world *w, const struct traffic *t)
+{
+	const struct node *n = &w->node[t->to];
+	bool peer_ok = listed(n->lost, n->n_lost, t->peer_index);
+	bool meta_ok = listed(n->lost, n->n_lost, t->meta_index);
+	int i;
+
+	for (i = 0; i < SVR_KEY_SLOTS; i++) {
+		const struct svr_peer_key *k = &n->keys.peer[i];
+		const struct svr_meta_key *m = &n->own.meta[i];
+
+		peer_ok = peer_ok || (k->index == t->peer_index && (k->flags & SVR_KEY_RX) &&
+				      memcmp(k->hmac_rx, t->hmac, sizeof(t->hmac)) == 0);
+		meta_ok = meta_ok || (m->index == t->meta_index && (m->flags & SVR_KEY_RX) &&
+				      memcmp(m->key, t->meta, sizeof(t->meta)) == 0);
+	}
+	if (!peer_ok)
+		fault(w, &w->node[!t->to], "a session packet under peer key", t->peer_index);
+	if (!meta_ok)
+		fault(w, &w->node[!t->to], "metadata under key", t->meta_index);
+}
+
+/* After everything that happens. */
+static void traffic_step(struct world *w)
+{
+	unsigned int i = 0;
+
+	while (i < w->n_traffic) {
+		if (w->traffic[i].at_ns > w->now_ns) {
+			i++;
+			continue;
+		}
+		traffic_arrive(w, &w->traffic[i]);
+		w->traffic[i] = w->traffic[--w->n_traffic];
+	}
+	for (i = 0; i < 2; i++) {
+		node_retire(&w->node[i]);
+		traffic_send(w, &w->node[i]);
+	}
+}
+
 /* The next thing that happens, not later than @end_ns. False: nothing happens until then. */
 static bool world_step(struct world *w, uint64_t end_ns)
 {
@@ -375,16 +526,19 @@ void world_run(struct world *w, uint64_t ms)
 	uint64_t end_ns = w->now_ns + ms * SVR_NS_PER_MS;
 
 	while (world_step(w, end_ns))
-		;
+		traffic_step(w);
+	traffic_step(w);
 }
 
 bool world_run_until_agreed(struct world *w, uint64_t ms)
 {
 	uint64_t end_ns = w->now_ns + ms * SVR_NS_PER_MS;
 
-	while (!world_agreed(w))
+	while (!world_agreed(w)) {
 		if (!world_step(w, end_ns))
 			return world_agreed(w);
+		traffic_step(w);
+	}
 	return true;
 }
 
@@ -392,6 +546,8 @@ static const char *disagreement(const struct world *w)
 {
 	unsigned int i, k;
 
+	if (w->fault[0])
+		return w->fault;
 	for (i = 0; i < 2; i++) {
 		const struct node *n = &w->node[i], *o = &w->node[!i];
 		const struct svr_meta_key *m;
@@ -423,6 +579,9 @@ static const char *disagreement(const struct world *w)
 				return "a path is not in service";
 		if (n->peering->kex.state != SVR_KEX_STATE_MKEY_EXCH_COMP)
 			return "security state is not MKEY_EXCH_COMP";
+		for (k = 0; k < SVR_KEY_SLOTS; k++)
+			if (n->keys.peer[k].flags & SVR_KEY_BFD)
+				return "a peer key waits to be used";
 	}
 	return NULL;
 }

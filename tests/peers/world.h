@@ -16,6 +16,8 @@ enum {
 	WORLD_PATHS_MAX = 3,
 	WORLD_QUEUE_MAX = 4096,
 	WORLD_JOBS_MAX = 64,
+	WORLD_INDEXES = 256,
+	WORLD_TRAFFIC_MAX = 512,
 	WORLD_DATA_MAX = 1500, /* bytes of UDP payload: what an interface of this world takes */
 };
 
@@ -37,6 +39,10 @@ struct node {
 	int64_t clock_ns; /* real time of this router minus that of the world */
 	uint64_t sent, received, drops[128], refused[128];
 	unsigned int keys_made;
+	/* indexes of keys: of the peer that were ever confirmed here; of all kinds that were lost */
+	uint32_t confirmed[WORLD_INDEXES], lost[WORLD_INDEXES];
+	unsigned int n_confirmed, n_lost;
+	uint64_t stopped_ns; /* when the process ended */
 	bool quiet; /* nothing of it gets out */
 };
 
@@ -47,6 +53,17 @@ struct flight { /* a packet under way */
 	unsigned int path;
 	size_t len;
 	uint8_t data[WORLD_DATA_MAX];
+};
+
+/*
+ * A session packet under way, as far as keys go: what the sender's stored keys say, and what the
+ * receiver's have to say when it arrives, whether the processes run or not.
+ */
+struct traffic {
+	uint64_t at_ns, sent_ns;
+	int to;
+	uint32_t peer_index, meta_index;
+	uint8_t hmac[SVR_HMAC_KEY_LEN], meta[SVR_META_KEY_LEN];
 };
 
 struct world {
@@ -73,6 +90,14 @@ struct world {
 	} job[WORLD_JOBS_MAX];
 	unsigned int jobs;
 	uint64_t compute_ns;
+	/* rotation */
+	uint64_t rekey_ms;
+	uint32_t hold_ms;
+	struct traffic traffic[WORLD_TRAFFIC_MAX];
+	unsigned int n_traffic;
+	uint64_t traffic_sent; /* session packets that were checked */
+	bool tampered; /* the test changes what is stored: nobody is to blame for what follows */
+	char fault[256]; /* the first packet that its receiver could not read; "" = none */
 	uint64_t sent;
 	bool verbose;
 	bool real_dh; /* libcrypto's Diffie-Hellman */
@@ -90,6 +115,8 @@ uint64_t world_random(struct world *w, uint64_t below);
 void node_start(struct node *n);
 void node_stop(struct node *n); /* killed: what is stored stays */
 void node_forget(struct node *n); /* the stored state is lost, metadata keys too */
+/* Another own metadata key. 0, -EBUSY. */
+int node_rotate(struct node *n);
 
 /* Let time pass. */
 void world_run(struct world *w, uint64_t ms);
