@@ -84,7 +84,6 @@ bool svr_peering_is_open(const struct svr_peering *p, uint64_t now_ns)
 static void fill(struct svr_peering_path *path, bool sealed, bool confirmed,
 		 const struct svr_bfdmeta *extra, struct svr_now now, struct svr_bfdmeta *m)
 {
-	const uint32_t alone = SVR_BFDMETA_PIECE | SVR_BFDMETA_PROBE;
 	struct svr_peering *p = path->peering;
 	const struct svr_meta_key *own = svr_peering_own_meta(p);
 
@@ -107,14 +106,14 @@ static void fill(struct svr_peering_path *path, bool sealed, bool confirmed,
 		memcpy(m->sender, path->config.local, sizeof(m->sender));
 		memcpy(m->receiver, path->config.remote, sizeof(m->receiver));
 	}
-	if (!confirmed || (m->have & alone))
+	if (!confirmed || (m->have & SVR_BFDMETA_PIECE))
 		return; /* a piece fills the packet */
 	if (own && own->index != p->acked) {
 		m->have |= SVR_BFDMETA_META_KEY;
 		m->meta_index = own->index;
 		memcpy(m->meta_key, own->key, sizeof(m->meta_key));
 	}
-	if (path->ack_due) {
+	if (path->ack_due && !(m->have & SVR_BFDMETA_PROBE)) { /* a probe may be lost on purpose */
 		m->have |= SVR_BFDMETA_META_KEY_ACK;
 		m->meta_ack = path->ack_due;
 		path->ack_due = 0;
