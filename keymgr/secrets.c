@@ -29,16 +29,6 @@ const char *km_pki_dir(void)
 	return dir && *dir ? dir : DEFAULT_PKI_DIR;
 }
 
-static void print_fingerprint(const uint8_t *fingerprint,
-			      char out[static 3 * SVR_PKI_FINGERPRINT_LEN])
-{
-	int i;
-
-	for (i = 0; i < SVR_PKI_FINGERPRINT_LEN; i++)
-		snprintf(out + 3 * i, 4, i + 1 < SVR_PKI_FINGERPRINT_LEN ? "%02X:" : "%02X",
-			 fingerprint[i]);
-}
-
 /*
  * Peers will refuse a certificate that does not fit the configuration: better to say so here, too.
  */
@@ -46,23 +36,19 @@ static void identity_check(const struct keymgr *km, const char *name)
 {
 	const struct svr_cfg_router *router = km->view->router;
 	const uint8_t *fingerprint = svr_pki_identity_fingerprint(km->identity);
+	char text[3 * SVR_PKI_FINGERPRINT_LEN];
 	struct svr_pki_trust *trust = NULL;
-	struct svr_pki_peer *peer = NULL;
-	char reason[KM_REASON_LEN], text[3 * SVR_PKI_FINGERPRINT_LEN];
-	struct svr_pki_der der;
+	struct svr_pki_report report;
 
-	print_fingerprint(fingerprint, text);
+	svr_pki_fingerprint_text(fingerprint, text);
 	pr_info("%s/%s.pem: fingerprint sha256:%s", km_pki_dir(), name, text);
-	der.data = svr_pki_identity_der(km->identity, 0, &der.len);
 	if (svr_pki_trust_new(&trust))
 		return;
 	svr_pki_trust_fingerprint(trust,
 				  router->has_fingerprint ? router->fingerprint : fingerprint);
-	if (svr_pki_verify(trust, &der, 1, router->peering_common_name, NULL,
-			   (int64_t)(km_now().real_ns / SVR_NS_PER_SEC), &peer, reason,
-			   sizeof(reason)))
-		pr_warn("%s/%s.pem: own %s; peers will refuse it", km_pki_dir(), name, reason);
-	svr_pki_peer_free(peer);
+	if (svr_pki_identity_check(km->identity, trust, router->peering_common_name,
+				   (int64_t)(km_now().real_ns / SVR_NS_PER_SEC), NULL, &report))
+		pr_warn("%s/%s.pem: own %s; peers will refuse it", km_pki_dir(), name, report.text);
 	svr_pki_trust_free(trust);
 }
 
@@ -118,23 +104,42 @@ int km_identity_load(struct keymgr *km)
 	return 0;
 }
 
+static void ca_issue(void *user, const struct svr_pki_report *report)
+{
+	(void)user;
+	pr_warn("%s", report->text);
+}
+
 /*
  * The files of authority/trusted-ca-certificate; a bad one is left out, which can only refuse more.
  */
-static void trust_add_cas(const struct keymgr *km, struct svr_pki_trust *trust)
+static int trust_add_cas(const struct keymgr *km, struct svr_pki_trust *trust)
 {
-	char path[KM_PATH_LEN], reason[KM_REASON_LEN];
 	const struct svr_config *c = km->view->cfg;
+	struct svr_pki_anchors *anchors;
+	char path[KM_PATH_LEN];
 	unsigned int i;
+	int ret;
 
+	ret = svr_pki_anchors_new(&anchors);
+	if (ret)
+		return ret;
 	for (i = 0; i < c->n_trusted_cas; i++) {
-		if (snprintf(path, sizeof(path), "%s/%s", km_pki_dir(), c->trusted_cas[i].file) >=
+		const struct svr_cfg_trusted_ca *ca = &c->trusted_cas[i];
+
+		if (snprintf(path, sizeof(path), "%s/%s", km_pki_dir(), ca->file) >=
 		    (int)sizeof(path))
 			continue;
-		if (svr_pki_trust_ca_file(trust, path, reason, sizeof(reason)) < 0)
-			pr_warn("trusted-ca-certificate %s: %s; nobody is trusted because of it",
-				c->trusted_cas[i].name, reason);
+		if (svr_pki_anchors_add_file(anchors, ca->name, path,
+					     ca->validation_mode == SVR_CFG_VALIDATE_STRICT,
+					     (int64_t)(km_now().real_ns / SVR_NS_PER_SEC), ca_issue,
+					     NULL) < 0)
+			pr_warn("trusted-ca-certificate %s: nobody is trusted because of it",
+				ca->name);
 	}
+	svr_pki_trust_anchors(trust, anchors);
+	svr_pki_anchors_free(anchors);
+	return 0;
 }
 
 int km_trust_new(const struct keymgr *km, const struct svr_view_peer *peer,
@@ -149,8 +154,12 @@ int km_trust_new(const struct keymgr *km, const struct svr_view_peer *peer,
 	if (peer->has_fingerprint)
 		svr_pki_trust_fingerprint(*out, peer->fingerprint);
 	else
-		trust_add_cas(km, *out);
-	return 0;
+		ret = trust_add_cas(km, *out);
+	if (ret) {
+		svr_pki_trust_free(*out);
+		*out = NULL;
+	}
+	return ret;
 }
 
 static void own_keys_save(struct keymgr *km)

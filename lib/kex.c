@@ -437,6 +437,8 @@ static void done_resp(struct svr_kex *k, struct svr_kex_job *job, struct svr_now
 {
 	struct svr_kex_exchange *x = &k->x;
 
+	if (job->peer || job->certificate.verdict) /* it was looked at */
+		k->certificate = job->certificate;
 	if (!job->ret && k->ops->pending(k->user, x->key_index, job->key)) {
 		job->ret = -SVR_DROP_INTERNAL;
 		snprintf(job->reason, sizeof(job->reason), "peer key could not be computed");
@@ -609,6 +611,8 @@ static void done_init(struct svr_kex *k, struct svr_kex_job *job, struct svr_now
 {
 	enum svr_kex_seal seal = job->authenticated ? SVR_KEX_SEAL_CURRENT : SVR_KEX_SEAL_NONE;
 
+	if (job->peer || job->certificate.verdict) /* it was looked at */
+		k->certificate = job->certificate;
 	if (!job->ret)
 		job->ret = accept_init(k, job, now);
 	else

@@ -164,6 +164,7 @@ struct svr_kex {
 	uint8_t own_salt[SVR_KEX_SALT_LEN], peer_salt[SVR_KEX_SALT_LEN];
 	uint64_t exchanges, failures;
 	char reason[320]; /* why the last try failed, or what the peer said; "" = nothing wrong */
+	struct svr_pki_report certificate; /* verdict on the peer's that came last */
 };
 
 /* 0, -EINVAL if both names are the same. */

@@ -98,9 +98,10 @@ static int check_certificate(struct svr_kex_job *job)
 
 	if (svr_pki_verify(job->trust, f->chain, f->chain_count, job->peer_name,
 			   svr_pki_identity_fingerprint(job->identity), job->now_sec, &job->peer,
-			   job->reason, sizeof(job->reason)))
-		return -SVR_DROP_KEX_CERTIFICATE;
-	return 0;
+			   &job->certificate) == 0)
+		return 0;
+	memcpy(job->reason, job->certificate.text, sizeof(job->reason));
+	return -SVR_DROP_KEX_CERTIFICATE;
 }
 
 static int make_key(struct svr_kex_job *job)

@@ -65,7 +65,8 @@ struct svr_kex_job {
 	/* What comes out. */
 	int ret; /* 0, negative drop reason */
 	bool computed; /* there was a Diffie-Hellman, also if @ret is not 0 */
-	char reason[256]; /* in words */
+	char reason[SVR_PKI_REPORT_LEN]; /* in words */
+	struct svr_pki_report certificate; /* INIT, RESP: verdict on the peer's */
 	struct svr_kex_bytes answer; /* INIT, RESP, AUTH_I, AUTH_R */
 	uint8_t key[SVR_PEER_KEY_LEN]; /* INIT, RESP: the peer key */
 };

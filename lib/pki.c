@@ -1,226 +1,73 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Own private key and certificate chain, and signatures (docs/protocol.md section 9). */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/rsa.h>
 
+#include "lib/pki_file.h"
 #include "lib/pki_internal.h"
 
-enum {
-	PKI_PATH_LEN = 4096, /* bytes, PATH_MAX */
-	PKI_FILE_MAX = 256 * 1024, /* bytes; no certificate chain comes near */
-	PKI_RSA_BITS_MIN = 2048,
-	PKI_RSA_BITS_MAX = 4096, /* SVR_PKI_SIGNATURE_MAX */
-};
+enum { IDENTITY_FILE_MAX = 256 * 1024 }; /* bytes; no certificate chain comes near */
 
 struct svr_pki_identity {
 	unsigned int users; /* atomic */
 	EVP_PKEY *key;
-	unsigned int count;
+	STACK_OF(X509) * certs; /* own first */
 	struct {
 		uint8_t *data;
 		int len;
 	} der[SVR_PKI_CHAIN_MAX];
-	uint8_t fingerprint[SVR_PKI_FINGERPRINT_LEN];
+	struct svr_pki_cert_info info;
 };
-
-/* ---- helpers of the three files -------------------------------------------------------------- */
-
-const char *svr_pki_libcrypto_error(void)
-{
-	unsigned long code = ERR_peek_last_error();
-	const char *text = code ? ERR_reason_error_string(code) : NULL;
-
-	ERR_clear_error();
-	return text ? text : "libcrypto gives no reason";
-}
-
-int svr_pki_fingerprint(X509 *cert, uint8_t out[static SVR_PKI_FINGERPRINT_LEN])
-{
-	unsigned int len = 0;
-
-	if (X509_digest(cert, EVP_sha256(), out, &len) != 1 || len != SVR_PKI_FINGERPRINT_LEN)
-		return -EIO;
-	return 0;
-}
-
-enum pki_key_kind svr_pki_key_kind(EVP_PKEY *key)
-{
-	static const char *const curves[] = { "prime256v1", "P-256",	 "secp384r1",
-					      "P-384",	    "secp521r1", "P-521" };
-	char curve[32] = "";
-	size_t i;
-
-	if (!key)
-		return PKI_KEY_NONE;
-	if (EVP_PKEY_is_a(key, "ED25519"))
-		return PKI_KEY_ED25519;
-	if (EVP_PKEY_is_a(key, "RSA"))
-		return EVP_PKEY_get_bits(key) >= PKI_RSA_BITS_MIN &&
-				       EVP_PKEY_get_bits(key) <= PKI_RSA_BITS_MAX ?
-			       PKI_KEY_RSA :
-			       PKI_KEY_NONE;
-	if (!EVP_PKEY_is_a(key, "EC") ||
-	    EVP_PKEY_get_group_name(key, curve, sizeof(curve), NULL) != 1)
-		return PKI_KEY_NONE;
-	for (i = 0; i < sizeof(curves) / sizeof(curves[0]); i++)
-		if (strcmp(curve, curves[i]) == 0)
-			return PKI_KEY_EC;
-	return PKI_KEY_NONE;
-}
 
 /* ---- own identity ---------------------------------------------------------------------------- */
 
-/*
- * Whole file in memory; the caller frees. @secret: refuse a file that others than its owner may
- * read.
- */
-static int pki_read_file(const char *path, bool secret, char **text, size_t *len, char *err,
-			 size_t err_len)
+/* The chain as it is sent. */
+static int identity_der(struct svr_pki_identity *id)
 {
-	struct stat st;
-	ssize_t got = 0;
-	int fd, ret = 0;
+	int i;
 
-	*text = NULL;
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0) {
-		ret = -errno;
-		snprintf(err, err_len, "%s: %s", path, strerror(errno));
+	for (i = 0; i < sk_X509_num(id->certs); i++) {
+		id->der[i].len = i2d_X509(sk_X509_value(id->certs, i), &id->der[i].data);
+		if (id->der[i].len <= 0)
+			return -EIO;
+	}
+	svr_pki_info_fill(sk_X509_value(id->certs, 0), &id->info);
+	return 0;
+}
+
+static int identity_load_chain(const char *path, struct svr_pki_identity *id, char *err,
+			       size_t err_len)
+{
+	struct svr_pki_report report = { 0 };
+	char *text = NULL;
+	size_t len = 0;
+	int ret;
+
+	ret = svr_pki_file_read(path, IDENTITY_FILE_MAX, false, &text, &len, err, err_len);
+	if (ret)
 		return ret;
-	}
-	if (fstat(fd, &st) < 0) {
-		ret = -errno;
-		snprintf(err, err_len, "%s: %s", path, strerror(errno));
-		goto out;
-	}
-	if (!S_ISREG(st.st_mode) || st.st_size > PKI_FILE_MAX) {
-		ret = -EINVAL;
-		snprintf(err, err_len, "%s: not a regular file, or above %d bytes", path,
-			 PKI_FILE_MAX);
-		goto out;
-	}
-	if (secret && (st.st_mode & 077)) {
-		ret = -EPERM;
-		snprintf(err, err_len, "%s: private key has mode %04o; try: chmod 0600 %s", path,
-			 (unsigned int)(st.st_mode & 07777), path);
-		goto out;
-	}
-	*text = malloc((size_t)st.st_size + 1);
-	if (!*text) {
-		ret = -ENOMEM;
-		snprintf(err, err_len, "%s: out of memory", path);
-		goto out;
-	}
-	*len = 0;
-	while (*len < (size_t)st.st_size &&
-	       (got = read(fd, *text + *len, (size_t)st.st_size - *len)) > 0)
-		*len += (size_t)got;
-	if (got < 0) {
-		ret = -errno;
-		snprintf(err, err_len, "%s: %s", path, strerror(errno));
-	}
-out:
+	ret = svr_pki_pem_certs(text, len, SVR_PKI_CHAIN_MAX, id->certs, &report);
+	free(text);
 	if (ret) {
-		free(*text);
-		*text = NULL;
+		snprintf(err, err_len, "%s: %s", path, report.text);
+		return ret == -EBADMSG ? -EINVAL : ret;
 	}
-	close(fd);
-	return ret;
-}
-
-/* Keys with a passphrase are refused: there is nobody to ask. */
-static int pki_no_passphrase(char *buf, int size, int rwflag, void *user)
-{
-	(void)buf, (void)size, (void)rwflag, (void)user;
-	return -1;
-}
-
-static int pki_load_key(const char *path, EVP_PKEY **out, char *err, size_t err_len)
-{
-	char *text = NULL;
-	size_t len = 0;
-	BIO *bio = NULL;
-	int ret;
-
-	ret = pki_read_file(path, true, &text, &len, err, err_len);
-	if (ret)
-		return ret;
-	bio = BIO_new_mem_buf(text, (int)len);
-	*out = bio ? PEM_read_bio_PrivateKey(bio, NULL, pki_no_passphrase, NULL) : NULL;
-	if (!*out) {
-		ret = -EINVAL;
-		snprintf(err, err_len, "%s: no usable private key in PEM without a passphrase: %s",
-			 path, svr_pki_libcrypto_error());
-	} else if (svr_pki_key_kind(*out) == PKI_KEY_NONE) {
-		ret = -EINVAL;
+	if (X509_check_private_key(sk_X509_value(id->certs, 0), id->key) != 1) {
 		snprintf(err, err_len,
-			 "%s: key is none of RSA 2048 to 4096, P-256, P-384, P-521, Ed25519", path);
+			 "%s: first certificate does not belong to the private key beside it",
+			 path);
+		ERR_clear_error();
+		return -EINVAL;
 	}
-	BIO_free(bio);
-	OPENSSL_cleanse(text, len);
-	free(text);
-	return ret;
-}
-
-static int pki_load_chain(const char *path, struct svr_pki_identity *id, char *err, size_t err_len)
-{
-	char *text = NULL;
-	size_t len = 0;
-	X509 *cert = NULL;
-	BIO *bio;
-	int ret;
-
-	ret = pki_read_file(path, false, &text, &len, err, err_len);
+	ret = identity_der(id);
 	if (ret)
-		return ret;
-	bio = BIO_new_mem_buf(text, (int)len);
-	while (bio && (cert = PEM_read_bio_X509(bio, NULL, pki_no_passphrase, NULL))) {
-		if (id->count == SVR_PKI_CHAIN_MAX) {
-			ret = -E2BIG;
-			snprintf(err, err_len, "%s: more than %d certificates", path,
-				 SVR_PKI_CHAIN_MAX);
-			goto out;
-		}
-		if (id->count == 0 && X509_check_private_key(cert, id->key) != 1) {
-			ret = -EINVAL;
-			snprintf(
-				err, err_len,
-				"%s: first certificate does not belong to the private key beside it",
-				path);
-			goto out;
-		}
-		id->der[id->count].len = i2d_X509(cert, &id->der[id->count].data);
-		if (id->der[id->count].len <= 0 ||
-		    (id->count == 0 && svr_pki_fingerprint(cert, id->fingerprint))) {
-			ret = -EIO;
-			snprintf(err, err_len, "%s: %s", path, svr_pki_libcrypto_error());
-			goto out;
-		}
-		id->count++;
-		X509_free(cert);
-		cert = NULL;
-	}
-	if (id->count == 0) {
-		ret = -EINVAL;
-		snprintf(err, err_len, "%s: no certificate in PEM: %s", path,
-			 svr_pki_libcrypto_error());
-	}
-out:
-	ERR_clear_error(); /* the end of a PEM file is an error to libcrypto */
-	X509_free(cert);
-	BIO_free(bio);
-	free(text);
+		snprintf(err, err_len, "%s: %s", path, svr_pki_libcrypto_error());
 	return ret;
 }
 
@@ -232,21 +79,23 @@ int svr_pki_identity_load(const char *dir, const char *name, struct svr_pki_iden
 	int ret;
 
 	*out = NULL;
-	if (snprintf(key_path, sizeof(key_path), "%s/%s.key", dir, name) >= (int)sizeof(key_path) ||
-	    snprintf(cert_path, sizeof(cert_path), "%s/%s.pem", dir, name) >=
-		    (int)sizeof(cert_path)) {
-		snprintf(err, err_len, "%s/%s.key: path is too long", dir, name);
-		return -ENAMETOOLONG;
-	}
+	ret = svr_pki_path(dir, name, "key", key_path, err, err_len);
+	if (!ret)
+		ret = svr_pki_path(dir, name, "pem", cert_path, err, err_len);
+	if (ret)
+		return ret;
 	id = calloc(1, sizeof(*id));
-	if (!id) {
+	if (id)
+		id->certs = sk_X509_new_null();
+	if (!id || !id->certs) {
+		free(id);
 		snprintf(err, err_len, "out of memory");
 		return -ENOMEM;
 	}
 	id->users = 1;
-	ret = pki_load_key(key_path, &id->key, err, err_len);
+	ret = svr_pki_key_load(key_path, &id->key, err, err_len);
 	if (!ret)
-		ret = pki_load_chain(cert_path, id, err, err_len);
+		ret = identity_load_chain(cert_path, id, err, err_len);
 	if (ret)
 		svr_pki_identity_free(id);
 	else
@@ -268,6 +117,7 @@ void svr_pki_identity_free(struct svr_pki_identity *id)
 		return;
 	for (i = 0; i < SVR_PKI_CHAIN_MAX; i++)
 		OPENSSL_free(id->der[i].data);
+	sk_X509_pop_free(id->certs, X509_free);
 	EVP_PKEY_free(id->key);
 	free(id);
 }
@@ -275,7 +125,7 @@ void svr_pki_identity_free(struct svr_pki_identity *id)
 const uint8_t *svr_pki_identity_der(const struct svr_pki_identity *id, unsigned int index,
 				    size_t *len)
 {
-	if (index >= id->count)
+	if (index >= (unsigned int)sk_X509_num(id->certs))
 		return NULL;
 	*len = (size_t)id->der[index].len;
 	return id->der[index].data;
@@ -283,7 +133,17 @@ const uint8_t *svr_pki_identity_der(const struct svr_pki_identity *id, unsigned 
 
 const uint8_t *svr_pki_identity_fingerprint(const struct svr_pki_identity *id)
 {
-	return id->fingerprint;
+	return id->info.fingerprint;
+}
+
+const struct svr_pki_cert_info *svr_pki_identity_info(const struct svr_pki_identity *id)
+{
+	return &id->info;
+}
+
+STACK_OF(X509) * svr_pki_identity_certs(const struct svr_pki_identity *id)
+{
+	return id->certs;
 }
 
 /* ---- signatures ------------------------------------------------------------------------------ */

@@ -1,13 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/*
- * Making a key pair and a self-signed certificate, and putting both on disk without ever replacing
- * a file.
- */
+/* Self-signed certificates. Nothing on disk is ever replaced. */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <openssl/crypto.h>
@@ -16,36 +11,14 @@
 #include <openssl/x509v3.h>
 
 #include "lib/name.h"
+#include "lib/pki_file.h"
 #include "lib/pki_internal.h"
 
 enum {
-	MAKE_PATH_LEN = 4096, /* bytes */
 	MAKE_DAYS_MAX = 36500,
 	MAKE_SERIAL_BITS = 127, /* RFC 5280 4.1.2.2: positive, at most 20 bytes */
 	MAKE_BACKDATE_SEC = 86400, /* a peer's clock may be behind ours by this much */
-	MAKE_DAY_SEC = 86400,
-	MAKE_RSA_STEP = 256,
 };
-
-static EVP_PKEY *make_key(const char *algorithm)
-{
-	static const struct {
-		const char *word, *curve;
-	} curves[] = { { "p256", "P-256" }, { "p384", "P-384" }, { "p521", "P-521" } };
-	char *end = NULL;
-	unsigned long bits;
-	size_t i;
-
-	for (i = 0; i < sizeof(curves) / sizeof(curves[0]); i++)
-		if (strcmp(algorithm, curves[i].word) == 0)
-			return EVP_PKEY_Q_keygen(NULL, NULL, "EC", curves[i].curve);
-	if (strncmp(algorithm, "rsa", 3) != 0 || algorithm[3] < '0' || algorithm[3] > '9')
-		return NULL;
-	bits = strtoul(algorithm + 3, &end, 10);
-	if (*end || bits < 2048 || bits > 4096 || bits % MAKE_RSA_STEP)
-		return NULL;
-	return EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)bits);
-}
 
 static int make_serial(X509 *cert)
 {
@@ -105,85 +78,74 @@ static int make_cert(EVP_PKEY *key, const char *common_name, int days, X509 **ou
 	return 0;
 }
 
-/* A file of its own beside the final one: complete and on disk before it gets its name. */
-static int make_temporary(const char *path, char *tmp, size_t tmp_len, mode_t mode, FILE **out)
+static int make_arguments(const char *name, const char *common_name, int days, char *err,
+			  size_t err_len)
 {
-	int fd;
+	int ret = svr_pki_name_check(name, err, err_len);
 
-	if (snprintf(tmp, tmp_len, "%s.XXXXXX", path) >= (int)tmp_len)
-		return -ENAMETOOLONG;
-	fd = mkstemp(tmp);
-	if (fd < 0) {
-		tmp[0] = '\0';
-		return -errno;
+	if (ret)
+		return ret;
+	if (!svr_name_ok(common_name, strlen(common_name))) {
+		snprintf(
+			err, err_len,
+			"common name \"%.63s\": allowed are 1 to 63 characters of A-Z a-z 0-9 _ . -",
+			common_name);
+		return -EINVAL;
 	}
-	*out = fchmod(fd, mode) == 0 ? fdopen(fd, "w") : NULL;
-	if (!*out) {
-		int err = -errno;
-
-		close(fd);
-		return err;
+	if (days < 1 || days > MAKE_DAYS_MAX) {
+		snprintf(err, err_len, "%d days: allowed are 1 to %d", days, MAKE_DAYS_MAX);
+		return -EINVAL;
 	}
 	return 0;
 }
 
-static int make_close(FILE *f)
+/* <dir>/<name>.pem, which must not exist. */
+static int write_cert(const char *dir, const char *name, X509 *cert, char *err, size_t err_len)
 {
-	int err = fflush(f) || fsync(fileno(f)) ? -errno : 0;
+	char file[PKI_NAME_MAX + 16], *text = NULL;
+	BIO *bio = BIO_new(BIO_s_mem());
+	int ret = -EIO;
+	long len;
 
-	if (fclose(f) && !err)
-		err = -errno;
-	return err;
+	if (bio && PEM_write_bio_X509(bio, cert) == 1) {
+		len = BIO_get_mem_data(bio, &text);
+		snprintf(file, sizeof(file), "%s.pem", name);
+		ret = svr_pki_file_write(dir, file, 0644, false, text, (size_t)len, err, err_len);
+	} else {
+		snprintf(err, err_len, "certificate cannot be written: %s",
+			 svr_pki_libcrypto_error());
+	}
+	BIO_free(bio);
+	return ret;
 }
 
-/*
- * link(2) fails if the name exists, so nothing is ever replaced, whoever else runs at this moment.
- */
-static int make_files(const char *key_path, const char *cert_path, EVP_PKEY *key, X509 *cert,
-		      char *err, size_t err_len)
+static int make_and_write(const char *dir, const char *name, EVP_PKEY *key, const char *common_name,
+			  int days, uint8_t fingerprint[static SVR_PKI_FINGERPRINT_LEN], char *err,
+			  size_t err_len)
 {
-	char key_tmp[MAKE_PATH_LEN] = "", cert_tmp[MAKE_PATH_LEN] = "";
-	const char *failed = key_path;
-	FILE *f = NULL;
+	X509 *cert = NULL;
 	int ret;
 
-	ret = make_temporary(key_path, key_tmp, sizeof(key_tmp), 0600, &f);
+	ret = make_cert(key, common_name, days, &cert);
+	if (!ret)
+		ret = svr_pki_fingerprint(cert, fingerprint);
 	if (ret)
-		goto out;
-	ret = PEM_write_PKCS8PrivateKey(f, key, NULL, NULL, 0, NULL, NULL) == 1 ? 0 : -EIO;
-	ret = make_close(f) ?: ret;
-	if (ret)
-		goto out;
-	failed = cert_path;
-	ret = make_temporary(cert_path, cert_tmp, sizeof(cert_tmp), 0644, &f);
-	if (ret)
-		goto out;
-	ret = PEM_write_X509(f, cert) == 1 ? 0 : -EIO;
-	ret = make_close(f) ?: ret;
-	if (ret)
-		goto out;
-	failed = key_path;
-	if (link(key_tmp, key_path)) {
-		ret = -errno;
-		goto out;
-	}
-	if (link(cert_tmp, cert_path)) {
-		ret = -errno;
-		failed = cert_path;
-		unlink(key_path); /* made one line above */
-	}
-out:
-	if (ret)
-		snprintf(
-			err, err_len, "%s: %s%s", failed, strerror(-ret),
-			ret == -EEXIST ?
-				"; it is never replaced: remove or rename it, or choose another name" :
-				"");
-	if (key_tmp[0])
-		unlink(key_tmp);
-	if (cert_tmp[0])
-		unlink(cert_tmp);
+		snprintf(err, err_len, "certificate could not be made: %s",
+			 svr_pki_libcrypto_error());
+	else
+		ret = write_cert(dir, name, cert, err, err_len);
+	X509_free(cert);
 	return ret;
+}
+
+static int refuse_existing(const char *path, char *err, size_t err_len)
+{
+	if (access(path, F_OK))
+		return 0;
+	snprintf(err, err_len,
+		 "%s: exists and is never replaced: remove or rename it, or choose another name",
+		 path);
+	return -EEXIST;
 }
 
 int svr_pki_self_signed(const char *dir, const char *name, const char *common_name,
@@ -191,72 +153,67 @@ int svr_pki_self_signed(const char *dir, const char *name, const char *common_na
 			uint8_t fingerprint[static SVR_PKI_FINGERPRINT_LEN], char *err,
 			size_t err_len)
 {
-	char key_path[MAKE_PATH_LEN], cert_path[MAKE_PATH_LEN];
+	char key_path[PKI_PATH_LEN], cert_path[PKI_PATH_LEN];
+	struct svr_pki_key_spec spec;
 	EVP_PKEY *key = NULL;
-	X509 *cert = NULL;
-	int ret = -EINVAL;
+	int ret;
 
 	if (!algorithm || !algorithm[0])
 		algorithm = SVR_PKI_ALGORITHM_DEFAULT;
 	if (days == 0)
 		days = SVR_PKI_DAYS_DEFAULT;
-	if (!svr_name_ok_for_path(name)) {
-		snprintf(err, err_len,
-			 "file name \"%.63s\": allowed are 1 to 63 characters of A-Z a-z 0-9 _ . -",
-			 name);
-		goto out;
-	}
-	if (!svr_name_ok(common_name, strlen(common_name))) {
-		snprintf(
-			err, err_len,
-			"common name \"%.63s\": allowed are 1 to 63 characters of A-Z a-z 0-9 _ . -",
-			common_name);
-		goto out;
-	}
-	if (days < 1 || days > MAKE_DAYS_MAX) {
-		snprintf(err, err_len, "%d days: allowed are 1 to %d", days, MAKE_DAYS_MAX);
-		goto out;
-	}
-	if (snprintf(key_path, sizeof(key_path), "%s/%s.key", dir, name) >= (int)sizeof(key_path) ||
-	    snprintf(cert_path, sizeof(cert_path), "%s/%s.pem", dir, name) >=
-		    (int)sizeof(cert_path)) {
-		ret = -ENAMETOOLONG;
-		snprintf(err, err_len, "%s: path is too long", dir);
-		goto out;
-	}
-	/* Before the key is made, because RSA keys take their time; link(2) decides. */
-	if (access(key_path, F_OK) == 0 || access(cert_path, F_OK) == 0) {
-		ret = -EEXIST;
-		snprintf(
-			err, err_len,
-			"%s: exists and is never replaced: remove or rename it, or choose another name",
-			access(key_path, F_OK) == 0 ? key_path : cert_path);
-		goto out;
-	}
-	if (mkdir(dir, 0700) && errno != EEXIST) {
-		ret = -errno;
-		snprintf(err, err_len, "%s: %s", dir, strerror(errno));
-		goto out;
-	}
-	key = make_key(algorithm);
-	if (!key) {
+	ret = make_arguments(name, common_name, days, err, err_len);
+	if (!ret && svr_pki_key_spec_short(algorithm, &spec)) {
+		ret = -EINVAL;
 		snprintf(
 			err, err_len,
 			"algorithm \"%.31s\": allowed are p256, p384, p521, rsa2048 to rsa4096 in steps of 256",
 			algorithm);
-		goto out;
 	}
-	ret = make_cert(key, common_name, days, &cert);
 	if (!ret)
-		ret = svr_pki_fingerprint(cert, fingerprint);
-	if (ret) {
-		snprintf(err, err_len, "certificate could not be made: %s",
-			 svr_pki_libcrypto_error());
-		goto out;
+		ret = svr_pki_path(dir, name, "key", key_path, err, err_len);
+	if (!ret)
+		ret = svr_pki_path(dir, name, "pem", cert_path, err, err_len);
+	/* Before the key is made, because RSA keys take their time; link(2) decides. */
+	if (!ret)
+		ret = refuse_existing(key_path, err, err_len);
+	if (!ret)
+		ret = refuse_existing(cert_path, err, err_len);
+	if (ret)
+		return ret;
+	key = svr_pki_key_make(&spec);
+	if (!key) {
+		snprintf(err, err_len, "private key cannot be made: %s", svr_pki_libcrypto_error());
+		return -EIO;
 	}
-	ret = make_files(key_path, cert_path, key, cert, err, err_len);
-out:
-	X509_free(cert);
+	ret = svr_pki_key_write(dir, name, key, err, err_len);
+	if (!ret) {
+		ret = make_and_write(dir, name, key, common_name, days, fingerprint, err, err_len);
+		if (ret)
+			unlink(key_path); /* made two lines above */
+	}
+	EVP_PKEY_free(key);
+	ERR_clear_error();
+	return ret;
+}
+
+int svr_pki_self_sign(const char *dir, const char *name, const char *common_name, int days,
+		      uint8_t fingerprint[static SVR_PKI_FINGERPRINT_LEN], char *err,
+		      size_t err_len)
+{
+	char key_path[PKI_PATH_LEN];
+	EVP_PKEY *key = NULL;
+	int ret;
+
+	if (days == 0)
+		days = SVR_PKI_DAYS_DEFAULT;
+	ret = make_arguments(name, common_name, days, err, err_len);
+	if (!ret)
+		ret = svr_pki_path(dir, name, "key", key_path, err, err_len);
+	if (!ret)
+		ret = svr_pki_key_load(key_path, &key, err, err_len);
+	if (!ret)
+		ret = make_and_write(dir, name, key, common_name, days, fingerprint, err, err_len);
 	EVP_PKEY_free(key);
 	ERR_clear_error();
 	return ret;

@@ -170,20 +170,28 @@ static inline void test_cert_fingerprint(const struct test_cert *c,
 		abort();
 }
 
-/* Adds CA certificates to a trust through a file. */
+/* CA certificates as the trust's only bundle. */
 static inline void test_cert_trust(struct svr_pki_trust *trust, const struct test_cert *const *cas,
 				   size_t count)
 {
-	char path[] = "/tmp/svr-ca-XXXXXX", err[512];
-	int fd = mkstemp(path);
+	struct svr_pki_anchors *anchors;
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *text = NULL;
+	size_t i;
+	long len;
 
-	if (fd < 0)
+	for (i = 0; i < count; i++)
+		if (PEM_write_bio_X509(bio, cas[i]->cert) != 1)
+			abort();
+	len = BIO_get_mem_data(bio, &text);
+	/* "warn": also an authority that has expired may be tried */
+	if (svr_pki_anchors_new(&anchors) || svr_pki_anchors_add(anchors, "test", text, (size_t)len,
+								 false, time(NULL), NULL,
+								 NULL) != (int)count)
 		abort();
-	close(fd);
-	test_cert_write(cas, count, path);
-	if (svr_pki_trust_ca_file(trust, path, err, sizeof(err)) != (int)count)
-		abort();
-	unlink(path);
+	svr_pki_trust_anchors(trust, anchors);
+	svr_pki_anchors_free(anchors);
+	BIO_free(bio);
 }
 
 #endif

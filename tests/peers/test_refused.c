@@ -139,7 +139,7 @@ Test(refused, other_ca)
 		.common_name = "Good CA", .ca = true, .from_base = WORLD_NOW_S });
 
 	west_with((struct test_cert_spec){ .common_name = "west", .issuer = &evil }, false, &ca,
-		  "no trusted CA");
+		  "signature of the issuer is wrong");
 	west_with((struct test_cert_spec){ .common_name = "west" }, false, &ca, "no trusted CA");
 	west_with(
 		(struct test_cert_spec){
