@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The alarm journal: any bytes as a file, and the same bytes as the lines behind a right first line with right check
- * sums, so that the records themselves are reached. Whatever was taken must come back the same from a snapshot.
+ * The alarm journal: any bytes as a file, and the same bytes as the lines behind a right first line
+ * with right check sums, so that the records themselves are reached. Whatever was taken must come
+ * back the same from a snapshot.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -108,7 +108,7 @@ struct km_journal *km_alarms_journal(const struct km_alarms *a)
 	return a->journal;
 }
 
-/* ---- the journal ------------------------------------------------------------------------------ */
+/* ---- the journal ---------------------------------------------------------------------------- */
 
 static void record(void *user, const char *json, size_t len)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Alarms and events of the router (docs/alarms.md). The key manager owns them; other processes raise
- * theirs through its control socket. Everything here is called from the event loop and never waits.
+ * Alarms and events of the router (docs/alarms.md). The key manager owns them; other processes
+ * raise theirs through its control socket. Everything here is called from the event loop and never
+ * waits.
  */
 #ifndef SVR_KEYMGR_ALARMS_H
 #define SVR_KEYMGR_ALARMS_H
@@ -16,17 +17,18 @@ struct km_journal;
 #define KM_PROCESS "svr-keymgr" /* @process of the key manager's own alarms */
 
 /*
- * Reads the journal of @router back and goes on writing there. 0 or -ENOMEM; a disk that cannot be read or
- * written is an alarm, no failure.
+ * Reads the journal of @router back and goes on writing there. 0 or -ENOMEM; a disk that cannot be
+ * read or written is an alarm, no failure.
  */
 int km_alarms_new(struct event_base *base, const char *router, struct km_alarms **out);
 /* Writes what is left, waiting for the disk. */
 void km_alarms_free(struct km_alarms *a);
 
 /**
- * km_alarm_raise() - an alarm is there. To be called again as often as one likes: the same category, source
- * and process is the same alarm, whose severity and message change.
- * @category: SSR's category, and behind a slash which alarm of it: "peer/path-down"; see docs/alarms.md
+ * km_alarm_raise() - an alarm is there. To be called again as often as one likes: the same
+ * category, source and process is the same alarm, whose severity and message change.
+ * @category: SSR's category, and behind a slash which alarm of it: "peer/path-down"; see
+ * docs/alarms.md
  * @source: what it is about
  * @process: KM_PROCESS for our own
  * Return: 0, -EINVAL, -ENOSPC, -ENOMEM; each failure has been logged.
@@ -49,7 +51,10 @@ int km_event_audit(struct km_alarms *a, const char *type, struct json_object *de
 const struct svr_alarmlog *km_alarms_log(const struct km_alarms *a);
 struct km_journal *km_alarms_journal(const struct km_alarms *a); /* to wait until something is on disk */
 
-/* alarms_ctl.c: commands about alarms and events. Returns what a svr_ctl_handler does; *known: false for others. */
+/*
+ * alarms_ctl.c: commands about alarms and events. Returns what a svr_ctl_handler does; *known:
+ * false for others.
+ */
 struct keymgr;
 struct json_object *km_alarms_command(struct keymgr *km, const char *command,
 				      struct json_object *request, bool *known);

@@ -8,8 +8,8 @@
  *	show alarms	[id], [shelved], [offset], [limit]
  *	show events	[kind "alarm" or "audit"], [from], [to], [offset], [limit]: the newest first
  *
- * The first three are answered when the change is on disk: {"recorded": true}. Where the disk takes nothing the
- * answer says so: {"recorded": false, "reason": ...}; the change holds in memory.
+ * The first three are answered when the change is on disk: {"recorded": true}. Where the disk takes
+ * nothing the answer says so: {"recorded": false, "reason": ...}; the change holds in memory.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -232,8 +232,7 @@ static struct json_object *cmd_sync(struct keymgr *km, struct json_object *reque
 	    !json_object_is_type(list, json_type_array))
 		return svr_ctl_error("alarm sync: \"alarms\" has to be a list");
 	if (!process || !*process || strcmp(process, KM_PROCESS) == 0)
-		return svr_ctl_error(
-			"alarm sync: \"process\" has to name the process that asks");
+		return svr_ctl_error("alarm sync: \"process\" has to name the process that asks");
 	n = json_object_array_length(list);
 	for (i = 0; i < n && !wrong; i++)
 		wrong = raise_args(json_object_array_get_idx(list, i), process, &what);
@@ -260,9 +259,8 @@ static const char *node_name(const struct keymgr *km)
 /* "peer" of "peer/path-down". */
 static void add_category(struct json_object *o, const char *category)
 {
-	json_object_object_add(
-		o, "category",
-		json_object_new_string_len(category, (int)strcspn(category, "/")));
+	json_object_object_add(o, "category",
+			       json_object_new_string_len(category, (int)strcspn(category, "/")));
 	add_str(o, "alarm", category);
 }
 
@@ -465,8 +463,8 @@ struct json_object *km_alarms_command(struct keymgr *km, const char *command,
 		const char *name;
 		struct json_object *(*run)(struct keymgr *km, struct json_object *request);
 	} commands[] = {
-		{ "alarm raise", cmd_raise },	  { "alarm clear", cmd_clear },
-		{ "alarm sync", cmd_sync },	  { "show alarms", cmd_show_alarms },
+		{ "alarm raise", cmd_raise },	    { "alarm clear", cmd_clear },
+		{ "alarm sync", cmd_sync },	    { "show alarms", cmd_show_alarms },
 		{ "show events", cmd_show_events },
 	};
 

@@ -4,7 +4,8 @@
  *
  *	record, record, wait --> pending --(kick)--> batch --> thread: append, fdatasync --> done: waiters are told
  *
- * A batch is either "append these records" or "write the whole log anew" (too big, damaged, or a write failed).
+ * A batch is either "append these records" or "write the whole log anew" (too big, damaged, or a
+ * write failed).
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -63,7 +64,7 @@ struct km_journal {
 	} batch;
 };
 
-/* ---- one batch ------------------------------------------------------------------------------- */
+/* ---- one batch ------------------------------------------------------------------------------ */
 
 /* In the thread, or in the loop when there is no thread any more. */
 static void batch_write(void *arg)
@@ -73,8 +74,8 @@ static void batch_write(void *arg)
 
 	j->batch.did = true;
 	if (!j->batch.anew) {
-		j->batch.ret = svr_journalfile_append(&j->file, j->batch.text.data,
-						      j->batch.text.len);
+		j->batch.ret =
+			svr_journalfile_append(&j->file, j->batch.text.data, j->batch.text.len);
 		return;
 	}
 	ret = svr_state_dir_make(j->router);
@@ -198,7 +199,7 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 	kick(arg);
 }
 
-/* ---- what the owner does ---------------------------------------------------------------------- */
+/* ---- what the owner does -------------------------------------------------------------------- */
 
 void km_journal_record(void *journal, const char *json, size_t len)
 {
@@ -235,7 +236,7 @@ const char *km_journal_path(const struct km_journal *j)
 	return j->file.path;
 }
 
-/* ---- begin and end --------------------------------------------------------------------------- */
+/* ---- begin and end -------------------------------------------------------------------------- */
 
 static int replay(void *user, const char *json, size_t len)
 {

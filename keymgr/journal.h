@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The alarm log on disk. Records are written in batches by a thread of its own, because a disk may take its time
- * and BFD may not wait; whoever has to know hears when his record is there. When the disk takes nothing, the log
- * lives on in memory, and the file is written anew as soon as there is room.
+ * The alarm log on disk. Records are written in batches by a thread of its own, because a disk may
+ * take its time and BFD may not wait; whoever has to know hears when his record is there. When the
+ * disk takes nothing, the log lives on in memory, and the file is written anew as soon as there is
+ * room.
  */
 #ifndef SVR_KEYMGR_JOURNAL_H
 #define SVR_KEYMGR_JOURNAL_H
@@ -42,8 +43,9 @@ const char *km_journal_path(const struct km_journal *j);
 void km_journal_record(void *journal, const char *json, size_t len);
 
 /*
- * Calls @done when all records so far are on disk (0) or when it is clear that they are not (negative errno): from
- * inside this call if that is known already. Always exactly once. 0 or -ENOMEM.
+ * Calls @done when all records so far are on disk (0) or when it is clear that they are not
+ * (negative errno): from inside this call if that is known already. Always exactly once. 0 or
+ * -ENOMEM.
  */
 int km_journal_wait(struct km_journal *j, void (*done)(void *arg, int error), void *arg);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Alarms about peers and their paths. They are looked at again and again (KM_WATCH_MS) instead of on each packet: who
- * sends packets cannot make us write a record for each of them.
+ * Alarms about peers and their paths. They are looked at again and again (KM_WATCH_MS) instead of
+ * on each packet: who sends packets cannot make us write a record for each of them.
  */
 #include <string.h>
 
@@ -25,7 +25,10 @@ static void spaced(const char *name, char *out, size_t len)
 	out[n] = '\0';
 }
 
-/* An alarm that has just changed is left alone for a moment, so that a flapping one does not fill the journal. */
+/*
+ * An alarm that has just changed is left alone for a moment, so that a flapping one does not fill
+ * the journal.
+ */
 static bool settle(struct km_alarm_state *state, bool there, uint64_t now_ns)
 {
 	const enum km_alarm_is is = there ? KM_ALARM_RAISED : KM_ALARM_CLEAR;

@@ -85,11 +85,12 @@ int svr_alarmlog_new(svr_alarmlog_record record, void *user, struct svr_alarmlog
 void svr_alarmlog_free(struct svr_alarmlog *log);
 
 /**
- * svr_alarmlog_raise() - an alarm with the same category, source and process is changed, not doubled.
+ * svr_alarmlog_raise() - an alarm with the same category, source and process is changed, not
+ * doubled.
  * @what: copied; control characters and broken UTF-8 become '?', what is too long is cut
  * @id: of the alarm; may be NULL
- * Return: 1 new, 2 changed, 0 was there with the same severity and message; -EINVAL without a category,
- * source or process or with an unknown severity, -ENOSPC above SVR_ALARMS_MAX, -ENOMEM.
+ * Return: 1 new, 2 changed, 0 was there with the same severity and message; -EINVAL without a
+ * category, source or process or with an unknown severity, -ENOSPC above SVR_ALARMS_MAX, -ENOMEM.
  */
 int svr_alarmlog_raise(struct svr_alarmlog *log, int64_t now_ms, const struct svr_alarm_text *what,
 		       uint64_t *id);

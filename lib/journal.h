@@ -4,9 +4,9 @@
  *
  *	<16 hexadecimal digits> <JSON object>
  *
- * where the digits are the first half of the SHA-256 digest of the object's text. A line that was torn by a
- * crash or damaged later is recognised and left out, all others count. JSON has no newline inside. Bytes only,
- * the files are sys/journalfile.h's. Part of libsvr.
+ * where the digits are the first eight bytes of the SHA-256 digest of the object's text. A line
+ * that was torn by a crash or damaged later is recognised and left out, all others count. JSON has
+ * no newline inside. Bytes only, the files are sys/journalfile.h's. Part of libsvr.
  */
 #ifndef SVR_LIB_JOURNAL_H
 #define SVR_LIB_JOURNAL_H
@@ -38,8 +38,10 @@ struct svr_journal_found {
 /**
  * svr_journal_read() - hand each whole record to @visit.
  * @data: what stood in the file, of any length and content
- * @visit: returns 0, -EBADMSG if the record is none (it counts as damaged), other negative errno to stop
- * Return: 0, -EPROTONOSUPPORT if another version wrote it (nothing was handed out), what @visit returned.
+ * @visit: returns 0, -EBADMSG if the record is none (it counts as damaged), other negative errno to
+ * stop
+ * Return: 0, -EPROTONOSUPPORT if another version wrote it (nothing was handed out), what @visit
+ * returned.
  */
 int svr_journal_read(const char *data, size_t len,
 		     int (*visit)(void *user, const char *json, size_t len), void *user,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Rules about the router and the node do not depend on the alarm: they are judged once. What is left is copied, so
- * that the configuration may go.
+ * Rules about the router and the node do not depend on the alarm: they are judged once. What is
+ * left is copied, so that the configuration may go.
  */
 #include <errno.h>
 #include <regex.h>

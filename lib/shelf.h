@@ -10,7 +10,8 @@ struct svr_shelves;
 /**
  * svr_shelves_new() - the shelves for the alarms of one router.
  * @cfg, @router, @node: copied where they are needed later
- * Return: 0, -ENOMEM, -EINVAL for an expression that is none (the configuration's checks leave none).
+ * Return: 0, -ENOMEM, -EINVAL for an expression that is none (the configuration's checks leave
+ * none).
  */
 int svr_shelves_new(const struct svr_cfg_alarm_shelving *cfg, const char *router, const char *node,
 		    struct svr_shelves **out);

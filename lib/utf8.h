@@ -7,7 +7,10 @@
 
 enum { SVR_UTF8_MAX = 4 /* bytes of one character */ };
 
-/* Bytes of the UTF-8 sequence at @text (1 to 4), or 0 when it is none. At most @left bytes are read. */
+/*
+ * Bytes of the UTF-8 sequence at @text (1 to 4), or 0 when it is none. At most @left bytes are
+ * read.
+ */
 size_t svr_utf8_len(const char *text, size_t left);
 
 #endif

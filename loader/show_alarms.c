@@ -63,9 +63,15 @@ static const struct column alarm_details[] = {
 };
 
 static const struct column shelved_columns[] = {
-	{ "id", "ID" },		{ "time", "Time" },	    { "severity", "Severity" },
-	{ "source", "Source" }, { "category", "Category" }, { "process", NULL },
-	{ "alarm", NULL },	{ "message", "Message" },   { "reason", "Reason" },
+	{ "id", "ID" },
+	{ "time", "Time" },
+	{ "severity", "Severity" },
+	{ "source", "Source" },
+	{ "category", "Category" },
+	{ "process", NULL },
+	{ "alarm", NULL },
+	{ "message", "Message" },
+	{ "reason", "Reason" },
 	{},
 };
 
@@ -220,9 +226,9 @@ static int print_alarms(struct svr_cli *cli, struct json_object *answer, bool sh
 				     id);
 	svr_out_record_begin(o, NULL, NULL);
 	print_list(o, list, "alarms",
-		   id	     ? alarm_details :
-		   shelved   ? shelved_columns :
-			       alarm_columns,
+		   id	   ? alarm_details :
+		   shelved ? shelved_columns :
+			     alarm_columns,
 		   id ? SVR_OUT_BLOCKS : SVR_OUT_TABLE,
 		   shelved ? "no shelved alarms" : "no alarms");
 	svr_out_u64(o, "total", NULL, total);
@@ -231,8 +237,8 @@ static int print_alarms(struct svr_cli *cli, struct json_object *answer, bool sh
 		svr_out_note(o, "%zu of %" PRIu64 " alarms; see: limit, offset",
 			     json_object_array_length(list), total);
 	if (!id && !shelved)
-		svr_out_note(o, "There %s %" PRIu64 " shelved alarm%s",
-			     hidden == 1 ? "is" : "are", hidden, hidden == 1 ? "" : "s");
+		svr_out_note(o, "There %s %" PRIu64 " shelved alarm%s", hidden == 1 ? "is" : "are",
+			     hidden, hidden == 1 ? "" : "s");
 	svr_out_record_end(o);
 	return 0;
 }

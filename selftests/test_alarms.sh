@@ -13,6 +13,7 @@ mkdir "$SVR_STATE_DIR/west"
 mount -t tmpfs -o size=16m,mode=700 tmpfs "$SVR_STATE_DIR/west" || die "no file system for the journal"
 defer umount -l "$SVR_STATE_DIR/west"
 
+TOPO_LINK_ARGS="sessions 20 flows4 400" # so that they can be filled
 topo_up
 topo_svr_start
 
@@ -212,6 +213,37 @@ test_damaged() {
 	check "the damaged file is kept" test -s "$journal.damaged"
 	clear second >/dev/null
 	clear first >/dev/null
+}
+
+# datagrams N PORT: each from another port of h1, so each a session
+datagrams() {
+	on "$h1" bash -c "for ((i = 0; i < $1; i++)); do echo x >/dev/udp/$h2_ip/$2; done"
+}
+
+raised() {
+	[ -n "$(alarms ".alarms[] | select(.alarm == \"$1\" and .source == \"$2\" and .process == \"svr-worker\") | .id")" ]
+}
+
+# Bug I95-65534: alarms at 100 % too
+test_worker_tables() {
+	datagrams 18 8200
+	check "no alarm at 90 % of the sessions" no_alarm platform/session-table
+	stop_proc west-keymgr
+	datagrams 2 8200
+	wait_for 10 logged west-worker "alarm: More than 90 % of the sessions"
+	topo_keymgr_start west
+	check "I95-65534: all sessions in use; the alarm comes when the key manager is back" \
+		wait_for 20 raised platform/session-table sessions
+	restart_keymgr KILL
+	check "it is there once after a kill" raised platform/session-table sessions
+	svr_on west session delete >/dev/null
+	check "it ends with the sessions" wait_for 20 no_alarm platform/session-table
+	datagrams 190 8100
+	check "more than 90 % of the flows" wait_for 20 raised platform/flow-table svr_flows4
+	svr_on west session delete >/dev/null
+	check "it ends with the flows" wait_for 20 no_alarm platform/flow-table
+	check_equal "events of both" '["add","clear","add","clear"]' \
+		"$(events '[.events[] | select(.process == "svr-worker") | .type] | reverse' alarm)"
 }
 
 test_killed_at_random() {

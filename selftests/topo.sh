@@ -40,6 +40,7 @@
 : "${TOPO_WAN_MTU:=$TOPO_MTU}"     # of the link between the routers
 : "${TOPO_LAN:=4}"                # families of hosts and LAN interfaces: 4 or 46
 : "${TOPO_WAN:=4}"                # families of WAN interfaces in the configuration: 4, 6 or 46
+: "${TOPO_LINK_ARGS:=}"            # of svr link set dev ... up: sizes of tables
 : "${TOPO_BFD_MS:=200}"            # interval; three lost ones take a path down
 : "${TOPO_BFD_MULTIPLIER:=3}"
 : "${TOPO_KEY_MANAGEMENT:={\}}"     # security-key-management
@@ -306,7 +307,8 @@ topo_attach() {
 	local dev
 
 	for dev in ge0 ge1; do
-		svr_on "$1" --config "$TOPO_CONFIG" link set dev "$dev" up >>"$(proc_log "$1-svr")" 2>&1 ||
+		# shellcheck disable=SC2086 # several words
+		svr_on "$1" --config "$TOPO_CONFIG" link set dev "$dev" up $TOPO_LINK_ARGS >>"$(proc_log "$1-svr")" 2>&1 ||
 			die "$1: cannot attach to $dev"
 	done
 }

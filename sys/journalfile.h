@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A journal on disk: what was appended or replaced is there after any crash once the call has returned. A
- * replacement is whole or has not happened. No locks: one process, one thread at a time. Part of libsvrsys.
+ * A journal on disk: what was appended or replaced is there after any crash once the call has
+ * returned. A replacement is whole or has not happened. No locks: one process, one thread at a
+ * time. Part of libsvrsys.
  */
 #ifndef SVR_SYS_JOURNALFILE_H
 #define SVR_SYS_JOURNALFILE_H
@@ -19,7 +20,8 @@ int svr_journalfile_init(struct svr_journalfile *f, const char *router, const ch
 void svr_journalfile_close(struct svr_journalfile *f);
 
 /**
- * svr_journalfile_read() - everything that is in the file, which is then open (not on a disk that is read-only).
+ * svr_journalfile_read() - everything that is in the file, which is then open (not on a disk that
+ * is read-only).
  * @data: to be freed; NULL if there is no file
  * Return: 0, also without a file; -EFBIG above @max bytes; other negative errno.
  */
@@ -29,8 +31,8 @@ int svr_journalfile_read(struct svr_journalfile *f, size_t max, char **data, siz
 int svr_journalfile_keep_damaged(const struct svr_journalfile *f);
 
 /*
- * Adds at the end. 0, -ESTALE if somebody removed the file, other negative errno; after a failure the end
- * may be torn, and the file has to be replaced.
+ * Adds at the end. 0, -ESTALE if somebody removed the file, other negative errno; after a failure
+ * the end may be torn, and the file has to be replaced.
  */
 int svr_journalfile_append(struct svr_journalfile *f, const char *data, size_t len);
 /* @data instead of all that was there. 0 or negative errno; then what was there still is. */

@@ -13,6 +13,7 @@
 
 #include <svr/stats.h>
 
+#include "lib/addr.h"
 #include "sys/flows.h"
 #include "sys/log.h"
 #include "worker/timeout.h"
@@ -35,6 +36,7 @@ struct svr_gc {
 	unsigned int pause;
 	uint64_t now_ns;
 	bool used[SVR_MAX_NEXTHOPS];
+	uint64_t flows4, flows6; /* visited by the walk under way */
 };
 
 /* ---- sessions of the worker ---------------------------------------------------------------- */
@@ -97,6 +99,10 @@ static int flow_visit(const struct svr_flow6_key *key, const struct svr_flow *fl
 {
 	struct svr_worker *w = user;
 
+	if (svr_key_is4(key))
+		w->gc->flows4++;
+	else
+		w->gc->flows6++;
 	if (flow->nexthop < SVR_MAX_NEXTHOPS)
 		w->gc->used[flow->nexthop] = true;
 	if (!(flow->flags & SVR_FLOW_WORKER))
@@ -122,8 +128,12 @@ static void walk_step(struct svr_worker *w)
 		return;
 	if (ret < 0)
 		pr_warn("walk over the flow tables: %s", strerror(-ret));
-	else
+	else {
 		svr_neigh_used(w, gc->used);
+		svr_worker_flows_counted(w, gc->flows4, gc->flows6);
+	}
+	gc->flows4 = 0;
+	gc->flows6 = 0;
 	memset(gc->used, 0, sizeof(gc->used));
 	gc->pause = WALK_PAUSE_TICKS;
 }

@@ -184,6 +184,8 @@ static int start(struct svr_worker *w)
 	if (!err)
 		err = svr_hold_new(w);
 	if (!err)
+		err = svr_worker_alarms_new(w);
+	if (!err)
 		err = svr_gc_new(w);
 	if (!err)
 		err = svr_netlink_dump(w->netlink);
@@ -202,6 +204,7 @@ static void finish(struct svr_worker *w)
 {
 	svr_thread_stop(w->thread);
 	svr_gc_free(w);
+	svr_worker_alarms_free(w);
 	svr_hold_free(w);
 	svr_neigh_free(w);
 	svr_netlink_close(w->netlink);

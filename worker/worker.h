@@ -25,6 +25,7 @@ struct svr_gc;
 struct svr_hold;
 struct svr_neigh;
 struct svr_netlink;
+struct svr_worker_alarms;
 struct svr_zones;
 
 struct svr_worker {
@@ -38,6 +39,7 @@ struct svr_worker {
 	struct svr_neigh *neigh;
 	struct svr_hold *hold;
 	struct svr_gc *gc;
+	struct svr_worker_alarms *alarms;
 	struct svr_ctl_server *ctl;
 	FILE *keylog;
 	uint64_t started_ns;
@@ -91,6 +93,12 @@ unsigned int svr_hold_count(const struct svr_worker *w);
 /* ---- gc.c: sessions and flows that are over ------------------------------------------------ */
 int svr_gc_new(struct svr_worker *w);
 void svr_gc_free(struct svr_worker *w);
+
+/* ---- alarms.c: what is wrong, for the key manager ------------------------------------------ */
+int svr_worker_alarms_new(struct svr_worker *w);
+void svr_worker_alarms_free(struct svr_worker *w);
+/* So many flows were in the tables during the last whole walk. */
+void svr_worker_flows_counted(struct svr_worker *w, uint64_t ipv4, uint64_t ipv6);
 
 /* ---- ctl.c: control socket ----------------------------------------------------------------- */
 int svr_worker_ctl_start(struct svr_worker *w);

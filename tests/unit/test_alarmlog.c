@@ -11,6 +11,7 @@
 #include "lib/alarms.h"
 #include "lib/config.h"
 #include "lib/journal.h"
+#include "lib/level.h"
 #include "lib/shelf.h"
 #include "lib/timetext.h"
 
@@ -457,5 +458,34 @@ Test(alarms, docs_list_every_alarm)
 	for (size_t i = 0; i < sizeof(alarms) / sizeof(alarms[0]); i++) {
 		snprintf(row, sizeof(row), "\n| `%s` |", alarms[i]);
 		cr_expect_not_null(strstr(docs, row), "docs/alarms.md does not list %s", alarms[i]);
+	}
+}
+
+/* ---- thresholds ------------------------------------------------------------------------------ */
+
+/* Bug I95-65534: the alarm has to be there at 100 %, not only between 90 and 100. */
+Test(level, thresholds)
+{
+	static const struct {
+		uint64_t used, size;
+		bool from_low, from_high;
+	} rows[] = {
+		{ 0, 1000, false, false },
+		{ 799, 1000, false, false },
+		{ 800, 1000, false, true },
+		{ 900, 1000, false, true },
+		{ 901, 1000, true, true },
+		{ 1000, 1000, true, true },
+		{ 1001, 1000, true, true },
+		{ 1, 1, true, true },
+		{ 0, 0, false, false },
+		{ 5, 0, false, false },
+		{ UINT64_MAX, UINT64_MAX, true, true },
+		{ UINT64_MAX / 2, UINT64_MAX, false, false },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		cr_expect_eq(svr_level_high(false, rows[i].used, rows[i].size), rows[i].from_low, "row %zu", i);
+		cr_expect_eq(svr_level_high(true, rows[i].used, rows[i].size), rows[i].from_high, "row %zu", i);
 	}
 }
