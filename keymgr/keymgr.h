@@ -3,8 +3,10 @@
  * svr-keymgr: what its files share. One event loop; computations are done by threads of km->jobs:
  *
  *	main.c		arguments, start, signals
- *	peers.c		peerings (lib/peering.h) for what the configuration and the maps name, and their storage in the maps
- *	socket.c	UDP port 1280 of each waypoint address
+ *	peers.c		what a peering (lib/peering.h) asks of us: maps, threads, timers
+ *	peerset.c	peerings for what the configuration and the maps name; those that stay are left alone
+ *	clock.c		the time, and what happens when somebody sets it
+ *	socket.c	UDP sockets of BFD
  *	secrets.c	own certificate, trust in peers, own metadata keys
  *	show.c		control socket
  *	peer_alarms.c	alarms about peers and paths
@@ -27,6 +29,7 @@ enum km_limits {
 	/* computations that wait: no exchange begins above, so that those under way are not late */
 	KM_JOBS_MAX = 64,
 	KM_REASON_LEN = 512, /* bytes of an error in words */
+	KM_CLOCK_STEP_US = 1000, /* between two looks: a clock that is slewed moves less */
 	KM_WATCH_MS = 250, /* how often the generation of the configuration is looked at */
 	KM_LATE_MS = 100, /* a timer that is later than this is worth a line */
 	KM_LATE_LOG_SEC = 60, /* but not more often */
@@ -52,10 +55,18 @@ struct km_alarm_state {
 	uint64_t changed_ns; /* monotonic */
 };
 
-/* One local waypoint address. */
+union km_sockaddr {
+	struct sockaddr sa;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+};
+
+/* One local waypoint address and port. */
 struct km_socket {
 	struct keymgr *km;
-	struct in_addr addr;
+	uint8_t addr[16]; /* IPv4 as ::ffff:a.b.c.d */
+	uint16_t port;
+	uint8_t dscp; /* that fd sends with now */
 	char device[SVR_NAME_LEN]; /* "": not bound to one */
 	unsigned int ifindex; /* of the device when it was bound */
 	int fd; /* -1: not open, tried again */
@@ -70,9 +81,12 @@ struct km_path {
 	unsigned int view; /* index in view->paths */
 	unsigned int number; /* in the peering */
 	uint32_t slot; /* in svr_paths and svr_path_state */
-	struct sockaddr_in remote;
+	uint8_t remote[16]; /* IPv4 as ::ffff:a.b.c.d */
+	uint16_t port; /* of the peer, and of the socket */
+	bool plain; /* BFD without metadata */
+	int tx_fd; /* plain: what sends, from a port of its own; -1: not open */
 	struct km_socket *socket;
-	uint8_t tos;
+	uint8_t dscp;
 	uint64_t send_errors;
 	struct km_alarm_state alarm_down;
 };
@@ -81,6 +95,8 @@ struct km_peer {
 	struct keymgr *km;
 	unsigned int view; /* index in view->peers */
 	uint32_t slot; /* in svr_peers and svr_peer_keys */
+	/* own copies: a peer outlives a configuration. The last two are common names. */
+	char *name, *own_name, *peer_name;
 	struct svr_pki_trust *trust;
 	struct svr_peering *peering;
 	struct event *timer;
@@ -88,6 +104,13 @@ struct km_peer {
 	struct km_path *path;
 	unsigned int n_paths;
 	struct km_alarm_state alarm_reach, alarm_authentication, alarm_key_timeout;
+};
+
+/* Notices when CLOCK_REALTIME is set. */
+struct km_clock {
+	int fd; /* timer that the kernel cancels then, -1: none */
+	struct event *event;
+	int64_t base_ns; /* real time minus monotonic time, as it was seen last */
 };
 
 struct keymgr {
@@ -111,26 +134,43 @@ struct keymgr {
 	unsigned int n_peers;
 	struct km_socket *socket;
 	unsigned int n_sockets;
+	struct km_clock clock;
 	uint64_t started_ns;
 	int error; /* that ended the loop */
 };
 
+/* clock.c */
 struct svr_now km_now(void);
+int km_clock_start(struct keymgr *km); /* 0 or -ENOMEM */
+void km_clock_stop(struct keymgr *km);
+void km_clock_check(struct keymgr *km); /* tells all peers if the clock was set */
+
+/* main.c */
 int km_random(void *out, size_t len); /* 0 or -EIO */
 void km_count_drop(struct keymgr *km, int drop);
 
-/* peers.c: builds everything from km->view; what was stored is taken back. 0 or negative errno. */
-int km_peers_new(struct keymgr *km);
+/*
+ * peerset.c: makes the peers what km->view says. Peers and paths whose configuration is as before
+ * go on as if nothing had happened, new ones take back what is stored. 0 or negative errno, after
+ * which only km_peers_free() is of use.
+ */
+int km_peers_apply(struct keymgr *km);
 void km_peers_free(struct keymgr *km);
+
+/* peers.c */
+extern const struct svr_peering_ops km_peer_ops; /* user: the struct km_peer */
+int km_peer_timer_new(struct km_peer *peer); /* 0, -ENOMEM */
 void km_peer_schedule(struct km_peer *peer);
+void km_peer_log_keys(struct km_peer *peer);
 
 /* peer_alarms.c: raises and clears what is so now; ends alarms about what the configuration has no more. */
 void km_peer_alarms_check(struct keymgr *km);
 void km_peer_alarms_sweep(struct keymgr *km);
 
 /* socket.c */
-int km_sockets_new(struct keymgr *km);
+int km_sockets_apply(struct keymgr *km); /* for the paths of all peers; what is open stays open */
 void km_sockets_free(struct keymgr *km);
+void km_path_close(struct km_path *path); /* what only this path has open */
 /* Opens what could not be opened, follows devices that came back. */
 void km_sockets_check(struct keymgr *km);
 void km_path_send(struct km_path *path, const uint8_t *packet, size_t len);

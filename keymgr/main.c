@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include <event2/event.h>
 #include <openssl/crypto.h>
@@ -23,20 +22,6 @@
 #include "sys/log.h"
 
 #define DEFAULT_CONFIG "/etc/svr/authority.json"
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * SVR_NS_PER_SEC + (uint64_t)t.tv_nsec;
-}
-
-struct svr_now km_now(void)
-{
-	return (struct svr_now){ .mono_ns = clock_ns(CLOCK_MONOTONIC),
-				 .real_ns = clock_ns(CLOCK_REALTIME) };
-}
 
 int km_random(void *out, size_t len)
 {
@@ -110,26 +95,54 @@ static void config_drop(struct keymgr *km)
 	km->config = NULL;
 }
 
+/* The old one goes on if it is the same: exchanges under way hold on to it. */
+static int identity_reload(struct keymgr *km)
+{
+	struct svr_pki_identity *old = km->identity;
+	int ret;
+
+	km->identity = NULL;
+	ret = km_identity_load(km);
+	if (!ret && old &&
+	    memcmp(svr_pki_identity_fingerprint(old), svr_pki_identity_fingerprint(km->identity),
+		   SVR_PKI_FINGERPRINT_LEN) == 0) {
+		svr_pki_identity_free(km->identity);
+		km->identity = old;
+	}
+	return ret;
+}
+
 /*
- * Everything that hangs on the configuration, from the state in the maps: sessions that are up stay
- * up.
+ * Another configuration takes the place of the one in force, or of none. What is not different is
+ * not touched. After an error only config_drop() is of use.
  */
 static int config_take(struct keymgr *km, struct svr_config *config, struct svr_router_view *view)
 {
+	struct svr_pki_identity *old_identity = km->identity;
+	struct svr_router_view *old_view = km->view;
+	struct svr_config *old_config = km->config;
 	int ret;
 
 	km->config = config;
 	km->view = view;
+	svr_shelves_free(km->shelves);
+	km->shelves = NULL;
 	ret = svr_shelves_new(&config->alarm_shelving, km->router, view->router->node[0].name,
 			      &km->shelves);
 	if (!ret)
-		ret = km_identity_load(km);
-	if (!ret)
+		ret = identity_reload(km);
+	if (!ret && !old_view)
 		ret = km_own_keys_load(km);
 	if (!ret)
-		ret = km_peers_new(km);
+		ret = km_peers_apply(km);
+	else
+		km_peers_free(km); /* they hold on to the old identity */
 	if (!ret)
 		km_peer_alarms_sweep(km);
+	if (old_identity != km->identity)
+		svr_pki_identity_free(old_identity);
+	svr_config_view_free(old_view);
+	svr_config_free(old_config);
 	return ret;
 }
 
@@ -143,7 +156,6 @@ static void config_reload(struct keymgr *km)
 		pr_err("%s: the configuration before stays in force", km->config_path);
 		return;
 	}
-	config_drop(km);
 	ret = config_take(km, config, view);
 	if (ret) {
 		pr_err("cannot go on with the new configuration: %s", strerror(-ret));
@@ -163,6 +175,7 @@ static void on_watch(evutil_socket_t fd, short what, void *arg)
 	(void)fd, (void)what;
 	km_sockets_check(km);
 	km_peer_alarms_check(km);
+	km_clock_check(km);
 	if (generation == km->generation)
 		return;
 	km->generation = generation;
@@ -221,6 +234,9 @@ static int start(struct keymgr *km)
 	km->watch = event_new(km->base, -1, EV_PERSIST, on_watch, km);
 	if (!km->watch || event_add(km->watch, &watch))
 		return -ENOMEM;
+	ret = km_clock_start(km);
+	if (ret)
+		return ret;
 	pr_info("router %s (%s): started, %u peer%s", km->router,
 		km->view->router->peering_common_name, km->n_peers, km->n_peers == 1 ? "" : "s");
 	return 0;
@@ -234,6 +250,7 @@ static void finish(struct keymgr *km)
 {
 	if (km->watch)
 		event_free(km->watch);
+	km_clock_stop(km);
 	config_drop(km);
 	svr_jobs_free(km->jobs); /* after those who wait for results: they are for nobody now */
 	if (km->ctl)
@@ -375,7 +392,7 @@ static struct event_base *base_new(void)
 int main(int argc, char **argv)
 {
 	enum svr_log_level level = SVR_LOG_INFO;
-	struct keymgr km = { .started_ns = 0 };
+	struct keymgr km = { .clock.fd = -1 };
 	int code;
 
 	if (arguments_parse(argc, argv, &km, &level, &code))

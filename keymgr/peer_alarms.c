@@ -66,7 +66,8 @@ static void judge_peer(struct keymgr *km, struct km_peer *peer, uint64_t now_ns)
 	for (i = 0; i < peer->n_paths; i++) {
 		struct km_path *path = &peer->path[i];
 		const bool enabled = km->view->paths[path->view].bfd.enabled;
-		const bool is_up = p->paths[i].state.status == SVR_PATH_UP;
+		const uint32_t status = p->paths[i].state.status;
+		const bool is_up = status == SVR_PATH_UP || status == SVR_PATH_STANDBY;
 
 		watched += enabled;
 		up += is_up;

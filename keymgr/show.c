@@ -3,7 +3,8 @@
  * Control socket "keymgr". Commands:
  *
  *	show peers		one object per path: peer, node, network_interface, destination, status, hostname, path_mtu, uptime_s
- *	show peers security	the same and security_status, salts, indexes, what was received and acknowledged, reason, clock offset
+ *	show peers detail	the same and latency, jitter, loss, MOS, timers of BFD, why the path went down how often
+ *	show peers security	the same as show peers and security_status, salts, indexes, what was received and acknowledged, reason, clock offset
  *	show stats		counters of the process and of each path
  *	rekey			{"peer": NAME}: agree another peer key now
  *	alarms and events	see alarms_ctl.c
@@ -12,6 +13,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include <json-c/json.h>
@@ -51,6 +53,8 @@ static const char *status_name(uint32_t status)
 		return "initializing";
 	case SVR_PATH_UP:
 		return "up";
+	case SVR_PATH_STANDBY:
+		return "standby";
 	}
 	return "unused";
 }
@@ -78,10 +82,68 @@ static struct json_object *show_path(const struct km_path *path)
 	else
 		add_str(o, "path_mtu", "unavailable");
 	add_u64(o, "uptime_s",
-		p->state.status == SVR_PATH_UP ? since_s(p->state.since_ns, now.real_ns) : 0);
+		p->state.status == SVR_PATH_UP || p->state.status == SVR_PATH_STANDBY ?
+			since_s(p->state.since_ns, now.real_ns) :
+			0);
 	add_str(o, "bfd_state", svr_bfd_state_name((uint8_t)p->bfd.state));
 	add_str(o, "bfd_diagnostic", svr_bfd_diag_name((uint8_t)p->bfd.diag));
 	add_u64(o, "down_count", p->state.down_count);
+	return o;
+}
+
+/* @value of @unit parts, with three digits behind the point. */
+static void add_fraction(struct json_object *o, const char *key, bool there, uint64_t value,
+			 uint64_t unit)
+{
+	char text[32];
+
+	if (!there) {
+		add_str(o, key, "unavailable");
+		return;
+	}
+	snprintf(text, sizeof(text), "%" PRIu64 ".%03" PRIu64, value / unit,
+		 value % unit * 1000 / unit);
+	json_object_object_add(o, key, json_object_new_double_s((double)value / (double)unit, text));
+}
+
+/* Figures of the link tests as long as the averaging time has any. */
+static void add_quality(struct json_object *o, const struct svr_peering_path *p)
+{
+	struct svr_linktest_quality q = svr_linktest_quality(&p->test, km_now().mono_ns);
+	bool answered = q.valid && q.loss < SVR_LINKTEST_LOSS_ALL;
+
+	add_fraction(o, "latency_ms", answered, q.latency_us, 1000);
+	add_fraction(o, "jitter_ms", answered, q.jitter_us, 1000);
+	add_fraction(o, "loss_percent", q.valid, q.loss, SVR_LINKTEST_LOSS_ALL / 100);
+	add_fraction(o, "mos", answered, q.mos, 100);
+}
+
+static void add_link_downs(struct json_object *o, const struct svr_peering_path *p)
+{
+	struct json_object *downs = json_object_new_object();
+	unsigned int i;
+
+	for (i = 0; i < SVR_LINK_DOWN_MAX; i++)
+		add_u64(downs, svr_link_down_name(i), p->link_down[i]);
+	add_u64(o, "link_up", p->link_up);
+	json_object_object_add(o, "link_down", downs);
+}
+
+static struct json_object *show_detail(const struct km_path *path)
+{
+	const struct svr_peering_path *p = &path->peer->peering->paths[path->number];
+	struct json_object *o = show_path(path);
+
+	add_quality(o, p);
+	add_str(o, "bfd_remote_state", svr_bfd_state_name((uint8_t)p->bfd.remote_state));
+	add_str(o, "bfd_kind", path->plain ? "plain" : "metadata");
+	add_u64(o, "bfd_port", path->port);
+	add_u64(o, "tx_interval_us", p->bfd.tx_interval_us);
+	add_u64(o, "detection_time_us", p->bfd.detect_us);
+	add_u64(o, "remote_multiplier", p->bfd.remote_detect_mult);
+	add_u64(o, "remote_min_rx_us", p->bfd.remote_min_rx_us);
+	add_u64(o, "hold_down_ms", p->hold_down_ms);
+	add_link_downs(o, p);
 	return o;
 }
 
@@ -174,6 +236,13 @@ static struct json_object *show_path_stats(const struct km_path *path)
 	add_u64(o, "down_count", p->state.down_count);
 	add_u64(o, "detection_time_us", p->bfd.detect_us);
 	add_u64(o, "tx_interval_us", p->bfd.tx_interval_us);
+	add_link_downs(o, p);
+	add_quality(o, p);
+	add_u64(o, "test_requests", p->test.requests);
+	add_u64(o, "test_answers", p->test.answers);
+	add_u64(o, "test_late", p->test.late);
+	add_u64(o, "mtu_probes", p->mtu.probes);
+	add_u64(o, "mtu_answers", p->mtu.answers);
 	add_u64(o, "key_exchanges", path->peer->peering->kex.exchanges);
 	add_u64(o, "key_exchange_failures", path->peer->peering->kex.failures);
 	return o;
@@ -231,6 +300,8 @@ static struct json_object *on_request(const char *command, struct json_object *r
 		return svr_ctl_error("still starting");
 	if (strcmp(command, "show peers") == 0)
 		result = show_paths(km, show_path);
+	else if (strcmp(command, "show peers detail") == 0)
+		result = show_paths(km, show_detail);
 	else if (strcmp(command, "show peers security") == 0)
 		result = show_paths(km, show_security);
 	else if (strcmp(command, "show stats") == 0)
@@ -242,7 +313,7 @@ static struct json_object *on_request(const char *command, struct json_object *r
 		if (known)
 			return answer;
 		return svr_ctl_error(
-			"unknown command \"%.63s\"; known are: show peers, show peers security, show stats, rekey, show alarms, show events, alarm raise, alarm clear, alarm sync",
+			"unknown command \"%.63s\"; known are: show peers, show peers detail, show peers security, show stats, rekey, show alarms, show events, alarm raise, alarm clear, alarm sync",
 			command);
 	}
 	answer = json_object_new_object();

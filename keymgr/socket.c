@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * UDP port 1280 of each local waypoint address. A socket serves all paths of its address; the
- * sender's address tells which. IP_FREEBIND lets it wait for an address that is not there yet, and
- * a device that was made anew is noticed by its index.
+ * UDP sockets of BFD. Each local waypoint address has one on port 1280, which serves all its paths;
+ * the sender's address tells which. Paths of plain BFD have the ports of RFC 5881 or RFC 5883: one
+ * socket for each address and port receives, and each path sends from a port of its own.
+ * IP_FREEBIND lets a socket wait for an address that is not there yet, and a device that was made
+ * anew is noticed by its index.
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/errqueue.h>
 #include <net/if.h>
+#include <netinet/icmp6.h>
+#include <netinet/ip_icmp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -23,161 +28,370 @@ enum {
 	SOCKET_BATCH = 64, /* packets that are read before timers get their turn */
 	/* highest band of pfifo_fast that needs no capability: BFD is never behind data */
 	SOCKET_PRIORITY = 6,
-	SOCKET_TTL = 255, /* RFC 5881 5 */
-	SOCKET_DSCP_SHIFT = 2,
+	SOCKET_TTL = 255, /* RFC 5881 5, also as hop limit */
 	/* bytes; what is longer is cut, and then its lengths do not fit */
-	SOCKET_PACKET_MAX = 2048,
+	SOCKET_PACKET_MAX = SVR_BFDMETA_PROBE_MAX,
+	SOCKET_RX_BYTES = 4 << 20, /* a packet of each of a thousand peers at the same moment */
+	/* RFC 5881 4: source ports of plain BFD */
+	SOCKET_SOURCE_LO = 49152,
+	SOCKET_SOURCE_COUNT = 16384,
+	SOCKET_SOURCE_TRIES = 64,
+	SOCKET_CONTROL_LEN = 256, /* bytes of control messages */
 };
+
+static bool is_v4(const uint8_t addr[static 16])
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	return memcmp(addr, mapped, sizeof(mapped)) == 0;
+}
+
+/* @ifindex: of the link, for addresses that are of no meaning elsewhere. */
+static void make_sockaddr(const uint8_t addr[static 16], uint16_t port, unsigned int ifindex,
+			  union km_sockaddr *out, socklen_t *len)
+{
+	memset(out, 0, sizeof(*out));
+	if (is_v4(addr)) {
+		out->v4.sin_family = AF_INET;
+		out->v4.sin_port = htons(port);
+		memcpy(&out->v4.sin_addr, addr + 12, sizeof(out->v4.sin_addr));
+		*len = sizeof(out->v4);
+		return;
+	}
+	out->v6.sin6_family = AF_INET6;
+	out->v6.sin6_port = htons(port);
+	memcpy(&out->v6.sin6_addr, addr, sizeof(out->v6.sin6_addr));
+	if (IN6_IS_ADDR_LINKLOCAL(&out->v6.sin6_addr))
+		out->v6.sin6_scope_id = ifindex;
+	*len = sizeof(out->v6);
+}
+
+static uint16_t split_sockaddr(const union km_sockaddr *from, uint8_t addr[static 16])
+{
+	memset(addr, 0, 16);
+	if (from->sa.sa_family == AF_INET6) {
+		memcpy(addr, &from->v6.sin6_addr, 16);
+		return ntohs(from->v6.sin6_port);
+	}
+	addr[10] = addr[11] = 0xff;
+	memcpy(addr + 12, &from->v4.sin_addr, 4);
+	return ntohs(from->v4.sin_port);
+}
+
+static const char *addr_name(const uint8_t addr[static 16], char buf[static INET6_ADDRSTRLEN])
+{
+	bool v4 = is_v4(addr);
+
+	return inet_ntop(v4 ? AF_INET : AF_INET6, addr + (v4 ? 12 : 0), buf, INET6_ADDRSTRLEN) ?
+		       buf :
+		       "?";
+}
 
 /* ---- receiving ------------------------------------------------------------------------------- */
 
 static int compare_remote(const void *a, const void *b)
 {
-	uint32_t x = ntohl((*(struct km_path *const *)a)->remote.sin_addr.s_addr);
-	uint32_t y = ntohl((*(struct km_path *const *)b)->remote.sin_addr.s_addr);
-
-	return x < y ? -1 : x > y;
+	return memcmp((*(struct km_path *const *)a)->remote, (*(struct km_path *const *)b)->remote,
+		      sizeof((*(struct km_path *const *)a)->remote));
 }
 
-static struct km_path *path_of(struct km_socket *s, const struct sockaddr_in *from)
+static struct km_path *path_to(struct km_socket *s, const uint8_t remote[static 16])
 {
-	struct km_path key = { .remote = *from }, *wanted = &key, **found;
+	struct km_path key, *wanted = &key, **found;
 
+	memcpy(key.remote, remote, sizeof(key.remote));
 	found = bsearch(&wanted, s->path, s->n_paths, sizeof(*s->path), compare_remote);
-	return found && from->sin_port == htons(SVR_BFD_PORT) ? *found : NULL;
+	return found ? *found : NULL;
 }
 
-static int ttl_of(struct msghdr *msg)
+/* Plain BFD comes from any port (RFC 5881 4), ours from where it goes to. */
+static struct km_path *path_of(struct km_socket *s, const union km_sockaddr *from)
+{
+	uint8_t remote[16];
+	uint16_t port = split_sockaddr(from, remote);
+	struct km_path *path = path_to(s, remote);
+
+	return path && (path->plain || port == s->port) ? path : NULL;
+}
+
+/* What the kernel says beside a packet. */
+struct beside {
+	int ttl; /* or hop limit; -1: unknown */
+	bool fragmented; /* it came in pieces */
+	struct sock_extended_err error;
+};
+
+static void read_beside(struct msghdr *msg, struct beside *b)
 {
 	struct cmsghdr *c;
-	int ttl = -1;
 
-	for (c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c))
-		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TTL)
-			memcpy(&ttl, CMSG_DATA(c), sizeof(ttl));
-	return ttl;
+	*b = (struct beside){ .ttl = -1 };
+	for (c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		bool v4 = c->cmsg_level == IPPROTO_IP, v6 = c->cmsg_level == IPPROTO_IPV6;
+
+		if ((v4 && c->cmsg_type == IP_TTL) || (v6 && c->cmsg_type == IPV6_HOPLIMIT))
+			memcpy(&b->ttl, CMSG_DATA(c), sizeof(b->ttl));
+		else if ((v4 && c->cmsg_type == IP_RECVFRAGSIZE) ||
+			 (v6 && c->cmsg_type == IPV6_RECVFRAGSIZE))
+			b->fragmented = true;
+		else if ((v4 && c->cmsg_type == IP_RECVERR) || (v6 && c->cmsg_type == IPV6_RECVERR))
+			memcpy(&b->error, CMSG_DATA(c), sizeof(b->error));
+	}
+}
+
+static ssize_t read_message(int fd, int flags, uint8_t packet[static SOCKET_PACKET_MAX],
+			    union km_sockaddr *from, struct beside *b)
+{
+	union {
+		char bytes[SOCKET_CONTROL_LEN];
+		struct cmsghdr align;
+	} control;
+	struct iovec iov = { packet, SOCKET_PACKET_MAX };
+	struct msghdr msg = {
+		.msg_name = from,
+		.msg_namelen = sizeof(*from),
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes),
+	};
+	ssize_t len;
+
+	memset(from, 0, sizeof(*from));
+	len = recvmsg(fd, &msg, MSG_DONTWAIT | flags);
+	if (len >= 0)
+		read_beside(&msg, b);
+	return len;
 }
 
 /* False: nothing more to read. */
 static bool receive_one(struct km_socket *s)
 {
 	uint8_t packet[SOCKET_PACKET_MAX];
-	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control;
-	struct sockaddr_in from = { 0 };
-	struct iovec iov = { packet, sizeof(packet) };
-	struct msghdr msg = {
-		.msg_name = &from,
-		.msg_namelen = sizeof(from),
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.bytes,
-		.msg_controllen = sizeof(control.bytes),
-	};
-	ssize_t len = recvmsg(s->fd, &msg, MSG_DONTWAIT);
+	union km_sockaddr from;
 	struct km_path *path;
+	struct beside b;
+	ssize_t len = read_message(s->fd, 0, packet, &from, &b);
 	int ret;
 
-	if (len < 0)
-		return errno == EINTR;
+	if (len < 0) /* an error of an earlier packet is reported once, and then it goes on */
+		return errno != EAGAIN && errno != EWOULDBLOCK && errno != EBADF;
 	path = path_of(s, &from);
-	if (!path) {
-		km_count_drop(s->km, -SVR_DROP_BFD_SESSION);
+	if (!path || b.fragmented) {
+		km_count_drop(s->km, path ? -SVR_DROP_BFD_FRAGMENT : -SVR_DROP_BFD_SESSION);
 		return true;
 	}
-	ret = svr_peering_receive(path->peer->peering, path->number, packet, (size_t)len,
-				  ttl_of(&msg));
+	ret = svr_peering_receive(path->peer->peering, path->number, packet, (size_t)len, b.ttl);
 	if (ret)
 		km_count_drop(s->km, ret);
 	km_peer_schedule(path->peer);
 	return true;
 }
 
+static bool is_too_big(const struct sock_extended_err *e)
+{
+	return (e->ee_origin == SO_EE_ORIGIN_ICMP && e->ee_type == ICMP_DEST_UNREACH &&
+		e->ee_code == ICMP_FRAG_NEEDED) ||
+	       (e->ee_origin == SO_EE_ORIGIN_ICMP6 && e->ee_type == ICMP6_PACKET_TOO_BIG);
+}
+
+/* ICMP about what we sent. The address is that of the packet's destination. */
+static bool receive_error(struct km_socket *s)
+{
+	uint8_t quoted[SOCKET_PACKET_MAX], remote[16];
+	union km_sockaddr to;
+	struct km_path *path;
+	struct beside b;
+	ssize_t len = read_message(s->fd, MSG_ERRQUEUE, quoted, &to, &b);
+
+	if (len < 0)
+		return false;
+	split_sockaddr(&to, remote);
+	path = path_to(s, remote);
+	if (!path || path->plain || !is_too_big(&b.error))
+		return true;
+	svr_peering_too_big(path->peer->peering, path->number, quoted, (size_t)len,
+			    b.error.ee_info);
+	km_peer_schedule(path->peer);
+	return true;
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
+	struct km_socket *s = arg;
 	int i;
 
 	(void)fd, (void)what;
-	for (i = 0; i < SOCKET_BATCH && receive_one(arg); i++)
+	for (i = 0; i < SOCKET_BATCH && receive_error(s); i++)
+		;
+	for (i = 0; i < SOCKET_BATCH && receive_one(s); i++)
 		;
 }
 
 /* ---- sending --------------------------------------------------------------------------------- */
-
-void km_path_send(struct km_path *path, const uint8_t *packet, size_t len)
-{
-	struct km_socket *s = path->socket;
-	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control;
-	struct iovec iov = { (void *)packet, len };
-	struct msghdr msg = {
-		.msg_name = &path->remote,
-		.msg_namelen = sizeof(path->remote),
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.bytes,
-		.msg_controllen = sizeof(control.bytes),
-	};
-	struct cmsghdr *c;
-	int tos = path->tos;
-
-	if (!s || s->fd < 0)
-		return;
-	/* Paths of one address may differ in DSCP. */
-	memset(&control, 0, sizeof(control));
-	c = CMSG_FIRSTHDR(&msg);
-	c->cmsg_level = IPPROTO_IP;
-	c->cmsg_type = IP_TOS;
-	c->cmsg_len = CMSG_LEN(sizeof(tos));
-	memcpy(CMSG_DATA(c), &tos, sizeof(tos));
-	/*
-	 * In two calls: MSG_MORE makes the kernel compute the UDP checksum while it copies.
-	 * Otherwise it leaves the sum to the device, and a virtual one carries the packet to the
-	 * peer with the sum of the pseudo-header only.
-	 */
-	if (sendmsg(s->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE) >= 0 &&
-	    send(s->fd, NULL, 0, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
-		return;
-	/* BFD notices a path that cannot be sent on; here it is only told why. */
-	if (path->send_errors++ == 0)
-		pr_debug("%s: cannot send: %s", path->peer->km->view->paths[path->view].name,
-			 strerror(errno));
-}
-
-/* ---- opening --------------------------------------------------------------------------------- */
 
 static int set_int(int fd, int level, int option, int value)
 {
 	return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
 }
 
-static int socket_configure(int fd, const struct km_socket *s)
+/*
+ * Paths of one address may differ in DSCP. Not as a control message of the packet: that would take
+ * the packet's priority from the DSCP.
+ */
+static void set_dscp(struct km_socket *s, int fd, uint8_t dscp)
 {
-	struct sockaddr_in local = { .sin_family = AF_INET,
-				     .sin_port = htons(SVR_BFD_PORT),
-				     .sin_addr = s->addr };
-	int ret = 0;
+	enum { DSCP_SHIFT = 2 };
 
-	if (s->device[0] && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, s->device,
-				       (socklen_t)strlen(s->device)) < 0)
-		return -errno;
-	ret = set_int(fd, IPPROTO_IP, IP_FREEBIND, 1);
+	if (is_v4(s->addr))
+		set_int(fd, IPPROTO_IP, IP_TOS, dscp << DSCP_SHIFT);
+	else
+		set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, dscp << DSCP_SHIFT);
+	set_int(fd, SOL_SOCKET, SO_PRIORITY, SOCKET_PRIORITY);
+}
+
+/*
+ * In two calls: MSG_MORE makes the kernel compute the UDP checksum while it copies. Otherwise it
+ * leaves the sum to the device, and a virtual one carries the packet to the peer with the sum of the
+ * pseudo-header only.
+ */
+static int send_packet(int fd, const union km_sockaddr *to, socklen_t to_len, const uint8_t *packet,
+		       size_t len)
+{
+	const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+
+	if (sendto(fd, packet, len, flags | MSG_MORE, &to->sa, to_len) >= 0 &&
+	    send(fd, NULL, 0, flags) >= 0)
+		return 0;
+	return -errno;
+}
+
+void km_path_send(struct km_path *path, const uint8_t *packet, size_t len)
+{
+	struct km_socket *s = path->socket;
+	char name[INET6_ADDRSTRLEN];
+	union km_sockaddr to;
+	socklen_t to_len;
+	int fd, ret;
+
+	if (!s)
+		return;
+	fd = path->plain ? path->tx_fd : s->fd;
+	if (fd < 0)
+		return;
+	if (!path->plain && s->dscp != path->dscp) {
+		set_dscp(s, fd, path->dscp);
+		s->dscp = path->dscp;
+	}
+	make_sockaddr(path->remote, path->port, s->ifindex, &to, &to_len);
+	ret = send_packet(fd, &to, to_len, packet, len);
+	if (ret && ret != -EMSGSIZE) /* perhaps an earlier packet's error, which is told only once */
+		ret = send_packet(fd, &to, to_len, packet, len);
+	/* BFD notices a path that cannot be sent on; here it is only told why. */
+	if (ret && path->send_errors++ == 0)
+		pr_debug("peer %s: cannot send to %s: %s", path->peer->name,
+			 addr_name(path->remote, name), strerror(-ret));
+}
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+static int configure4(int fd)
+{
+	int ret = set_int(fd, IPPROTO_IP, IP_FREEBIND, 1);
+
 	ret = ret ?: set_int(fd, IPPROTO_IP, IP_TTL, SOCKET_TTL);
 	ret = ret ?: set_int(fd, IPPROTO_IP, IP_RECVTTL, 1);
 	/* Never fragmented; a stale path MTU must not stop BFD, whose packets fit everywhere. */
 	ret = ret ?: set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
-	ret = ret ?: set_int(fd, SOL_SOCKET, SO_PRIORITY, SOCKET_PRIORITY);
-	if (!ret && bind(fd, (struct sockaddr *)&local, sizeof(local)) < 0)
+	ret = ret ?: set_int(fd, IPPROTO_IP, IP_RECVFRAGSIZE, 1);
+	return ret ?: set_int(fd, IPPROTO_IP, IP_RECVERR, 1);
+}
+
+static int configure6(int fd)
+{
+	int ret = set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+
+	ret = ret ?: set_int(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1);
+	ret = ret ?: set_int(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, SOCKET_TTL);
+	ret = ret ?: set_int(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1);
+	ret = ret ?: set_int(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
+	ret = ret ?: set_int(fd, IPPROTO_IPV6, IPV6_DONTFRAG, 1);
+	ret = ret ?: set_int(fd, IPPROTO_IPV6, IPV6_RECVFRAGSIZE, 1);
+	return ret ?: set_int(fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
+}
+
+/* A socket of the address and device of @s, not bound yet. Its descriptor or negative errno. */
+static int socket_make(const struct km_socket *s)
+{
+	bool v4 = is_v4(s->addr);
+	int fd, ret = 0;
+
+	fd = socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	if (s->device[0] && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, s->device,
+				       (socklen_t)strlen(s->device)) < 0)
 		ret = -errno;
-	return ret;
+	ret = ret ?: v4 ? configure4(fd) : configure6(fd);
+	ret = ret ?: set_int(fd, SOL_SOCKET, SO_PRIORITY, SOCKET_PRIORITY);
+	if (ret) {
+		close(fd);
+		return ret;
+	}
+	/* Without the right to it the system's default has to do. */
+	(void)set_int(fd, SOL_SOCKET, SO_RCVBUFFORCE, SOCKET_RX_BYTES);
+	return fd;
+}
+
+static int bind_to(const struct km_socket *s, int fd, uint16_t port)
+{
+	union km_sockaddr local;
+	socklen_t len;
+
+	make_sockaddr(s->addr, port, s->ifindex, &local, &len);
+	return bind(fd, &local.sa, len) < 0 ? -errno : 0;
+}
+
+/* RFC 5881 4: each session sends from a port of its own. */
+static int source_open(struct km_path *path)
+{
+	struct km_socket *s = path->socket;
+	int fd = socket_make(s), i, ret = -EADDRINUSE;
+	uint16_t pick;
+
+	if (fd < 0)
+		return fd;
+	/* Nothing is read here: errors would only be in the way. */
+	set_int(fd, is_v4(s->addr) ? IPPROTO_IP : IPPROTO_IPV6,
+		is_v4(s->addr) ? IP_RECVERR : IPV6_RECVERR, 0);
+	set_dscp(s, fd, path->dscp);
+	for (i = 0; i < SOCKET_SOURCE_TRIES && ret == -EADDRINUSE; i++) {
+		ret = km_random(&pick, sizeof(pick));
+		if (!ret)
+			ret = bind_to(s, fd,
+				      (uint16_t)(SOCKET_SOURCE_LO + pick % SOCKET_SOURCE_COUNT));
+	}
+	if (ret) {
+		close(fd);
+		return ret;
+	}
+	path->tx_fd = fd;
+	return 0;
+}
+
+static void source_close(struct km_path *path)
+{
+	if (path->tx_fd >= 0)
+		close(path->tx_fd);
+	path->tx_fd = -1;
 }
 
 static void socket_close(struct km_socket *s)
 {
+	unsigned int i;
+
+	for (i = 0; i < s->n_paths; i++)
+		source_close(s->path[i]);
 	if (s->event)
 		event_free(s->event);
 	s->event = NULL;
@@ -186,30 +400,55 @@ static void socket_close(struct km_socket *s)
 	s->fd = -1;
 }
 
+static int socket_listen(struct km_socket *s)
+{
+	s->event = event_new(s->km->base, s->fd, EV_READ | EV_PERSIST, on_readable, s);
+	return s->event && event_add(s->event, NULL) == 0 ? 0 : -ENOMEM;
+}
+
+static void complain(struct km_socket *s, const char *what, int ret)
+{
+	char addr[INET6_ADDRSTRLEN];
+
+	if (!s->complained)
+		pr_warn("%s%%%s: %s UDP port %u: %s; tried again until it works",
+			addr_name(s->addr, addr), s->device, what, s->port, strerror(-ret));
+	s->complained = true;
+}
+
 static int socket_open(struct km_socket *s)
 {
-	char addr[INET_ADDRSTRLEN];
+	char addr[INET6_ADDRSTRLEN];
 	int ret;
 
-	inet_ntop(AF_INET, &s->addr, addr, sizeof(addr));
 	s->ifindex = s->device[0] ? if_nametoindex(s->device) : 0;
-	s->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	ret = s->fd < 0 ? -errno : socket_configure(s->fd, s);
-	if (!ret) {
-		s->event = event_new(s->km->base, s->fd, EV_READ | EV_PERSIST, on_readable, s);
-		ret = s->event && event_add(s->event, NULL) == 0 ? 0 : -ENOMEM;
-	}
+	s->dscp = 0;
+	s->fd = socket_make(s);
+	ret = s->fd < 0 ? s->fd : bind_to(s, s->fd, s->port);
+	if (!ret)
+		ret = socket_listen(s);
 	if (ret) {
 		socket_close(s);
-		if (!s->complained)
-			pr_warn("%s%%%s: cannot listen on UDP port %d: %s; tried again until it works",
-				addr, s->device, SVR_BFD_PORT, strerror(-ret));
-		s->complained = true;
+		complain(s, "cannot listen on", ret);
 		return ret;
 	}
 	s->complained = false;
-	pr_debug("%s%%%s: listening on UDP port %d", addr, s->device, SVR_BFD_PORT);
+	pr_debug("%s%%%s: listening on UDP port %u", addr_name(s->addr, addr), s->device, s->port);
 	return 0;
+}
+
+static void sources_open(struct km_socket *s)
+{
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < s->n_paths; i++) {
+		if (!s->path[i]->plain || s->path[i]->tx_fd >= 0)
+			continue;
+		ret = source_open(s->path[i]);
+		if (ret)
+			complain(s, "cannot send to", ret);
+	}
 }
 
 void km_sockets_check(struct keymgr *km)
@@ -223,42 +462,43 @@ void km_sockets_check(struct keymgr *km)
 			socket_close(s); /* the device is gone, or another one has its name */
 		if (s->fd < 0)
 			socket_open(s);
+		if (s->fd >= 0)
+			sources_open(s);
 	}
 }
 
-static struct km_socket *socket_for(struct keymgr *km, const struct svr_view_path *path)
+/* ---- which sockets there are ------------------------------------------------------------------ */
+
+/* The socket of the new set that serves @path. */
+static struct km_socket *socket_for(struct keymgr *km, struct km_socket *set, unsigned int *n,
+				    const struct km_path *path)
 {
-	const struct svr_view_zone *zone = &km->view->zones[path->zone];
-	struct in_addr addr;
+	const struct svr_view_path *view = &km->view->paths[path->view];
+	const struct svr_view_zone *zone = &km->view->zones[view->zone];
 	struct km_socket *s;
 	unsigned int i;
 
-	memcpy(&addr, path->local_address.bytes + 12, sizeof(addr));
-	for (i = 0; i < km->n_sockets; i++)
-		if (km->socket[i].addr.s_addr == addr.s_addr)
-			return &km->socket[i];
-	s = &km->socket[km->n_sockets++];
-	*s = (struct km_socket){ .km = km, .addr = addr, .fd = -1 };
+	for (i = 0; i < *n; i++)
+		if (set[i].port == path->port &&
+		    memcmp(set[i].addr, view->local_address.bytes, sizeof(set[i].addr)) == 0)
+			return &set[i];
+	s = &set[(*n)++];
+	*s = (struct km_socket){ .km = km, .port = path->port, .fd = -1 };
+	memcpy(s->addr, view->local_address.bytes, sizeof(s->addr));
 	/* The kernel hands tagged frames to a VLAN device whose name is the operator's choice. */
 	if (!zone->vlan)
 		snprintf(s->device, sizeof(s->device), "%s", zone->device);
 	return s;
 }
 
-int km_sockets_new(struct keymgr *km)
+static int sockets_build(struct keymgr *km, struct km_socket *set, unsigned int *n)
 {
-	unsigned int i, k, total = 0;
+	unsigned int i, k;
 
-	for (i = 0; i < km->n_peers; i++)
-		total += km->peer[i].n_paths;
-	/* Not more sockets than paths, and never moved: events point to them. */
-	km->socket = calloc(total ? total : 1, sizeof(*km->socket));
-	if (!km->socket)
-		return -ENOMEM;
 	for (i = 0; i < km->n_peers; i++) {
 		for (k = 0; k < km->peer[i].n_paths; k++) {
 			struct km_path *path = &km->peer[i].path[k], **bigger;
-			struct km_socket *s = socket_for(km, &km->view->paths[path->view]);
+			struct km_socket *s = socket_for(km, set, n, path);
 
 			bigger = realloc(s->path, (s->n_paths + 1) * sizeof(*s->path));
 			if (!bigger)
@@ -268,22 +508,79 @@ int km_sockets_new(struct keymgr *km)
 			path->socket = s;
 		}
 	}
-	for (i = 0; i < km->n_sockets; i++)
-		qsort(km->socket[i].path, km->socket[i].n_paths, sizeof(*km->socket[i].path),
-		      compare_remote);
-	km_sockets_check(km);
+	for (i = 0; i < *n; i++)
+		qsort(set[i].path, set[i].n_paths, sizeof(*set[i].path), compare_remote);
 	return 0;
+}
+
+/* What is open for the same address, port and device stays open: no packet is lost for it. */
+static int socket_inherit(struct km_socket *s, struct km_socket *old, unsigned int n_old)
+{
+	unsigned int i;
+
+	for (i = 0; i < n_old; i++) {
+		struct km_socket *o = &old[i];
+
+		if (o->fd < 0 || o->port != s->port || strcmp(o->device, s->device) != 0 ||
+		    memcmp(o->addr, s->addr, sizeof(s->addr)) != 0)
+			continue;
+		s->fd = o->fd;
+		s->ifindex = o->ifindex;
+		s->dscp = o->dscp;
+		o->fd = -1;
+		event_free(o->event);
+		o->event = NULL;
+		return socket_listen(s);
+	}
+	return 0;
+}
+
+static void sockets_drop(struct km_socket *set, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		set[i].n_paths = 0; /* they belong to the peers, who may be gone */
+		socket_close(&set[i]);
+		free(set[i].path);
+	}
+	free(set);
+}
+
+int km_sockets_apply(struct keymgr *km)
+{
+	unsigned int i, k, total = 0, n = 0;
+	struct km_socket *set;
+	int ret;
+
+	for (i = 0; i < km->n_peers; i++)
+		total += km->peer[i].n_paths;
+	/* Not more sockets than paths, and never moved: events point to them. */
+	set = calloc(total ? total : 1, sizeof(*set));
+	if (!set)
+		return -ENOMEM;
+	ret = sockets_build(km, set, &n);
+	for (i = 0; i < n && !ret; i++) {
+		ret = socket_inherit(&set[i], km->socket, km->n_sockets);
+		for (k = 0; k < set[i].n_paths && set[i].fd < 0; k++)
+			source_close(set[i].path[k]); /* bound to another device */
+	}
+	sockets_drop(km->socket, km->n_sockets);
+	km->socket = set;
+	km->n_sockets = n;
+	if (!ret)
+		km_sockets_check(km);
+	return ret;
+}
+
+void km_path_close(struct km_path *path)
+{
+	source_close(path);
 }
 
 void km_sockets_free(struct keymgr *km)
 {
-	unsigned int i;
-
-	for (i = 0; i < km->n_sockets; i++) {
-		socket_close(&km->socket[i]);
-		free(km->socket[i].path);
-	}
-	free(km->socket);
+	sockets_drop(km->socket, km->n_sockets);
 	km->socket = NULL;
 	km->n_sockets = 0;
 }

@@ -16,9 +16,10 @@ const char *svr_path_status_name(uint32_t status)
 		[SVR_PATH_DOWN] = "down",
 		[SVR_PATH_INIT] = "initializing",
 		[SVR_PATH_UP] = "up",
+		[SVR_PATH_STANDBY] = "standby",
 	};
 
-	return status <= SVR_PATH_UP ? names[status] : "unknown";
+	return status <= SVR_PATH_STANDBY ? names[status] : "unknown";
 }
 
 static void print_path(struct svr_out *o, const struct svr_state *s, uint32_t i)

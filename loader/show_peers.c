@@ -12,12 +12,12 @@
 #include "show_paths.h"
 #include "state.h"
 
-static const char *const what_words[] = { "security", NULL };
+static const char *const what_words[] = { "detail", "security", NULL };
 
 enum { PEERS_WHAT };
 const struct svr_arg svr_show_peers_args[] = {
 	[PEERS_WHAT] = { NULL, "WHAT", what_words, false, false,
-			 "security: certificates, salts and keys of each path" },
+			 "detail: latency, jitter, loss, timers; security: certificates, salts and keys" },
 	{},
 };
 
@@ -85,7 +85,7 @@ static void print_answer(struct svr_out *o, struct json_object *peer, bool block
 	svr_out_item_end(o);
 }
 
-static int print_answers(struct svr_cli *cli, struct json_object *answer, bool security)
+static int print_answers(struct svr_cli *cli, struct json_object *answer, bool blocks)
 {
 	size_t n;
 
@@ -94,12 +94,12 @@ static int print_answers(struct svr_cli *cli, struct json_object *answer, bool s
 			cli, -EPROTO,
 			"svr-keymgr answered with something else than a list of peers; are both of the same version?");
 	n = json_object_array_length(answer);
-	svr_out_list_begin(cli->out, NULL, security ? SVR_OUT_BLOCKS : SVR_OUT_TABLE, "no peers");
+	svr_out_list_begin(cli->out, NULL, blocks ? SVR_OUT_BLOCKS : SVR_OUT_TABLE, "no peers");
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *peer = json_object_array_get_idx(answer, i);
 
 		if (json_object_is_type(peer, json_type_object))
-			print_answer(cli->out, peer, security);
+			print_answer(cli->out, peer, blocks);
 	}
 	svr_out_list_end(cli->out);
 	return 0;
@@ -115,7 +115,19 @@ static void print_keys(struct svr_out *o, const struct svr_peer_keys *k)
 }
 
 /* Peer paths as peer/address/node/interface/vlan. */
-static void print_map_path(struct svr_out *o, const struct svr_state *s, uint32_t i, bool security)
+/* Link quality as it was measured last; the age says how much it is worth. */
+static void print_quality(struct svr_out *o, const struct svr_path_state *state)
+{
+	if (!state->quality_ns)
+		return;
+	svr_out_u64(o, "latency_us", "Latency (us)", state->latency_us);
+	svr_out_u64(o, "jitter_us", "Jitter (us)", state->jitter_us);
+	svr_out_u64(o, "loss_per_10000", "Loss (1/10000)", state->loss);
+	svr_out_u64(o, "mos_hundredths", "MOS (1/100)", state->mos);
+}
+
+static void print_map_path(struct svr_out *o, const struct svr_state *s, uint32_t i,
+			   const char *what)
 {
 	const struct svr_path *p = &s->m.paths[i];
 	const struct svr_path_state *state = &s->m.path_state[i];
@@ -138,13 +150,15 @@ static void print_map_path(struct svr_out *o, const struct svr_state *s, uint32_
 	svr_out_str(o, "hostname", "Hostname",
 		    p->peer && p->peer < s->m.count.peers ? s->m.peers[p->peer].common_name : NULL);
 	svr_out_u64(o, "path_mtu", "Path MTU", state->mtu);
-	if (security && p->peer && p->peer < s->m.count.peer_keys)
+	if (what && !strcmp(what, "detail"))
+		print_quality(o, state);
+	if (what && !strcmp(what, "security") && p->peer && p->peer < s->m.count.peer_keys)
 		print_keys(o, &s->m.peer_keys[p->peer]);
 	svr_out_bool(o, "key_manager_runs", NULL, false);
 	svr_out_item_end(o);
 }
 
-static int print_maps(struct svr_cli *cli, bool security)
+static int print_maps(struct svr_cli *cli, const char *what)
 {
 	struct svr_state s;
 	int err;
@@ -155,10 +169,10 @@ static int print_maps(struct svr_cli *cli, bool security)
 	svr_cli_warn(
 		"svr-keymgr of router %s does not run; this is what it left in the maps, and peers that come or go are not noticed",
 		s.router);
-	svr_out_list_begin(cli->out, NULL, security ? SVR_OUT_BLOCKS : SVR_OUT_TABLE, "no peers");
+	svr_out_list_begin(cli->out, NULL, what ? SVR_OUT_BLOCKS : SVR_OUT_TABLE, "no peers");
 	for (uint32_t i = 1; i < s.m.count.paths && i < s.m.count.path_state; i++) {
 		if (svr_state_path(&s, i))
-			print_map_path(cli->out, &s, i, security);
+			print_map_path(cli->out, &s, i, what);
 	}
 	svr_out_list_end(cli->out);
 	svr_state_close(&s);
@@ -167,21 +181,23 @@ static int print_maps(struct svr_cli *cli, bool security)
 
 int svr_show_peers_run(struct svr_cli *cli, const char *const *val)
 {
-	bool security = val[PEERS_WHAT];
+	const char *what = val[PEERS_WHAT];
 	struct json_object *request, *answer = NULL;
 	const char *router;
+	char command[32];
 	int err;
 
 	err = svr_cli_router(cli, &router);
 	if (err)
 		return err;
-	request = svr_process_request(security ? "show peers security" : "show peers");
+	snprintf(command, sizeof(command), "show peers%s%s", what ? " " : "", what ? what : "");
+	request = svr_process_request(command);
 	err = svr_process_ask(cli, router, "keymgr", request, &answer);
 	json_object_put(request);
 	if (err == -ECONNREFUSED)
-		return print_maps(cli, security);
+		return print_maps(cli, what);
 	if (!err)
-		err = print_answers(cli, answer, security);
+		err = print_answers(cli, answer, what);
 	json_object_put(answer);
 	return err;
 }

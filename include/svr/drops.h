@@ -82,6 +82,7 @@
 	X(BFD_AUTH, 85, "bfd-auth", "BFD packet whose HMAC tag is wrong, or missing where a key exists")        \
 	X(BFD_REPLAY, 86, "bfd-replay", "BFD packet that was seen before")                                      \
 	X(BFD_METADATA, 87, "bfd-metadata", "metadata behind BFD is malformed")                                 \
+	X(BFD_FRAGMENT, 79, "bfd-fragment", "BFD packet that came in fragments")                                \
 	X(KEX_STATE, 88, "kex-state", "key-exchange message that does not fit the state")                       \
 	X(KEX_CERTIFICATE, 89, "kex-certificate", "peer's certificate was refused")                             \
 	X(KEX_SIGNATURE, 90, "kex-signature", "signature over the key exchange is wrong")                       \

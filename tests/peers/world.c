@@ -299,6 +299,24 @@ static void node_retire(struct node *n)
 				(double)n->world->now_ns / 1e9, n->name);
 }
 
+void node_path_config(const struct node *n, unsigned int path,
+		      struct svr_peering_path_config *config)
+{
+	*config = (struct svr_peering_path_config){
+		.enabled = true,
+		.single_hop = true,
+		.plain = n->world->plain,
+		.bfd = n->world->bfd,
+		.hold_down_ms = n->world->hold_down_ms,
+		.hold_down_max_ms = n->world->hold_down_max_ms,
+		.damping = n->world->hold_down_max_ms != 0,
+		.test = n->world->test,
+		.mtu = n->world->mtu,
+	};
+	waypoint(config->local, n->number, path);
+	waypoint(config->remote, !n->number, path);
+}
+
 void node_start(struct node *n)
 {
 	struct svr_peering_config config = {
@@ -317,14 +335,7 @@ void node_start(struct node *n)
 		.hold_ms = n->world->hold_ms,
 		.instance = (uint32_t)rng_next(n->world),
 	};
-	struct svr_peering_path_config path = {
-		.enabled = true,
-		.single_hop = true,
-		.bfd = n->world->bfd,
-		.hold_down_ms = n->world->hold_down_ms,
-		.hold_down_max_ms = n->world->hold_down_max_ms,
-		.damping = n->world->hold_down_max_ms != 0,
-	};
+	struct svr_peering_path_config path;
 	unsigned int i;
 
 	if (!svr_own_keys_valid(&n->own) && node_rotate(n))
@@ -333,8 +344,7 @@ void node_start(struct node *n)
 			    n->world->paths, &n->keys, &n->peering))
 		die("peering cannot be made");
 	for (i = 0; i < n->world->paths; i++) {
-		waypoint(path.local, n->number, i);
-		waypoint(path.remote, !n->number, i);
+		node_path_config(n, i, &path);
 		if (svr_peering_set_path(n->peering, i, &path, &n->path[i]))
 			die("path cannot be set");
 	}

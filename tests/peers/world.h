@@ -73,6 +73,9 @@ struct world {
 	struct svr_bfd_config bfd;
 	uint32_t hold_down_ms;
 	uint32_t hold_down_max_ms; /* not 0: with damping */
+	struct svr_linktest_config test;
+	struct svr_pathmtu_config mtu;
+	bool plain; /* RFC 5880 only, on all paths */
 	struct node node[2];
 	/* link */
 	unsigned int loss, duplicate; /* of 1000 packets */
@@ -113,6 +116,9 @@ void world_free(struct world *w);
 uint64_t world_random(struct world *w, uint64_t below);
 
 void node_start(struct node *n);
+/* What node_start() configures path @path with. */
+void node_path_config(const struct node *n, unsigned int path,
+		      struct svr_peering_path_config *config);
 void node_stop(struct node *n); /* killed: what is stored stays */
 void node_forget(struct node *n); /* the stored state is lost, metadata keys too */
 /* Another own metadata key. 0, -EBUSY. */
