@@ -14,7 +14,6 @@ struct json_object;
 struct km_alarms;
 struct km_journal;
 
-#define KM_ALARM_PATH_MTU "peer/path-mtu"
 #define KM_PROCESS "svr-keymgr" /* @process of the key manager's own alarms */
 
 /*

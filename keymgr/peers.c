@@ -14,6 +14,7 @@
 
 #include "alarms.h"
 #include "keymgr.h"
+#include "lib/alarms.h"
 #include "sys/jobs.h"
 #include "sys/keylog.h"
 #include "sys/log.h"
@@ -129,10 +130,10 @@ static void peer_path_mtu(void *user, unsigned int number, uint16_t mtu, bool un
 
 	(void)mtu;
 	if (unresolvable)
-		km_alarm_raise(peer->km->alarms, SVR_ALARM_MAJOR, KM_ALARM_PATH_MTU, path,
+		km_alarm_raise(peer->km->alarms, SVR_ALARM_MAJOR, SVR_ALARM_PEER_PATH_MTU, path,
 			       KM_PROCESS, "Peer %s path MTU is unresolvable", peer->name);
 	else
-		km_alarm_clear(peer->km->alarms, KM_ALARM_PATH_MTU, path, KM_PROCESS);
+		km_alarm_clear(peer->km->alarms, SVR_ALARM_PEER_PATH_MTU, path, KM_PROCESS);
 }
 
 const struct svr_peering_ops km_peer_ops = {

@@ -6,8 +6,9 @@
 #ifndef SVR_LIB_ALARMS_H
 #define SVR_LIB_ALARMS_H
 
-/* Of the key manager; source: name of the peer, of a path for PEER_PATH */
+/* Of the key manager; source: name of the peer, of a path for PEER_PATH and PEER_PATH_MTU */
 #define SVR_ALARM_PEER_PATH "peer/path-down"
+#define SVR_ALARM_PEER_PATH_MTU "peer/path-mtu"
 #define SVR_ALARM_PEER_REACH "peer/not-reachable"
 #define SVR_ALARM_PEER_AUTHENTICATION "peer/authentication"
 #define SVR_ALARM_PEER_KEY_TIMEOUT "peer/key-timeout"
