@@ -44,6 +44,8 @@
 : "${TOPO_BFD_MS:=200}"            # interval; three lost ones take a path down
 : "${TOPO_BFD_MULTIPLIER:=3}"
 : "${TOPO_KEY_MANAGEMENT:={\}}"     # security-key-management
+: "${TOPO_SESSION_TYPES:=}"         # entries of authority/session-type
+: "${TOPO_PORT_RANGE:=}"            # waypoint ports of both routers, "20000-20003"
 : "${TOPO_UP_SECONDS:=30}"         # how long peers may take to come up
 
 TOPO_CONFIG=$TMP/authority.json
@@ -219,7 +221,7 @@ _topo_router() {
 		        "name": "wan",
 		        "mtu": $TOPO_WAN_MTU,
 		        "address": [ $3 ],
-		        "neighborhood": [ { "name": "wan" } ]
+		        "neighborhood": [ { "name": "wan"$(_topo_port_range) } ]
 		      } ]
 		    } ]
 		  } ],
@@ -229,6 +231,11 @@ _topo_router() {
 		  ]
 		}
 	EOF
+}
+
+_topo_port_range() {
+	[ -z "$TOPO_PORT_RANGE" ] ||
+		echo ", \"port-range\": { \"start-port\": ${TOPO_PORT_RANGE%-*}, \"end-port\": ${TOPO_PORT_RANGE#*-} }"
 }
 
 # _topo_routes LAN MEMBER VALUE: the service routes for all services of a LAN
@@ -290,6 +297,7 @@ topo_config() {
 		    "hmac-mode": "time-based", "hmac-cipher": "sha384" }
 		],
 		"tenant": [ { "name": "lab" } ],
+		"session-type": [ $TOPO_SESSION_TYPES ],
 		"service": [
 		$(_topo_services west 172.16.1.0/24 2001:db8:1::/64),
 		$(_topo_services east 172.16.2.0/24 2001:db8:2::/64)

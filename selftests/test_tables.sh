@@ -1,0 +1,128 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Tables that the operator made small, and waypoint ports that are few: who is in stays in, who comes too late is refused by
+# name, and there is room again when somebody leaves.
+
+TOPO_LINK_ARGS="flows4 40 flows6 8 sessions 6"
+TOPO_PORT_RANGE=20000-20003
+TOPO_SESSION_TYPES='
+	{ "name": "long", "timeout": 60000, "initial-timeout": 2000,
+	  "transport": [ { "protocol": "udp" }, { "protocol": "tcp" } ] }'
+
+# shellcheck source=selftests/topo.sh
+. "$(dirname "$0")/topo.sh"
+# shellcheck source=selftests/traffic.sh
+. "$SELFTESTS/traffic.sh"
+need tcpdump
+
+topo_up
+topo_svr_start
+start_proc echo on "$h2" "$SELFTESTS/host.py" serve 8100 8101 8300 8301
+wait_for 5 logged echo serving || die "no echo server"
+
+
+cat >"$TMP/crowd.py" <<'PY'
+import os, socket, sys, time
+proto, port, count, stop, address = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], sys.argv[5]
+members = []
+
+def speak(s):
+    s.sendall(b"hello")
+    return s.recv(100) == b"hello"
+
+for _ in range(count):
+    s = socket.socket(socket.AF_INET, socket.SOCK_STREAM if proto == "tcp" else socket.SOCK_DGRAM)
+    s.settimeout(0.4)
+    try:
+        s.connect((address, port))
+        if speak(s):
+            members.append(s)
+    except OSError:
+        s.close()
+print("in", len(members), flush=True)
+spoke = 0
+while not os.path.exists(stop):
+    for s in members:
+        s.settimeout(5)
+        if not speak(s):
+            sys.exit("no answer")
+        spoke += 1
+    time.sleep(0.05)
+print("spoke", spoke, flush=True)
+PY
+
+# members NAME: how many got in
+members() {
+	sed -n 's/^in //p' "$(proc_log "$1")"
+}
+
+forget() {
+	svr_on west session delete >/dev/null
+	svr_on east session delete >/dev/null
+}
+
+# refused POLICY REASON PROTOCOL PORT N MOST LEAST [keep]: keep other sessions
+refused() {
+	local policy=$1 reason=$2 proto=$3 port=$4 n=$5 most=$6 least=$7 before name=crowd-$1-$3 in
+
+	before=$(drops west "$reason")
+	rm -f "$TMP/stop"
+	start_proc "$name" on "$h1" /usr/bin/python3 -u "$TMP/crowd.py" "$proto" "$port" "$n" "$TMP/stop" "$h2_ip"
+	wait_for 60 logged "$name" '^in ' || return 1
+	in=$(members "$name")
+	check "$policy $proto: of $n, $least to $most get in ($in)" test "$in" -le "$most" -a "$in" -ge "$least"
+	check "$policy $proto: the others are refused as $reason" test "$(drops west "$reason")" -gt "$before"
+	sleep 0.5
+	check "$policy $proto: who is in talks on" proc_alive "$name"
+	touch "$TMP/stop"
+	check "$policy $proto: to the end" wait_for 10 logged "$name" '^spoke [1-9]'
+	stop_proc "$name"
+	if [ "${8-}" = keep ]; then
+		# connections that are closed give their flows back by themselves
+		check "$policy $proto: and when connections end, there is room again" wait_for 15 host "$h1" talk "$h2_ip" "$port" hello
+		return
+	fi
+	forget
+	check_equal "$policy $proto: and then there is room again" '{"sent": 1, "received": 1, "wrong": 0, "errors": []}' \
+		"$(host "$h1" ping "$h2_ip" "$port" --count 1)"
+	forget
+}
+
+# Four ports on either side are sixteen pairs at most; they are drawn by chance, so the last ones are not found
+test_waypoint_ports_run_out() {
+	local ports
+
+	capture_start "$wan" br0 "$TMP/ports.pcap" "udp and not port 1280"
+	refused clear no-port udp 8100 30 16 8
+	capture_stop br0
+	ports=$(tcpdump -nr "$TMP/ports.pcap" 2>/dev/null | sed -n 's/.*IP [0-9.]*\.\([0-9]*\) > [0-9.]*\.\([0-9]*\):.*/\1\n\2/p' | sort -u | tr '\n' ' ')
+	check_equal "and no other port than the configured ones was on the WAN" "20000 20001 20002 20003 " "$ports"
+}
+
+# Sixteen sessions of UDP hold 32 flows of 40
+test_flow_table_runs_out() {
+	start_proc others on "$h1" /usr/bin/python3 -u "$TMP/crowd.py" udp 8100 40 "$TMP/others" "$h2_ip"
+	wait_for 60 logged others '^in 1[3-6]' || return 1
+	refused clear table-full tcp 8101 14 7 4 keep
+	check "and those of UDP never noticed" proc_alive others
+	touch "$TMP/others"
+	check "to the end" wait_for 10 logged others '^spoke [1-9]'
+	stop_proc others
+	forget
+}
+
+test_worker_slots_run_out() {
+	refused secret table-full udp 8300 12 6 6
+	refused secret table-full tcp 8301 12 6 6
+}
+
+test_sizes_are_chosen_once() {
+	check_fails "another size for a table that is there" svr_on west --config "$TOPO_CONFIG" link set dev ge0 up flows4 128
+	cp "$TMP/check.out" "$TMP/said"
+	check "says what to do" grep -q "has 40 entries, not 128.*link clean" "$TMP/said"
+	check "the same size is fine" svr_on west --config "$TOPO_CONFIG" link set dev ge0 up flows4 40
+	check_fails "no number" svr_on west --config "$TOPO_CONFIG" link set dev ge0 up flows4 many
+	check_fails "with down" svr_on west link set dev ge0 down sessions 7
+}
+
+run_tests "$@"
