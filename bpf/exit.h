@@ -3,8 +3,7 @@
 #ifndef SVR_BPF_EXIT_H
 #define SVR_BPF_EXIT_H
 
-#include "maps.h"
-#include "parse.h"
+#include "capture.h"
 
 static __always_inline void svr_stat_add(__u32 zone, enum svr_stat stat, __u64 n)
 {
@@ -29,11 +28,11 @@ static __always_inline void svr_drop_count(__u32 zone, __u32 reason)
  * here.
  * @result: enum svr_result or a negative drop reason
  */
-static __always_inline int svr_exit(const struct svr_pkt *pkt, int result)
+static __always_inline int svr_exit(struct xdp_md *ctx, const struct svr_pkt *pkt, int result)
 {
 	enum svr_stat stat = SVR_STAT_DROPPED;
 	__u32 reason = SVR_DROP_INTERNAL;
-	int verdict = XDP_DROP;
+	int verdict = XDP_DROP, said;
 
 	svr_stat_add(pkt->zone, SVR_STAT_RX_PACKETS, 1);
 	svr_stat_add(pkt->zone, SVR_STAT_RX_BYTES, pkt->frame_len);
@@ -41,12 +40,15 @@ static __always_inline int svr_exit(const struct svr_pkt *pkt, int result)
 	if (likely(result == SVR_FORWARD)) {
 		stat = SVR_STAT_FORWARDED;
 		verdict = XDP_REDIRECT;
+		said = SVR_VERDICT_FORWARD;
 	} else if (result == SVR_TO_WORKER) {
 		stat = SVR_STAT_TO_WORKER;
 		verdict = XDP_REDIRECT;
+		said = SVR_VERDICT_WORKER;
 	} else if (result == SVR_PASS) {
 		stat = SVR_STAT_PASSED;
 		verdict = XDP_PASS;
+		said = SVR_VERDICT_PASS;
 	} else {
 		if (result == SVR_ANSWERED) {
 			svr_stat_add(pkt->zone, SVR_STAT_ICMP_TOO_BIG, 1);
@@ -55,9 +57,12 @@ static __always_inline int svr_exit(const struct svr_pkt *pkt, int result)
 		} else if (result < 0 && -result < SVR_DROP_MAX) {
 			reason = -result;
 		}
+		said = verdict == XDP_REDIRECT ? SVR_VERDICT_ANSWER : -(int)reason;
 		svr_drop_count(pkt->zone, reason);
 	}
 	svr_stat_add(pkt->zone, stat, 1);
+	if (unlikely(svr_capture(ctx, pkt->zone, said)))
+		svr_stat_add(pkt->zone, SVR_STAT_CAPTURE_MISSED, 1);
 	return verdict;
 }
 

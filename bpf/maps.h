@@ -103,6 +103,14 @@ SVR_MAP_KEYED(svr_flows6, BPF_MAP_TYPE_HASH, 0, struct svr_flow6_key, struct svr
 SVR_MAP_KEYED(svr_drops, BPF_MAP_TYPE_PERCPU_ARRAY, 0, __u32, __u64, SVR_MAX_ZONES *SVR_DROP_MAX);
 SVR_MAP_KEYED(svr_stats, BPF_MAP_TYPE_PERCPU_ARRAY, 0, __u32, __u64, SVR_MAX_ZONES *SVR_STAT_MAX);
 
+SVR_MAP_ARRAY(svr_captures, struct svr_capture, SVR_MAX_ZONES);
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, SVR_CAPTURE_RING);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} svr_capture_ring SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);

@@ -276,7 +276,7 @@ int svr_lan(struct xdp_md *ctx)
 	}
 	res = svr_lan_forward(ctx, &pkt, flow);
 out:
-	return svr_exit(&pkt, res);
+	return svr_exit(ctx, &pkt, res);
 }
 
 char _license[] SEC("license")

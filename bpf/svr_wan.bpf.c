@@ -385,7 +385,7 @@ int svr_wan(struct xdp_md *ctx)
 	}
 	res = svr_wan_forward(ctx, &pkt, flow);
 out:
-	return svr_exit(&pkt, res);
+	return svr_exit(ctx, &pkt, res);
 }
 
 char _license[] SEC("license")

@@ -112,6 +112,8 @@ int svr_show_tenants_run(struct svr_cli *cli, const char *const *val);
 int svr_show_paths_run(struct svr_cli *cli, const char *const *val);
 int svr_show_nexthops_run(struct svr_cli *cli, const char *const *val);
 
+extern const struct svr_arg svr_capture_args[];
+int svr_capture_run(struct svr_cli *cli, const char *const *val);
 extern const struct svr_arg svr_session_delete_args[];
 int svr_session_delete_run(struct svr_cli *cli, const char *const *val);
 

@@ -45,6 +45,7 @@ static const struct {
 	.flows6 = { BPF_MAP_TYPE_HASH, sizeof(struct svr_flow6_key), sizeof(struct svr_flow) },
 	.drops = { BPF_MAP_TYPE_PERCPU_ARRAY, INDEX_SIZE, sizeof(uint64_t) },
 	.stats = { BPF_MAP_TYPE_PERCPU_ARRAY, INDEX_SIZE, sizeof(uint64_t) },
+	.capture_ring = { BPF_MAP_TYPE_RINGBUF, 0, 0 },
 };
 
 __attribute__((format(printf, 4, 5)))

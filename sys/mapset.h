@@ -14,7 +14,7 @@
 /* X(member, map name without "svr_") for hashes, tries and per-CPU maps: a file descriptor only. */
 #define SVR_MAPSET_FDS(X) \
 	X(vlans) X(tenant_lpm) X(service_lpm) X(access) X(names) X(path_by_addr) X(txports) X(neighbours) X(xsks) X(flows4) X(flows6) \
-	X(drops) X(stats)
+	X(drops) X(stats) X(capture_ring)
 
 /* X(member, element type, writer) for mapped arrays: descriptor, pointer and number of elements. */
 #define SVR_MAPSET_ARRAYS(X)                                  \
@@ -24,6 +24,7 @@
 	X(services, struct svr_service, SVR_WRITER_SVR)       \
 	X(policies, struct svr_policy, SVR_WRITER_SVR)        \
 	X(peers, struct svr_peer, SVR_WRITER_SVR)             \
+	X(captures, struct svr_capture, SVR_WRITER_SVR)       \
 	X(paths, struct svr_path, SVR_WRITER_SVR)             \
 	X(path_state, struct svr_path_state, SVR_WRITER_KEYMGR) \
 	X(peer_keys, struct svr_peer_keys, SVR_WRITER_KEYMGR) \

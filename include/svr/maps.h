@@ -39,6 +39,8 @@
  *                                                                         removes (except a flow that XDP replaces)
  *   svr_drops         per-CPU array     XDP             svr               zone * SVR_DROP_MAX + reason -> packets
  *   svr_stats         per-CPU array     XDP             svr               zone * SVR_STAT_MAX + counter
+ *   svr_captures      array, mmap       svr             XDP               zone -> packets that `svr capture` wants
+ *   svr_capture_ring  ring buffer       XDP             svr               copies of them
  *   svr_scratch       per-CPU array[1]  XDP             -                 work space, not pinned
  *
  * The kernel rounds the element size of an array up to 8 bytes, and that is the stride of its mapped pages. So every
@@ -505,6 +507,45 @@ struct svr_nonce_slot {
 	__u64 hash;		/* of sender, time and random */
 };
 _Static_assert(sizeof(struct svr_nonce_slot) == 16, "map ABI");
+
+/* ---- captures ------------------------------------------------------------------------------------------ */
+
+enum svr_capture_flags {
+	SVR_CAPTURE_DROPS = 1 << 0,	/* only packets that are dropped */
+};
+
+enum svr_capture_sizes {
+	SVR_CAPTURE_SHORT = 256,	/* bytes of a packet that a record of each size holds */
+	SVR_CAPTURE_FRAME = 2048,
+	SVR_CAPTURE_JUMBO = 9344,
+	SVR_CAPTURE_RING = 4 << 20,	/* bytes */
+};
+
+/* What `svr capture` wants of a zone. */
+struct svr_capture {
+	__u64 until_ns;		/* CLOCK_MONOTONIC; the reader renews it as long as it lives */
+	__u32 snaplen;		/* most bytes of a packet; 0: no capture */
+	__u32 flags;		/* enum svr_capture_flags */
+};
+_Static_assert(sizeof(struct svr_capture) == 16, "map ABI");
+
+/* Head of a record in svr_capture_ring; the first bytes of the frame follow. */
+struct svr_capture_record {
+	__u64 time_ns;		/* CLOCK_MONOTONIC */
+	__u32 zone;
+	__u32 len;		/* of the frame */
+	__u32 caplen;		/* bytes that follow */
+	__s32 result;		/* enum svr_verdict, or a drop reason as a negative number */
+};
+_Static_assert(sizeof(struct svr_capture_record) == 24, "map ABI");
+
+/* What became of a packet that was not dropped. */
+enum svr_verdict {
+	SVR_VERDICT_PASS = 1,	/* to the kernel */
+	SVR_VERDICT_FORWARD = 2,/* sent on by XDP; the copy shows it as it leaves */
+	SVR_VERDICT_WORKER = 3,	/* to svr-worker */
+	SVR_VERDICT_ANSWER = 4,	/* the copy is the ICMP message that goes back */
+};
 
 /* ---- frame description, XDP to worker ------------------------------------------------------------------ */
 

@@ -32,7 +32,8 @@
 	X(TX_BYTES, 23, "tx-bytes", "bytes of them")                                             \
 	X(NEIGHBOUR_HELD, 24, "neighbour-held", "packets held until the next hop was resolved")  \
 	X(REKEY_OFFERED, 28, "rekey-offered", "new keys offered to the other router of a session")   \
-	X(REKEYED, 29, "session-rekeyed", "sessions that changed to new keys")
+	X(REKEYED, 29, "session-rekeyed", "sessions that changed to new keys")         \
+	X(CAPTURE_MISSED, 30, "capture-missed", "packets that svr capture was too slow for")
 
 enum svr_stat {
 #define X(id, n, name, text) SVR_STAT_##id = n,

@@ -78,6 +78,7 @@ static void pin_all(uint32_t abi)
 	    16384, 0);
 	pin(BPF_MAP_TYPE_PERCPU_ARRAY, "drops", 4, 8, 8, 0);
 	pin(BPF_MAP_TYPE_PERCPU_ARRAY, "stats", 4, 8, 8, 0);
+	pin(BPF_MAP_TYPE_RINGBUF, "capture_ring", 0, 0, 4096, 0);
 
 	fd = bpf_obj_get(pin_path("router"));
 	cr_assert_geq(fd, 0);
