@@ -11,6 +11,7 @@ _svr_names() {
 	"<DEV>") (cd /sys/class/net 2>/dev/null && printf '%s\n' *) ;;
 	"<ROUTER>" | "--router") (cd /sys/fs/bpf/svr 2>/dev/null && printf '%s\n' *) ;;
 	"<UUID>") svr "${options[@]}" -j show sessions 2>/dev/null | grep -o '"session_id":"[^"]*"' | cut -d'"' -f4 | sort -u ;;
+	"<ID>") svr "${options[@]}" -j show alarms 2>/dev/null | grep -o '"id":"[^"]*"' | cut -d'"' -f4 | sed 's/.*://' ;;
 	"<NAME>")
 		case $2 in
 		service-name) svr "${options[@]}" -j show services 2>/dev/null | grep -o '"service":"[^"]*"' | cut -d'"' -f4 ;;

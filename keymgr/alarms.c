@@ -63,25 +63,30 @@ int km_alarm_clear(struct km_alarms *a, const char *category, const char *source
 static const struct {
 	const char *type, *words, *member;
 } audit_words[] = {
+	{ "system.create_private_key", "Created private key", "name" },
 	{ "system.generate_csr", "Generated CSR for", "name" },
 	{ "system.ingest_certificate", "Ingested certificate", "name" },
+	{ "system.add_trusted_ca", "Added trusted CA", "name" },
+	{ "system.remove_trusted_ca", "Removed trusted CA", "name" },
 	{ "system.crl_update", "Updated CRL for issuer", "certificate_authority" },
 	{ "system.journal_damaged", "Records of alarms and events were lost", "lost_records" },
 };
 
 static void audit_describe(const char *type, struct json_object *detail, char *out, size_t len)
 {
+	const char *words = type, *about = NULL, *end = "";
 	struct json_object *value;
 
-	snprintf(out, len, "%s", type);
 	for (size_t i = 0; i < sizeof(audit_words) / sizeof(audit_words[0]); i++) {
 		if (strcmp(type, audit_words[i].type) != 0)
 			continue;
-		snprintf(out, len, "%s", audit_words[i].words);
+		words = audit_words[i].words;
 		if (json_object_object_get_ex(detail, audit_words[i].member, &value))
-			snprintf(out, len, "%s: %s", audit_words[i].words,
-				 json_object_get_string(value));
+			about = json_object_get_string(value);
 	}
+	if (json_object_object_get_ex(detail, "success", &value) && !json_object_get_boolean(value))
+		end = " (failed)";
+	snprintf(out, len, "%s%s%s%s", words, about ? ": " : "", about ? about : "", end);
 }
 
 int km_event_audit(struct km_alarms *a, const char *type, struct json_object *detail)

@@ -272,6 +272,7 @@ static struct json_object *alarm_json(const struct keymgr *km, const struct svr_
 
 	snprintf(text, sizeof(text), "%s:%llu", node_name(km), (unsigned long long)alarm->id);
 	add_str(o, "id", text);
+	add_str(o, "router", km->router);
 	svr_timetext_print(alarm->time_ms, text);
 	add_str(o, "time", text);
 	add_str(o, "severity", svr_alarm_severity_name(alarm->severity));

@@ -44,9 +44,16 @@ struct column {
 
 /* SSR's columns; what else an answer has is only in the JSON. */
 static const struct column alarm_columns[] = {
-	{ "id", "ID" },		{ "time", "Time" },	    { "severity", "Severity" },
-	{ "source", "Source" }, { "category", "Category" }, { "process", NULL },
-	{ "alarm", NULL },	{ "message", "Message" },   {},
+	{ "id", "ID" },
+	{ "time", "Time" },
+	{ "severity", "Severity" },
+	{ "source", "Source" },
+	{ "category", "Category" },
+	{ "process", NULL },
+	{ "alarm", NULL },
+	{ "router", NULL },
+	{ "message", "Message" },
+	{},
 };
 
 static const struct column alarm_details[] = {
@@ -56,6 +63,7 @@ static const struct column alarm_details[] = {
 	{ "source", "Source" },
 	{ "category", "Category" },
 	{ "alarm", "Alarm" },
+	{ "router", "Router" },
 	{ "process", "Process" },
 	{ "message", "Message" },
 	{ "reason", "Shelf" },
@@ -70,6 +78,7 @@ static const struct column shelved_columns[] = {
 	{ "category", "Category" },
 	{ "process", NULL },
 	{ "alarm", NULL },
+	{ "router", NULL },
 	{ "message", "Message" },
 	{ "reason", "Reason" },
 	{},
