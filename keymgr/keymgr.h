@@ -46,7 +46,7 @@ struct keymgr;
 struct km_alarms;
 struct km_peer;
 
-#define KM_ALARM_GRACE_NS (10 * SVR_NS_PER_SEC) /* after a start, until a path that never was up is an alarm */
+#define KM_ALARM_GRACE_NS (10 * SVR_NS_PER_SEC) /* until a path that never was up is an alarm */
 #define KM_ALARM_HOLD_NS  SVR_NS_PER_SEC /* an alarm changes at most so often */
 
 /* What an alarm was the last time we looked. */

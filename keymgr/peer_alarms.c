@@ -40,6 +40,16 @@ static bool settle(struct km_alarm_state *state, bool there, uint64_t now_ns)
 	return true;
 }
 
+/* What was not up yet since we look at it is given time. */
+static bool young(struct km_alarm_state *state, uint64_t now_ns)
+{
+	if (state->is != KM_ALARM_UNKNOWN)
+		return false;
+	if (!state->changed_ns)
+		state->changed_ns = now_ns;
+	return now_ns < state->changed_ns + KM_ALARM_GRACE_NS;
+}
+
 static void judge_path(struct keymgr *km, struct km_path *path, bool down, uint64_t now_ns)
 {
 	const struct svr_view_path *view = &km->view->paths[path->view];
@@ -58,7 +68,6 @@ static void judge_path(struct keymgr *km, struct km_path *path, bool down, uint6
 
 static void judge_peer(struct keymgr *km, struct km_peer *peer, uint64_t now_ns)
 {
-	const bool young = now_ns < km->started_ns + KM_ALARM_GRACE_NS;
 	const struct svr_peering *p = peer->peering;
 	const char *name = km->view->peers[peer->view].name;
 	unsigned int i, up = 0, watched = 0;
@@ -71,11 +80,11 @@ static void judge_peer(struct keymgr *km, struct km_peer *peer, uint64_t now_ns)
 
 		watched += enabled;
 		up += is_up;
-		if (!is_up && enabled && young && path->alarm_down.is != KM_ALARM_CLEAR)
-			continue; /* it was not up yet: give it time */
+		if (!is_up && enabled && young(&path->alarm_down, now_ns))
+			continue;
 		judge_path(km, path, enabled && !is_up, now_ns);
 	}
-	if (!up && young && peer->alarm_reach.is != KM_ALARM_CLEAR)
+	if (!up && young(&peer->alarm_reach, now_ns))
 		return;
 	if (settle(&peer->alarm_reach, watched && !up, now_ns)) {
 		if (watched && !up)
