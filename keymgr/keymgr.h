@@ -7,8 +7,10 @@
  *	peerset.c	peerings for what the configuration and the maps name; those that stay are left alone
  *	clock.c		the time, and what happens when somebody sets it
  *	socket.c	UDP sockets of BFD
- *	secrets.c	own certificate, trust in peers, own metadata keys
+ *	secrets.c	own certificate, trust in peers
+ *	ownkeys.c	own metadata keys
  *	show.c		control socket
+ *	show_keys.c	its commands about keys
  *	peer_alarms.c	alarms about peers and paths
  *	alarms.c	alarms and events; alarms_ctl.c their commands, journal.c the file that they are kept in
  */
@@ -33,12 +35,14 @@ enum km_limits {
 	KM_WATCH_MS = 250, /* how often the generation of the configuration is looked at */
 	KM_LATE_MS = 100, /* a timer that is later than this is worth a line */
 	KM_LATE_LOG_SEC = 60, /* but not more often */
+	KM_OWN_RETRY_SEC = 1, /* for another metadata key while peers still use all before */
 	KM_NICE = -10, /* BFD must not wait for what carries the data */
 	KM_PATH_LEN = 4096, /* bytes of a file name */
 };
 
 struct event;
 struct event_base;
+struct json_object;
 struct svr_ctl_server;
 struct svr_jobs;
 struct svr_shelves;
@@ -130,6 +134,8 @@ struct keymgr {
 	struct svr_router_view *view;
 	struct svr_pki_identity *identity;
 	struct svr_own_keys own;
+	uint64_t own_rekey_ns; /* next metadata key; UINT64_MAX: never */
+	uint64_t config_changes, config_errors; /* configurations taken and refused */
 	struct km_peer *peer;
 	unsigned int n_peers;
 	struct km_socket *socket;
@@ -180,9 +186,18 @@ const char *km_pki_dir(void);
 int km_identity_load(struct keymgr *km); /* makes a self-signed certificate if there is none */
 int km_trust_new(const struct keymgr *km, const struct svr_view_peer *peer,
 		 struct svr_pki_trust **out);
+
+/* ownkeys.c */
 int km_own_keys_load(struct keymgr *km); /* takes them back from the map, or makes the first one */
+/* Another metadata key. 0, -EBUSY while peers may use all those before, -EIO. */
+int km_own_keys_rotate(struct keymgr *km);
+void km_own_keys_tick(struct keymgr *km); /* now and then: what is due */
 
 /* show.c */
 int km_ctl_start(struct keymgr *km);
+
+/* show_keys.c. Returns what a svr_ctl_handler does; *known: false for commands of others. */
+struct json_object *km_keys_command(struct keymgr *km, const char *command,
+				    struct json_object *request, bool *known);
 
 #endif

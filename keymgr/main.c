@@ -153,6 +153,7 @@ static void config_reload(struct keymgr *km)
 	int ret;
 
 	if (config_load(km, &config, &view)) {
+		km->config_errors++;
 		pr_err("%s: the configuration before stays in force", km->config_path);
 		return;
 	}
@@ -163,6 +164,7 @@ static void config_reload(struct keymgr *km)
 		event_base_loopbreak(km->base);
 		return;
 	}
+	km->config_changes++;
 	pr_info("configuration %u: %u peer%s", km->generation, km->n_peers,
 		km->n_peers == 1 ? "" : "s");
 }
@@ -174,6 +176,7 @@ static void on_watch(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd, (void)what;
 	km_sockets_check(km);
+	km_own_keys_tick(km);
 	km_peer_alarms_check(km);
 	km_clock_check(km);
 	if (generation == km->generation)

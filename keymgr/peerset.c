@@ -140,6 +140,8 @@ static void peering_configure(const struct km_peer *peer, struct svr_peering_con
 	config->own = &km->own;
 	config->crypt = km->crypt;
 	config->instance = km->instance;
+	config->rekey_ms = svr_config_peer_rekey_sec(k) * SET_MS_PER_SEC;
+	config->hold_ms = k->rekey_hold_time_s * SET_MS_PER_SEC;
 }
 
 /* ---- a peer ------------------------------------------------------------------------------------ */

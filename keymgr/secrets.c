@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Own certificate, what is trusted of a peer, own metadata keys. */
+/* Own certificate, and what is trusted of a peer. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/crypto.h>
-
 #include "keymgr.h"
-#include "lib/kdf.h"
-#include "sys/keylog.h"
 #include "sys/log.h"
-#include "sys/seq.h"
 
 #define DEFAULT_PKI_DIR "/etc/svr/pki"
 
@@ -19,8 +14,6 @@
  * directory of one router.
  */
 #define DEFAULT_FILE_NAME "router"
-
-enum { META_INDEX_MASK = 0x7fffffff }; /* starts anywhere, has room to count up */
 
 const char *km_pki_dir(void)
 {
@@ -160,52 +153,4 @@ int km_trust_new(const struct keymgr *km, const struct svr_view_peer *peer,
 		*out = NULL;
 	}
 	return ret;
-}
-
-static void own_keys_save(struct keymgr *km)
-{
-	struct svr_own_keys *to = km->maps.own_keys;
-
-	svr_seq_write_begin(&to->seq);
-	to->current = km->own.current;
-	memcpy(to->meta, km->own.meta, sizeof(to->meta));
-	to->rekey_count = km->own.rekey_count;
-	svr_seq_write_end(&to->seq);
-}
-
-int km_own_keys_load(struct keymgr *km)
-{
-	struct svr_own_keys *own = &km->own;
-	struct svr_meta_key *m;
-	unsigned int i;
-	int ret = 0;
-
-	*own = *km->maps.own_keys; /* we are the only writer */
-	if (own->current >= SVR_KEY_SLOTS || own->meta[own->current].index == 0) {
-		memset(own, 0, sizeof(*own));
-		m = &own->meta[0];
-		while (!ret && m->index == 0) {
-			ret = km_random(&m->index, sizeof(m->index));
-			m->index &= META_INDEX_MASK;
-		}
-		if (!ret)
-			ret = km_random(m->key, sizeof(m->key));
-		if (!ret)
-			ret = svr_kdf_metadata(m->key, m->enc);
-		if (ret) {
-			pr_err("no metadata key could be made: %s", strerror(-ret));
-			OPENSSL_cleanse(own, sizeof(*own));
-			return ret;
-		}
-		m->flags = SVR_KEY_RX;
-		m->since_ns = km_now().real_ns;
-		pr_info("metadata key %u made", m->index);
-	}
-	own_keys_save(km);
-	for (i = 0; i < SVR_KEY_SLOTS; i++)
-		if (own->meta[i].index)
-			svr_keylog_metadata_key(km->keylog, km->view->router->peering_common_name,
-						own->meta[i].index, own->meta[i].key,
-						sizeof(own->meta[i].key));
-	return 0;
 }

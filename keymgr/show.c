@@ -6,7 +6,7 @@
  *	show peers detail	the same and latency, jitter, loss, MOS, timers of BFD, why the path went down how often
  *	show peers security	the same as show peers and security_status, salts, indexes, what was received and acknowledged, reason, clock offset
  *	show stats		counters of the process and of each path
- *	rekey			{"peer": NAME}: agree another peer key now
+ *	keys			see show_keys.c
  *	alarms and events	see alarms_ctl.c
  *
  * No answer ever holds a key; of a salt, which is no secret, only the first bytes.
@@ -260,36 +260,6 @@ static struct json_object *show_stats(const struct keymgr *km)
 	return o;
 }
 
-/* ---- rekey ----------------------------------------------------------------------------------- */
-
-static struct json_object *rekey(struct keymgr *km, struct json_object *request)
-{
-	struct json_object *member, *o;
-	const char *name;
-	unsigned int i;
-	int ret;
-
-	if (!json_object_object_get_ex(request, "peer", &member) ||
-	    !json_object_is_type(member, json_type_string))
-		return svr_ctl_error("rekey needs \"peer\": the name of a peer");
-	name = json_object_get_string(member);
-	for (i = 0; i < km->n_peers && strcmp(km->view->peers[km->peer[i].view].name, name) != 0;
-	     i++)
-		;
-	if (i == km->n_peers)
-		return svr_ctl_error("no peer is called %.63s", name);
-	ret = svr_peering_rekey(km->peer[i].peering);
-	km_peer_schedule(&km->peer[i]);
-	if (ret == -ENOKEY)
-		return svr_ctl_error("peer %.63s: no path is up under a key that could be replaced",
-				     name);
-	if (ret)
-		return svr_ctl_error("peer %.63s: %s", name, strerror(-ret));
-	o = json_object_new_object();
-	json_object_object_add(o, "result", json_object_new_string("started"));
-	return o;
-}
-
 static struct json_object *on_request(const char *command, struct json_object *request, void *user)
 {
 	struct json_object *result = NULL, *answer;
@@ -306,14 +276,14 @@ static struct json_object *on_request(const char *command, struct json_object *r
 		result = show_paths(km, show_security);
 	else if (strcmp(command, "show stats") == 0)
 		result = show_stats(km);
-	else if (strcmp(command, "rekey") == 0)
-		return rekey(km, request);
 	else {
 		answer = km_alarms_command(km, command, request, &known);
+		if (!known)
+			answer = km_keys_command(km, command, request, &known);
 		if (known)
 			return answer;
 		return svr_ctl_error(
-			"unknown command \"%.63s\"; known are: show peers, show peers detail, show peers security, show stats, rekey, show alarms, show events, alarm raise, alarm clear, alarm sync",
+			"unknown command \"%.63s\"; known are: show peers, show peers detail, show peers security, show stats, show security key-status, security metadata-key regenerate, security peer-key rekey, show alarms, show events, alarm raise, alarm clear, alarm sync",
 			command);
 	}
 	answer = json_object_new_object();

@@ -52,6 +52,13 @@ static const struct svr_command config_commands[] = {
 	{}
 };
 
+static const struct svr_command show_security_commands[] = {
+	{ .name = "key-status",
+	  .help = "keys of this router and with its peers: indexes, ages, what comes next",
+	  .run = svr_show_key_status_run },
+	{}
+};
+
 static const struct svr_command show_commands[] = {
 	{ .name = "sessions",
 	  .help = "sessions, two rows each, or one in detail",
@@ -86,6 +93,7 @@ static const struct svr_command show_commands[] = {
 	{ .name = "paths",
 	  .help = "peer paths as the data plane sees them",
 	  .run = svr_show_paths_run },
+	{ .name = "security", .help = "keys", .sub = show_security_commands },
 	{ .name = "nexthops", .help = "link-layer addresses in use", .run = svr_show_nexthops_run },
 	{}
 };
@@ -95,6 +103,27 @@ static const struct svr_command session_commands[] = { { .name = "delete",
 							 .run = svr_session_delete_run,
 							 .args = svr_session_delete_args },
 						       {} };
+
+static const struct svr_command metadata_key_commands[] = {
+	{ .name = "regenerate",
+	  .help = "another metadata key of this router; peers are told and use it after the hold time",
+	  .run = svr_security_regenerate_run },
+	{}
+};
+
+static const struct svr_command peer_key_commands[] = {
+	{ .name = "rekey",
+	  .help = "agree another key with one peer, or with all",
+	  .run = svr_security_rekey_run,
+	  .args = svr_security_rekey_args },
+	{}
+};
+
+static const struct svr_command security_commands[] = {
+	{ .name = "metadata-key", .help = "of this router", .sub = metadata_key_commands },
+	{ .name = "peer-key", .help = "with peers", .sub = peer_key_commands },
+	{}
+};
 
 static const struct svr_command certificate_commands[] = {
 	{ .name = "self-signed",
@@ -109,6 +138,7 @@ static const struct svr_command commands[] = {
 	{ .name = "config", .help = "configuration", .sub = config_commands, .preset = "show" },
 	{ .name = "show", .help = "state and counters", .sub = show_commands },
 	{ .name = "session", .help = "sessions", .sub = session_commands },
+	{ .name = "security", .help = "replace keys now", .sub = security_commands },
 	{ .name = "certificate", .help = "keys and certificates", .sub = certificate_commands },
 	{ .name = "capture",
 	  .help = "packets of an interface with verdict and reason, as pcapng",

@@ -8,7 +8,8 @@
 TOPO_BFD_MULTIPLIER=6
 TOPO_KEY_MANAGEMENT='{
 	"peer-key-rekey-interval-seconds": 4,
-	"payload-key-rekey-interval-seconds": 3
+	"payload-key-rekey-interval-seconds": 3,
+	"rekey-hold-time": 1
 }'
 
 # shellcheck source=selftests/topo.sh
