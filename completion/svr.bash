@@ -10,6 +10,7 @@ _svr_names() {
 	case $1 in
 	"<DEV>") (cd /sys/class/net 2>/dev/null && printf '%s\n' *) ;;
 	"<ROUTER>" | "--router") (cd /sys/fs/bpf/svr 2>/dev/null && printf '%s\n' *) ;;
+	"<PEER>") svr "${options[@]}" -j show peers 2>/dev/null | grep -o '"peer":"[^"]*"' | cut -d'"' -f4 | sort -u ;;
 	"<UUID>") svr "${options[@]}" -j show sessions 2>/dev/null | grep -o '"session_id":"[^"]*"' | cut -d'"' -f4 | sort -u ;;
 	"<ID>") svr "${options[@]}" -j show alarms 2>/dev/null | grep -o '"id":"[^"]*"' | cut -d'"' -f4 | sed 's/.*://' ;;
 	"<NAME>")
