@@ -191,6 +191,7 @@ int km_trust_new(const struct keymgr *km, const struct svr_view_peer *peer,
 int km_own_keys_load(struct keymgr *km); /* takes them back from the map, or makes the first one */
 /* Another metadata key. 0, -EBUSY while peers may use all those before, -EIO. */
 int km_own_keys_rotate(struct keymgr *km);
+void km_own_keys_plan(struct keymgr *km); /* the interval may be another one */
 void km_own_keys_tick(struct keymgr *km); /* now and then: what is due */
 
 /* show.c */

@@ -133,6 +133,8 @@ static int config_take(struct keymgr *km, struct svr_config *config, struct svr_
 		ret = identity_reload(km);
 	if (!ret && !old_view)
 		ret = km_own_keys_load(km);
+	else if (!ret)
+		km_own_keys_plan(km);
 	if (!ret)
 		ret = km_peers_apply(km);
 	else

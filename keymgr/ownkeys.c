@@ -38,7 +38,7 @@ static int own_random(void *user, void *out, size_t len)
 }
 
 /* Between 80 and 100 % of the interval: routers that were started together drift apart. */
-static void plan(struct keymgr *km)
+void km_own_keys_plan(struct keymgr *km)
 {
 	uint64_t interval_ns = svr_config_payload_rekey_sec(km->view->key_management) *
 			       SVR_NS_PER_SEC;
@@ -77,7 +77,7 @@ int km_own_keys_load(struct keymgr *km)
 	for (i = 0; i < SVR_KEY_SLOTS; i++)
 		if (own->meta[i].index)
 			own_key_log(km, &own->meta[i]);
-	plan(km);
+	km_own_keys_plan(km);
 	return 0;
 }
 
@@ -96,7 +96,7 @@ int km_own_keys_rotate(struct keymgr *km)
 		svr_peering_own_keys_changed(km->peer[i].peering);
 		km_peer_schedule(&km->peer[i]);
 	}
-	plan(km);
+	km_own_keys_plan(km);
 	return 0;
 }
 
