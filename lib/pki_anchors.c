@@ -455,15 +455,41 @@ static enum svr_pki_verdict chain_verdict(int error, int depth)
 	return SVR_PKI_CHAIN;
 }
 
-static int chain_refuse(X509_STORE_CTX *ctx, struct svr_pki_report *r)
+/*
+ * libcrypto passes over issuers that it cannot understand, and then finds none: say so instead.
+ */
+static X509 *chain_malformed_issuer(X509_STORE_CTX *ctx, STACK_OF(X509) * others)
+{
+	X509 *cert = X509_STORE_CTX_get_current_cert(ctx);
+	int i;
+
+	for (i = 0; cert && i < sk_X509_num(others); i++) {
+		X509 *issuer = sk_X509_value(others, i);
+
+		if (X509_get_extension_flags(issuer) & EXFLAG_INVALID &&
+		    X509_NAME_cmp(X509_get_subject_name(issuer), X509_get_issuer_name(cert)) == 0)
+			return issuer;
+	}
+	return NULL;
+}
+
+static int chain_refuse(X509_STORE_CTX *ctx, STACK_OF(X509) * others, struct svr_pki_report *r)
 {
 	int error = X509_STORE_CTX_get_error(ctx), depth = X509_STORE_CTX_get_error_depth(ctx);
 	X509 *cert = X509_STORE_CTX_get_current_cert(ctx);
 	enum svr_pki_verdict v = chain_verdict(error, depth);
 	char subject[ANCHORS_SUBJECT_LEN] = "?";
+	X509 *malformed;
 
+	malformed = v == SVR_PKI_NO_CHAIN ? chain_malformed_issuer(ctx, others) : NULL;
+	if (malformed)
+		cert = malformed;
 	if (cert)
 		svr_pki_dn_text(X509_get_subject_name(cert), subject, sizeof(subject));
+	if (malformed)
+		return svr_pki_refuse(r, SVR_PKI_ISSUER_EXTENSION,
+				      "certificate: an extension of its issuer %s is malformed",
+				      subject);
 	return svr_pki_refuse(r, v, "certificate: %s: %s (certificate %d of the chain, %s)",
 			      v == SVR_PKI_NO_CHAIN ? "no trusted CA" : svr_pki_verdict_sentence(v),
 			      X509_verify_cert_error_string(error), depth + 1, subject);
@@ -513,7 +539,7 @@ int svr_pki_chain_build(const struct svr_pki_anchors *a, X509 *cert, STACK_OF(X5
 	X509_STORE_CTX_set_app_data(ctx, chain);
 	X509_STORE_CTX_set_verify_cb(ctx, chain_callback);
 	if (X509_verify_cert(ctx) != 1) {
-		ret = chain_refuse(ctx, r);
+		ret = chain_refuse(ctx, others, r);
 		goto out;
 	}
 	chain->certs = X509_STORE_CTX_get1_chain(ctx);

@@ -314,6 +314,37 @@ static void fill_crl_urls(X509 *cert, struct svr_pki_cert_info *info)
 	CRL_DIST_POINTS_free(points);
 }
 
+/*
+ * libcrypto also takes BER, in which one certificate has many encodings, and as many fingerprints.
+ */
+static bool is_der(X509 *cert, const uint8_t *der, size_t len)
+{
+	unsigned char *again = NULL;
+	int again_len = i2d_X509(cert, &again);
+	bool same = again_len > 0 && (size_t)again_len == len && memcmp(again, der, len) == 0;
+
+	OPENSSL_free(again);
+	return same;
+}
+
+enum svr_pki_verdict svr_pki_cert_read(const uint8_t *der, size_t len, X509 **out)
+{
+	const unsigned char *p = der;
+	X509 *cert = len && len <= INT32_MAX ? d2i_X509(NULL, &p, (long)len) : NULL;
+	enum svr_pki_verdict v = !cert		? SVR_PKI_UNPARSABLE :
+				 p != der + len ? SVR_PKI_TRAILING_DATA :
+				 !is_der(cert, der, len) ? SVR_PKI_UNPARSABLE :
+							   SVR_PKI_OK;
+
+	ERR_clear_error();
+	if (v != SVR_PKI_OK) {
+		X509_free(cert);
+		cert = NULL;
+	}
+	*out = cert;
+	return v;
+}
+
 void svr_pki_info_fill(X509 *cert, struct svr_pki_cert_info *info)
 {
 	memset(info, 0, sizeof(*info));
@@ -340,13 +371,11 @@ void svr_pki_info_fill(X509 *cert, struct svr_pki_cert_info *info)
 
 int svr_pki_cert_info(const uint8_t *der, size_t len, struct svr_pki_cert_info *info)
 {
-	const unsigned char *p = der;
-	X509 *cert = len <= INT32_MAX ? d2i_X509(NULL, &p, (long)len) : NULL;
-	int ret = cert && p == der + len ? 0 : -EBADMSG;
+	X509 *cert;
 
-	if (!ret)
-		svr_pki_info_fill(cert, info);
+	if (svr_pki_cert_read(der, len, &cert) != SVR_PKI_OK)
+		return -EBADMSG;
+	svr_pki_info_fill(cert, info);
 	X509_free(cert);
-	ERR_clear_error();
-	return ret;
+	return 0;
 }

@@ -21,6 +21,8 @@ enum {
 	CRL_ISSUERS_MAX = 8, /* certificates of one name that are tried */
 	CRL_NAME_LEN = 120, /* room for a name in a report */
 	CRL_DAY_SEC = 86400,
+	DER_CONTEXT = 0x100, /* in front of the number of a [number] */
+	DER_NONE = -1, /* nothing is left, or it is malformed */
 };
 
 struct svr_pki_crl {
@@ -37,7 +39,7 @@ struct der { /* what is left to be read */
 };
 
 struct der_item {
-	int tag; /* of the universal class; else -1 - number for [number], which is constructed */
+	int tag; /* of the universal class; DER_CONTEXT + number for [number], which is constructed */
 	const uint8_t *whole; /* with tag and length */
 	size_t whole_len;
 	struct der content;
@@ -61,7 +63,7 @@ static bool der_next(struct der *d, struct der_item *item)
 	if (ret & 0x80 || ret & 1)
 		return false;
 	if (class == V_ASN1_CONTEXT_SPECIFIC && ret & V_ASN1_CONSTRUCTED)
-		item->tag = -1 - tag;
+		item->tag = DER_CONTEXT + tag;
 	else if (class == V_ASN1_UNIVERSAL)
 		item->tag = tag;
 	else
@@ -79,7 +81,7 @@ static int der_peek(const struct der *d)
 	struct der copy = *d;
 	struct der_item item;
 
-	return der_next(&copy, &item) ? item.tag : V_ASN1_UNDEF;
+	return der_next(&copy, &item) ? item.tag : DER_NONE;
 }
 
 static bool der_take(struct der *d, int tag, struct der_item *item)
@@ -181,7 +183,7 @@ static bool is_time(int tag)
 static bool split_tbs(struct crl_parts *c)
 {
 	struct der d = c->tbs.content;
-	struct der_item item;
+	struct der_item item, list;
 
 	if (der_peek(&d) == V_ASN1_INTEGER) {
 		der_next(&d, &item);
@@ -202,11 +204,12 @@ static bool split_tbs(struct crl_parts *c)
 		der_next(&d, &item);
 		c->entries = item.content;
 	}
-	if (der_peek(&d) == -1) { /* [0] crlExtensions, in version 2 only */
+	if (der_peek(&d) == DER_CONTEXT) { /* [0] crlExtensions, in version 2 only */
 		der_next(&d, &item);
-		if (!c->v2 || !der_take(&item.content, V_ASN1_SEQUENCE, &item))
+		if (!c->v2 || !der_take(&item.content, V_ASN1_SEQUENCE, &list) ||
+		    !der_empty(&item.content))
 			return false;
-		c->extensions = item.content;
+		c->extensions = list.content;
 	}
 	return der_empty(&d);
 }
@@ -518,6 +521,7 @@ struct issuer_search {
 	STACK_OF(X509) * others;
 	const X509_ALGOR *algorithm;
 	int64_t now_sec;
+	bool allow_expired;
 	int tried;
 	/* how far the best of them came: a verdict about it */
 	struct svr_pki_report best;
@@ -563,7 +567,7 @@ static bool issuer_tried(struct issuer_search *s, X509 *cert, const struct svr_p
 		issuer_failed(s, 3, &r);
 		return false;
 	}
-	expired = chain.expired_depth >= 0;
+	expired = chain.expired_depth >= 0 && !s->allow_expired;
 	svr_pki_chain_clear(&chain);
 	if (!expired)
 		return true;
@@ -625,9 +629,13 @@ static STACK_OF(X509) * read_issuers(const struct svr_pki_der *issuers, unsigned
 
 static int check_signature(const struct crl_parts *c, const struct svr_pki_anchors *anchors,
 			   const struct svr_pki_der *issuers, unsigned int n_issuers,
-			   int64_t now_sec, struct svr_pki_crl *crl, struct svr_pki_report *r)
+			   int64_t now_sec, unsigned int flags, struct svr_pki_crl *crl,
+			   struct svr_pki_report *r)
 {
-	struct issuer_search s = { .c = c, .anchors = anchors, .now_sec = now_sec };
+	struct issuer_search s = { .c = c,
+				   .anchors = anchors,
+				   .now_sec = now_sec,
+				   .allow_expired = flags & SVR_PKI_CRL_ALLOW_EXPIRED };
 	const unsigned char *p = c->issuer.whole;
 	X509_ALGOR *alg = read_algorithm(c);
 	int ret = -ENOMEM, ok = 0;
@@ -825,12 +833,8 @@ static int ingest(const uint8_t *data, size_t len, const struct svr_pki_anchors 
 		ret = check_dates(&c, now_sec, crl, r);
 	if (!ret && !(flags & SVR_PKI_CRL_ALLOW_EXPIRED))
 		ret = check_expiry(crl, now_sec, r);
-	/* An issuer that has expired since then was good when it signed what is on our disk. */
 	if (!ret)
-		ret = check_signature(&c, anchors, issuers, n_issuers,
-				      flags & SVR_PKI_CRL_ALLOW_EXPIRED ? crl->info.this_update :
-									  now_sec,
-				      crl, r);
+		ret = check_signature(&c, anchors, issuers, n_issuers, now_sec, flags, crl, r);
 	if (!ret)
 		ret = take_entries(&c, crl, r);
 	if (!ret && check_expiry(crl, now_sec, r) == 0)

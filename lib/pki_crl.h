@@ -28,8 +28,8 @@ struct svr_pki_crl; /* one list; does not change, may be used by several threads
 
 enum svr_pki_crl_flags {
 	/*
-	 * Take a list whose nextUpdate has passed: for the last good one on the router's own disk.
-	 * What it revokes stays revoked.
+	 * Take a list whose nextUpdate has passed, or whose issuer has expired since: for the last
+	 * good one on the router's own disk. What it revokes stays revoked.
 	 */
 	SVR_PKI_CRL_ALLOW_EXPIRED = 1,
 };

@@ -36,6 +36,8 @@ void svr_pki_dn_text(const X509_NAME *name, char *out, size_t out_len);
 
 /* ---- one certificate (pki_cert.c) ------------------------------------------------------------ */
 
+/* One certificate in DER with nothing behind it: SVR_PKI_OK, UNPARSABLE or TRAILING_DATA. */
+enum svr_pki_verdict svr_pki_cert_read(const uint8_t *der, size_t len, X509 **out);
 void svr_pki_info_fill(X509 *cert, struct svr_pki_cert_info *info);
 int svr_pki_fingerprint(X509 *cert, uint8_t out[static SVR_PKI_FINGERPRINT_LEN]);
 bool svr_pki_is_self_signed(X509 *cert); /* by name and by signature */

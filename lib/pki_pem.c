@@ -131,36 +131,32 @@ static int block_der(const struct pem_block *b, uint8_t **der, size_t *der_len)
 
 static int add_cert(const struct pem_block *b, STACK_OF(X509) * out, struct svr_pki_report *r)
 {
-	int number = sk_X509_num(out) + 1;
-	const unsigned char *p;
+	int number = sk_X509_num(out) + 1, ret;
+	enum svr_pki_verdict v;
 	uint8_t *der = NULL;
+	X509 *cert = NULL;
 	size_t len = 0;
-	X509 *cert;
-	int ret;
 
 	ret = block_der(b, &der, &len);
-	p = der;
-	cert = !ret && len <= INT32_MAX ? d2i_X509(NULL, &p, (long)len) : NULL;
-	if (ret == -ENOMEM) {
-		svr_pki_refuse(r, SVR_PKI_INTERNAL, "out of memory");
-	} else if (!cert) {
-		svr_pki_refuse(r, SVR_PKI_UNPARSABLE, "certificate %d cannot be read: %s", number,
-			       ret ? "its PEM is broken" : "it is not X.509 in DER");
-		ret = -EBADMSG;
-	} else if (p != der + len) {
-		svr_pki_refuse(r, SVR_PKI_TRAILING_DATA, "%zu bytes stand behind certificate %d",
-			       (size_t)(der + len - p), number);
-		ret = -EBADMSG;
-	} else if (sk_X509_push(out, cert) <= 0) {
-		svr_pki_refuse(r, SVR_PKI_INTERNAL, "out of memory");
-		ret = -ENOMEM;
-	} else {
-		cert = NULL;
-	}
-	X509_free(cert);
+	if (ret == -EBADMSG)
+		svr_pki_refuse(r, SVR_PKI_UNPARSABLE,
+			       "certificate %d cannot be read: its PEM is broken", number);
+	if (ret)
+		return ret;
+	v = svr_pki_cert_read(der, len, &cert);
 	OPENSSL_free(der);
-	ERR_clear_error();
-	return ret;
+	if (v != SVR_PKI_OK) {
+		svr_pki_refuse(r, v,
+			       v == SVR_PKI_TRAILING_DATA ?
+				       "something stands behind certificate %d" :
+				       "certificate %d cannot be read: it is not X.509 in DER",
+			       number);
+		return -EBADMSG;
+	}
+	if (sk_X509_push(out, cert) > 0)
+		return 0;
+	X509_free(cert);
+	return -ENOMEM;
 }
 
 /* Text in front of a block explains it; behind the last one there is nothing left to explain. */
@@ -178,6 +174,7 @@ int svr_pki_pem_certs(const char *text, size_t len, unsigned int max, STACK_OF(X
 	struct pem_block b;
 	int ret;
 
+	svr_pki_refuse(r, SVR_PKI_INTERNAL, "out of memory");
 	if (mentions_private_key(text, len)) {
 		svr_pki_refuse(r, SVR_PKI_PRIVATE_KEY,
 			       "a private key accompanies the certificate: hand over the "

@@ -535,7 +535,7 @@ static int parse_chain(const struct svr_pki_der *chain, unsigned int count, STAC
 		return -EBADMSG;
 	}
 	for (i = 0; i < count; i++) {
-		const unsigned char *p = chain[i].data;
+		enum svr_pki_verdict v;
 		X509 *cert;
 
 		total += chain[i].len;
@@ -545,12 +545,14 @@ static int parse_chain(const struct svr_pki_der *chain, unsigned int count, STAC
 				       SVR_PKI_CHAIN_BYTES_MAX);
 			return -EBADMSG;
 		}
-		cert = d2i_X509(NULL, &p, (long)chain[i].len);
-		if (!cert || p != chain[i].data + chain[i].len) {
-			svr_pki_refuse(r, cert ? SVR_PKI_TRAILING_DATA : SVR_PKI_UNPARSABLE,
+		v = svr_pki_cert_read(chain[i].data, chain[i].len, &cert);
+		if (v != SVR_PKI_OK) {
+			svr_pki_refuse(r, v,
 				       "certificate: number %u of the chain is not X.509 in DER%s",
-				       i + 1, cert ? ": something stands behind it" : "");
-			X509_free(cert);
+				       i + 1,
+				       v == SVR_PKI_TRAILING_DATA ?
+					       ": something stands behind it" :
+					       "");
 			return -EBADMSG;
 		}
 		if (sk_X509_push(out, cert) <= 0) {
