@@ -22,6 +22,8 @@ corpus = []
 
 
 def write(file, data):
+	if FUZZ and "/" not in file:  # of the suite, not of the corpus
+		return file
 	with open(os.path.join(OUT, file), "wb") as f:
 		f.write(data)
 	return file
