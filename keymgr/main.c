@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* svr-keymgr: arguments, configuration, order of start and end, signals. */
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,12 +15,11 @@
 #include "alarms.h"
 #include "keymgr.h"
 #include "lib/shelf.h"
+#include "sys/arguments.h"
 #include "sys/ctl.h"
 #include "sys/jobs.h"
 #include "sys/keylog.h"
 #include "sys/log.h"
-
-#define DEFAULT_CONFIG "/etc/svr/authority.json"
 
 int km_random(void *out, size_t len)
 {
@@ -308,78 +306,22 @@ static int run(struct keymgr *km)
 	return ret;
 }
 
-static void usage(FILE *to)
-{
-	fputs("usage: svr-keymgr --router NAME [--config FILE] [--verbose]\n"
-	      "\n"
-	      "Talks BFD with the peers of one router, agrees keys with them, and says which peer paths are in service.\n"
-	      "The interfaces have to be attached first: svr link set dev ... up\n"
-	      "\n"
-	      "  --router NAME   name of the router, or the environment variable SVR_ROUTER\n"
-	      "  --config FILE   configuration of the authority, or SVR_CONFIG (default " DEFAULT_CONFIG
-	      ")\n"
-	      "  --verbose       tell more\n"
-	      "  --version       print the version\n"
-	      "  --help          print this\n"
-	      "\n"
-	      "Key and certificate are NAME.key and NAME.pem, or router.key and router.pem, in SVR_PKI_DIR (default\n"
-	      "/etc/svr/pki); without them a self-signed certificate is made. SVR_RUN_DIR (default /run/svr) is where the control socket goes.\n"
-	      "SVR_KEYLOG names a file for peer and metadata keys.\n",
-	      to);
-}
-
-/* 0: go on; otherwise the exit code is in *code. */
-static int arguments_parse(int argc, char **argv, struct keymgr *km, enum svr_log_level *level,
-			   int *code)
-{
-	static const struct option options[] = {
-		{ "router", required_argument, NULL, 'r' },
-		{ "config", required_argument, NULL, 'c' },
-		{ "verbose", no_argument, NULL, 'v' },
-		{ "version", no_argument, NULL, 'V' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
-	};
-	int c;
-
-	km->router = getenv("SVR_ROUTER");
-	km->config_path = getenv("SVR_CONFIG");
-	*code = EXIT_SUCCESS;
-	while ((c = getopt_long(argc, argv, "r:c:vVh", options, NULL)) != -1) {
-		switch (c) {
-		case 'r':
-			km->router = optarg;
-			break;
-		case 'c':
-			km->config_path = optarg;
-			break;
-		case 'v':
-			*level = SVR_LOG_DEBUG;
-			break;
-		case 'V':
-			printf("svr-keymgr %s\n", SVR_VERSION);
-			return 1;
-		case 'h':
-			usage(stdout);
-			return 1;
-		default:
-			usage(stderr);
-			*code = EXIT_FAILURE;
-			return 1;
-		}
-	}
-	if (!km->config_path || !*km->config_path)
-		km->config_path = DEFAULT_CONFIG;
-	if (optind == argc && km->router && *km->router)
-		return 0;
-	if (optind < argc)
-		fprintf(stderr, "svr-keymgr: unexpected argument \"%s\"\n", argv[optind]);
-	else
-		fprintf(stderr, "svr-keymgr: which router? give --router NAME or set SVR_ROUTER\n");
-	usage(stderr);
-	*code = EXIT_FAILURE;
-	return 1;
-}
+static const char usage[] =
+	"usage: svr-keymgr --router NAME [--config FILE] [--verbose]\n"
+	"\n"
+	"Talks BFD with the peers of one router, agrees keys with them, and says which peer paths are in service.\n"
+	"The interfaces have to be attached first: svr link set dev ... up\n"
+	"\n"
+	"  --router NAME   name of the router, or the environment variable SVR_ROUTER\n"
+	"  --config FILE   configuration of the authority, or SVR_CONFIG (default " SVR_DEFAULT_CONFIG ")\n"
+	"  --verbose       tell more\n"
+	"  --version       print the version\n"
+	"  --help          print this\n"
+	"\n"
+	"Key and certificate are NAME.key and NAME.pem, or router.key and router.pem, in SVR_PKI_DIR (default\n"
+	"/etc/svr/pki); without them a self-signed certificate is made. SVR_RUN_DIR (default /run/svr) is where the control socket goes,\n"
+	"SVR_STATE_DIR (default /var/lib/svr) where alarms and events are kept.\n"
+	"SVR_KEYLOG names a file for peer and metadata keys.\n";
 
 /* Timers to the microsecond: the coarse clock is as long as a tenth of the shortest interval. */
 static struct event_base *base_new(void)
@@ -396,13 +338,17 @@ static struct event_base *base_new(void)
 
 int main(int argc, char **argv)
 {
-	enum svr_log_level level = SVR_LOG_INFO;
+	struct svr_arguments arguments = { .program = "svr-keymgr",
+					   .usage = usage,
+					   .takes_config = true };
 	struct keymgr km = { .clock.fd = -1 };
 	int code;
 
-	if (arguments_parse(argc, argv, &km, &level, &code))
+	if (!svr_arguments_parse(&arguments, argc, argv, &code))
 		return code;
-	svr_log_init("svr-keymgr", level);
+	km.router = arguments.router;
+	km.config_path = arguments.config;
+	svr_log_init(arguments.program, arguments.level);
 	km.started_ns = km_now().mono_ns;
 	km.base = base_new();
 	if (!km.base) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* svr-worker: arguments, order of start and end, signals. */
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 
 #include <event2/event.h>
 
+#include "sys/arguments.h"
 #include "sys/keylog.h"
 #include "sys/log.h"
 #include "worker/netlink.h"
@@ -42,71 +42,20 @@ void svr_worker_count_drop(struct svr_worker *w, uint32_t zone, unsigned int rea
 	svr_worker_count(w, zone, SVR_STAT_DROPPED, 1);
 }
 
-static void usage(FILE *to)
-{
-	fputs("usage: svr-worker --router NAME [--verbose]\n"
-	      "\n"
-	      "Carries the sessions whose policy signs or encrypts, resolves next hops and\n"
-	      "ends idle sessions of one router. Attach the interfaces first:\n"
-	      "svr link set dev ... up\n"
-	      "\n"
-	      "  --router NAME   name of the router, or the environment variable SVR_ROUTER\n"
-	      "  --verbose       tell more\n"
-	      "  --version       print the version\n"
-	      "  --help          print this\n"
-	      "\n"
-	      "SVR_RUN_DIR (default /run/svr) is where the control socket goes. SVR_KEYLOG\n"
-	      "names a file for session keys.\n",
-	      to);
-}
-
-/* 0: go on; otherwise the exit code is in *code. */
-static int arguments_parse(int argc, char **argv, struct svr_worker *w, enum svr_log_level *level,
-			   int *code)
-{
-	static const struct option options[] = {
-		{ "router", required_argument, NULL, 'r' },
-		{ "verbose", no_argument, NULL, 'v' },
-		{ "version", no_argument, NULL, 'V' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
-	};
-	int c;
-
-	w->router = getenv("SVR_ROUTER");
-	*code = EXIT_SUCCESS;
-	while ((c = getopt_long(argc, argv, "r:vVh", options, NULL)) != -1) {
-		switch (c) {
-		case 'r':
-			w->router = optarg;
-			break;
-		case 'v':
-			*level = SVR_LOG_DEBUG;
-			break;
-		case 'V':
-			printf("svr-worker %s\n", SVR_VERSION);
-			return 1;
-		case 'h':
-			usage(stdout);
-			return 1;
-		default:
-			usage(stderr);
-			*code = EXIT_FAILURE;
-			return 1;
-		}
-	}
-	if (optind < argc || !w->router || !*w->router) {
-		if (optind < argc)
-			fprintf(stderr, "svr-worker: unexpected argument \"%s\"\n", argv[optind]);
-		else
-			fprintf(stderr,
-				"svr-worker: which router? give --router NAME or set SVR_ROUTER\n");
-		usage(stderr);
-		*code = EXIT_FAILURE;
-		return 1;
-	}
-	return 0;
-}
+static const char usage[] =
+	"usage: svr-worker --router NAME [--verbose]\n"
+	"\n"
+	"Carries the sessions whose policy signs or encrypts, resolves next hops and\n"
+	"ends idle sessions of one router. Attach the interfaces first:\n"
+	"svr link set dev ... up\n"
+	"\n"
+	"  --router NAME   name of the router, or the environment variable SVR_ROUTER\n"
+	"  --verbose       tell more\n"
+	"  --version       print the version\n"
+	"  --help          print this\n"
+	"\n"
+	"SVR_RUN_DIR (default /run/svr) is where the control socket goes. SVR_KEYLOG\n"
+	"names a file for session keys.\n";
 
 static void on_link(const struct svr_nl_link *link, void *user)
 {
@@ -243,15 +192,16 @@ out:
 
 int main(int argc, char **argv)
 {
-	enum svr_log_level level = SVR_LOG_INFO;
+	struct svr_arguments arguments = { .program = "svr-worker", .usage = usage };
 	struct svr_worker *w = calloc(1, sizeof(*w));
 	int code = EXIT_FAILURE;
 
 	if (!w)
 		return code;
-	if (arguments_parse(argc, argv, w, &level, &code))
+	if (!svr_arguments_parse(&arguments, argc, argv, &code))
 		goto out;
-	svr_log_init("svr-worker", level);
+	w->router = arguments.router;
+	svr_log_init(arguments.program, arguments.level);
 	w->started_ns = svr_worker_now_ns();
 	code = EXIT_FAILURE;
 	w->thread = calloc(1, sizeof(*w->thread));

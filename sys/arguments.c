@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* --router, --config, --verbose, --version, --help. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "sys/arguments.h"
+
+static const char *environment(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value && *value ? value : NULL;
+}
+
+static bool refuse(const struct svr_arguments *a, int *code)
+{
+	fputs(a->usage, stderr);
+	*code = EXIT_FAILURE;
+	return false;
+}
+
+bool svr_arguments_parse(struct svr_arguments *a, int argc, char **argv, int *code)
+{
+	static const struct option with_config[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "router", required_argument, NULL, 'r' },
+		{ "verbose", no_argument, NULL, 'v' },
+		{ "version", no_argument, NULL, 'V' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	const struct option *options = a->takes_config ? with_config : with_config + 1;
+	const char *letters = a->takes_config ? "c:r:vVh" : "r:vVh";
+	int c;
+
+	a->router = environment("SVR_ROUTER");
+	a->config = a->takes_config ? environment("SVR_CONFIG") : NULL;
+	a->level = SVR_LOG_INFO;
+	*code = EXIT_SUCCESS;
+	while ((c = getopt_long(argc, argv, letters, options, NULL)) != -1) {
+		switch (c) {
+		case 'r':
+			a->router = optarg;
+			break;
+		case 'c':
+			a->config = optarg;
+			break;
+		case 'v':
+			a->level = SVR_LOG_DEBUG;
+			break;
+		case 'V':
+			printf("%s %s\n", a->program, SVR_VERSION);
+			return false;
+		case 'h':
+			fputs(a->usage, stdout);
+			return false;
+		default:
+			return refuse(a, code);
+		}
+	}
+	if (a->takes_config && (!a->config || !*a->config))
+		a->config = SVR_DEFAULT_CONFIG;
+	if (optind < argc) {
+		fprintf(stderr, "%s: unexpected argument \"%s\"\n", a->program, argv[optind]);
+		return refuse(a, code);
+	}
+	if (!a->router || !*a->router) {
+		fprintf(stderr, "%s: which router? give --router NAME or set SVR_ROUTER\n",
+			a->program);
+		return refuse(a, code);
+	}
+	return true;
+}
