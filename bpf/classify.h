@@ -17,64 +17,109 @@ enum svr_local {
 enum {
 	SVR_V4_IN_MAPPED = 96, /* bits in front of an IPv4 address in its 128-bit form */
 	SVR_PREFIX_P2P = 127, /* from /31 up a subnet has no broadcast address; RFC 3021 */
+	SVR_LPM_FRONT = 32, /* bits in front of the address in the tries */
 };
 
-/* Netmask of the zone's IPv4 subnet */
-static __always_inline __be32 svr_zone_mask4(const struct svr_zone *zone)
+/* The first @bits of four words, of which this is word @i */
+static __always_inline __be32 svr_mask_word(__u32 bits, __u32 i)
 {
-	__u32 len = zone->addr[0].prefix_len;
-	__u32 bits = len < SVR_V4_IN_MAPPED ? 0 : len - SVR_V4_IN_MAPPED;
+	__u32 before = 32 * i;
 
-	return bits == 0 ? 0 : bpf_htonl(0xffffffffu << (32 - (bits & 31 ? bits & 31 : 32)));
+	if (bits >= before + 32)
+		return 0xffffffff;
+	return bits <= before ? 0 : bpf_htonl(0xffffffffu << ((before + 32 - bits) & 31));
+}
+
+/* Is @addr in the subnet of the zone's address? */
+static __always_inline bool svr_on_subnet(const struct svr_zone_addr *a, const __be32 addr[4])
+{
+	__u32 bits = a->prefix_len;
+
+	return !(((addr[0] ^ a->addr[0]) & svr_mask_word(bits, 0)) |
+		 ((addr[1] ^ a->addr[1]) & svr_mask_word(bits, 1)) |
+		 ((addr[2] ^ a->addr[2]) & svr_mask_word(bits, 2)) |
+		 ((addr[3] ^ a->addr[3]) & svr_mask_word(bits, 3)));
+}
+
+/* Addresses that nobody routes: to all hosts of a link or of a group. RFC 4291 2.4 */
+static __always_inline bool svr_addr_is_group(const __be32 addr[4])
+{
+	if (svr_addr_is4(addr))
+		return (addr[3] & bpf_htonl(0xf0000000)) == bpf_htonl(0xe0000000) ||
+		       addr[3] == 0xffffffff;
+	/* ff00::/8; what is for a link-local address, fe80::/10, is for the router or for nobody */
+	return (addr[0] & bpf_htonl(0xff000000)) == bpf_htonl(0xff000000) ||
+	       (addr[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
 }
 
 /* Is @daddr, seen in @zone_id, for the router itself? */
-SVR_HELPER enum svr_local svr_local_check(__u32 zone_id, __be32 daddr)
+SVR_HELPER enum svr_local svr_local_check(__u32 zone_id, const __be32 daddr[4])
 {
 	const struct svr_zone *zone = svr_zone_get(zone_id);
+	__u32 i;
 
-	if ((daddr & bpf_htonl(0xf0000000)) == bpf_htonl(0xe0000000) || daddr == 0xffffffff)
+	if (svr_addr_is_group(daddr))
 		return SVR_LOCAL_GROUP;
 	if (!zone)
 		return SVR_LOCAL_NO;
-	if (zone->addr[0].addr[3] && daddr == zone->addr[0].addr[3])
-		return SVR_LOCAL_OWN;
-	if (zone->addr[0].addr[3] && zone->addr[0].prefix_len < SVR_PREFIX_P2P &&
-	    daddr == (zone->addr[0].addr[3] | ~svr_zone_mask4(zone)))
-		return SVR_LOCAL_GROUP;
+	for (i = 0; i < SVR_ZONE_ADDRS; i++) {
+		const struct svr_zone_addr *a = &zone->addr[i];
+
+		if (i >= zone->addrs)
+			break;
+		if (svr_addr_equal(daddr, a->addr))
+			return SVR_LOCAL_OWN;
+		if (svr_addr_is4(daddr) && svr_addr_is4(a->addr) &&
+		    a->prefix_len < SVR_PREFIX_P2P &&
+		    daddr[3] == (a->addr[3] | ~svr_mask_word(a->prefix_len, 3)))
+			return SVR_LOCAL_GROUP;
+	}
 	return SVR_LOCAL_NO;
 }
 
 /*
- * Addresses that no router forwards: 0/8, 127/8, multicast, reserved and broadcast. RFC 1812 5.3.7
+ * Not 0/8, 127/8, multicast, reserved and broadcast (RFC 1812 5.3.7); not ::/96 with the unspecified
+ * and the loopback address in it, link-local and multicast (RFC 4291 2.5).
  */
-static __always_inline bool svr_addr4_forwardable(__be32 addr)
+static __always_inline bool svr_addr_forwardable(const __be32 addr[4])
 {
-	__u8 first = bpf_ntohl(addr) >> 24;
+	__u8 first;
 
-	return first != 0 && first != 127 && first < 224;
+	if (svr_addr_is4(addr)) {
+		first = bpf_ntohl(addr[3]) >> 24;
+		return first != 0 && first != 127 && first < 224;
+	}
+	return (addr[0] | addr[1] | addr[2]) && !svr_addr_is_group(addr);
+}
+
+static __always_inline enum svr_family svr_family_of(const __be32 addr[4])
+{
+	return svr_addr_is4(addr) ? SVR_FAMILY_4 : SVR_FAMILY_6;
 }
 
 /* Tenant of a source address on a zone, 0: none */
-SVR_HELPER __u32 svr_tenant_find(__u32 zone, __be32 saddr)
+SVR_HELPER __u32 svr_tenant_find(__u32 zone, const __be32 saddr[4])
 {
 	struct svr_tenant_key key = {
-		.prefixlen = 32 + 128,
-		.family = bpf_htons(SVR_FAMILY_4),
+		.prefixlen = SVR_LPM_FRONT + 128,
+		.family = bpf_htons(svr_family_of(saddr)),
 		.zone = bpf_htons(zone),
 	};
 	__u32 *tenant;
 
-	svr_addr_map4(key.addr, saddr);
+	svr_addr_copy(key.addr, saddr);
 	tenant = bpf_map_lookup_elem(&svr_tenant_lpm, &key);
 	return tenant ? *tenant : 0;
 }
 
-SVR_HELPER const struct svr_service_set *svr_service_set_find(__be32 daddr)
+SVR_HELPER const struct svr_service_set *svr_service_set_find(const __be32 daddr[4])
 {
-	struct svr_service_key key = { .prefixlen = 32 + 128, .family = bpf_htonl(SVR_FAMILY_4) };
+	struct svr_service_key key = {
+		.prefixlen = SVR_LPM_FRONT + 128,
+		.family = bpf_htonl(svr_family_of(daddr)),
+	};
 
-	svr_addr_map4(key.addr, daddr);
+	svr_addr_copy(key.addr, daddr);
 	return bpf_map_lookup_elem(&svr_service_lpm, &key);
 }
 
@@ -100,13 +145,20 @@ SVR_STEP int svr_service_carries(__u32 id, __u32 proto, __u32 port)
 }
 
 /*
- * The service of a destination: the first candidate of the longest prefix that carries protocol and
+ * The service of a tuple's destination: the first candidate of the longest prefix that carries protocol and
  * port. With @only (0: any) no other service is an answer. 0: none.
  */
-SVR_STEP int svr_service_find(__be32 daddr, __u32 proto, __u32 port, __u32 only)
+SVR_STEP int svr_service_find(const struct svr_flow6_key *key, __u32 only)
 {
-	const struct svr_service_set *set = svr_service_set_find(daddr);
-	__u32 i, id;
+	const struct svr_service_set *set;
+	__u32 i, id, proto, port;
+
+	if (!key)
+		return 0;
+	set = svr_service_set_find(key->daddr);
+	/* "icmp" is the ICMP of either family */
+	proto = key->proto == IPPROTO_ICMPV6 ? IPPROTO_ICMP : key->proto;
+	port = bpf_ntohs(key->dport);
 
 	if (!set)
 		return 0;
@@ -172,38 +224,55 @@ SVR_STEP int svr_path_choose(__u32 service_id)
 }
 
 /* Path of a peer's waypoint address, 0: none */
-SVR_HELPER __u32 svr_path_find(__u32 zone, __be32 saddr)
+SVR_HELPER __u32 svr_path_find(__u32 zone, const __be32 saddr[4])
 {
 	struct svr_addr_key key = { .zone = zone };
 	__u32 *path;
 
-	svr_addr_map4(key.addr, saddr);
+	svr_addr_copy(key.addr, saddr);
 	path = bpf_map_lookup_elem(&svr_path_by_addr, &key);
 	return path ? *path : 0;
 }
 
 /*
- * Who has to get a packet for @addr on the zone: the host itself on the zone's subnet, the zone's
- * gateway otherwise. 0: nobody.
+ * Who has to get a packet for @addr on the zone: the host itself on one of the zone's subnets, the
+ * first gateway of its family otherwise. False: nobody.
  */
-SVR_HELPER __be32 svr_gateway_for(__u32 zone_id, __be32 addr)
+SVR_HELPER bool svr_gateway_for(__u32 zone_id, const __be32 addr[4], __be32 to[4])
 {
 	const struct svr_zone *zone = svr_zone_get(zone_id);
+	bool found = false;
+	__u32 i;
 
 	if (!zone)
-		return 0;
-	return (addr ^ zone->addr[0].addr[3]) & svr_zone_mask4(zone) ? zone->addr[0].gateway[3] :
-								       addr;
+		return false;
+	for (i = 0; i < SVR_ZONE_ADDRS; i++) {
+		const struct svr_zone_addr *a = &zone->addr[i];
+
+		if (i >= zone->addrs)
+			break;
+		if (svr_addr_is4(a->addr) != svr_addr_is4(addr))
+			continue;
+		if (svr_on_subnet(a, addr)) {
+			svr_addr_copy(to, addr);
+			return true;
+		}
+		if (!found && !svr_addr_is_zero(a->gateway)) {
+			svr_addr_copy(to, a->gateway);
+			found = true;
+		}
+	}
+	return found;
 }
 
 /* Next hop of a LAN neighbour, 0: it has to be resolved first */
-SVR_HELPER __u32 svr_neighbour_find(__u32 zone, __be32 addr)
+SVR_HELPER __u32 svr_neighbour_find(__u32 zone, const __be32 addr[4])
 {
 	struct svr_addr_key key = { .zone = zone };
 	const struct svr_nexthop *nexthop;
 	__u32 *slot;
 
-	svr_addr_map4(key.addr, addr);
+	svr_addr_copy(key.addr, addr);
 	slot = bpf_map_lookup_elem(&svr_neighbours, &key);
 	if (!slot)
 		return 0;

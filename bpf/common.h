@@ -66,7 +66,8 @@ enum svr_result {
 	SVR_PASS = 1, /* to the kernel; only as long as no byte was changed */
 	SVR_FORWARD = 2, /* svr_txports was told where to */
 	SVR_TO_WORKER = 3, /* svr_xsks was told which socket */
-	SVR_ANSWERED = 4, /* too big: the frame is now the ICMP message that goes back */
+	SVR_TOO_BIG = 4, /* the frame is now the ICMP message that goes back */
+	SVR_EXPIRED = 5, /* the same */
 };
 
 /* Not in UAPI headers, or there only for user space */
@@ -77,7 +78,21 @@ enum svr_l2 {
 
 enum svr_ip {
 	SVR_IP_FRAGMENT = 0x3fff, /* more-fragments flag and offset; RFC 791 3.1 */
+	SVR_IP_DF = 0x4000, /* don't fragment */
 	SVR_IP_HLEN = 20,
+	SVR_IP6_HLEN = 40,
+	SVR_IP6_MTU_MIN = 1280, /* every link carries that much; RFC 8200 5 */
+	SVR_UDP_HLEN = 8,
+	SVR_ICMP_HLEN = 8, /* type, code, checksum, and four bytes that depend on them */
+};
+
+/* In both families; RFC 792, RFC 4443 */
+enum svr_icmp_echo {
+	SVR_ICMP_ECHO = 8,
+	SVR_ICMP_ECHO_REPLY = 0,
+	SVR_ICMP6_ECHO = 128,
+	SVR_ICMP6_ECHO_REPLY = 129,
+	SVR_ICMP6_INFO = 0x80, /* types below report errors; RFC 4443 2.1 */
 };
 
 /* Byte 13 of the header; RFC 9293 3.1 */
@@ -92,7 +107,7 @@ enum svr_tcp_flag {
 enum svr_port { SVR_PORT_MIN = 1025 };
 
 enum svr_frame {
-	SVR_HDR_MAX = ETH_HLEN + 4 + 20 + 60, /* Ethernet, VLAN, IPv4, TCP with all options */
+	SVR_HDR_MAX = ETH_HLEN + 8 + 40 + 60, /* Ethernet, two tags, IPv6, TCP with all options */
 	SVR_FRAME_LEN_MAX = 9216 + 64, /* the longest frame whose checksum can be computed */
 };
 

@@ -43,10 +43,26 @@ static __always_inline __u16 svr_csum_swap(__u16 sum)
 	return sum << 8 | sum >> 8;
 }
 
-static __always_inline __u16 svr_csum_pseudo(const struct svr_flow4_key *key, __u32 l4_len)
+/* Sum of an address as it stands in a packet, not folded */
+static __always_inline __u64 svr_csum_addr(const __be32 addr[4])
 {
-	return svr_csum_fold((__u64)key->saddr + key->daddr + bpf_htons(key->proto) +
-			     bpf_htons(l4_len));
+	return svr_addr_is4(addr) ? addr[3] : (__u64)addr[0] + addr[1] + addr[2] + addr[3];
+}
+
+/*
+ * Pseudo header of the packet as it arrived. Both families: the 32-bit fields of RFC 8200 8.1 sum
+ * up like the 16-bit ones of RFC 9293 3.1, because no packet is longer than 65535 bytes.
+ */
+static __always_inline __u16 svr_csum_pseudo(const struct svr_pkt *pkt)
+{
+	const struct svr_flow6_key *key = &pkt->key;
+	__u64 sum = (__u64)key->saddr[3] + key->daddr[3] + bpf_htons(pkt->proto) +
+		    bpf_htons(svr_l4_len(pkt));
+
+	if (unlikely(svr_pkt_is6(pkt)))
+		sum += (__u64)key->saddr[0] + key->saddr[1] + key->saddr[2] + key->daddr[0] +
+		       key->daddr[1] + key->daddr[2];
+	return svr_csum_fold(sum);
 }
 
 enum svr_csum_lens {
@@ -92,7 +108,7 @@ SVR_STEP int svr_csum_packet(struct xdp_md *ctx, __u32 off, __u32 len)
 /* Where the L4 checksum stands in the frame */
 static __always_inline __u32 svr_l4_check_offset(const struct svr_pkt *pkt)
 {
-	return pkt->l4 + (pkt->key.proto == IPPROTO_TCP ? __builtin_offsetof(struct tcphdr, check) :
+	return pkt->l4 + (pkt->proto == IPPROTO_TCP ? __builtin_offsetof(struct tcphdr, check) :
 							  __builtin_offsetof(struct udphdr, check));
 }
 
@@ -106,21 +122,27 @@ static __always_inline int svr_l4_check_load(struct xdp_md *ctx, const struct sv
 	return check;
 }
 
-static __always_inline int svr_l4_check_store(struct xdp_md *ctx, const struct svr_pkt *pkt,
-					      __u16 check)
+static __always_inline int svr_l4_check_store_raw(struct xdp_md *ctx, const struct svr_pkt *pkt,
+						  __u16 check)
 {
-	/* RFC 768: zero means that there is none, a computed zero is sent as its other form */
-	if (!check && pkt->key.proto == IPPROTO_UDP)
-		check = 0xffff;
 	if (bpf_xdp_store_bytes(ctx, svr_l4_check_offset(pkt), &check, sizeof(check)))
 		return -SVR_DROP_INTERNAL;
 	return SVR_NEXT;
 }
 
+static __always_inline int svr_l4_check_store(struct xdp_md *ctx, const struct svr_pkt *pkt,
+					      __u16 check)
+{
+	/* RFC 768: zero means that there is none, a computed zero is sent as its other form */
+	if (!check && pkt->proto == IPPROTO_UDP)
+		check = 0xffff;
+	return svr_l4_check_store_raw(ctx, pkt, check);
+}
+
 /* A UDP host that computes none: then nobody does */
 static __always_inline bool svr_l4_check_absent(const struct svr_pkt *pkt, __u16 check)
 {
-	return !check && pkt->key.proto == IPPROTO_UDP;
+	return !check && pkt->proto == IPPROTO_UDP;
 }
 
 /*
@@ -132,12 +154,12 @@ static __always_inline bool svr_l4_check_absent(const struct svr_pkt *pkt, __u16
  */
 static __always_inline bool svr_csum_is_partial(const struct svr_pkt *pkt, __u16 check)
 {
-	return check == svr_csum_pseudo(&pkt->key, pkt->ip_len - SVR_IP_HLEN);
+	return check == svr_csum_pseudo(pkt);
 }
 
 /*
- * Checksum over the whole packet. The field holds the pseudo header's sum, which is where the sum
- * starts.
+ * Checksum over the whole packet, which still has the addresses that it arrived with. What stands
+ * in the field has no part in it.
  */
 SVR_STEP int svr_csum_complete(struct xdp_md *ctx, struct svr_pkt *pkt)
 {
@@ -145,11 +167,13 @@ SVR_STEP int svr_csum_complete(struct xdp_md *ctx, struct svr_pkt *pkt)
 
 	if (!pkt)
 		return -SVR_DROP_INTERNAL;
-	sum = svr_csum_packet(ctx, pkt->l4, pkt->ip_len - SVR_IP_HLEN);
+	sum = svr_l4_check_store_raw(ctx, pkt, 0);
+	if (sum)
+		return sum;
+	sum = svr_csum_packet(ctx, pkt->l4, svr_l4_len(pkt));
 	if (sum < 0)
 		return sum;
-	svr_stat_add(pkt->zone, SVR_STAT_CSUM_COMPLETED, 1);
-	return svr_l4_check_store(ctx, pkt, ~sum);
+	return svr_l4_check_store(ctx, pkt, ~svr_csum_fold((__u64)sum + svr_csum_pseudo(pkt)));
 }
 
 /*
@@ -171,8 +195,7 @@ SVR_HELPER int svr_csum_front(struct xdp_md *ctx, const struct svr_pkt *pkt, __u
 
 	if (sum < 0)
 		return sum;
-	return svr_csum_fold((__u64)sum + (__u16)~check +
-			     svr_csum_pseudo(&pkt->key, pkt->ip_len - SVR_IP_HLEN));
+	return svr_csum_fold((__u64)sum + (__u16)~check + svr_csum_pseudo(pkt));
 }
 
 /**

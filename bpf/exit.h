@@ -25,7 +25,7 @@ static __always_inline void svr_drop_count(__u32 zone, __u32 reason)
 
 /**
  * svr_exit() - count what happened to the packet and give the verdict. Every packet leaves through
- * here.
+ * here, so this is the place to see them all, with verdict and reason.
  * @result: enum svr_result or a negative drop reason
  */
 static __always_inline int svr_exit(struct xdp_md *ctx, const struct svr_pkt *pkt, int result)
@@ -50,9 +50,13 @@ static __always_inline int svr_exit(struct xdp_md *ctx, const struct svr_pkt *pk
 		verdict = XDP_PASS;
 		said = SVR_VERDICT_PASS;
 	} else {
-		if (result == SVR_ANSWERED) {
+		if (result == SVR_TOO_BIG) {
 			svr_stat_add(pkt->zone, SVR_STAT_ICMP_TOO_BIG, 1);
 			reason = SVR_DROP_TOO_BIG;
+			verdict = XDP_REDIRECT;
+		} else if (result == SVR_EXPIRED) {
+			svr_stat_add(pkt->zone, SVR_STAT_ICMP_TIME_EXCEEDED, 1);
+			reason = SVR_DROP_TTL;
 			verdict = XDP_REDIRECT;
 		} else if (result < 0 && -result < SVR_DROP_MAX) {
 			reason = -result;

@@ -3,8 +3,8 @@
  * BPF side only: the two flows of a clear session, how they find each other, and how they come and
  * go.
  *
- * A session at one router is two tuples (struct svr_flow4_key with `zone` as the place of the
- * packet):
+ * A session at one router is two tuples (struct svr_flow6_key with `zone` as the place of the
+ * packet), each of them IPv4 or IPv6:
  *
  *   lan  a packet as it arrives from the LAN          (LAN zone)
  *   wan  the same packet as it leaves to the peer     (WAN zone)
@@ -21,11 +21,13 @@
 
 #include "csum.h"
 
-static __always_inline void svr_key_mirror(const struct svr_flow4_key *from,
-					   struct svr_flow4_key *to)
+enum { SVR_FLOW_LABEL_MASK = 0x000fffff }; /* RFC 8200 3 */
+
+static __always_inline void svr_key_mirror(const struct svr_flow6_key *from,
+					   struct svr_flow6_key *to)
 {
-	to->saddr = from->daddr;
-	to->daddr = from->saddr;
+	svr_addr_copy(to->saddr, from->daddr);
+	svr_addr_copy(to->daddr, from->saddr);
 	to->sport = from->dport;
 	to->dport = from->sport;
 	to->zone = from->zone;
@@ -34,10 +36,10 @@ static __always_inline void svr_key_mirror(const struct svr_flow4_key *from,
 }
 
 static __always_inline void svr_flow_opposite_key(const struct svr_flow *flow,
-						  struct svr_flow4_key *key)
+						  struct svr_flow6_key *key)
 {
-	key->saddr = flow->daddr[3];
-	key->daddr = flow->saddr[3];
+	svr_addr_copy(key->saddr, flow->daddr);
+	svr_addr_copy(key->daddr, flow->saddr);
 	key->sport = flow->dport;
 	key->dport = flow->sport;
 	key->zone = flow->out_zone;
@@ -48,10 +50,12 @@ static __always_inline void svr_flow_opposite_key(const struct svr_flow *flow,
 /* The opposite flow, if it still is one of the same session. */
 SVR_HELPER struct svr_flow *svr_flow_opposite(const struct svr_flow *flow)
 {
-	struct svr_flow4_key key;
+	struct svr_scratch *s = svr_scratch_get();
 
-	svr_flow_opposite_key(flow, &key);
-	return svr_flow_get(&key);
+	if (!s)
+		return NULL;
+	svr_flow_opposite_key(flow, &s->to);
+	return svr_flow_get(&s->to);
 }
 
 /*
@@ -69,39 +73,51 @@ static __always_inline bool svr_uuid_equal(const void *a, const void *b)
  * Remove @flow, whose key is @key, and its opposite, unless another session has that key by now.
  * Neither may be looked at afterwards.
  */
-SVR_STEP int svr_flow_remove_pair(const struct svr_flow4_key *key, const struct svr_flow *flow)
+SVR_STEP int svr_flow_remove_pair(const struct svr_flow6_key *key, const struct svr_flow *flow)
 {
-	struct svr_flow4_key own_key, opposite_key;
+	struct svr_scratch *s = svr_scratch_get();
 	struct svr_flow *opposite;
 
-	if (!key || !flow)
+	if (!s || !key || !flow)
 		return -SVR_DROP_INTERNAL;
-	own_key = *key;
-	svr_flow_opposite_key(flow, &opposite_key);
-	opposite = svr_flow_get(&opposite_key);
+	svr_flow_opposite_key(flow, &s->to);
+	opposite = svr_flow_get(&s->to);
 	if (opposite && svr_uuid_equal(opposite->uuid, flow->uuid))
-		svr_flow_delete(&opposite_key);
-	svr_flow_delete(&own_key);
-	svr_stat_add(own_key.zone, SVR_STAT_SESSIONS_CLOSED, 1);
+		svr_flow_delete(&s->to);
+	svr_flow_delete(key);
+	svr_stat_add(key->zone, SVR_STAT_SESSIONS_CLOSED, 1);
 	return SVR_NEXT;
 }
 
-/* What rewriting @from to @to adds to the checksums, and where the packet goes. */
-static __always_inline void svr_flow_rewrites(struct svr_flow *flow,
-					      const struct svr_flow4_key *from,
-					      const struct svr_flow4_key *to)
+/*
+ * What rewriting @from to @to adds to the checksums, and where the packet goes. A packet without
+ * ports crosses the WAN behind a UDP header, which has ports 0 on the LAN's side of this router
+ * (shape.h).
+ */
+SVR_HELPER void svr_flow_rewrites(struct svr_flow *flow, const struct svr_flow6_key *from,
+				  const struct svr_flow6_key *to)
 {
-	__u64 addresses = (__u64)(__u32)~from->saddr + (__u32)~from->daddr + to->saddr + to->daddr;
+	__u16 from_sum = svr_csum_fold(svr_csum_addr(from->saddr) + svr_csum_addr(from->daddr));
+	__u64 addresses = (__u64)(__u16)~from_sum + svr_csum_addr(to->saddr) +
+			  svr_csum_addr(to->daddr);
+	bool encap = from->proto != to->proto && svr_proto_portless(from->proto);
 
-	svr_addr_map4(flow->saddr, to->saddr);
-	svr_addr_map4(flow->daddr, to->daddr);
+	svr_addr_copy(flow->saddr, to->saddr);
+	svr_addr_copy(flow->daddr, to->daddr);
 	flow->sport = to->sport;
 	flow->dport = to->dport;
 	flow->out_zone = to->zone;
 	flow->proto = to->proto;
+	if (!svr_addr_is4(to->saddr))
+		flow->flags |= SVR_FLOW_OUT6;
+	if (encap)
+		flow->flags |= SVR_FLOW_ENCAP;
+	else if (from->proto != to->proto)
+		flow->flags |= SVR_FLOW_DECAP;
 	flow->l3_delta = svr_csum_fold(addresses);
-	flow->l4_delta = svr_csum_fold(addresses + svr_csum_change(from->sport, to->sport) +
-				       svr_csum_change(from->dport, to->dport));
+	flow->l4_delta = svr_csum_fold(addresses +
+				       svr_csum_change(encap ? 0 : from->sport, to->sport) +
+				       svr_csum_change(encap ? 0 : from->dport, to->dport));
 }
 
 /* What both flows of a session have in common */
@@ -112,9 +128,8 @@ struct svr_session_terms {
 	__u16 path, service, tenant, policy;
 };
 
-static __always_inline void svr_flow_fill(struct svr_flow *flow,
-					  const struct svr_session_terms *terms, const __u8 *uuid,
-					  __u64 now)
+SVR_HELPER void svr_flow_fill(struct svr_flow *flow, const struct svr_session_terms *terms,
+			      const __u8 *uuid, __u64 now)
 {
 	flow->path = terms->path;
 	flow->service = terms->service;
@@ -123,44 +138,33 @@ static __always_inline void svr_flow_fill(struct svr_flow *flow,
 	flow->created_ns = now;
 	flow->last_seen_ns = now;
 	__builtin_memcpy(flow->uuid, uuid, SVR_UUID_LEN);
+	/* One label for all packets of a session keeps them on one way; RFC 6438 */
+	__builtin_memcpy(&flow->flow_label, uuid, sizeof(flow->flow_label));
+	flow->flow_label &= bpf_htonl(SVR_FLOW_LABEL_MASK);
 }
 
-/* Both flows of a session into the scratch area, not yet into the map. */
-SVR_HELPER void svr_flow_fill_pair(struct svr_scratch *s, const struct svr_flow4_key *lan,
-				   const struct svr_flow4_key *wan,
-				   const struct svr_session_terms *terms, const __u8 *uuid)
+/*
+ * Both flows of the session with the tuples lan_tuple and wan_tuple of the scratch area, into the
+ * scratch area and not yet into the map. Key of the WAN's flow is s->from afterwards.
+ */
+SVR_HELPER void svr_flow_fill_pair(struct svr_scratch *s, const struct svr_session_terms *terms,
+				   const __u8 *uuid)
 {
 	__u64 now = svr_now_ns();
-	struct svr_flow4_key from, to;
 
 	__builtin_memset(&s->lan, 0, sizeof(s->lan));
 	svr_flow_fill(&s->lan, terms, uuid, now);
 	s->lan.flags = SVR_FLOW_VALID | terms->lan_flags;
 	s->lan.nexthop = terms->lan_nexthop;
-	svr_flow_rewrites(&s->lan, lan, wan);
+	svr_flow_rewrites(&s->lan, &s->lan_tuple, &s->wan_tuple);
 
-	svr_key_mirror(wan, &from);
-	svr_key_mirror(lan, &to);
+	svr_key_mirror(&s->wan_tuple, &s->from);
+	svr_key_mirror(&s->lan_tuple, &s->to);
 	__builtin_memset(&s->wan, 0, sizeof(s->wan));
 	svr_flow_fill(&s->wan, terms, uuid, now);
 	s->wan.flags = SVR_FLOW_VALID | SVR_FLOW_FROM_WAN | terms->wan_flags;
 	s->wan.nexthop = terms->wan_nexthop;
-	svr_flow_rewrites(&s->wan, &from, &to);
-}
-
-/* SVR_NEXT; SVR_FLOW_EXISTS if the key is taken; or a negative drop reason. */
-enum { SVR_FLOW_EXISTS = 1 };
-SVR_HELPER int svr_flow_insert(const struct svr_flow4_key *key_arg, const struct svr_flow *flow)
-{
-	struct svr_flow4_key key = *key_arg;
-	/* int: before Linux 6.4 the upper half of what the helper returns is not part of it */
-	int err = bpf_map_update_elem(&svr_flows4, &key, flow, BPF_NOEXIST);
-
-	if (!err)
-		return SVR_NEXT;
-	if (err == -EEXIST)
-		return SVR_FLOW_EXISTS;
-	return err == -E2BIG || err == -ENOMEM ? -SVR_DROP_TABLE_FULL : -SVR_DROP_INTERNAL;
+	svr_flow_rewrites(&s->wan, &s->from, &s->to);
 }
 
 /* enum svr_tcp_seen of one packet */

@@ -1,79 +1,238 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* BPF side only: tell a host that its packet is too big (RFC 792, RFC 1191 4). */
+/*
+ * BPF side only: ICMP errors that this router sends about a packet that it cannot forward (RFC 792,
+ * RFC 1191 4, RFC 4443 3), and how many of them.
+ */
 #ifndef SVR_BPF_ICMP_H
 #define SVR_BPF_ICMP_H
 
-#include "csum.h"
+#include "classify.h"
+#include "shape.h"
 
-enum svr_icmp_lens {
-	SVR_ICMP_HLEN = 8,
-	SVR_ICMP_QUOTE =
-		SVR_IP_HLEN + 8, /* IP header and the first eight bytes behind it; RFC 792 */
+enum svr_icmp {
 	SVR_ICMP_TTL = 64,
+	/* Longest message: what every host takes; RFC 1812 4.3.2.3, RFC 4443 2.4 */
+	SVR_ICMP_LEN4 = 576,
+	SVR_ICMP_LEN6 = SVR_IP6_MTU_MIN,
+
+	SVR_ICMP6_UNREACH = 1,
+	SVR_ICMP6_TOO_BIG = 2,
+	SVR_ICMP6_TIME = 3,
+	SVR_ICMP6_PARAM = 4,
+
+	SVR_DSCP_MASK = 0xfc, /* without ECN */
+	SVR_ICMP_GAP_NS = 1000000000 / SVR_ICMP_PER_SEC,
 };
 
-struct svr_icmp_too_big {
-	struct iphdr ip;
-	struct icmphdr icmp;
-	__u8 quote[SVR_ICMP_QUOTE];
+/* The same fields in both families */
+struct svr_icmp_hdr {
+	__u8 type, code;
+	__u16 check;
+	__be32 rest; /* MTU, for example */
 };
-_Static_assert(sizeof(struct svr_icmp_too_big) == 56, "made of 32-bit words");
+
+/*
+ * Token bucket of each zone, as the time at which it will be full again. RFC 1812 4.3.2.8, RFC 4443
+ * 2.4 (f)
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, SVR_MAX_ZONES);
+	__type(key, __u32);
+	__type(value, __u64);
+} svr_icmp_pace SEC(".maps");
+
+/* True if one more message about packets of the zone may be sent now. */
+SVR_HELPER bool svr_icmp_allowed(__u32 zone)
+{
+	__u64 *full_at = bpf_map_lookup_elem(&svr_icmp_pace, &zone), old, now = svr_now_ns(), from;
+
+	if (!full_at)
+		return false;
+	old = *full_at;
+	from = old > now ? old : now;
+	/* Another CPU that was faster has taken what there was: this one goes without */
+	if (from - now <= (__u64)SVR_ICMP_GAP_NS * (SVR_ICMP_BURST - 1) &&
+	    __sync_val_compare_and_swap(full_at, old, from + SVR_ICMP_GAP_NS) == old)
+		return true;
+	svr_stat_add(zone, SVR_STAT_ICMP_LIMITED, 1);
+	return false;
+}
+
+/*
+ * The router's own address that a message to the sender of the packet comes from: the one that the
+ * packet was sent to (a waypoint), otherwise the zone's first one of the family. False: it has none.
+ */
+SVR_HELPER bool svr_icmp_source(const struct svr_pkt *pkt, __be32 to[4])
+{
+	const struct svr_zone *zone = svr_zone_get(pkt->zone);
+	bool found = false;
+	__u32 i;
+
+	if (!zone)
+		return false;
+	for (i = 0; i < SVR_ZONE_ADDRS; i++) {
+		const struct svr_zone_addr *a = &zone->addr[i];
+
+		if (i >= zone->addrs)
+			break;
+		if (svr_addr_is4(a->addr) == svr_pkt_is6(pkt))
+			continue;
+		if (!found || svr_addr_equal(a->addr, pkt->key.daddr)) {
+			svr_addr_copy(to, a->addr);
+			found = true;
+		}
+	}
+	return found;
+}
+
+/* Folded sum of the pseudo header of an ICMPv6 message of @len bytes; RFC 4443 2.3 */
+static __always_inline __u16 svr_icmp6_pseudo(const __be32 saddr[4], const __be32 daddr[4],
+					      __u32 len)
+{
+	return svr_csum_fold(svr_csum_addr(saddr) + svr_csum_addr(daddr) + bpf_htons(len) +
+			     bpf_htons(IPPROTO_ICMPV6));
+}
+
+/*
+ * IP and ICMP header in front of the quotation, which stands in the packet already: @quote bytes
+ * behind @hlen.
+ */
+SVR_STEP int svr_icmp_head(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr_icmp_hdr *icmp,
+			   __u32 quote, __u32 tclass)
+{
+	struct {
+		union {
+			struct iphdr ip;
+			struct ipv6hdr ip6;
+		};
+	} h = {};
+	__be32 from[4];
+	__u32 hlen, len;
+	int sum;
+
+	if (!pkt || !icmp || !svr_icmp_source(pkt, from))
+		return -SVR_DROP_INTERNAL;
+	hlen = svr_l3_hlen(pkt->shape);
+	len = sizeof(*icmp) + quote;
+	sum = svr_csum_packet(ctx, pkt->l3 + hlen + sizeof(*icmp), quote);
+	if (sum < 0)
+		return sum;
+	icmp->check = 0;
+	sum = svr_csum_fold((__u64)sum +
+			    bpf_csum_diff(NULL, 0, (__be32 *)icmp, sizeof(*icmp), 0));
+	if (svr_pkt_is6(pkt)) {
+		sum += svr_icmp6_pseudo(from, pkt->key.saddr, len);
+		svr_ip6_make(&h.ip6, from, pkt->key.saddr, tclass, 0, hlen + len, SVR_ICMP_TTL,
+			     IPPROTO_ICMPV6);
+		if (bpf_xdp_store_bytes(ctx, pkt->l3, &h.ip6, sizeof(h.ip6)))
+			return -SVR_DROP_INTERNAL;
+	} else {
+		svr_ip4_make(&h.ip, from, pkt->key.saddr, tclass, svr_ip4_atomic(), hlen + len,
+			     SVR_ICMP_TTL, IPPROTO_ICMP);
+		if (bpf_xdp_store_bytes(ctx, pkt->l3, &h.ip, sizeof(h.ip)))
+			return -SVR_DROP_INTERNAL;
+	}
+	icmp->check = ~svr_csum_fold(sum);
+	return bpf_xdp_store_bytes(ctx, pkt->l3 + hlen, icmp, sizeof(*icmp)) ? -SVR_DROP_INTERNAL :
+									       SVR_NEXT;
+}
+
+/* The link-layer header with the addresses swapped, moved to the front of a frame longer by @grow */
+SVR_HELPER int svr_icmp_turn(struct xdp_md *ctx, const struct svr_pkt *pkt, __u32 grow)
+{
+	struct svr_scratch *s = svr_scratch_get();
+	__u32 l3 = pkt->l3;
+	__u8 mac[ETH_ALEN];
+
+	if (!s || !svr_within(&l3, ETH_HLEN, ETH_HLEN + 2 * SVR_VLAN_HLEN) ||
+	    bpf_xdp_load_bytes(ctx, 0, s->hdr, l3))
+		return -SVR_DROP_INTERNAL;
+	__builtin_memcpy(mac, s->hdr, ETH_ALEN);
+	__builtin_memcpy(s->hdr, s->hdr + ETH_ALEN, ETH_ALEN);
+	__builtin_memcpy(s->hdr + ETH_ALEN, mac, ETH_ALEN);
+	if (bpf_xdp_adjust_head(ctx, -(int)grow))
+		return -SVR_DROP_HEADROOM;
+	return bpf_xdp_store_bytes(ctx, 0, s->hdr, l3) ? -SVR_DROP_INTERNAL : SVR_NEXT;
+}
 
 /**
- * svr_icmp_too_big() - make an ICMP "fragmentation needed" for the sender out of its own frame.
- * @mtu: longest IP packet that would have fitted The frame must be untouched so far, so that the
- * quotation is what the host sent. Sent whether or not the host forbids fragmentation, because
- * nobody fragments yet (docs/limits.md).
- * Return: SVR_ANSWERED, or a drop reason.
+ * svr_icmp_answer() - make the frame an ICMP error to its sender.
+ * @icmp: type, code and the field behind the checksum
+ * The frame must be untouched so far, so that the quotation is what the sender sent.
+ * Return: 1 if it is on its way, 0 if nobody is told, a drop reason.
  */
-SVR_STEP int svr_icmp_too_big(struct xdp_md *ctx, struct svr_pkt *pkt, __u32 mtu)
+SVR_STEP int svr_icmp_answer(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr_icmp_hdr *icmp)
 {
-	struct svr_icmp_too_big m = {};
-	__u8 l2[ETH_HLEN + SVR_VLAN_HLEN] = {}, mac[ETH_ALEN];
-	const struct svr_zone *zone;
-	__u32 l3;
-	int len;
+	__be32 from[4];
+	__u32 hlen, quote;
+	int tclass, len, res;
 
-	if (!pkt)
+	if (!pkt || !icmp)
 		return -SVR_DROP_INTERNAL;
-	zone = svr_zone_get(pkt->zone);
-	if (!zone || !zone->addr[0].addr[3])
-		return -SVR_DROP_TOO_BIG;
-	l3 = pkt->l3 == ETH_HLEN ? ETH_HLEN : ETH_HLEN + SVR_VLAN_HLEN;
-	if (bpf_xdp_load_bytes(ctx, 0, l2, l3) ||
-	    bpf_xdp_load_bytes(ctx, l3, m.quote, sizeof(m.quote)))
-		return -SVR_DROP_TOO_BIG;
-	__builtin_memcpy(mac, l2, ETH_ALEN);
-	__builtin_memcpy(l2, l2 + ETH_ALEN, ETH_ALEN);
-	__builtin_memcpy(l2 + ETH_ALEN, mac, ETH_ALEN);
-
-	m.ip.version = 4;
-	m.ip.ihl = SVR_IP_HLEN / 4;
-	m.ip.tot_len = bpf_htons(sizeof(m));
-	m.ip.frag_off =
-		bpf_htons(0x4000); /* don't fragment: identification 0 is fine then; RFC 6864 4.1 */
-	m.ip.ttl = SVR_ICMP_TTL;
-	m.ip.protocol = IPPROTO_ICMP;
-	m.ip.saddr = zone->addr[0].addr[3];
-	m.ip.daddr = pkt->key.saddr;
-	m.ip.check = ~svr_csum_fold(bpf_csum_diff(NULL, 0, (__be32 *)&m.ip, sizeof(m.ip), 0));
-	m.icmp.type = ICMP_DEST_UNREACH;
-	m.icmp.code = ICMP_FRAG_NEEDED;
-	m.icmp.un.frag.mtu = bpf_htons(mtu);
-	m.icmp.checksum = ~svr_csum_fold(
-		bpf_csum_diff(NULL, 0, (__be32 *)&m.icmp, sizeof(m) - sizeof(m.ip), 0));
-
+	if (!svr_addr_forwardable(pkt->key.saddr) || !svr_icmp_source(pkt, from) ||
+	    !svr_icmp_allowed(pkt->zone))
+		return 0;
+	tclass = svr_l3_tclass(ctx, pkt);
+	if (tclass < 0)
+		return tclass;
+	hlen = svr_l3_hlen(pkt->shape);
+	quote = (svr_pkt_is6(pkt) ? SVR_ICMP_LEN6 : SVR_ICMP_LEN4) - hlen - sizeof(*icmp);
+	if (quote > pkt->ip_len)
+		quote = pkt->ip_len;
 	len = bpf_xdp_get_buff_len(ctx);
-	if (bpf_xdp_adjust_tail(ctx, (int)(l3 + sizeof(m)) - len) ||
-	    bpf_xdp_store_bytes(ctx, 0, l2, l3) || bpf_xdp_store_bytes(ctx, l3, &m, sizeof(m)))
-		return -SVR_DROP_TOO_BIG;
+	if (bpf_xdp_adjust_tail(ctx, (int)(pkt->l3 + quote) - len))
+		return -SVR_DROP_INTERNAL;
+	res = svr_icmp_turn(ctx, pkt, hlen + sizeof(*icmp));
+	if (res)
+		return res;
+	res = svr_icmp_head(ctx, pkt, icmp, quote, tclass & SVR_DSCP_MASK);
+	if (res)
+		return res;
 	/*
 	 * Not XDP_TX: a veth wakes its peer for transmitted frames only if a program is attached
 	 * there, for redirected ones also if GRO is on.
 	 */
-	if (bpf_redirect_map(&svr_txports, pkt->zone, XDP_DROP) != XDP_REDIRECT)
-		return -SVR_DROP_TOO_BIG;
-	return SVR_ANSWERED;
+	return bpf_redirect_map(&svr_txports, pkt->zone, XDP_DROP) == XDP_REDIRECT;
+}
+
+/**
+ * svr_icmp_too_big() - tell the sender that its packet does not fit.
+ * @mtu: longest IP packet that would have fitted. Sent whether or not the host forbids
+ * fragmentation, because nobody fragments yet (docs/limits.md).
+ * Return: SVR_TOO_BIG, or a drop reason.
+ */
+SVR_STEP int svr_icmp_too_big(struct xdp_md *ctx, struct svr_pkt *pkt, __u32 mtu)
+{
+	struct svr_icmp_hdr icmp = { .type = ICMP_DEST_UNREACH, .code = ICMP_FRAG_NEEDED };
+	int res;
+
+	if (!pkt)
+		return -SVR_DROP_INTERNAL;
+	if (svr_pkt_is6(pkt)) {
+		icmp.type = SVR_ICMP6_TOO_BIG;
+		icmp.code = 0;
+		/* A host takes no less for an answer; RFC 8201 4 */
+		mtu = mtu < SVR_IP6_MTU_MIN ? SVR_IP6_MTU_MIN : mtu;
+	}
+	icmp.rest = bpf_htonl(mtu);
+	res = svr_icmp_answer(ctx, pkt, &icmp);
+	return res == 1 ? SVR_TOO_BIG : -SVR_DROP_TOO_BIG;
+}
+
+/**
+ * svr_icmp_expired() - tell the sender that its packet has made too many hops.
+ * Return: SVR_EXPIRED, or a drop reason.
+ */
+SVR_STEP int svr_icmp_expired(struct xdp_md *ctx, struct svr_pkt *pkt)
+{
+	struct svr_icmp_hdr icmp = { .type = ICMP_TIME_EXCEEDED, .code = ICMP_EXC_TTL };
+
+	if (!pkt)
+		return -SVR_DROP_INTERNAL;
+	if (svr_pkt_is6(pkt))
+		icmp.type = SVR_ICMP6_TIME;
+	return svr_icmp_answer(ctx, pkt, &icmp) == 1 ? SVR_EXPIRED : -SVR_DROP_TTL;
 }
 
 #endif

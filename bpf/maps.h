@@ -22,8 +22,7 @@ struct svr_meta_in {
 	__u32 len; /* of the whole block, bytes */
 	__u32 sender, service, tenant, policy; /* indexes of the names; 0: not configured here */
 	__u8 uuid[SVR_UUID_LEN];
-	struct svr_context4 context;
-	__u8 _pad[3];
+	struct svr_flow6_key context; /* zone is not set */
 };
 
 enum { SVR_CSUM_CHUNK = 512 }; /* most that bpf_csum_diff() takes on old kernels, bytes */
@@ -33,11 +32,15 @@ struct svr_scratch {
 	__u64 now_jiffies; /* see svr_now_ns() */
 	__u64 now_ns;
 	__u8 chunk[SVR_CSUM_CHUNK]; /* of a packet, to be summed or moved */
-	__u8 hdr[128]; /* headers that are moved, TCP header that is searched */
+	__u8 hdr[128]; /* headers that are moved or made, TCP header that is searched */
 	struct svr_name_key name; /* of a TLV */
 	struct svr_meta_in meta; /* as received */
 	struct svr_flow lan, wan; /* the two flows of a session that is being made */
-	__u8 fixed[64]; /* metadata that is the same length in every block */
+	struct svr_flow6_key lan_tuple, wan_tuple; /* and its two tuples, see flow.h */
+	struct svr_flow6_key from, to; /* of one of the flows */
+	struct svr_flow6_key key; /* of a look-up */
+	struct svr_flow4_key key4;
+	__u8 fixed[80]; /* metadata that is the same length in every block of a family */
 	__u32 frag_len[3]; /* of the rendered fragments, see svr_meta_plan() */
 };
 
@@ -150,29 +153,104 @@ static __always_inline struct svr_zone *svr_zone_get(__u32 zone)
 	return bpf_map_lookup_elem(&svr_zones, &zone);
 }
 
-static __always_inline struct svr_flow *svr_flow_get(const struct svr_flow4_key *key)
-{
-	return bpf_map_lookup_elem(&svr_flows4, key);
-}
-
-/*
- * A key that came as an argument of a SVR_STEP is copied first: before Linux 6.2 the verifier takes
- * only its own kinds of memory as a key, and arguments are not among them.
- */
-static __always_inline void svr_flow_delete(const struct svr_flow4_key *key_arg)
-{
-	struct svr_flow4_key key = *key_arg;
-
-	bpf_map_delete_elem(&svr_flows4, &key);
-}
-
-/* Key of svr_path_by_addr and svr_neighbours for an IPv4 address */
 static __always_inline void svr_addr_map4(__be32 to[4], __be32 addr)
 {
 	to[0] = 0;
 	to[1] = 0;
 	to[2] = bpf_htonl(0xffff); /* RFC 4291 2.5.5.2 */
 	to[3] = addr;
+}
+
+static __always_inline void svr_addr_copy(__be32 to[4], const __be32 from[4])
+{
+	to[0] = from[0];
+	to[1] = from[1];
+	to[2] = from[2];
+	to[3] = from[3];
+}
+
+static __always_inline bool svr_addr_is4(const __be32 addr[4])
+{
+	return !(addr[0] | addr[1]) && addr[2] == bpf_htonl(0xffff);
+}
+
+static __always_inline bool svr_addr_equal(const __be32 a[4], const __be32 b[4])
+{
+	return !((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]));
+}
+
+static __always_inline bool svr_addr_is_zero(const __be32 addr[4])
+{
+	return !(addr[0] | addr[1] | addr[2] | addr[3]);
+}
+
+/* ---- flows of either family, by the common form of their keys -------------------------------- */
+
+static __always_inline void svr_key_get4(const struct svr_flow6_key *from, struct svr_flow4_key *to)
+{
+	to->saddr = from->saddr[3];
+	to->daddr = from->daddr[3];
+	to->sport = from->sport;
+	to->dport = from->dport;
+	to->zone = from->zone;
+	to->proto = from->proto;
+	to->_pad = 0;
+}
+
+/*
+ * A key is copied to the scratch area first: before Linux 6.2 the verifier takes only its own kinds
+ * of memory as a key, and arguments of a SVR_STEP are not among them.
+ */
+SVR_HELPER struct svr_flow *svr_flow_get(const struct svr_flow6_key *key)
+{
+	struct svr_scratch *s = svr_scratch_get();
+
+	if (!s)
+		return NULL;
+	if (svr_addr_is4(key->saddr)) {
+		svr_key_get4(key, &s->key4);
+		return bpf_map_lookup_elem(&svr_flows4, &s->key4);
+	}
+	s->key = *key;
+	return bpf_map_lookup_elem(&svr_flows6, &s->key);
+}
+
+SVR_HELPER void svr_flow_delete(const struct svr_flow6_key *key)
+{
+	struct svr_scratch *s = svr_scratch_get();
+
+	if (!s)
+		return;
+	if (svr_addr_is4(key->saddr)) {
+		svr_key_get4(key, &s->key4);
+		bpf_map_delete_elem(&svr_flows4, &s->key4);
+	} else {
+		s->key = *key;
+		bpf_map_delete_elem(&svr_flows6, &s->key);
+	}
+}
+
+/* SVR_NEXT; SVR_FLOW_EXISTS if the key is taken; or a negative drop reason. */
+enum { SVR_FLOW_EXISTS = 1 };
+SVR_HELPER int svr_flow_insert(const struct svr_flow6_key *key, const struct svr_flow *flow)
+{
+	struct svr_scratch *s = svr_scratch_get();
+	int err; /* before Linux 6.4 the upper half of what the helper returns is not part of it */
+
+	if (!s)
+		return -SVR_DROP_INTERNAL;
+	if (svr_addr_is4(key->saddr)) {
+		svr_key_get4(key, &s->key4);
+		err = bpf_map_update_elem(&svr_flows4, &s->key4, flow, BPF_NOEXIST);
+	} else {
+		s->key = *key;
+		err = bpf_map_update_elem(&svr_flows6, &s->key, flow, BPF_NOEXIST);
+	}
+	if (!err)
+		return SVR_NEXT;
+	if (err == -EEXIST)
+		return SVR_FLOW_EXISTS;
+	return err == -E2BIG || err == -ENOMEM ? -SVR_DROP_TABLE_FULL : -SVR_DROP_INTERNAL;
 }
 
 #endif

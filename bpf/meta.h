@@ -7,7 +7,7 @@
 #ifndef SVR_BPF_META_H
 #define SVR_BPF_META_H
 
-#include "flow.h"
+#include "room.h"
 
 /* Bits of svr_meta_in.have, one per TLV that is understood */
 enum svr_meta_have {
@@ -40,110 +40,25 @@ enum svr_meta_lens {
 	SVR_META_HLEN_MASK = 0x0fff,
 	SVR_META_VERSION_SHIFT = 12,
 	SVR_META_TLVS_MAX = SVR_META_MAX / SVR_TLV_HDR_LEN, /* more do not fit */
-	SVR_META_PATH_ID_MIN = sizeof("0.0.0.0") - 1,
-	SVR_META_PATH_ID_MAX = sizeof("255.255.255.255") - 1,
+	SVR_META_PATH_ID_MIN = sizeof("::") - 1,
+	SVR_META_PATH_ID_MAX = sizeof("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff") - 1,
 };
 
-/* The part of a clear block that is the same length in every block */
-struct svr_meta_fixed {
-	struct svr_meta_hdr hdr;
-	struct svr_tlv_hdr context_hdr;
-	struct svr_context4 context;
-	struct svr_tlv_hdr uuid_hdr;
-	__u8 uuid[SVR_UUID_LEN];
-} __attribute__((packed));
-_Static_assert(sizeof(struct svr_meta_fixed) == 12 + 4 + 13 + 4 + 16, "wire");
-_Static_assert(sizeof(struct svr_meta_fixed) <= sizeof(((struct svr_scratch *)0)->fixed), "room");
+/* The part of a clear block that is the same length in every block of a family of hosts */
+#define SVR_META_FIXED(name, context_type)    \
+	struct name {                         \
+		struct svr_meta_hdr hdr;      \
+		struct svr_tlv_hdr context_hdr; \
+		struct context_type context;  \
+		struct svr_tlv_hdr uuid_hdr;  \
+		__u8 uuid[SVR_UUID_LEN];      \
+	} __attribute__((packed));            \
+	_Static_assert(sizeof(struct name) <= sizeof(((struct svr_scratch *)0)->fixed), "room")
 
-/* ---- room in front of the payload ------------------------------------------------------------ */
-
-/*
- * Move the last chunk of the first @left bytes of payload back by @grow; what is left then, or a
- * negative drop reason.
- */
-SVR_STEP int svr_payload_push_chunk(struct xdp_md *ctx, struct svr_pkt *pkt, __u32 left, __u32 grow)
-{
-	struct svr_scratch *s = svr_scratch_get();
-	__u32 n = left < SVR_CSUM_CHUNK ? left : SVR_CSUM_CHUNK;
-
-	if (!s || !pkt || !svr_within(&n, 1, SVR_CSUM_CHUNK))
-		return -SVR_DROP_INTERNAL;
-	left -= n;
-	if (bpf_xdp_load_bytes(ctx, pkt->payload + left, s->chunk, n) ||
-	    bpf_xdp_store_bytes(ctx, pkt->payload + left + grow, s->chunk, n))
-		return -SVR_DROP_INTERNAL;
-	return left;
-}
-
-/*
- * Room between L4 header and payload for a driver that leaves none in front of the frame: the
- * payload moves back, chunk by chunk from its end. Long names need this even on veth, where some
- * 200 bytes are left.
- */
-SVR_STEP int svr_payload_push_back(struct xdp_md *ctx, struct svr_pkt *pkt, __u32 grow)
-{
-	int left;
-	__u32 i;
-
-	if (!pkt || grow > SVR_META_MAX || bpf_xdp_adjust_tail(ctx, grow))
-		return -SVR_DROP_HEADROOM;
-	left = pkt->payload_len;
-	for (i = 0; i < SVR_CSUM_CHUNKS && left > 0; i++)
-		left = svr_payload_push_chunk(ctx, pkt, left, grow);
-	return left > 0 ? -SVR_DROP_INTERNAL : left;
-}
-
-/* The same the usual way: all headers move, the payload stays. Also takes away -@grow bytes. */
-SVR_HELPER int svr_headers_move(struct xdp_md *ctx, const struct svr_pkt *pkt, int grow)
-{
-	struct svr_scratch *s = svr_scratch_get();
-	__u32 hlen = pkt->payload;
-
-	if (!s || !svr_within(&hlen, ETH_HLEN, SVR_HDR_MAX) ||
-	    bpf_xdp_load_bytes(ctx, 0, s->hdr, hlen))
-		return -SVR_DROP_INTERNAL;
-	if (bpf_xdp_adjust_head(ctx, -grow))
-		return -SVR_DROP_HEADROOM;
-	return bpf_xdp_store_bytes(ctx, 0, s->hdr, hlen) ? -SVR_DROP_INTERNAL : SVR_NEXT;
-}
-
-/**
- * svr_payload_shift() - make room of @grow bytes between L4 header and payload, or take away -@grow
- * bytes there.
- * Lengths and the IP checksum follow, the L4 checksum does not (csum.h).
- */
-SVR_HELPER int svr_payload_shift(struct xdp_md *ctx, struct svr_pkt *pkt, int grow)
-{
-	struct svr_cursor nh;
-	struct iphdr *ip;
-	struct udphdr *udp;
-	__be16 len;
-	int res;
-
-	res = svr_headers_move(ctx, pkt, grow);
-	if (res == -SVR_DROP_HEADROOM && grow > 0)
-		res = svr_payload_push_back(ctx, pkt, grow);
-	if (res)
-		return res;
-	pkt->ip_len += grow;
-	pkt->payload_len += grow;
-
-	nh = svr_cursor_at(ctx, pkt->l3);
-	ip = nh.pos;
-	if ((void *)(ip + 1) > nh.end)
-		return -SVR_DROP_INTERNAL;
-	len = bpf_htons(pkt->ip_len);
-	ip->check = svr_csum_apply(ip->check, svr_csum_change(ip->tot_len, len));
-	ip->tot_len = len;
-	if (pkt->key.proto == IPPROTO_TCP)
-		return SVR_NEXT;
-	nh = svr_cursor_at(ctx, pkt->l4);
-	udp = nh.pos;
-	if ((void *)(udp + 1) > nh.end)
-		return -SVR_DROP_INTERNAL;
-	udp->len = bpf_htons(pkt->ip_len - SVR_IP_HLEN);
-	return SVR_NEXT;
-}
+SVR_META_FIXED(svr_meta_fixed4, svr_context4);
+SVR_META_FIXED(svr_meta_fixed6, svr_context6);
+_Static_assert(sizeof(struct svr_meta_fixed4) == 12 + 4 + 13 + 4 + 16, "wire");
+_Static_assert(sizeof(struct svr_meta_fixed6) == 12 + 4 + 37 + 4 + 16, "wire");
 
 /* Take @len bytes of metadata away. */
 SVR_STEP int svr_meta_strip(struct xdp_md *ctx, struct svr_pkt *pkt, __u32 len)
@@ -170,11 +85,17 @@ static __always_inline __u32 svr_meta_frag_len(const struct svr_meta_frag *frag)
 	return len <= sizeof(frag->tlv) ? len : 0;
 }
 
+/* Is the context of the session's block an IPv6 one? That is the family of the hosts, not the WAN's. */
+static __always_inline __u32 svr_meta_fixed_len(bool ipv6)
+{
+	return ipv6 ? sizeof(struct svr_meta_fixed6) : sizeof(struct svr_meta_fixed4);
+}
+
 /*
- * Length of the block that packets of @flow get. The lengths of its fragments are kept in the
+ * Length of the block that packets of @flow get; @ipv6: they come from IPv6 hosts. The lengths of its fragments are kept in the
  * scratch area: `svr` may change a name at any time, and what is announced must be what is written.
  */
-SVR_STEP int svr_meta_plan(const struct svr_flow *flow)
+SVR_STEP int svr_meta_plan(const struct svr_flow *flow, __u32 ipv6)
 {
 	struct svr_scratch *s = svr_scratch_get();
 	const struct svr_tenant *tenant;
@@ -195,7 +116,7 @@ SVR_STEP int svr_meta_plan(const struct svr_flow *flow)
 	s->frag_len[0] = flow->flags & SVR_FLOW_REV ? 0 : svr_meta_frag_len(&tenant->frag);
 	s->frag_len[1] = flow->flags & SVR_FLOW_REV ? 0 : svr_meta_frag_len(&service->frag);
 	s->frag_len[2] = svr_meta_frag_len(&path->frag);
-	return sizeof(struct svr_meta_fixed) + s->frag_len[0] + s->frag_len[1] + s->frag_len[2];
+	return svr_meta_fixed_len(ipv6) + s->frag_len[0] + s->frag_len[1] + s->frag_len[2];
 }
 
 /* Copy @len bytes of a fragment to @off. The next free offset, or a negative drop reason. */
@@ -210,29 +131,66 @@ SVR_HELPER int svr_meta_put_frag(struct xdp_md *ctx, __u32 off, const struct svr
 	return off + len;
 }
 
-/* Base header, context and UUID */
-static __always_inline void svr_meta_render_fixed(struct svr_meta_fixed *m,
-						  const struct svr_pkt *pkt,
-						  const struct svr_flow *flow, __u32 len)
+/*
+ * Base header, context and UUID. The context is the tuple as the host on this side sends it, in
+ * both directions: that is the flow's key.
+ */
+#define SVR_META_RENDER(m, pkt, flow, len, context_type)                                       \
+	do {                                                                                   \
+		__builtin_memset((m), 0, sizeof(*(m)));                                        \
+		(m)->hdr = (struct svr_meta_hdr){                                              \
+			.cookie = SVR_COOKIE_BYTES,                                            \
+			.ver_hlen = bpf_htons(SVR_META_VERSION << SVR_META_VERSION_SHIFT |     \
+					      SVR_META_HDR_LEN),                               \
+			.payload_len = bpf_htons((len)-SVR_META_HDR_LEN),                      \
+		};                                                                             \
+		(m)->context_hdr.type = bpf_htons(context_type);                               \
+		(m)->context_hdr.length = bpf_htons(sizeof((m)->context));                     \
+		(m)->context.sport = (pkt)->key.sport;                                         \
+		(m)->context.dport = (pkt)->key.dport;                                         \
+		(m)->context.proto = (pkt)->key.proto;                                         \
+		(m)->uuid_hdr.type = bpf_htons(SVR_TLV_SESSION_UUID);                          \
+		(m)->uuid_hdr.length = bpf_htons(SVR_UUID_LEN);                                \
+		__builtin_memcpy((m)->uuid, (flow)->uuid, SVR_UUID_LEN);                       \
+	} while (0)
+
+static __always_inline void svr_meta_render4(struct svr_meta_fixed4 *m, const struct svr_pkt *pkt,
+					     const struct svr_flow *flow, __u32 len)
 {
-	*m = (struct svr_meta_fixed){
-		.hdr.cookie = SVR_COOKIE_BYTES,
-		.hdr.ver_hlen =
-			bpf_htons(SVR_META_VERSION << SVR_META_VERSION_SHIFT | SVR_META_HDR_LEN),
-		.hdr.payload_len = bpf_htons(len - SVR_META_HDR_LEN),
-		.context_hdr.type = flow->flags & SVR_FLOW_REV ? bpf_htons(SVR_TLV_REV_CONTEXT4) :
-								 bpf_htons(SVR_TLV_FWD_CONTEXT4),
-		.context_hdr.length = bpf_htons(sizeof(m->context)),
-		/* As the host on this side sends it, in both directions: that is the flow's key */
-		.context.saddr = pkt->key.saddr,
-		.context.daddr = pkt->key.daddr,
-		.context.sport = pkt->key.sport,
-		.context.dport = pkt->key.dport,
-		.context.proto = pkt->key.proto,
-		.uuid_hdr.type = bpf_htons(SVR_TLV_SESSION_UUID),
-		.uuid_hdr.length = bpf_htons(SVR_UUID_LEN),
-	};
-	__builtin_memcpy(m->uuid, flow->uuid, SVR_UUID_LEN);
+	SVR_META_RENDER(m, pkt, flow, len,
+			flow->flags & SVR_FLOW_REV ? SVR_TLV_REV_CONTEXT4 : SVR_TLV_FWD_CONTEXT4);
+	m->context.saddr = pkt->key.saddr[3];
+	m->context.daddr = pkt->key.daddr[3];
+}
+
+static __always_inline void svr_meta_render6(struct svr_meta_fixed6 *m, const struct svr_pkt *pkt,
+					     const struct svr_flow *flow, __u32 len)
+{
+	SVR_META_RENDER(m, pkt, flow, len,
+			flow->flags & SVR_FLOW_REV ? SVR_TLV_REV_CONTEXT6 : SVR_TLV_FWD_CONTEXT6);
+	svr_addr_copy(m->context.saddr, pkt->key.saddr);
+	svr_addr_copy(m->context.daddr, pkt->key.daddr);
+}
+
+/* The offset behind it, or a negative drop reason. */
+static __always_inline int svr_meta_put_fixed(struct xdp_md *ctx, const struct svr_pkt *pkt,
+					      const struct svr_flow *flow, struct svr_scratch *s,
+					      __u32 len)
+{
+	bool ipv6 = !svr_addr_is4(pkt->key.saddr);
+
+	if (ipv6) {
+		svr_meta_render6((struct svr_meta_fixed6 *)s->fixed, pkt, flow, len);
+		if (bpf_xdp_store_bytes(ctx, pkt->payload, s->fixed,
+					sizeof(struct svr_meta_fixed6)))
+			return -SVR_DROP_INTERNAL;
+	} else {
+		svr_meta_render4((struct svr_meta_fixed4 *)s->fixed, pkt, flow, len);
+		if (bpf_xdp_store_bytes(ctx, pkt->payload, s->fixed,
+					sizeof(struct svr_meta_fixed4)))
+			return -SVR_DROP_INTERNAL;
+	}
+	return pkt->payload + svr_meta_fixed_len(ipv6);
 }
 
 /*
@@ -259,12 +217,9 @@ SVR_HELPER int svr_meta_write(struct xdp_md *ctx, const struct svr_pkt *pkt,
 	path = bpf_map_lookup_elem(&svr_paths, &slot);
 	if (!tenant || !service || !path)
 		return -SVR_DROP_INTERNAL;
-	svr_meta_render_fixed((struct svr_meta_fixed *)s->fixed, pkt, flow, len);
-	off = pkt->payload;
-	if (bpf_xdp_store_bytes(ctx, off, s->fixed, sizeof(struct svr_meta_fixed)))
-		return -SVR_DROP_INTERNAL;
-	off = svr_meta_put_frag(ctx, off + sizeof(struct svr_meta_fixed), &tenant->frag,
-				s->frag_len[0]);
+	off = svr_meta_put_fixed(ctx, pkt, flow, s, len);
+	if (off >= 0)
+		off = svr_meta_put_frag(ctx, off, &tenant->frag, s->frag_len[0]);
 	if (off >= 0)
 		off = svr_meta_put_frag(ctx, off, &service->frag, s->frag_len[1]);
 	if (off >= 0)
@@ -377,6 +332,14 @@ static __always_inline bool svr_meta_rule_of(__u16 type, struct svr_meta_rule *r
 		RULE(SVR_HAVE_REV_CONTEXT, 13, 13, SVR_META_PAYLOAD);
 		r->excludes |= SVR_HAVE_FWD_CONTEXT;
 		return true;
+	case SVR_TLV_FWD_CONTEXT6:
+		RULE(SVR_HAVE_FWD_CONTEXT, 37, 37, SVR_META_PAYLOAD);
+		r->excludes |= SVR_HAVE_REV_CONTEXT;
+		return true;
+	case SVR_TLV_REV_CONTEXT6:
+		RULE(SVR_HAVE_REV_CONTEXT, 37, 37, SVR_META_PAYLOAD);
+		r->excludes |= SVR_HAVE_FWD_CONTEXT;
+		return true;
 	case SVR_TLV_SESSION_UUID:
 		RULE(SVR_HAVE_UUID, SVR_UUID_LEN, SVR_UUID_LEN, SVR_META_PAYLOAD);
 		return true;
@@ -414,6 +377,37 @@ static __always_inline bool svr_meta_rule_of(__u16 type, struct svr_meta_rule *r
 	return false;
 }
 
+static __always_inline bool svr_meta_context4(struct xdp_md *ctx, struct svr_flow6_key *to,
+					      __u32 off)
+{
+	struct svr_context4 c;
+
+	if (bpf_xdp_load_bytes(ctx, off, &c, sizeof(c)))
+		return false;
+	svr_addr_map4(to->saddr, c.saddr);
+	svr_addr_map4(to->daddr, c.daddr);
+	to->sport = c.sport;
+	to->dport = c.dport;
+	to->proto = c.proto;
+	return true;
+}
+
+/* False also for IPv4 addresses in IPv6 clothes, which would mean something else in our tables. */
+static __always_inline bool svr_meta_context6(struct xdp_md *ctx, struct svr_flow6_key *to,
+					      __u32 off)
+{
+	struct svr_context6 c;
+
+	if (bpf_xdp_load_bytes(ctx, off, &c, sizeof(c)))
+		return false;
+	__builtin_memcpy(to->saddr, c.saddr, sizeof(to->saddr));
+	__builtin_memcpy(to->daddr, c.daddr, sizeof(to->daddr));
+	to->sport = c.sport;
+	to->dport = c.dport;
+	to->proto = c.proto;
+	return !svr_addr_is4(to->saddr) && !svr_addr_is4(to->daddr);
+}
+
 /* Value of a known TLV into the scratch area; false if it is not allowed. */
 static __always_inline bool svr_meta_value(struct xdp_md *ctx, struct svr_meta_in *m, __u16 type,
 					   __u32 off, __u32 len)
@@ -424,7 +418,10 @@ static __always_inline bool svr_meta_value(struct xdp_md *ctx, struct svr_meta_i
 	switch (type) {
 	case SVR_TLV_FWD_CONTEXT4:
 	case SVR_TLV_REV_CONTEXT4:
-		return !bpf_xdp_load_bytes(ctx, off, &m->context, sizeof(m->context));
+		return svr_meta_context4(ctx, &m->context, off);
+	case SVR_TLV_FWD_CONTEXT6:
+	case SVR_TLV_REV_CONTEXT6:
+		return svr_meta_context6(ctx, &m->context, off);
 	case SVR_TLV_SESSION_UUID:
 		return !bpf_xdp_load_bytes(ctx, off, m->uuid, sizeof(m->uuid));
 	case SVR_TLV_TENANT:

@@ -12,7 +12,6 @@ enum svr_mss {
 	SVR_MSS_DISABLED = 0, /* values of svr_zone.enforced_mss */
 	SVR_MSS_AUTOMATIC = 1,
 	SVR_MSS_FIXED = 2,
-	SVR_MSS_HEADERS = 40, /* IPv4 and TCP without options; RFC 9293 3.7.1 */
 	SVR_MSS_FLOOR = 536, /* every host takes that much; RFC 9293 3.7.1 */
 
 	SVR_TCPOPT_END = 0,
@@ -24,12 +23,15 @@ enum svr_mss {
 	SVR_MSS_FOUND = 0x100, /* see svr_mss_option() */
 };
 
-/* Largest MSS for what leaves to @zone in IP packets of up to @limit bytes; 0: do not touch it. */
-static __always_inline __u32 svr_mss_of(const struct svr_zone *zone, __u32 limit)
+/*
+ * Largest MSS for what leaves to @zone, if it may arrive as IP packets of up to @limit bytes with
+ * an IP header of @l3_hlen; 0: do not touch it. Options are not counted; RFC 9293 3.7.1.
+ */
+static __always_inline __u32 svr_mss_of(const struct svr_zone *zone, __u32 limit, __u32 l3_hlen)
 {
-	__u32 mss = limit - SVR_MSS_HEADERS;
+	__u32 headers = l3_hlen + sizeof(struct tcphdr), mss = limit - headers;
 
-	if (zone->enforced_mss == SVR_MSS_DISABLED || limit < SVR_MSS_HEADERS + SVR_MSS_FLOOR)
+	if (zone->enforced_mss == SVR_MSS_DISABLED || limit < headers + SVR_MSS_FLOOR)
 		return 0;
 	if (zone->enforced_mss == SVR_MSS_FIXED && zone->mss && zone->mss < mss)
 		mss = zone->mss;

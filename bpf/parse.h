@@ -15,18 +15,46 @@
  * all of it right.
  */
 struct svr_pkt {
-	struct svr_flow4_key key; /* of this packet in svr_flows4 */
+	struct svr_flow6_key key; /* of this packet, as it arrived */
 	__u32 zone; /* where it arrived */
 	__u32 frame_len; /* as received, bytes */
-	__u16 rx_len; /* IP total length as received */
+	__u32 shape; /* SVR_FLOW_OUT6 if the packet is IPv6 now, 0 if it is IPv4 */
+	__u16 rx_len; /* IP total length as received; 0: there is no sound IP header */
 	__u16 ip_len; /* IP total length now */
 	__u16 payload_len; /* L4 payload now */
-	__u8 l3, l4, payload; /* offsets */
-	__u8 tcp_flags; /* enum svr_tcp_flag; 0 for UDP */
+	__u8 l3, l4, payload; /* offsets; without ports payload is where L4 starts */
+	__u8 proto; /* L4 protocol now */
+	__u8 ttl; /* hop limit, as received */
+	__u8 tcp_flags; /* enum svr_tcp_flag; 0 for everything but TCP */
 	__u8 padded; /* 1: bytes follow the IP packet (minimum Ethernet frame) */
 	__u8 meta_known; /* 1: metadata was read into the scratch area, is still in the packet */
-	__u32 _pad;
+	__u8 icmp_error; /* 1: ICMP message about another packet, which it quotes */
+	__u8 _pad;
 };
+
+static __always_inline bool svr_pkt_is6(const struct svr_pkt *pkt)
+{
+	return pkt->shape;
+}
+
+/* Length of the IP header */
+static __always_inline __u32 svr_l3_hlen(__u32 shape)
+{
+	return shape & SVR_FLOW_OUT6 ? SVR_IP6_HLEN : SVR_IP_HLEN;
+}
+
+/* Length of what follows it */
+static __always_inline __u32 svr_l4_len(const struct svr_pkt *pkt)
+{
+	return pkt->ip_len - svr_l3_hlen(pkt->shape);
+}
+
+/* The protocol has no ports and crosses the WAN behind a UDP header; docs/protocol.md 2 */
+static __always_inline bool svr_proto_portless(__u8 proto)
+{
+	return proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6 || proto == IPPROTO_GRE ||
+	       proto == IPPROTO_ESP;
+}
 
 struct svr_cursor {
 	void *pos;
@@ -43,7 +71,8 @@ static __always_inline struct svr_cursor svr_cursor_at(struct xdp_md *ctx, __u8 
 }
 
 /*
- * IEEE 802.1Q: the network interface that owns the tag. Inner ethertype, or a negative drop reason.
+ * IEEE 802.1Q, and 802.1ad with a second tag: the network interface that owns the tags. Inner
+ * ethertype, or a negative drop reason.
  */
 SVR_HELPER int svr_parse_vlan(struct xdp_md *ctx, struct svr_pkt *pkt)
 {
@@ -51,46 +80,32 @@ SVR_HELPER int svr_parse_vlan(struct xdp_md *ctx, struct svr_pkt *pkt)
 	struct svr_vlan_key key = { .ifindex = ctx->ingress_ifindex };
 	__be16 *tag = nh.pos; /* tag control information, inner ethertype */
 	__u32 *zone;
+	int proto;
 
 	if ((void *)(tag + 2) > nh.end)
 		return -SVR_DROP_SHORT;
 	key.vlan = bpf_ntohs(tag[0]) & SVR_VLAN_VID_MASK;
+	proto = bpf_ntohs(tag[1]);
+	pkt->l3 = ETH_HLEN + SVR_VLAN_HLEN;
+	if (proto == ETH_P_8021Q) {
+		if ((void *)(tag + 4) > nh.end)
+			return -SVR_DROP_SHORT;
+		key.outer_vlan = key.vlan;
+		key.vlan = bpf_ntohs(tag[2]) & SVR_VLAN_VID_MASK;
+		proto = bpf_ntohs(tag[3]);
+		pkt->l3 = ETH_HLEN + 2 * SVR_VLAN_HLEN;
+	}
+	/* A tag with number 0 carries a priority and no VLAN */
+	if (!key.vlan && !key.outer_vlan)
+		return proto;
 	zone = bpf_map_lookup_elem(&svr_vlans, &key);
 	if (!zone || !*zone)
 		return -SVR_DROP_VLAN;
 	pkt->zone = *zone;
-	pkt->l3 = ETH_HLEN + SVR_VLAN_HLEN;
-	return bpf_ntohs(tag[1]);
+	return proto;
 }
 
-/*
- * No IPv4. ARP is the kernel's. So is what IPv6 hosts say on the link (neighbour discovery),
- * because the kernel may use the interface for IPv6 itself; the rest is transit traffic.
- */
-SVR_HELPER int svr_parse_other(struct xdp_md *ctx, const struct svr_pkt *pkt, __u16 proto)
-{
-	struct svr_cursor nh = svr_cursor_at(ctx, pkt->l3);
-	struct ipv6hdr *ip6 = nh.pos;
-	const __u8 *dst;
-
-	if (proto == ETH_P_ARP)
-		return SVR_PASS;
-	if (proto != ETH_P_IPV6)
-		return -SVR_DROP_ETHERTYPE;
-	if ((void *)(ip6 + 1) > nh.end)
-		return -SVR_DROP_SHORT;
-	dst = ip6->daddr.in6_u.u6_addr8;
-	/*
-	 * ff00::/8 and fe80::/10, RFC 4291 2.4; multicast listener reports have a router alert in
-	 * front, RFC 3810 5
-	 */
-	if ((ip6->nexthdr == IPPROTO_ICMPV6 || ip6->nexthdr == IPPROTO_HOPOPTS) &&
-	    (dst[0] == 0xff || (dst[0] == 0xfe && (dst[1] & 0xc0) == 0x80)))
-		return SVR_PASS;
-	return -SVR_DROP_IPV6;
-}
-
-static __always_inline int svr_parse_tcp(struct svr_cursor nh, struct svr_pkt *pkt)
+static __always_inline int svr_parse_tcp(struct svr_cursor nh, struct svr_pkt *pkt, __u32 len)
 {
 	struct tcphdr *tcp = nh.pos;
 	__u32 hlen;
@@ -98,37 +113,88 @@ static __always_inline int svr_parse_tcp(struct svr_cursor nh, struct svr_pkt *p
 	if ((void *)(tcp + 1) > nh.end)
 		return -SVR_DROP_SHORT;
 	hlen = (((__u8 *)tcp)[12] >> 4) * 4;
-	if (hlen < sizeof(*tcp) || SVR_IP_HLEN + hlen > pkt->ip_len)
+	if (hlen < sizeof(*tcp) || hlen > len)
 		return -SVR_DROP_BAD_L4;
 	pkt->key.sport = tcp->source;
 	pkt->key.dport = tcp->dest;
 	pkt->tcp_flags = ((__u8 *)tcp)[13];
 	pkt->payload = pkt->l4 + hlen;
-	pkt->payload_len = pkt->ip_len - SVR_IP_HLEN - hlen;
+	pkt->payload_len = len - hlen;
 	return SVR_NEXT;
 }
 
-static __always_inline int svr_parse_udp(struct svr_cursor nh, struct svr_pkt *pkt)
+static __always_inline int svr_parse_udp(struct svr_cursor nh, struct svr_pkt *pkt, __u32 len)
 {
 	struct udphdr *udp = nh.pos;
 
 	if ((void *)(udp + 1) > nh.end)
 		return -SVR_DROP_SHORT;
-	if (pkt->ip_len < SVR_IP_HLEN + sizeof(*udp) ||
-	    bpf_ntohs(udp->len) != pkt->ip_len - SVR_IP_HLEN)
+	if (len < sizeof(*udp) || bpf_ntohs(udp->len) != len)
 		return -SVR_DROP_BAD_L4;
+	/* RFC 8200 8.1: over IPv6 nobody may do without */
+	if (unlikely(!udp->check) && svr_pkt_is6(pkt))
+		return -SVR_DROP_BAD_CSUM;
 	pkt->key.sport = udp->source;
 	pkt->key.dport = udp->dest;
 	pkt->payload = pkt->l4 + sizeof(*udp);
-	pkt->payload_len = pkt->ip_len - SVR_IP_HLEN - sizeof(*udp);
+	pkt->payload_len = len - sizeof(*udp);
 	return SVR_NEXT;
+}
+
+/* Echo is a conversation, errors are about one; the rest is between neighbours. */
+static __always_inline int svr_parse_icmp(struct svr_cursor nh, struct svr_pkt *pkt)
+{
+	struct icmphdr *icmp = nh.pos; /* ICMPv6 has its fields at the same places */
+	__u8 type;
+
+	if ((void *)(icmp + 1) > nh.end)
+		return -SVR_DROP_SHORT;
+	if (svr_l4_len(pkt) < sizeof(*icmp))
+		return -SVR_DROP_BAD_L4;
+	type = icmp->type;
+	if (type == (svr_pkt_is6(pkt) ? SVR_ICMP6_ECHO : SVR_ICMP_ECHO)) {
+		pkt->key.sport = icmp->un.echo.id;
+		return SVR_NEXT;
+	}
+	if (type == (svr_pkt_is6(pkt) ? SVR_ICMP6_ECHO_REPLY : SVR_ICMP_ECHO_REPLY)) {
+		pkt->key.dport = icmp->un.echo.id;
+		return SVR_NEXT;
+	}
+	pkt->icmp_error = svr_pkt_is6(pkt) ? type && !(type & SVR_ICMP6_INFO) :
+					     type == ICMP_DEST_UNREACH ||
+						     type == ICMP_TIME_EXCEEDED ||
+						     type == ICMP_PARAMETERPROB;
+	return -SVR_DROP_PROTOCOL;
+}
+
+/* Protocols without ports: the whole of L4 is payload. */
+SVR_HELPER int svr_parse_portless(struct xdp_md *ctx, struct svr_pkt *pkt)
+{
+	pkt->payload = pkt->l4;
+	pkt->payload_len = svr_l4_len(pkt);
+	if (pkt->proto == (svr_pkt_is6(pkt) ? IPPROTO_ICMPV6 : IPPROTO_ICMP))
+		return svr_parse_icmp(svr_cursor_at(ctx, pkt->l4), pkt);
+	return pkt->proto == IPPROTO_GRE || pkt->proto == IPPROTO_ESP ? SVR_NEXT :
+									-SVR_DROP_PROTOCOL;
+}
+
+/* @nh: behind the IP header; @len: what the IP header says that there is. A copy for each family. */
+static __always_inline int svr_parse_l4(struct xdp_md *ctx, struct svr_cursor nh,
+					struct svr_pkt *pkt, __u32 len)
+{
+	if (pkt->proto == IPPROTO_TCP)
+		return svr_parse_tcp(nh, pkt, len);
+	if (pkt->proto == IPPROTO_UDP)
+		return svr_parse_udp(nh, pkt, len);
+	return svr_parse_portless(ctx, pkt);
 }
 
 /*
  * As soon as addresses and protocol are known they are in pkt->key, so that the caller can still
  * tell the router's own traffic apart when a later check fails.
  */
-static __always_inline int svr_parse_ipv4(struct svr_cursor nh, struct svr_pkt *pkt)
+static __always_inline int svr_parse_ipv4(struct xdp_md *ctx, struct svr_cursor nh,
+					  struct svr_pkt *pkt)
 {
 	struct iphdr *ip = nh.pos;
 	__u32 len, ip_room = nh.end - nh.pos;
@@ -138,10 +204,14 @@ static __always_inline int svr_parse_ipv4(struct svr_cursor nh, struct svr_pkt *
 	len = bpf_ntohs(ip->tot_len);
 	if (ip->version != 4 || ip->ihl * 4 < SVR_IP_HLEN || len < ip->ihl * 4 || len > ip_room)
 		return -SVR_DROP_BAD_IP;
-	pkt->key.saddr = ip->saddr;
-	pkt->key.daddr = ip->daddr;
+	/* svr_addr_map4(), into what is zero already */
+	pkt->key.saddr[2] = pkt->key.daddr[2] = bpf_htonl(0xffff);
+	pkt->key.saddr[3] = ip->saddr;
+	pkt->key.daddr[3] = ip->daddr;
 	pkt->key.zone = pkt->zone;
 	pkt->key.proto = ip->protocol;
+	pkt->proto = ip->protocol;
+	pkt->ttl = ip->ttl;
 	pkt->rx_len = len;
 	pkt->ip_len = len;
 	pkt->padded = ip_room > len;
@@ -149,21 +219,61 @@ static __always_inline int svr_parse_ipv4(struct svr_cursor nh, struct svr_pkt *
 		return -SVR_DROP_IP_OPTIONS;
 	if (ip->frag_off & bpf_htons(SVR_IP_FRAGMENT))
 		return -SVR_DROP_FRAGMENT;
-
 	pkt->l4 = pkt->l3 + SVR_IP_HLEN;
 	nh.pos = ip + 1;
-	if (ip->protocol == IPPROTO_TCP)
-		return svr_parse_tcp(nh, pkt);
-	if (ip->protocol == IPPROTO_UDP)
-		return svr_parse_udp(nh, pkt);
-	return -SVR_DROP_PROTOCOL;
+	return svr_parse_l4(ctx, nh, pkt, len - SVR_IP_HLEN);
+}
+
+/* RFC 8200 4: headers that may stand between the IPv6 header and L4 */
+static __always_inline bool svr_is_ip6_extension(__u8 nexthdr)
+{
+	return nexthdr == IPPROTO_HOPOPTS || nexthdr == IPPROTO_ROUTING ||
+	       nexthdr == IPPROTO_DSTOPTS || nexthdr == IPPROTO_AH || nexthdr == IPPROTO_MH;
+}
+
+/*
+ * Extension headers are refused and not skipped: routers may, and a header that one waypoint
+ * understands and the other one does not would make a session that works half.
+ */
+static __always_inline int svr_parse_ipv6(struct xdp_md *ctx, struct svr_cursor nh,
+					  struct svr_pkt *pkt)
+{
+	struct ipv6hdr *ip6 = nh.pos;
+	__u32 len, ip_room = nh.end - nh.pos;
+
+	if ((void *)(ip6 + 1) > nh.end)
+		return -SVR_DROP_SHORT;
+	len = bpf_ntohs(ip6->payload_len) + SVR_IP6_HLEN;
+	if (ip6->version != 6 || len > ip_room)
+		return -SVR_DROP_BAD_IP;
+	svr_addr_copy(pkt->key.saddr, ip6->saddr.in6_u.u6_addr32);
+	svr_addr_copy(pkt->key.daddr, ip6->daddr.in6_u.u6_addr32);
+	/* In our tables that is IPv4, and nobody may send it; RFC 4291 2.5.5.2, RFC 6890 */
+	if (svr_addr_is4(pkt->key.saddr) || svr_addr_is4(pkt->key.daddr))
+		return -SVR_DROP_BAD_IP;
+	pkt->shape = SVR_FLOW_OUT6;
+	pkt->key.zone = pkt->zone;
+	pkt->key.proto = ip6->nexthdr;
+	pkt->proto = ip6->nexthdr;
+	pkt->ttl = ip6->hop_limit;
+	pkt->rx_len = len;
+	pkt->ip_len = len;
+	pkt->padded = ip_room > len;
+	if (ip6->nexthdr == IPPROTO_FRAGMENT)
+		return -SVR_DROP_FRAGMENT;
+	if (svr_is_ip6_extension(ip6->nexthdr))
+		return -SVR_DROP_IP6_EXTENSION;
+	pkt->l4 = pkt->l3 + SVR_IP6_HLEN;
+	nh.pos = ip6 + 1;
+	return svr_parse_l4(ctx, nh, pkt, len - SVR_IP6_HLEN);
 }
 
 /**
  * svr_parse() - fill @pkt.
- * Return: SVR_NEXT for a TCP or UDP packet in IPv4 without options and fragments, whose lengths fit
- * one another; SVR_PASS for ARP and the like; a negative drop reason. pkt->rx_len is 0 as long as
- * no sound IPv4 header was found.
+ * Return: SVR_NEXT for a packet that may belong to a session: TCP, UDP, ICMP echo, GRE or ESP
+ * without IPv4 options, IPv6 extension headers and fragments, whose lengths fit one another;
+ * SVR_PASS for ARP; a negative drop reason. pkt->rx_len is 0 as long as no sound IP header was
+ * found; pkt->icmp_error may be set.
  */
 static __always_inline int svr_parse(struct xdp_md *ctx, struct svr_pkt *pkt)
 {
@@ -177,16 +287,30 @@ static __always_inline int svr_parse(struct xdp_md *ctx, struct svr_pkt *pkt)
 	if ((void *)(eth + 1) > nh.end)
 		return -SVR_DROP_SHORT;
 	proto = bpf_ntohs(eth->h_proto);
-	if (unlikely(proto == ETH_P_8021Q)) {
+	if (unlikely(proto == ETH_P_8021Q || proto == ETH_P_8021AD)) {
 		proto = svr_parse_vlan(ctx, pkt);
 		if (proto < 0)
 			return proto;
 	}
 	if (unlikely(!pkt->zone))
 		return -SVR_DROP_NOT_CONFIGURED;
-	if (unlikely(proto != ETH_P_IP))
-		return svr_parse_other(ctx, pkt, proto);
-	return svr_parse_ipv4(svr_cursor_at(ctx, pkt->l3), pkt);
+	nh = svr_cursor_at(ctx, pkt->l3);
+	if (likely(proto == ETH_P_IP))
+		return svr_parse_ipv4(ctx, nh, pkt);
+	if (proto == ETH_P_IPV6)
+		return svr_parse_ipv6(ctx, nh, pkt);
+	return proto == ETH_P_ARP ? SVR_PASS : -SVR_DROP_ETHERTYPE;
+}
+
+/* The flow of the packet */
+static __always_inline struct svr_flow *svr_flow_of(const struct svr_pkt *pkt)
+{
+	struct svr_flow4_key key4;
+
+	if (unlikely(svr_pkt_is6(pkt)))
+		return bpf_map_lookup_elem(&svr_flows6, &pkt->key);
+	svr_key_get4(&pkt->key, &key4);
+	return bpf_map_lookup_elem(&svr_flows4, &key4);
 }
 
 /* True if the L4 payload starts with the cookie of metadata (docs/protocol.md 3). */

@@ -30,7 +30,7 @@ static __always_inline __u16 svr_port_of(__u32 random, __u32 lo, __u32 hi, enum 
  * Ports for a session that we originate (docs/protocol.md 2). False if the ranges hold none, or
  * this try was no good.
  */
-static __always_inline bool svr_ports_choose(const struct svr_path *path, struct svr_flow4_key *wan)
+static __always_inline bool svr_ports_choose(const struct svr_path *path, struct svr_flow6_key *wan)
 {
 	__u32 random = bpf_get_prandom_u32();
 	__u16 local = svr_port_of(random & 0xffff, path->local_lo, path->local_hi,

@@ -10,41 +10,52 @@
 #ifndef SVR_BPF_REWRITE_H
 #define SVR_BPF_REWRITE_H
 
-#include "flow.h"
+#include "shape.h"
 
 /*
- * Make the link-layer header right for a device whose zone has @vlan (0: untagged). Addresses are
- * not touched.
+ * Make the link-layer header right for the zone's tags and the packet's family. Addresses are not
+ * touched.
  */
-SVR_STEP int svr_l2_retag(struct xdp_md *ctx, struct svr_pkt *pkt, __u32 vlan)
+SVR_STEP int svr_l2_retag(struct xdp_md *ctx, struct svr_pkt *pkt, __u32 vlan, __u32 outer_vlan)
 {
-	__u32 l3 = vlan ? ETH_HLEN + SVR_VLAN_HLEN : ETH_HLEN;
-	int grow;
-	__be16 type[3] = { bpf_htons(ETH_P_8021Q), bpf_htons(vlan), bpf_htons(ETH_P_IP) };
+	__be16 ethertype = bpf_htons(ETH_P_IP);
+	__be16 tags[5] = { bpf_htons(ETH_P_8021AD), bpf_htons(outer_vlan), bpf_htons(ETH_P_8021Q),
+			   bpf_htons(vlan) };
+	__u32 l3 = ETH_HLEN;
+	int grow, res;
 
 	if (!pkt)
 		return -SVR_DROP_INTERNAL;
+	if (svr_pkt_is6(pkt))
+		ethertype = bpf_htons(ETH_P_IPV6);
+	tags[4] = ethertype;
+	if (vlan)
+		l3 += outer_vlan ? 2 * SVR_VLAN_HLEN : SVR_VLAN_HLEN;
 	grow = (int)l3 - pkt->l3;
 	if (grow && bpf_xdp_adjust_head(ctx, -grow))
 		return -SVR_DROP_HEADROOM;
 	pkt->l3 += grow;
 	pkt->l4 += grow;
 	pkt->payload += grow;
-	if (vlan ? bpf_xdp_store_bytes(ctx, ETH_HLEN - sizeof(type[0]), type, sizeof(type)) :
-		   bpf_xdp_store_bytes(ctx, ETH_HLEN - sizeof(type[0]), &type[2], sizeof(type[2])))
-		return -SVR_DROP_INTERNAL;
-	return SVR_NEXT;
+	if (!vlan)
+		res = bpf_xdp_store_bytes(ctx, 2 * ETH_ALEN, &tags[4], sizeof(tags[0]));
+	else if (!outer_vlan)
+		res = bpf_xdp_store_bytes(ctx, 2 * ETH_ALEN, &tags[2], 3 * sizeof(tags[0]));
+	else
+		res = bpf_xdp_store_bytes(ctx, 2 * ETH_ALEN, tags, sizeof(tags));
+	return res ? -SVR_DROP_INTERNAL : SVR_NEXT;
 }
 
 /* Zone, next hop and sizes of where a flow goes. */
 struct svr_way {
 	const struct svr_nexthop *nexthop;
 	const struct svr_zone *zone;
-	__u32 limit; /* longest IP packet, bytes */
+	__u32 limit; /* longest IP packet that may arrive for it, without metadata; bytes */
 };
 
 /* SVR_NEXT, or a drop reason if nothing can be sent that way now. */
-static __always_inline int svr_way_find(const struct svr_flow *flow, struct svr_way *way)
+static __always_inline int svr_way_find(const struct svr_pkt *pkt, const struct svr_flow *flow,
+					struct svr_way *way)
 {
 	__u32 nexthop = flow->nexthop;
 
@@ -55,6 +66,8 @@ static __always_inline int svr_way_find(const struct svr_flow *flow, struct svr_
 	if (unlikely(!way->nexthop->valid))
 		return -SVR_DROP_NO_NEIGHBOUR;
 	way->limit = way->zone->mtu;
+	if (unlikely(svr_reshapes(pkt, flow)))
+		way->limit -= svr_growth(pkt, flow);
 	return SVR_NEXT;
 }
 
@@ -62,7 +75,8 @@ static __always_inline int svr_way_find(const struct svr_flow *flow, struct svr_
  * The same for a flow towards a peer: its path has to be in service, and may be narrower than the
  * interface.
  */
-static __always_inline int svr_way_find_path(const struct svr_flow *flow, struct svr_way *way)
+static __always_inline int svr_way_find_path(const struct svr_pkt *pkt,
+					     const struct svr_flow *flow, struct svr_way *way)
 {
 	__u32 path = flow->path;
 	const struct svr_path_state *state = bpf_map_lookup_elem(&svr_path_state, &path);
@@ -72,11 +86,11 @@ static __always_inline int svr_way_find_path(const struct svr_flow *flow, struct
 		return -SVR_DROP_INTERNAL;
 	if (unlikely(state->status != SVR_PATH_UP))
 		return -SVR_DROP_PATH_DOWN;
-	res = svr_way_find(flow, way);
+	res = svr_way_find(pkt, flow, way);
 	if (res)
 		return res;
-	if (state->mtu && state->mtu < way->limit)
-		way->limit = state->mtu;
+	if (unlikely(state->mtu && state->mtu < way->zone->mtu))
+		way->limit = state->mtu - svr_growth(pkt, flow);
 	return SVR_NEXT;
 }
 
@@ -87,6 +101,30 @@ static __always_inline void svr_flow_stamp(struct svr_flow *flow, const struct s
 	flow->bytes += pkt->rx_len;
 }
 
+static __always_inline int svr_rewrite_l3(struct xdp_md *ctx, const struct svr_pkt *pkt,
+					  const struct svr_flow *flow)
+{
+	struct svr_cursor nh = svr_cursor_at(ctx, pkt->l3);
+	struct ipv6hdr *ip6 = nh.pos;
+	struct iphdr *ip = nh.pos;
+
+	if (unlikely(svr_pkt_is6(pkt))) {
+		if ((void *)(ip6 + 1) > nh.end)
+			return -SVR_DROP_SHORT;
+		ip6->hop_limit--;
+		svr_addr_copy(ip6->saddr.in6_u.u6_addr32, flow->saddr);
+		svr_addr_copy(ip6->daddr.in6_u.u6_addr32, flow->daddr);
+		return SVR_NEXT;
+	}
+	if ((void *)(ip + 1) > nh.end)
+		return -SVR_DROP_SHORT;
+	ip->ttl--;
+	ip->check = svr_csum_apply(ip->check, flow->l3_delta + (__u16)~bpf_htons(0x0100));
+	ip->saddr = flow->saddr[3];
+	ip->daddr = flow->daddr[3];
+	return SVR_NEXT;
+}
+
 static __always_inline int svr_rewrite_l4(struct xdp_md *ctx, const struct svr_pkt *pkt,
 					  const struct svr_flow *flow)
 {
@@ -94,7 +132,7 @@ static __always_inline int svr_rewrite_l4(struct xdp_md *ctx, const struct svr_p
 	struct tcphdr *tcp = nh.pos;
 	struct udphdr *udp = nh.pos;
 
-	if (pkt->key.proto == IPPROTO_TCP) {
+	if (pkt->proto == IPPROTO_TCP) {
 		if ((void *)(tcp + 1) > nh.end)
 			return -SVR_DROP_SHORT;
 		tcp->source = flow->sport;
@@ -102,6 +140,8 @@ static __always_inline int svr_rewrite_l4(struct xdp_md *ctx, const struct svr_p
 		tcp->check = svr_csum_apply(tcp->check, flow->l4_delta);
 		return SVR_NEXT;
 	}
+	if (unlikely(pkt->proto != IPPROTO_UDP))
+		return SVR_NEXT; /* without ports, and unchanged from host to host */
 	if ((void *)(udp + 1) > nh.end)
 		return -SVR_DROP_SHORT;
 	udp->source = flow->sport;
@@ -110,21 +150,22 @@ static __always_inline int svr_rewrite_l4(struct xdp_md *ctx, const struct svr_p
 		__u16 check = svr_csum_apply(udp->check, flow->l4_delta);
 
 		udp->check = check ? check : 0xffff; /* RFC 768 */
+	} else if (svr_pkt_is6(pkt)) {
+		return -SVR_DROP_BAD_CSUM; /* RFC 8200 8.1 */
 	}
 	return SVR_NEXT;
 }
 
-/* Stamp the flow, rewrite the packet, and tell the kernel where it goes. */
-static __always_inline int svr_send(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr_flow *flow,
-				    const struct svr_way *way)
+/* Tags and addresses of the link layer */
+static __always_inline int svr_rewrite_l2(struct xdp_md *ctx, struct svr_pkt *pkt,
+					  const struct svr_way *way, bool reshaped)
 {
 	struct svr_cursor nh;
 	struct ethhdr *eth;
-	struct iphdr *ip;
 	int res;
 
-	if (unlikely(pkt->l3 != ETH_HLEN || way->zone->vlan)) {
-		res = svr_l2_retag(ctx, pkt, way->zone->vlan);
+	if (unlikely(reshaped || pkt->l3 != ETH_HLEN || way->zone->vlan)) {
+		res = svr_l2_retag(ctx, pkt, way->zone->vlan, way->zone->outer_vlan);
 		if (res)
 			return res;
 	}
@@ -134,18 +175,32 @@ static __always_inline int svr_send(struct xdp_md *ctx, struct svr_pkt *pkt, str
 		return -SVR_DROP_SHORT;
 	__builtin_memcpy(eth->h_dest, way->nexthop->dmac, ETH_ALEN);
 	__builtin_memcpy(eth->h_source, way->nexthop->smac, ETH_ALEN);
+	return SVR_NEXT;
+}
 
-	nh = svr_cursor_at(ctx, pkt->l3);
-	ip = nh.pos;
-	if ((void *)(ip + 1) > nh.end)
-		return -SVR_DROP_SHORT;
-	if (unlikely(ip->ttl <= 1))
-		return -SVR_DROP_TTL;
-	ip->ttl--;
-	ip->check = svr_csum_apply(ip->check, flow->l3_delta + (__u16)~bpf_htons(0x0100));
-	ip->saddr = flow->saddr[3];
-	ip->daddr = flow->daddr[3];
+/*
+ * Stamp the flow, rewrite the packet, and tell the kernel where it goes. Its TTL is known to be
+ * above 1. Packets of flows with SVR_FLOW_ENCAP have their UDP header already.
+ */
+static __always_inline int svr_send(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr_flow *flow,
+				    const struct svr_way *way)
+{
+	bool reshape = (flow->flags ^ pkt->shape) & (SVR_FLOW_OUT6 | SVR_FLOW_DECAP);
+	int res;
 
+	if (unlikely(reshape)) {
+		res = svr_reshape(ctx, pkt, flow);
+		if (res)
+			return res;
+	}
+	res = svr_rewrite_l2(ctx, pkt, way, reshape);
+	if (res)
+		return res;
+	if (likely(!reshape)) {
+		res = svr_rewrite_l3(ctx, pkt, flow);
+		if (res)
+			return res;
+	}
 	res = svr_rewrite_l4(ctx, pkt, flow);
 	if (res)
 		return res;

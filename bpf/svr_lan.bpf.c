@@ -34,16 +34,15 @@ SVR_HELPER int svr_lan_classify(const struct svr_pkt *pkt, struct svr_frame_desc
 	 * Nobody sends from the router's address or from a broadcast address: the answers would go
 	 * there
 	 */
-	if (!svr_addr4_forwardable(pkt->key.saddr) ||
+	if (!svr_addr_forwardable(pkt->key.saddr) ||
 	    svr_local_check(pkt->zone, pkt->key.saddr) != SVR_LOCAL_NO)
 		return -SVR_DROP_NO_TENANT;
 	desc->tenant = svr_tenant_find(pkt->zone, pkt->key.saddr);
 	if (!desc->tenant)
 		return -SVR_DROP_NO_TENANT;
-	if (!svr_addr4_forwardable(pkt->key.daddr))
+	if (!svr_addr_forwardable(pkt->key.daddr))
 		return -SVR_DROP_NO_SERVICE;
-	desc->service =
-		svr_service_find(pkt->key.daddr, pkt->key.proto, bpf_ntohs(pkt->key.dport), 0);
+	desc->service = svr_service_find(&pkt->key, 0);
 	if (!desc->service)
 		return -SVR_DROP_NO_SERVICE;
 	if (!svr_access_allowed(desc->service, desc->tenant))
@@ -59,7 +58,6 @@ SVR_HELPER int svr_lan_classify(const struct svr_pkt *pkt, struct svr_frame_desc
 SVR_HELPER int svr_lan_make_session(struct svr_pkt *pkt, const struct svr_session_terms *terms)
 {
 	struct svr_scratch *s = svr_scratch_get();
-	struct svr_flow4_key wan, wan_key;
 	__u32 try, path_id = terms->path;
 	const struct svr_path *path = bpf_map_lookup_elem(&svr_paths, &path_id);
 	__u8 uuid[SVR_UUID_LEN];
@@ -68,18 +66,17 @@ SVR_HELPER int svr_lan_make_session(struct svr_pkt *pkt, const struct svr_sessio
 	if (!s || !path)
 		return -SVR_DROP_INTERNAL;
 	svr_uuid_make(uuid);
-	wan = (struct svr_flow4_key){
-		.saddr = path->local[3],
-		.daddr = path->remote[3],
-		.zone = path->zone,
-		.proto = pkt->key.proto,
-	};
+	s->lan_tuple = pkt->key;
+	svr_addr_copy(s->wan_tuple.saddr, path->local);
+	svr_addr_copy(s->wan_tuple.daddr, path->remote);
+	s->wan_tuple.zone = path->zone;
+	s->wan_tuple.proto = svr_proto_portless(pkt->key.proto) ? IPPROTO_UDP : pkt->key.proto;
+	s->wan_tuple._pad = 0;
 	for (try = 0; try < SVR_PORT_TRIES && res == SVR_FLOW_EXISTS; try++) {
-		if (!svr_ports_choose(path, &wan))
+		if (!svr_ports_choose(path, &s->wan_tuple))
 			continue;
-		svr_flow_fill_pair(s, &pkt->key, &wan, terms, uuid);
-		svr_key_mirror(&wan, &wan_key);
-		res = svr_flow_insert(&wan_key, &s->wan);
+		svr_flow_fill_pair(s, terms, uuid);
+		res = svr_flow_insert(&s->from, &s->wan);
 	}
 	if (res == SVR_FLOW_EXISTS)
 		return -SVR_DROP_NO_PORT;
@@ -87,7 +84,7 @@ SVR_HELPER int svr_lan_make_session(struct svr_pkt *pkt, const struct svr_sessio
 		return res;
 	res = svr_flow_insert(&pkt->key, &s->lan);
 	if (res) {
-		svr_flow_delete(&wan_key);
+		svr_flow_delete(&s->from);
 		return res == SVR_FLOW_EXISTS ? SVR_NEXT : res;
 	}
 	svr_stat_add(pkt->zone, SVR_STAT_SESSIONS_FWD, 1);
@@ -102,7 +99,8 @@ SVR_STEP int svr_lan_miss(struct xdp_md *ctx, struct svr_pkt *pkt)
 {
 	struct svr_frame_desc desc = {};
 	const struct svr_service *service;
-	__be32 neighbour;
+	const struct svr_path *path;
+	__be32 neighbour[4];
 	__u32 id;
 	int res;
 
@@ -112,6 +110,9 @@ SVR_STEP int svr_lan_miss(struct xdp_md *ctx, struct svr_pkt *pkt)
 		return SVR_PASS;
 	if (pkt->key.proto == IPPROTO_TCP && !svr_tcp_opens(pkt))
 		return -SVR_DROP_NOT_SYN;
+	/* An echo reply: the identifier stands where a service has its port */
+	if (pkt->key.dport && !pkt->key.sport && svr_proto_portless(pkt->key.proto))
+		return -SVR_DROP_ICMP_UNMATCHED;
 	res = svr_lan_classify(pkt, &desc);
 	if (res)
 		return res;
@@ -125,8 +126,16 @@ SVR_STEP int svr_lan_miss(struct xdp_md *ctx, struct svr_pkt *pkt)
 	desc.path = svr_path_choose(id);
 	if (!desc.path)
 		return -SVR_DROP_NO_PATH;
+	if (pkt->ttl <= 1)
+		return svr_icmp_expired(ctx, pkt);
 
 	if (!svr_policy_is_clear(service->policy)) {
+		id = desc.path;
+		path = bpf_map_lookup_elem(&svr_paths, &id);
+		if (!path || svr_pkt_is6(pkt) || !svr_addr_is4(path->local))
+			return -SVR_DROP_IPV6;
+		if (svr_proto_portless(pkt->key.proto))
+			return -SVR_DROP_PROTOCOL;
 		desc.why = SVR_FRAME_SETUP;
 		return svr_to_worker(ctx, pkt, &desc);
 	}
@@ -140,17 +149,32 @@ SVR_STEP int svr_lan_miss(struct xdp_md *ctx, struct svr_pkt *pkt)
 		.tenant = desc.tenant,
 		.policy = service->policy,
 	};
-	neighbour = svr_gateway_for(pkt->zone, pkt->key.saddr);
-	if (!neighbour)
+	if (!svr_gateway_for(pkt->zone, pkt->key.saddr, neighbour))
 		return -SVR_DROP_NO_NEIGHBOUR;
 	terms.wan_nexthop = svr_neighbour_find(pkt->zone, neighbour);
 	if (!terms.wan_nexthop) {
 		desc.why = SVR_FRAME_NEIGHBOUR;
 		desc.out_zone = pkt->zone;
-		svr_addr_map4(desc.addr, neighbour);
+		svr_addr_copy(desc.addr, neighbour);
 		return svr_to_worker(ctx, pkt, &desc);
 	}
 	return svr_lan_make_session(pkt, &terms);
+}
+
+/* A checksum that the host left to others, or that only IPv6 insists on */
+SVR_HELPER int svr_lan_finish_csum(struct xdp_md *ctx, struct svr_pkt *pkt,
+				   const struct svr_flow *flow)
+{
+	int check = svr_l4_check_load(ctx, pkt);
+
+	if (check < 0)
+		return check;
+	if (svr_l4_check_absent(pkt, check))
+		return flow->flags & SVR_FLOW_OUT6 ? svr_csum_complete(ctx, pkt) : SVR_NEXT;
+	if (!svr_csum_is_partial(pkt, check))
+		return SVR_NEXT;
+	svr_stat_add(pkt->zone, SVR_STAT_CSUM_COMPLETED, 1);
+	return svr_csum_complete(ctx, pkt);
 }
 
 /*
@@ -161,7 +185,7 @@ SVR_STEP int svr_lan_special(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr
 			     __u32 limit, __u32 mss)
 {
 	bool add, bare;
-	int check, meta_len = 0, res;
+	int meta_len = 0, res;
 
 	if (!pkt || !flow)
 		return -SVR_DROP_INTERNAL;
@@ -171,22 +195,22 @@ SVR_STEP int svr_lan_special(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr
 	add = flow->flags & SVR_FLOW_META_ADD;
 	bare = !add && svr_has_cookie(ctx, pkt);
 	if (add)
-		meta_len = svr_meta_plan(flow);
+		meta_len = svr_meta_plan(flow, svr_pkt_is6(pkt));
 	else if (bare)
 		meta_len = SVR_META_HDR_LEN;
 	if (meta_len < 0)
 		return meta_len;
 	if (pkt->ip_len + meta_len > limit)
 		return svr_icmp_too_big(ctx, pkt, limit - meta_len);
+	if (pkt->ttl <= 1)
+		return svr_icmp_expired(ctx, pkt);
 
-	check = svr_l4_check_load(ctx, pkt);
-	if (check < 0)
-		return check;
-	if (svr_csum_is_partial(pkt, check)) {
-		res = svr_csum_complete(ctx, pkt);
-		if (res)
-			return res;
-	}
+	if (flow->flags & SVR_FLOW_ENCAP)
+		res = svr_encap(ctx, pkt);
+	else
+		res = svr_lan_finish_csum(ctx, pkt, flow);
+	if (res)
+		return res;
 	if (pkt->tcp_flags & SVR_TH_SYN && mss) {
 		res = svr_mss_clamp(ctx, pkt, mss);
 		if (res)
@@ -207,10 +231,11 @@ static __always_inline bool svr_lan_is_special(struct xdp_md *ctx, const struct 
 	struct udphdr *udp = nh.pos;
 	__u16 check;
 
-	if (pkt->ip_len > limit || pkt->padded || flow->flags & SVR_FLOW_META_ADD ||
+	if (pkt->ip_len > limit || pkt->padded || pkt->ttl <= 1 ||
+	    flow->flags & (SVR_FLOW_META_ADD | SVR_FLOW_ENCAP) ||
 	    pkt->tcp_flags & (SVR_TH_SYN | SVR_TH_FIN | SVR_TH_RST))
 		return true;
-	if (pkt->key.proto == IPPROTO_TCP) {
+	if (pkt->proto == IPPROTO_TCP) {
 		if ((void *)(tcp + 1) > nh.end)
 			return true;
 		check = tcp->check;
@@ -218,6 +243,8 @@ static __always_inline bool svr_lan_is_special(struct xdp_md *ctx, const struct 
 		if ((void *)(udp + 1) > nh.end)
 			return true;
 		check = udp->check;
+		if (!check && flow->flags & SVR_FLOW_OUT6)
+			return true;
 	}
 	return svr_csum_is_partial(pkt, check) || svr_has_cookie(ctx, pkt);
 }
@@ -229,12 +256,13 @@ static __always_inline int svr_lan_forward(struct xdp_md *ctx, struct svr_pkt *p
 	struct svr_way way;
 	int res;
 
-	res = svr_way_find_path(flow, &way);
+	res = svr_way_find_path(pkt, flow, &way);
 	if (res)
 		return res;
 	svr_flow_see_tcp(flow, pkt);
 	if (unlikely(svr_lan_is_special(ctx, pkt, flow, way.limit))) {
-		res = svr_lan_special(ctx, pkt, flow, way.limit, svr_mss_of(way.zone, way.limit));
+		res = svr_lan_special(ctx, pkt, flow, way.limit, 
+				      svr_mss_of(way.zone, way.limit, svr_l3_hlen(pkt->shape)));
 		if (res)
 			return res;
 	}
@@ -254,7 +282,7 @@ int svr_lan(struct xdp_md *ctx)
 			res = svr_lan_refused(&pkt, res);
 		goto out;
 	}
-	flow = svr_flow_get(&pkt.key);
+	flow = svr_flow_of(&pkt);
 	if (flow && unlikely(flow->flags & SVR_FLOW_WORKER)) {
 		res = svr_to_worker_session(ctx, &pkt, flow);
 		goto out;
@@ -268,7 +296,7 @@ int svr_lan(struct xdp_md *ctx)
 		res = svr_lan_miss(ctx, &pkt);
 		if (res)
 			goto out;
-		flow = svr_flow_get(&pkt.key);
+		flow = svr_flow_of(&pkt);
 		if (!flow) {
 			res = -SVR_DROP_INTERNAL;
 			goto out;

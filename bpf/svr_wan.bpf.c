@@ -10,6 +10,7 @@
  * through svr_exit().
  */
 #include "classify.h"
+#include "icmp.h"
 #include "meta.h"
 #include "mss.h"
 #include "rewrite.h"
@@ -45,6 +46,21 @@ SVR_HELPER int svr_wan_refused(const struct svr_pkt *pkt, int reason)
 }
 
 /*
+ * Can what the context names be inside this packet? TCP and UDP are themselves, what has no ports is
+ * behind a UDP header.
+ */
+static __always_inline bool svr_wan_carries(const struct svr_pkt *pkt,
+					    const struct svr_flow6_key *context)
+{
+	__u8 proto = context->proto;
+
+	if (proto == IPPROTO_TCP || proto == IPPROTO_UDP)
+		return proto == pkt->key.proto;
+	return pkt->key.proto == IPPROTO_UDP && svr_proto_portless(proto) &&
+	       proto != (svr_addr_is4(context->saddr) ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
+}
+
+/*
  * Clear metadata that wants a session: everything that can be said without looking at tables of
  * flows.
  */
@@ -77,12 +93,11 @@ SVR_HELPER int svr_wan_check_terms(const struct svr_pkt *pkt, const struct svr_m
 	    !svr_policy_is_clear(service->policy))
 		return -SVR_DROP_META_POLICY;
 	/* A peer speaks neither for nor to this router itself, nor to a whole LAN */
-	if (m->context.proto != pkt->key.proto || !svr_addr4_forwardable(m->context.saddr) ||
-	    !svr_addr4_forwardable(m->context.daddr) ||
+	if (!svr_wan_carries(pkt, &m->context) || !svr_addr_forwardable(m->context.saddr) ||
+	    !svr_addr_forwardable(m->context.daddr) ||
 	    svr_local_check(service->zone, m->context.saddr) != SVR_LOCAL_NO ||
 	    svr_local_check(service->zone, m->context.daddr) != SVR_LOCAL_NO ||
-	    svr_service_find(m->context.daddr, m->context.proto, bpf_ntohs(m->context.dport), id) !=
-		    id)
+	    svr_service_find(&m->context, id) != id)
 		return -SVR_DROP_META_CONTEXT;
 	if (!svr_access_allowed(id, m->tenant))
 		return -SVR_DROP_NO_ACCESS;
@@ -97,26 +112,26 @@ SVR_HELPER int svr_wan_check_terms(const struct svr_pkt *pkt, const struct svr_m
  * Insert a flow; one of another clear session in its place is removed with all of that session.
  * SVR_FLOW_EXISTS if it is there already, made by another CPU for the same session.
  */
-SVR_HELPER int svr_wan_insert(const struct svr_flow4_key *key_arg, const struct svr_flow *flow)
+SVR_HELPER int svr_wan_insert(const struct svr_flow6_key *key, const struct svr_flow *flow)
 {
-	struct svr_flow4_key key = *key_arg;
 	struct svr_flow *old;
-	int res = svr_flow_insert(&key, flow);
+	int res = svr_flow_insert(key, flow);
 
 	if (res != SVR_FLOW_EXISTS)
 		return res;
-	old = svr_flow_get(&key);
+	old = svr_flow_get(key);
 	if (old) {
 		if (old->flags & SVR_FLOW_WORKER)
 			return -SVR_DROP_META_UUID;
 		/* The same session on the same waypoint ports */
 		if (svr_uuid_equal(old->uuid, flow->uuid) && old->sport == flow->sport &&
 		    old->dport == flow->dport && old->out_zone == flow->out_zone &&
-		    old->saddr[3] == flow->saddr[3] && old->daddr[3] == flow->daddr[3])
+		    svr_addr_equal(old->saddr, flow->saddr) &&
+		    svr_addr_equal(old->daddr, flow->daddr))
 			return SVR_FLOW_EXISTS;
-		svr_flow_remove_pair(&key, old);
+		svr_flow_remove_pair(key, old);
 	}
-	res = svr_flow_insert(&key, flow);
+	res = svr_flow_insert(key, flow);
 	return res == SVR_FLOW_EXISTS ? -SVR_DROP_META_UUID : res;
 }
 
@@ -129,8 +144,7 @@ SVR_STEP int svr_wan_terminate(struct xdp_md *ctx, struct svr_pkt *pkt, __u32 pa
 	struct svr_scratch *s = svr_scratch_get();
 	const struct svr_service *service;
 	struct svr_session_terms terms = {};
-	struct svr_flow4_key lan = {}, wan;
-	__be32 neighbour;
+	__be32 neighbour[4];
 	__u32 id;
 	int res;
 
@@ -143,7 +157,10 @@ SVR_STEP int svr_wan_terminate(struct xdp_md *ctx, struct svr_pkt *pkt, __u32 pa
 	service = bpf_map_lookup_elem(&svr_services, &id);
 	if (!service)
 		return -SVR_DROP_INTERNAL;
-	neighbour = service->gateway[3] ? service->gateway[3] : s->meta.context.daddr;
+	if (svr_addr_is_zero(service->gateway))
+		svr_addr_copy(neighbour, s->meta.context.daddr);
+	else
+		svr_addr_copy(neighbour, service->gateway);
 	terms.wan_nexthop = svr_neighbour_find(service->zone, neighbour);
 	if (!terms.wan_nexthop) {
 		struct svr_frame_desc desc = {
@@ -153,7 +170,7 @@ SVR_STEP int svr_wan_terminate(struct xdp_md *ctx, struct svr_pkt *pkt, __u32 pa
 			.path = path_id,
 			.out_zone = service->zone,
 		};
-		svr_addr_map4(desc.addr, neighbour);
+		svr_addr_copy(desc.addr, neighbour);
 		return svr_to_worker(ctx, pkt, &desc);
 	}
 	terms.lan_flags = SVR_FLOW_REV | SVR_FLOW_META_ADD;
@@ -168,19 +185,15 @@ SVR_STEP int svr_wan_terminate(struct xdp_md *ctx, struct svr_pkt *pkt, __u32 pa
 	 * lan: a packet of the service's host as it will arrive; wan: as it leaves to the peer
 	 * (flow.h)
 	 */
-	lan.saddr = s->meta.context.daddr;
-	lan.daddr = s->meta.context.saddr;
-	lan.sport = s->meta.context.dport;
-	lan.dport = s->meta.context.sport;
-	lan.zone = service->zone;
-	lan.proto = pkt->key.proto;
-	svr_key_mirror(&pkt->key, &wan);
-	svr_flow_fill_pair(s, &lan, &wan, &terms, s->meta.uuid);
+	svr_key_mirror(&s->meta.context, &s->lan_tuple);
+	s->lan_tuple.zone = service->zone;
+	svr_key_mirror(&pkt->key, &s->wan_tuple);
+	svr_flow_fill_pair(s, &terms, s->meta.uuid);
 
 	res = svr_wan_insert(&pkt->key, &s->wan);
 	if (res)
 		return res == SVR_FLOW_EXISTS ? SVR_NEXT : res;
-	res = svr_wan_insert(&lan, &s->lan);
+	res = svr_wan_insert(&s->lan_tuple, &s->lan);
 	if (res < 0) {
 		svr_flow_delete(&pkt->key);
 		return res;
@@ -207,7 +220,8 @@ SVR_STEP int svr_wan_miss(struct xdp_md *ctx, struct svr_pkt *pkt)
 	local = svr_local_check(pkt->zone, pkt->key.daddr);
 	if (local != SVR_LOCAL_OWN)
 		return local == SVR_LOCAL_GROUP ? SVR_PASS : -SVR_DROP_NOT_LOCAL;
-	if (svr_is_bfd(pkt))
+	/* Ping and the like; a peer puts everything without ports behind UDP */
+	if (svr_is_bfd(pkt) || svr_proto_portless(pkt->proto))
 		return SVR_PASS;
 	path_id = svr_path_find(pkt->zone, pkt->key.saddr);
 	if (!path_id)
@@ -222,6 +236,8 @@ SVR_STEP int svr_wan_miss(struct xdp_md *ctx, struct svr_pkt *pkt)
 	if (!svr_has_cookie(ctx, pkt))
 		return port >= path->local_lo && port <= path->local_hi ? -SVR_DROP_NO_FLOW :
 									  SVR_PASS;
+	if (pkt->ttl <= 1)
+		return svr_icmp_expired(ctx, pkt);
 	if (!pkt->meta_known) {
 		res = svr_meta_read(ctx, pkt);
 		if (res)
@@ -232,6 +248,8 @@ SVR_STEP int svr_wan_miss(struct xdp_md *ctx, struct svr_pkt *pkt)
 		return -SVR_DROP_NO_FLOW; /* user data */
 	if (!(s->meta.have & SVR_HAVE_SECURITY_ID))
 		return svr_wan_terminate(ctx, pkt, path_id);
+	if (svr_pkt_is6(pkt))
+		return -SVR_DROP_IPV6;
 	desc.path = path_id;
 	return svr_to_worker(ctx, pkt, &desc);
 }
@@ -291,7 +309,7 @@ SVR_HELPER void svr_wan_handshake(struct svr_flow *flow, bool with_metadata)
  * of it.
  */
 SVR_STEP int svr_wan_special(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr_flow *flow,
-			     __u32 mss)
+			     __u32 limit, __u32 mss)
 {
 	struct svr_scratch *s = svr_scratch_get();
 	bool with_metadata = false;
@@ -299,6 +317,13 @@ SVR_STEP int svr_wan_special(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr
 
 	if (!s || !pkt || !flow)
 		return -SVR_DROP_INTERNAL;
+	/* Told to the peer, who knows which host it was (icmp_map.h) */
+	if (pkt->meta_known)
+		limit += s->meta.len;
+	if (pkt->ip_len > limit)
+		return svr_icmp_too_big(ctx, pkt, limit);
+	if (pkt->ttl <= 1)
+		return svr_icmp_expired(ctx, pkt);
 	if (pkt->padded && svr_trim(ctx, pkt))
 		return -SVR_DROP_INTERNAL;
 	if (pkt->meta_known) {
@@ -329,22 +354,18 @@ static __always_inline int svr_wan_forward(struct xdp_md *ctx, struct svr_pkt *p
 	struct svr_way way;
 	int res;
 
-	res = svr_way_find(flow, &way);
+	res = svr_way_find(pkt, flow, &way);
 	if (res)
 		return res;
 	svr_flow_see_tcp(flow, pkt);
-	if (unlikely(pkt->padded || pkt->meta_known || flow->flags & SVR_FLOW_META_WATCH ||
+	if (unlikely(pkt->ip_len > way.limit || pkt->ttl <= 1 || pkt->padded || pkt->meta_known ||
+		     flow->flags & SVR_FLOW_META_WATCH ||
 		     pkt->tcp_flags & (SVR_TH_SYN | SVR_TH_FIN | SVR_TH_RST))) {
-		res = svr_wan_special(ctx, pkt, flow, svr_mss_of(way.zone, way.limit));
+		res = svr_wan_special(ctx, pkt, flow, way.limit,
+				      svr_mss_of(way.zone, way.limit, svr_l3_hlen(pkt->shape)));
 		if (res)
 			return res;
 	}
-	/*
-	 * Nobody to tell: to the peer's kernel the packet that an ICMP message would quote means
-	 * nothing
-	 */
-	if (unlikely(pkt->ip_len > way.limit))
-		return -SVR_DROP_TOO_BIG;
 	return svr_send(ctx, pkt, flow, &way);
 }
 
@@ -361,7 +382,7 @@ int svr_wan(struct xdp_md *ctx)
 			res = svr_wan_refused(&pkt, res);
 		goto out;
 	}
-	flow = svr_flow_get(&pkt.key);
+	flow = svr_flow_of(&pkt);
 	if (flow && unlikely(flow->flags & SVR_FLOW_WORKER)) {
 		res = svr_to_worker_session(ctx, &pkt, flow);
 		goto out;
@@ -377,7 +398,7 @@ int svr_wan(struct xdp_md *ctx)
 		res = svr_wan_miss(ctx, &pkt);
 		if (res)
 			goto out;
-		flow = svr_flow_get(&pkt.key);
+		flow = svr_flow_of(&pkt);
 		if (!flow) {
 			res = -SVR_DROP_INTERNAL;
 			goto out;

@@ -45,12 +45,13 @@ static __always_inline int svr_to_worker_session(struct xdp_md *ctx, struct svr_
 {
 	struct svr_frame_desc desc = {
 		.why = SVR_FRAME_SESSION,
-		.slot = flow->slot,
-		.slot_generation = flow->slot_generation,
 		.service = flow->service,
 		.tenant = flow->tenant,
 		.path = flow->path,
 	};
+
+	desc.slot = flow->slot;
+	desc.slot_generation = flow->slot_generation;
 	return svr_to_worker(ctx, pkt, &desc);
 }
 

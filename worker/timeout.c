@@ -34,6 +34,12 @@ uint64_t svr_timeout_ns(const struct svr_service *service, uint8_t proto, bool e
 	return ms * NS_PER_MS;
 }
 
+/* Protocol of the host's packets: what has no ports crosses the WAN as UDP, but is none. */
+static uint8_t host_proto(const struct svr_flow *flow)
+{
+	return flow->flags & (SVR_FLOW_ENCAP | SVR_FLOW_DECAP) ? IPPROTO_ICMP : flow->proto;
+}
+
 uint64_t svr_clear_timeout_ns(const struct svr_flow *a, const struct svr_flow *b,
 			      const struct svr_service *service)
 {
@@ -42,15 +48,15 @@ uint64_t svr_clear_timeout_ns(const struct svr_flow *a, const struct svr_flow *b
 	bool established = a->proto == IPPROTO_TCP ? svr_tcp_established(a->tcp_seen, b->tcp_seen) :
 						     a->packets && b->packets;
 
-	return svr_timeout_ns(service, a->proto, established, closing);
+	return svr_timeout_ns(service, host_proto(a), established, closing);
 }
 
 uint64_t svr_clear_timeout_min_ns(const struct svr_flow *flow, const struct svr_service *service)
 {
 	bool may_close = flow->flags & SVR_FLOW_CLOSING ||
 			 flow->tcp_seen & (SVR_TCP_FIN | SVR_TCP_RST);
-	uint64_t initial_ns = svr_timeout_ns(service, flow->proto, false, may_close);
-	uint64_t idle_ns = svr_timeout_ns(service, flow->proto, true, may_close);
+	uint64_t initial_ns = svr_timeout_ns(service, host_proto(flow), false, may_close);
+	uint64_t idle_ns = svr_timeout_ns(service, host_proto(flow), true, may_close);
 
 	return initial_ns < idle_ns ? initial_ns : idle_ns;
 }

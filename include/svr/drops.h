@@ -13,16 +13,17 @@
 	X(SHORT, 1, "short", "packet ends inside a header")                                                     \
 	X(BAD_IP, 2, "bad-ip", "IP header with a wrong version, header length or total length")                 \
 	X(IP_OPTIONS, 3, "ip-options", "IPv4 options on a packet for a session")                                \
-	X(IPV6, 4, "ipv6", "IPv6 transit traffic, not supported yet")                                           \
+	X(IPV6, 4, "ipv6", "IPv6 packet for a session of the worker, not supported yet")                        \
 	X(FRAGMENT, 5, "fragment", "IP fragment, not supported yet")                                            \
-	X(PROTOCOL, 6, "protocol", "transit traffic that is neither TCP nor UDP, not supported yet")            \
+	X(PROTOCOL, 6, "protocol", "IP protocol that is not carried in sessions")                               \
 	X(BAD_L4, 7, "bad-l4", "TCP or UDP header with a wrong length")                                         \
-	X(TTL, 8, "ttl", "time to live exceeded")                                                               \
+	X(TTL, 8, "ttl", "time to live or hop limit exceeded; the sender is told")                              \
 	X(VLAN, 9, "vlan", "VLAN tag that no network interface is configured for")                              \
 	X(ETHERTYPE, 10, "ethertype", "neither IP nor ARP")                                                     \
-	X(TOO_BIG, 11, "too-big", "does not fit the path MTU; ICMP too-big was sent")                           \
+	X(TOO_BIG, 11, "too-big", "does not fit the path MTU; the sender is told")                              \
 	X(BAD_CSUM, 12, "bad-checksum", "wrong IP, TCP or UDP checksum")                                        \
 	X(HEADROOM, 13, "headroom", "driver leaves no room in front of the packet for metadata")                \
+	X(IP6_EXTENSION, 14, "ip6-extension", "IPv6 extension header on a packet for a session")                \
 	/* classification */                                                                                    \
 	X(NO_TENANT, 16, "no-tenant", "source address belongs to no tenant of this interface")                  \
 	X(NO_SERVICE, 17, "no-service", "no service has this destination, protocol and port")                   \
@@ -39,6 +40,7 @@
 	X(TABLE_FULL, 28, "table-full", "flow or session table is full")                                        \
 	X(NOT_CONFIGURED, 29, "not-configured", "interface is attached but has no configuration")               \
 	X(NOT_WAN_SESSION, 30, "session-mismatch", "session record no longer belongs to this flow")             \
+	X(ICMP_UNMATCHED, 31, "icmp-unmatched", "ICMP answer or error that belongs to no session")              \
 	/* metadata */                                                                                          \
 	X(META_MALFORMED, 32, "metadata-malformed", "metadata header or TLV lengths do not fit")                \
 	X(META_VERSION, 33, "metadata-version", "metadata version other than 1")                                \
@@ -54,6 +56,7 @@
 	X(META_DECRYPT, 43, "metadata-decrypt", "encrypted metadata does not decrypt")                          \
 	X(META_SENDER, 44, "metadata-sender", "metadata was sent by another router than the path's peer")       \
 	X(META_UNEXPECTED, 45, "metadata-unexpected", "metadata with a kind of context that does not fit here") \
+	X(META_GLARE, 46, "metadata-glare", "both routers made a session for the same connection, ours stays")  \
 	/* cryptography */                                                                                      \
 	X(NO_KEY, 48, "no-key", "no valid key for this peer or index")                                          \
 	X(HMAC, 49, "hmac", "HMAC tag is wrong")                                                                \

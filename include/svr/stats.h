@@ -31,6 +31,9 @@
 	X(TX_PACKETS, 22, "tx-packets", "packets that the worker sent")                          \
 	X(TX_BYTES, 23, "tx-bytes", "bytes of them")                                             \
 	X(NEIGHBOUR_HELD, 24, "neighbour-held", "packets held until the next hop was resolved")  \
+	X(ICMP_TIME_EXCEEDED, 25, "icmp-time-exceeded", "ICMP time-exceeded messages sent")      \
+	X(ICMP_LIMITED, 26, "icmp-limited", "ICMP messages not sent because of the rate limit")  \
+	X(ICMP_MAPPED, 27, "icmp-mapped", "ICMP errors about packets of a session sent on")  \
 	X(REKEY_OFFERED, 28, "rekey-offered", "new keys offered to the other router of a session")   \
 	X(REKEYED, 29, "session-rekeyed", "sessions that changed to new keys")         \
 	X(CAPTURE_MISSED, 30, "capture-missed", "packets that svr capture was too slow for")

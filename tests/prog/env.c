@@ -205,13 +205,14 @@ static void map_clear(struct env *e, const char *name)
 
 unsigned int flow_count(struct env *e)
 {
-	struct svr_flow4_key key, *prev = NULL;
+	struct svr_flow4_key key4, *prev4 = NULL;
+	struct svr_flow6_key key6, *prev6 = NULL;
 	unsigned int n = 0;
 
-	while (!bpf_map_get_next_key(env_map(e, "svr_flows4"), prev, &key)) {
-		prev = &key;
-		n++;
-	}
+	for (; !bpf_map_get_next_key(env_map(e, "svr_flows4"), prev4, &key4); n++)
+		prev4 = &key4;
+	for (; !bpf_map_get_next_key(env_map(e, "svr_flows6"), prev6, &key6); n++)
+		prev6 = &key6;
 	return n;
 }
 
@@ -275,6 +276,18 @@ static void put_tenant(struct env *e, uint32_t id, const char *name, const char 
 	key.zone = htons(TAGGED);
 	map_put(e, "svr_tenant_lpm", &key, &id);
 	name_put(e, SVR_KIND_TENANT, name, id);
+}
+
+static void put_tenant6(struct env *e, uint32_t id, const char *prefix, int bits)
+{
+	struct svr_tenant_key key = {
+		.prefixlen = 32 + (uint32_t)bits,
+		.family = htons(SVR_FAMILY_6),
+		.zone = htons(LAN),
+	};
+
+	addr_map(key.addr, prefix);
+	map_put(e, "svr_tenant_lpm", &key, &id);
 }
 
 static void put_policy(struct env *e, uint32_t id, const char *name, uint8_t clear)
@@ -422,22 +435,37 @@ static void put_prefix(struct env *e, const char *prefix, uint32_t bits,
 	map_put(e, "svr_service_lpm", &key, set);
 }
 
+static void add_ipv6(struct svr_zone *z)
+{
+	addr_map(z->addr[1].addr, "2001:db8:1::1");
+	z->addr[1].prefix_len = 64;
+	z->addrs = 2;
+}
+
 void env_reset(struct env *e)
 {
 	struct svr_vlan_key vlan = { .ifindex = LO, .vlan = LAN_VLAN };
 	uint32_t tagged = TAGGED;
 
+	uint64_t now = 0;
+	uint32_t zone;
+
 	map_clear(e, "svr_flows4");
+	map_clear(e, "svr_flows6");
+	for (zone = 0; zone <= TAGGED; zone++)
+		slot_put(e, "svr_icmp_pace", zone, &now);
 	map_clear(e, "svr_names");
 	map_clear(e, "svr_access");
 	map_clear(e, "svr_neighbours");
 	map_clear(e, "svr_path_by_addr");
 	put_zone(e, LAN, "172.16.1.1", "172.16.1.254", SVR_ROLE_LAN, 0);
+	zone_change(e, LAN, add_ipv6);
 	put_zone(e, WAN, "192.0.2.1", NULL, SVR_ROLE_WAN, 0);
 	put_zone(e, TAGGED, "172.16.30.1", NULL, SVR_ROLE_LAN, LAN_VLAN);
 	map_put(e, "svr_vlans", &vlan, &tagged);
 	put_tenant(e, TENANT_CORP, "corp", "172.16.0.0", 16);
 	put_tenant(e, TENANT_GUEST, "guest", "172.16.1.128", 25);
+	put_tenant6(e, TENANT_CORP, "2001:db8:1::", 64);
 	put_policy(e, POLICY_CLEAR, "clear", 1);
 	put_policy(e, POLICY_SECRET, "secret", 0);
 	put_peer(e, PEER_EAST, "east", "cn-east");

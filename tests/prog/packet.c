@@ -41,8 +41,17 @@ uint32_t addr4(const char *text)
 	return a.s_addr;
 }
 
+static bool is6(const char *text)
+{
+	return text && strchr(text, ':');
+}
+
 void addr_map(__be32 to[4], const char *text)
 {
+	if (is6(text)) {
+		cr_assert(inet_pton(AF_INET6, text, to) == 1, "test bug: address %s", text);
+		return;
+	}
 	to[0] = 0;
 	to[1] = 0;
 	to[2] = htonl(0xffff);
@@ -66,43 +75,79 @@ static uint16_t sum_fold(uint32_t sum)
 	return (uint16_t)sum;
 }
 
+/* Of either family: the IP header at @ip says which */
+static bool ip_is6(const uint8_t *ip)
+{
+	return ip[0] >> 4 == 6;
+}
+
+static size_t ip_hlen(const uint8_t *ip)
+{
+	return ip_is6(ip) ? 40 : 20;
+}
+
+static uint8_t ip_proto(const uint8_t *ip)
+{
+	return ip[ip_is6(ip) ? 6 : 9];
+}
+
+static size_t ip_len(const uint8_t *ip)
+{
+	return ip_is6(ip) ? get16(ip + 4) + 40u : get16(ip + 2);
+}
+
 static uint16_t pseudo_sum(const uint8_t *ip, size_t l4_len)
 {
-	return sum_fold(sum_bytes(0, ip + 12, 8) + ip[9] + (uint32_t)l4_len);
+	uint32_t sum = ip_is6(ip) ? sum_bytes(0, ip + 8, 32) : sum_bytes(0, ip + 12, 8);
+
+	return sum_fold(sum + ip_proto(ip) + (uint32_t)l4_len);
 }
 
 static size_t l3_off(const uint8_t *frame)
 {
-	return get16(frame + 12) == 0x8100 ? ETH_LEN + 4 : ETH_LEN;
+	size_t off = ETH_LEN;
+
+	while (get16(frame + off - 2) == 0x8100 || get16(frame + off - 2) == 0x88a8)
+		off += 4;
+	return off;
+}
+
+size_t frame_l4_off(const uint8_t *frame)
+{
+	return l3_off(frame) + ip_hlen(frame + l3_off(frame));
 }
 
 size_t frame_l4_hlen(const uint8_t *frame)
 {
 	const uint8_t *ip = frame + l3_off(frame);
 
-	return ip[9] == IPPROTO_TCP ? (size_t)(ip[20 + 12] >> 4) * 4 : UDP_LEN;
+	return ip_proto(ip) == IPPROTO_TCP ? (size_t)(ip[ip_hlen(ip) + 12] >> 4) * 4 : UDP_LEN;
 }
 
 size_t frame_payload_off(const uint8_t *frame)
 {
-	return l3_off(frame) + 20 + frame_l4_hlen(frame);
+	return frame_l4_off(frame) + frame_l4_hlen(frame);
 }
 
 bool frame_csums_ok(const uint8_t *frame, size_t len)
 {
-	const uint8_t *ip = frame + l3_off(frame), *l4 = ip + 20;
-	size_t ip_len = get16(ip + 2), l4_len = ip_len - 20;
+	const uint8_t *ip = frame + l3_off(frame), *l4 = ip + ip_hlen(ip);
+	size_t l4_len = ip_len(ip) - ip_hlen(ip);
+	uint8_t proto = ip_proto(ip);
 
-	if (l3_off(frame) + ip_len > len || ip[0] != 0x45)
+	if (l3_off(frame) + ip_len(ip) > len || (!ip_is6(ip) && ip[0] != 0x45) ||
+	    get16(ip - 2) != (ip_is6(ip) ? 0x86dd : 0x0800))
 		return false;
-	if (sum_fold(sum_bytes(0, ip, 20)) != 0xffff)
+	if (!ip_is6(ip) && sum_fold(sum_bytes(0, ip, 20)) != 0xffff)
 		return false;
-	if (ip[9] == IPPROTO_UDP && (get16(l4 + 4) != l4_len))
+	if (proto == IPPROTO_UDP && (get16(l4 + 4) != l4_len))
 		return false;
-	if (ip[9] == IPPROTO_UDP && !get16(l4 + 6))
-		return true;
-	if (ip[9] == IPPROTO_ICMP)
+	if (proto == IPPROTO_UDP && !get16(l4 + 6))
+		return !ip_is6(ip);
+	if (proto == IPPROTO_ICMP)
 		return sum_fold(sum_bytes(0, l4, l4_len)) == 0xffff;
+	if (proto != IPPROTO_TCP && proto != IPPROTO_UDP && proto != IPPROTO_ICMPV6)
+		return true;
 	return sum_fold(sum_bytes(pseudo_sum(ip, l4_len), l4, l4_len)) == 0xffff;
 }
 
@@ -111,8 +156,13 @@ static size_t l4_build(uint8_t *l4, const struct spec *s, uint8_t proto)
 	size_t hlen = proto == IPPROTO_TCP ? TCP_LEN + s->tcp_opts_len : UDP_LEN, i;
 
 	if (proto != IPPROTO_TCP && proto != IPPROTO_UDP)
-		hlen = 0;
-	if (hlen) {
+		hlen = s->icmp_type ? 8 : 0;
+	if (s->icmp_type) {
+		l4[0] = s->icmp_type == ICMP_REPLY ? 0 : s->icmp_type;
+		l4[1] = s->icmp_code;
+		put16(l4 + 4, s->sport);
+		put16(l4 + 6, s->dport);
+	} else if (hlen) {
 		put16(l4, s->sport ? s->sport : 40000);
 		put16(l4 + 2, s->dport);
 	}
@@ -138,10 +188,10 @@ static size_t l4_build(uint8_t *l4, const struct spec *s, uint8_t proto)
 
 static void l4_sum(uint8_t *ip, uint8_t *l4, size_t len, const struct spec *s, uint8_t proto)
 {
-	uint8_t *check = l4 + (proto == IPPROTO_TCP ? 16 : 6);
-	uint16_t sum = pseudo_sum(ip, len);
+	uint8_t *check = l4 + (proto == IPPROTO_TCP ? 16 : proto == IPPROTO_UDP ? 6 : 2);
+	uint16_t sum = proto == IPPROTO_ICMP ? 0 : pseudo_sum(ip, len);
 
-	if (proto != IPPROTO_TCP && proto != IPPROTO_UDP)
+	if (proto != IPPROTO_TCP && proto != IPPROTO_UDP && !s->icmp_type)
 		return;
 	if (s->csum == CSUM_PARTIAL) {
 		put16(check, sum);
@@ -158,34 +208,50 @@ static void l4_sum(uint8_t *ip, uint8_t *l4, size_t len, const struct spec *s, u
 void frame_build(struct frame *f, const struct spec *s)
 {
 	uint8_t proto = s->proto ? s->proto : IPPROTO_TCP, *ip, *l4;
-	size_t l3 = s->vlan ? ETH_LEN + 4 : ETH_LEN, ihl = 20 + s->ip_options, len, i;
+	size_t l3 = ETH_LEN + (s->outer_vlan ? 4 : 0) + (s->vlan ? 4 : 0), len, i;
+	bool v6 = is6(s->src);
+	size_t ihl = v6 ? 40 : 20 + s->ip_options;
 
 	memset(f, 0, sizeof(*f));
 	memcpy(f->data, mac_router, 6);
 	memcpy(f->data + 6, mac_host, 6);
-	if (s->vlan) {
-		put16(f->data + 12, 0x8100);
-		put16(f->data + 14, (uint16_t)s->vlan);
+	if (s->outer_vlan) {
+		put16(f->data + 12, 0x88a8);
+		put16(f->data + 14, (uint16_t)s->outer_vlan);
 	}
-	put16(f->data + l3 - 2, s->ethertype ? s->ethertype : 0x0800);
+	if (s->vlan) {
+		put16(f->data + l3 - 6, 0x8100);
+		put16(f->data + l3 - 4, (uint16_t)s->vlan);
+	}
+	put16(f->data + l3 - 2, s->ethertype ? s->ethertype : v6 ? 0x86dd : 0x0800);
 
 	ip = f->data + l3;
 	l4 = ip + ihl;
 	len = TCP_LEN + s->tcp_opts_len + (s->meta ? s->meta->len : 0) + s->payload_len + s->fill;
 	cr_assert(l3 + ihl + len + s->pad <= sizeof(f->data), "test bug: frame of %zu bytes", len);
-	ip[0] = (uint8_t)(0x40 | ihl / 4);
-	memset(ip + 20, 1, s->ip_options);
-	put16(ip + 4, 0x4321);
-	put16(ip + 6, s->frag_off);
-	ip[8] = s->ttl ? s->ttl : 64;
-	ip[9] = proto;
-	memcpy(ip + 12, &(uint32_t){ addr4(s->src ? s->src : "172.16.1.10") }, 4);
-	memcpy(ip + 16, &(uint32_t){ addr4(s->dst ? s->dst : "172.16.2.20") }, 4);
 	len = l4_build(l4, s, proto);
-	put16(ip + 2, (uint16_t)(ihl + len));
+	if (v6) {
+		put16(ip, (uint16_t)(0x6000 | s->tos << 4));
+		put16(ip + 4, (uint16_t)len);
+		ip[6] = proto;
+		ip[7] = s->ttl ? s->ttl : 64;
+		inet_pton(AF_INET6, s->src, ip + 8);
+		cr_assert(inet_pton(AF_INET6, s->dst, ip + 24) == 1, "test bug: address");
+	} else {
+		ip[0] = (uint8_t)(0x40 | ihl / 4);
+		ip[1] = s->tos;
+		memset(ip + 20, 1, s->ip_options);
+		put16(ip + 2, (uint16_t)(ihl + len));
+		put16(ip + 4, 0x4321);
+		put16(ip + 6, s->frag_off);
+		ip[8] = s->ttl ? s->ttl : 64;
+		ip[9] = proto;
+		memcpy(ip + 12, &(uint32_t){ addr4(s->src ? s->src : "172.16.1.10") }, 4);
+		memcpy(ip + 16, &(uint32_t){ addr4(s->dst ? s->dst : "172.16.2.20") }, 4);
+		put16(ip + 10, (uint16_t)~sum_fold(sum_bytes(0, ip, ihl)));
+	}
 	if (proto == IPPROTO_UDP)
 		put16(l4 + 4, (uint16_t)len);
-	put16(ip + 10, (uint16_t)~sum_fold(sum_bytes(0, ip, ihl)));
 	l4_sum(ip, l4, len, s, proto);
 
 	f->len = l3 + ihl + len + s->pad;

@@ -132,7 +132,9 @@ struct patch {
 	uint8_t val;
 };
 
-/* A packet in words. What is left out has a sensible value. */
+enum { ICMP_REPLY = 255 };
+
+/* A packet in words; with an IPv6 source address it is IPv6. What is left out has a sensible value. */
 struct spec {
 	const char *src, *dst;
 	uint16_t sport; /* 0: 40000 */
@@ -140,6 +142,9 @@ struct spec {
 	uint8_t proto; /* 0: IPPROTO_TCP */
 	uint8_t tcp_flags; /* 0: ACK for TCP */
 	uint8_t ttl; /* 0: 64 */
+	uint8_t tos; /* traffic class */
+	uint8_t icmp_type; /* 0: no ICMP header, ICMP_REPLY: 0; sport is the identifier, dport the sequence */
+	uint8_t icmp_code;
 	uint16_t frag_off; /* host byte order, with flags */
 	const struct meta *meta; /* in front of the payload */
 	const void *payload;
@@ -151,7 +156,8 @@ struct spec {
 	size_t pad; /* bytes behind the IP packet */
 	size_t cut; /* frame length, 0: whole */
 	int vlan; /* 0: untagged */
-	uint16_t ethertype; /* 0: IPv4 */
+	int outer_vlan; /* 802.1ad */
+	uint16_t ethertype; /* 0: that of the family */
 	size_t ip_options; /* bytes of no-operation options */
 	struct patch patch[4]; /* applied at the very end, checksums are not fixed */
 };
@@ -174,6 +180,7 @@ bool frame_csums_ok(const uint8_t *frame, size_t len);
 uint16_t get16(const uint8_t *p);
 uint32_t get32(const uint8_t *p);
 void put16(uint8_t *p, uint16_t v);
+size_t frame_l4_off(const uint8_t *frame);
 size_t frame_l4_hlen(const uint8_t *frame);
 size_t frame_payload_off(const uint8_t *frame);
 

@@ -234,14 +234,14 @@ static void check_bare_removed(struct env *e, const struct frame *in, const stru
 	cr_expect(frame_csums_ok(r->out, r->len), "%s: checksums", name);
 }
 
-/* RFC 792: our address, the host's header and eight bytes, the MTU that would have fitted */
+/* RFC 792, RFC 1812 4.3.2.3: our address, as much of the packet as fits, the MTU that it had to have */
 static void check_icmp(const struct frame *in, const struct result *r, const char *name,
 		       unsigned int mtu)
 {
 	const uint8_t *icmp = r->out + IP_OFF + 20;
 
 	cr_expect(r->stat[SVR_STAT_ICMP_TOO_BIG] == 1, "%s: counted", name);
-	cr_assert(r->len == IP_OFF + 20 + 8 + 28, "%s: ICMP of %zu bytes", name, r->len);
+	cr_assert(r->len == IP_OFF + 576, "%s: ICMP of %zu bytes", name, r->len);
 	cr_expect(!memcmp(r->out, in->data + 6, 6) && !memcmp(r->out + 6, in->data, 6) &&
 			  get16(r->out + 12) == 0x0800,
 		  "%s: back to the sender", name);
@@ -252,7 +252,41 @@ static void check_icmp(const struct frame *in, const struct result *r, const cha
 		  "%s: addresses", name);
 	cr_expect(icmp[0] == 3 && icmp[1] == 4 && get16(icmp + 4) == 0 && get16(icmp + 6) == mtu,
 		  "%s: type %u, code %u, MTU %u", name, icmp[0], icmp[1], get16(icmp + 6));
-	expect_bytes(icmp + 8, 28, in->data + IP_OFF, 28, name, "quotation");
+	expect_bytes(icmp + 8, 548, in->data + IP_OFF, 548, name, "quotation");
+}
+
+/* RFC 792: from the address that the peer knows, or from the LAN's; DSCP of the packet */
+static void check_expired(struct env *e, const struct frame *in, const struct result *r,
+			  const char *name)
+{
+	const uint8_t *ip = r->out + IP_OFF, *icmp = ip + 20;
+	bool from_peer = get32(in->data + IP_OFF + 16) == ntohl(addr4("192.0.2.1"));
+
+	(void)e;
+	cr_expect(r->stat[SVR_STAT_ICMP_TIME_EXCEEDED] == 1, "%s: counted", name);
+	cr_assert(r->len == IP_OFF + 28u + get16(in->data + IP_OFF + 2), "%s: %zu bytes", name,
+		  r->len);
+	cr_expect(frame_csums_ok(r->out, r->len) && ip[9] == IPPROTO_ICMP && icmp[0] == 11 &&
+			  icmp[1] == 0 && get32(icmp + 4) == 0,
+		  "%s: message", name);
+	cr_expect(ip[1] == (in->data[IP_OFF + 1] & 0xfc), "%s: DSCP", name);
+	cr_expect(get32(ip + 12) == ntohl(addr4(from_peer ? "192.0.2.1" : "172.16.1.1")) &&
+			  !memcmp(ip + 16, in->data + IP_OFF + 12, 4),
+		  "%s: addresses", name);
+	expect_bytes(icmp + 8, r->len - IP_OFF - 28, in->data + IP_OFF, r->len - IP_OFF - 28, name,
+		     "quotation");
+}
+
+static void check_peer_told(struct env *e, const struct frame *in, const struct result *r,
+			    const char *name)
+{
+	const uint8_t *icmp = r->out + IP_OFF + 20;
+
+	(void)e;
+	cr_expect(frame_csums_ok(r->out, r->len) && icmp[0] == 3 && icmp[1] == 4 &&
+			  get16(icmp + 6) == 1280,
+		  "%s: MTU %u", name, get16(icmp + 6));
+	expect_bytes(icmp + 8, 548, in->data + IP_OFF, 548, name, "quotation");
 }
 
 static void check_icmp_1500(struct env *e, const struct frame *in, const struct result *r,
@@ -361,7 +395,9 @@ static const struct row lan[] = {
 	  .fill = 5 }, established, XDP_REDIRECT, 0, check_to_wan },
 	{ "padding is cut", { FROM_HOST, .pad = 6 }, established, XDP_REDIRECT, 0, check_to_wan },
 	{ "TTL 2 becomes 1", { FROM_HOST, .ttl = 2 }, established, XDP_REDIRECT, 0, check_to_wan },
-	{ "TTL 1 is exceeded", { FROM_HOST, .ttl = 1 }, established, XDP_DROP, SVR_DROP_TTL, NULL },
+	{ "TTL 1 is exceeded",
+	  { FROM_HOST, .ttl = 1, .tos = 0xb9 }, established, XDP_REDIRECT, SVR_DROP_TTL,
+	  check_expired },
 	{ "TTL 255", { FROM_HOST, .ttl = 255 }, established, XDP_REDIRECT, 0, check_to_wan },
 	{ "fragment of a session",
 	  { FROM_HOST, .frag_off = 0x2000 }, established, XDP_DROP, SVR_DROP_FRAGMENT, NULL },
@@ -531,7 +567,8 @@ static const struct row wan[] = {
 	{ "datagram to the host",
 	  { FROM_PEER, UDP, .fill = 101 }, established, XDP_REDIRECT, 0, check_to_lan },
 	{ "padding is cut", { FROM_PEER, .pad = 6 }, established, XDP_REDIRECT, 0, check_to_lan },
-	{ "TTL 1 is exceeded", { FROM_PEER, .ttl = 1 }, established, XDP_DROP, SVR_DROP_TTL, NULL },
+	{ "TTL 1 is exceeded",
+	  { FROM_PEER, .ttl = 1 }, established, XDP_REDIRECT, SVR_DROP_TTL, check_expired },
 	{ "absent UDP checksum stays absent",
 	  { FROM_PEER, UDP, .fill = 10, .csum = CSUM_NONE }, established, XDP_REDIRECT, 0,
 	  check_zero },
@@ -547,8 +584,9 @@ static const struct row wan[] = {
 	  { FROM_PEER }, no_next_hop, XDP_DROP, SVR_DROP_NO_NEIGHBOUR, NULL },
 	{ "packet of exactly the LAN's MTU",
 	  { FROM_PEER, .fill = 1240 }, narrow_lan, XDP_REDIRECT, 0, check_to_lan },
-	{ "packet above the LAN's MTU: nobody can be told",
-	  { FROM_PEER, .fill = 1241 }, narrow_lan, XDP_DROP, SVR_DROP_TOO_BIG, NULL },
+	{ "packet above the LAN's MTU: the peer is told",
+	  { FROM_PEER, .fill = 1241 }, narrow_lan, XDP_REDIRECT, SVR_DROP_TOO_BIG,
+	  check_peer_told },
 	{ "bare header is removed",
 	  { FROM_PEER, .payload = BARE COOKIE, .payload_len = 20, .fill = 9 }, established,
 	  XDP_REDIRECT, 0, check_bare_removed },
@@ -862,9 +900,9 @@ Test(flow, tagged_too_big)
 	frame_build(&f, &s);
 	run_frame(e, PROG_LAN, &f, &r, "too big");
 	cr_assert(r.verdict == XDP_REDIRECT && r.reason == SVR_DROP_TOO_BIG);
-	cr_expect(r.len == 18 + 56 && get16(r.out + 12) == 0x8100 &&
+	cr_expect(r.len == 18 + 576 && get16(r.out + 12) == 0x8100 &&
 			  get16(r.out + 14) == LAN_VLAN && frame_csums_ok(r.out, r.len) &&
-			  !memcmp(r.out + 18 + 28, f.data + 18, 28),
+			  !memcmp(r.out + 18 + 28, f.data + 18, 548),
 		  "the answer has the same tag");
 	env_close(e);
 }

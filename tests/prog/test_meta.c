@@ -699,8 +699,8 @@ LIE(uuid_17, 6, 17, 17)
 LIE(name_empty, 10, 0, 0)
 LIE(name_64, 10, 64, 64)
 LIE(tenant_zeros, 7, 4, 4)
-LIE(path_6, 19, 6, 6)
-LIE(path_16, 19, 16, 16)
+LIE(path_1, 19, 1, 1)
+LIE(path_40, 19, 40, 40)
 LIE(flag_1, 11, 1, 1)
 LIE(key_31, 46, 31, 31)
 LIE(key_33, 46, 33, 33)
@@ -824,8 +824,8 @@ static const struct meta_row bad_rows[] = {
 	{ "name with a NUL at its end", name_with_nul, { FIRST }, NULL, MALFORMED },
 	{ "name with a NUL inside",
 	  name_with_nul_inside, { FIRST }, NULL, XDP_DROP, SVR_DROP_META_SERVICE, NULL },
-	{ "path name of 6 bytes", path_6, { FIRST }, NULL, MALFORMED },
-	{ "path name of 16 bytes", path_16, { FIRST }, NULL, MALFORMED },
+	{ "path name of 1 byte", path_1, { FIRST }, NULL, MALFORMED },
+	{ "path name of 40 bytes", path_40, { FIRST }, NULL, MALFORMED },
 	{ "flag with a value", flag_1, { FIRST }, NULL, MALFORMED },
 	{ "session key of 31 bytes", key_31, { FIRST }, NULL, MALFORMED },
 	{ "session key of 33 bytes", key_33, { FIRST }, NULL, MALFORMED },
