@@ -99,7 +99,6 @@ SVR_STEP int svr_lan_miss(struct xdp_md *ctx, struct svr_pkt *pkt)
 {
 	struct svr_frame_desc desc = {};
 	const struct svr_service *service;
-	const struct svr_path *path;
 	__be32 neighbour[4];
 	__u32 id;
 	int res;
@@ -130,10 +129,6 @@ SVR_STEP int svr_lan_miss(struct xdp_md *ctx, struct svr_pkt *pkt)
 		return svr_icmp_expired(ctx, pkt);
 
 	if (!svr_policy_is_clear(service->policy)) {
-		id = desc.path;
-		path = bpf_map_lookup_elem(&svr_paths, &id);
-		if (!path || svr_pkt_is6(pkt) || !svr_addr_is4(path->local))
-			return -SVR_DROP_IPV6;
 		if (svr_proto_portless(pkt->key.proto))
 			return -SVR_DROP_PROTOCOL;
 		desc.why = SVR_FRAME_SETUP;

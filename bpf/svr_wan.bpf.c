@@ -248,8 +248,6 @@ SVR_STEP int svr_wan_miss(struct xdp_md *ctx, struct svr_pkt *pkt)
 		return -SVR_DROP_NO_FLOW; /* user data */
 	if (!(s->meta.have & SVR_HAVE_SECURITY_ID))
 		return svr_wan_terminate(ctx, pkt, path_id);
-	if (svr_pkt_is6(pkt))
-		return -SVR_DROP_IPV6;
 	desc.path = path_id;
 	return svr_to_worker(ctx, pkt, &desc);
 }

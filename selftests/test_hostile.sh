@@ -92,7 +92,7 @@ refused() {
 test_drop_by_default() {
 	refused west no-service host "$h1" ping "$h2_ip" 9999 --count 2 --timeout 0.2
 	refused west no-service host "$h1" ping 198.51.100.7 8100 --count 2 --timeout 0.2
-	refused west protocol on "$h1" ping -c 1 -W 1 "$h2_ip"
+	refused west no-service on "$h1" ping -c 1 -W 1 "$h2_ip"
 	refused west not-syn on "$h1" /usr/bin/python3 -c "
 import socket, struct
 s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 6)

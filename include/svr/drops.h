@@ -13,7 +13,7 @@
 	X(SHORT, 1, "short", "packet ends inside a header")                                                     \
 	X(BAD_IP, 2, "bad-ip", "IP header with a wrong version, header length or total length")                 \
 	X(IP_OPTIONS, 3, "ip-options", "IPv4 options on a packet for a session")                                \
-	X(IPV6, 4, "ipv6", "IPv6 packet for a session of the worker, not supported yet")                        \
+	/* 4 was ipv6 */                                                                                       \
 	X(FRAGMENT, 5, "fragment", "IP fragment, not supported yet")                                            \
 	X(PROTOCOL, 6, "protocol", "IP protocol that is not carried in sessions")                               \
 	X(BAD_L4, 7, "bad-l4", "TCP or UDP header with a wrong length")                                         \
