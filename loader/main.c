@@ -10,12 +10,12 @@
 #include <svr/maps.h>
 
 #include "lib/name.h"
+#include "sys/arguments.h"
 #include "sys/log.h"
 
 #include "cli.h"
 #include "libbpf_log.h"
 
-#define SVR_CONFIG_DEFAULT "/etc/svr/authority.json"
 #define COMPLETE_WORD	   "__complete" /* asked by completion/svr.bash */
 
 /* ---- commands ------------------------------------------------------------------------------- */
@@ -353,7 +353,7 @@ int main(int argc, char **argv)
 	env = getenv("SVR_ROUTER");
 	cli.router = env && *env ? env : NULL;
 	env = getenv("SVR_CONFIG");
-	cli.config = env && *env ? env : SVR_CONFIG_DEFAULT;
+	cli.config = env && *env ? env : SVR_DEFAULT_CONFIG;
 	wanted = read_options(&cli, argc, argv);
 	svr_log_init("svr", cli.verbose ? SVR_LOG_DEBUG : SVR_LOG_WARN);
 	svr_libbpf_log_init(cli.verbose);
