@@ -65,6 +65,19 @@ static const char *in_dir(const char *name)
 
 TestSuite(ctl, .init = dir_setup, .fini = dir_teardown, .timeout = 60);
 
+/* Of the server's process. */
+static struct event_base *server_base;
+static struct svr_ctl_server *server_self;
+
+static void answer_later(evutil_socket_t fd, short what, void *later)
+{
+	struct json_object *o = json_object_new_object();
+
+	(void)fd, (void)what;
+	json_object_object_add(o, "result", json_object_new_string("at last"));
+	svr_ctl_answer(later, o);
+}
+
 static struct json_object *answer(const char *command, struct json_object *request, void *user)
 {
 	struct json_object *o = json_object_new_object(), *word = NULL;
@@ -80,6 +93,17 @@ static struct json_object *answer(const char *command, struct json_object *reque
 	if (strcmp(command, "calls") == 0) {
 		json_object_object_add(o, "result", json_object_new_int(*calls));
 		return o;
+	}
+	if (strcmp(command, "later") == 0 || strcmp(command, "later at once") == 0) {
+		const struct timeval moment = { .tv_usec = command[5] ? 0 : 50000 };
+		struct svr_ctl_later *later = svr_ctl_later(server_self);
+
+		json_object_put(o);
+		if (command[5])
+			answer_later(-1, 0, later);
+		else
+			event_base_once(server_base, -1, EV_TIMEOUT, answer_later, later, &moment);
+		return NULL;
 	}
 	if (strcmp(command, "big") == 0) {
 		text = malloc(BIG + 1);
@@ -98,8 +122,6 @@ static struct json_object *answer(const char *command, struct json_object *reque
 /* A server in a process of its own; it has bound its socket when this returns. */
 static pid_t server_start(const char *router)
 {
-	struct svr_ctl_server *s;
-	struct event_base *base;
 	int ready[2], calls = 0, ret;
 	pid_t pid;
 	char byte;
@@ -110,12 +132,12 @@ static pid_t server_start(const char *router)
 	if (pid == 0) {
 		/* a test that fails is gone at once; its server must not stay */
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		base = event_base_new();
-		ret = svr_ctl_serve(base, router, "worker", answer, &calls, &s);
+		server_base = event_base_new();
+		ret = svr_ctl_serve(server_base, router, "worker", answer, &calls, &server_self);
 		byte = ret ? 'n' : 'y';
 		if (write(ready[1], &byte, 1) != 1 || ret)
 			_exit(1);
-		event_base_dispatch(base);
+		event_base_dispatch(server_base);
 		_exit(0);
 	}
 	cr_assert_eq(read(ready[0], &byte, 1), 1);
@@ -181,6 +203,34 @@ static const char *raw_receive(int fd)
 	buf[len] = '\0';
 	close(fd);
 	return buf;
+}
+
+Test(ctl, answers_later)
+{
+	static const char request[] = "{\"command\":\"later\"}\n";
+	pid_t pid = server_start("west");
+	struct json_object *result;
+	char err[ERR_LEN];
+	int fd;
+
+	cr_expect_eq(call("later", NULL, &result, err), 0, "%s", err);
+	cr_expect_str_eq(json_object_get_string(result), "at last");
+	json_object_put(result);
+	cr_expect_eq(call("later at once", NULL, &result, err), 0, "%s", err);
+	cr_expect_str_eq(json_object_get_string(result), "at last");
+	json_object_put(result);
+	/* a client that has said all it wants to say still listens */
+	fd = raw_connect();
+	raw_send(fd, request, sizeof(request) - 1);
+	shutdown(fd, SHUT_WR);
+	cr_expect_str_eq(raw_receive(fd), "{\"result\":\"at last\"}\n");
+	/* one that is gone harms nobody */
+	fd = raw_connect();
+	raw_send(fd, request, sizeof(request) - 1);
+	close(fd);
+	cr_expect_eq(call("later", NULL, &result, err), 0, "%s", err);
+	json_object_put(result);
+	server_kill(pid);
 }
 
 Test(ctl, answers_results_and_errors)
