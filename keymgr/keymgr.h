@@ -7,8 +7,8 @@
  *	peerset.c	peerings for what the configuration and the maps name; those that stay are left alone
  *	clock.c		the time, and what happens when somebody sets it
  *	socket.c	UDP sockets of BFD
- *	secrets.c	own certificate, trust in peers
  *	ownkeys.c	own metadata keys
+ *	certs.h		certificates and revocation lists, in several files
  *	show.c		control socket
  *	show_keys.c	its commands about keys
  *	peer_alarms.c	alarms about peers and paths
@@ -22,6 +22,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "counters.h"
 #include "lib/config.h"
 #include "lib/peering.h"
 #include "sys/mapset.h"
@@ -48,6 +49,8 @@ struct svr_jobs;
 struct svr_shelves;
 struct keymgr;
 struct km_alarms;
+struct km_certs;
+struct km_peer_cert;
 struct km_peer;
 
 #define KM_ALARM_GRACE_NS (10 * SVR_NS_PER_SEC) /* until a path that never was up is an alarm */
@@ -102,6 +105,7 @@ struct km_peer {
 	/* own copies: a peer outlives a configuration. The last two are common names. */
 	char *name, *own_name, *peer_name;
 	struct svr_pki_trust *trust;
+	struct km_peer_cert *cert; /* certs.h; NULL: not yet */
 	struct svr_peering *peering;
 	struct event *timer;
 	uint64_t due_ns; /* when it should fire */
@@ -132,7 +136,9 @@ struct keymgr {
 	uint32_t generation; /* of the configuration in force */
 	struct svr_config *config;
 	struct svr_router_view *view;
-	struct svr_pki_identity *identity;
+	struct km_certs *certs; /* certs.h */
+	struct svr_pki_identity *identity; /* NULL: none, no peering */
+	uint64_t counters[KM_COUNT_MAX];
 	struct svr_own_keys own;
 	uint64_t own_rekey_ns; /* next metadata key; UINT64_MAX: never */
 	uint64_t config_changes, config_errors; /* configurations taken and refused */
@@ -180,12 +186,6 @@ void km_path_close(struct km_path *path); /* what only this path has open */
 /* Opens what could not be opened, follows devices that came back. */
 void km_sockets_check(struct keymgr *km);
 void km_path_send(struct km_path *path, const uint8_t *packet, size_t len);
-
-/* secrets.c */
-const char *km_pki_dir(void);
-int km_identity_load(struct keymgr *km); /* makes a self-signed certificate if there is none */
-int km_trust_new(const struct keymgr *km, const struct svr_view_peer *peer,
-		 struct svr_pki_trust **out);
 
 /* ownkeys.c */
 int km_own_keys_load(struct keymgr *km); /* takes them back from the map, or makes the first one */

@@ -13,6 +13,7 @@
 #include <svr/drops.h>
 
 #include "alarms.h"
+#include "certs.h"
 #include "keymgr.h"
 #include "lib/shelf.h"
 #include "sys/arguments.h"
@@ -83,8 +84,6 @@ out:
 static void config_drop(struct keymgr *km)
 {
 	km_peers_free(km);
-	svr_pki_identity_free(km->identity);
-	km->identity = NULL;
 	svr_shelves_free(km->shelves);
 	km->shelves = NULL;
 	svr_config_view_free(km->view);
@@ -93,30 +92,12 @@ static void config_drop(struct keymgr *km)
 	km->config = NULL;
 }
 
-/* The old one goes on if it is the same: exchanges under way hold on to it. */
-static int identity_reload(struct keymgr *km)
-{
-	struct svr_pki_identity *old = km->identity;
-	int ret;
-
-	km->identity = NULL;
-	ret = km_identity_load(km);
-	if (!ret && old &&
-	    memcmp(svr_pki_identity_fingerprint(old), svr_pki_identity_fingerprint(km->identity),
-		   SVR_PKI_FINGERPRINT_LEN) == 0) {
-		svr_pki_identity_free(km->identity);
-		km->identity = old;
-	}
-	return ret;
-}
-
 /*
  * Another configuration takes the place of the one in force, or of none. What is not different is
  * not touched. After an error only config_drop() is of use.
  */
 static int config_take(struct keymgr *km, struct svr_config *config, struct svr_router_view *view)
 {
-	struct svr_pki_identity *old_identity = km->identity;
 	struct svr_router_view *old_view = km->view;
 	struct svr_config *old_config = km->config;
 	int ret;
@@ -128,19 +109,17 @@ static int config_take(struct keymgr *km, struct svr_config *config, struct svr_
 	ret = svr_shelves_new(&config->alarm_shelving, km->router, view->router->node[0].name,
 			      &km->shelves);
 	if (!ret)
-		ret = identity_reload(km);
+		ret = km_certs_config(km);
 	if (!ret && !old_view)
 		ret = km_own_keys_load(km);
 	else if (!ret)
 		km_own_keys_plan(km);
 	if (!ret)
 		ret = km_peers_apply(km);
-	else
-		km_peers_free(km); /* they hold on to the old identity */
+	if (!ret)
+		km_certs_peers(km);
 	if (!ret)
 		km_peer_alarms_sweep(km);
-	if (old_identity != km->identity)
-		svr_pki_identity_free(old_identity);
 	svr_config_view_free(old_view);
 	svr_config_free(old_config);
 	return ret;
@@ -224,6 +203,8 @@ static int start(struct keymgr *km)
 	if (!ret)
 		ret = svr_jobs_new(km->base, KM_THREADS, &km->jobs);
 	if (!ret)
+		ret = km_certs_new(km);
+	if (!ret)
 		ret = km_random(&km->instance, sizeof(km->instance));
 	if (ret) {
 		svr_config_view_free(view);
@@ -256,6 +237,8 @@ static void finish(struct keymgr *km)
 	km_clock_stop(km);
 	config_drop(km);
 	svr_jobs_free(km->jobs); /* after those who wait for results: they are for nobody now */
+	km_certs_free(km);
+	svr_pki_identity_free(km->identity);
 	if (km->ctl)
 		svr_ctl_server_free(km->ctl);
 	if (km->maps.router)
@@ -318,8 +301,8 @@ static const char usage[] =
 	"  --version       print the version\n"
 	"  --help          print this\n"
 	"\n"
-	"Key and certificate are NAME.key and NAME.pem, or router.key and router.pem, in SVR_PKI_DIR (default\n"
-	"/etc/svr/pki); without them a self-signed certificate is made. SVR_RUN_DIR (default /run/svr) is where the control socket goes,\n"
+	"Key and certificate are those of the client-certificate of the configuration, or NAME.key and NAME.pem, or router.key\n"
+	"and router.pem, in SVR_PKI_DIR (default /etc/svr/pki/NAME); without them a self-signed certificate is made. SVR_RUN_DIR (default /run/svr) is where the control socket goes,\n"
 	"SVR_STATE_DIR (default /var/lib/svr) where alarms and events are kept.\n"
 	"SVR_KEYLOG names a file for peer and metadata keys.\n";
 

@@ -13,6 +13,7 @@
 #include <openssl/crypto.h>
 
 #include "alarms.h"
+#include "certs.h"
 #include "keymgr.h"
 #include "lib/alarms.h"
 #include "sys/jobs.h"
@@ -34,6 +35,9 @@ static bool peer_may_compute(void *user, uint64_t now_ns)
 	const struct km_peer *peer = user;
 
 	(void)now_ns;
+	/* While revocation lists of the process before are read, a revoked peer would look good. */
+	if (!km_certs_ready(peer->km))
+		return false;
 	return svr_jobs_pending(peer->km->jobs) < KM_JOBS_MAX;
 }
 
@@ -136,6 +140,16 @@ static void peer_path_mtu(void *user, unsigned int number, uint16_t mtu, bool un
 		km_alarm_clear(peer->km->alarms, SVR_ALARM_PEER_PATH_MTU, path, KM_PROCESS);
 }
 
+static void peer_authenticated(void *user, const struct svr_pki_peer *shown)
+{
+	km_certs_confirmed(user, shown);
+}
+
+static void peer_unauthenticated(void *user, const struct svr_pki_report *report)
+{
+	km_certs_refused(user, report);
+}
+
 const struct svr_peering_ops km_peer_ops = {
 	.random = peer_random,
 	.dh = &svr_dh_openssl,
@@ -146,6 +160,8 @@ const struct svr_peering_ops km_peer_ops = {
 	.send = peer_send,
 	.save_path = peer_save_path,
 	.save_keys = peer_save_keys,
+	.authenticated = peer_authenticated,
+	.unauthenticated = peer_unauthenticated,
 	.new_key = peer_new_key,
 	.log = peer_log,
 	.path_mtu = peer_path_mtu,

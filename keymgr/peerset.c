@@ -12,6 +12,7 @@
 #include <openssl/crypto.h>
 
 #include "alarms.h"
+#include "certs.h"
 #include "keymgr.h"
 #include "sys/log.h"
 #include "sys/seq.h"

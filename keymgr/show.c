@@ -19,6 +19,7 @@
 #include <json-c/json.h>
 
 #include "alarms.h"
+#include "certs.h"
 #include "keymgr.h"
 #include "lib/bytes.h"
 #include "sys/ctl.h"
@@ -268,6 +269,9 @@ static struct json_object *on_request(const char *command, struct json_object *r
 
 	if (!km->view)
 		return svr_ctl_error("still starting");
+	answer = km_certs_request(km, command, request);
+	if (answer)
+		return answer;
 	if (strcmp(command, "show peers") == 0)
 		result = show_paths(km, show_path);
 	else if (strcmp(command, "show peers detail") == 0)

@@ -12,6 +12,11 @@
 #define SVR_ALARM_PEER_REACH "peer/not-reachable"
 #define SVR_ALARM_PEER_AUTHENTICATION "peer/authentication"
 #define SVR_ALARM_PEER_KEY_TIMEOUT "peer/key-timeout"
+#define SVR_ALARM_PEER_CERTIFICATE "peer/certificate"
+/* Of the key manager; source: the router, the bundle, the URL */
+#define SVR_ALARM_CERTIFICATE "platform/certificate"
+#define SVR_ALARM_TRUSTED_CA "platform/trusted-ca"
+#define SVR_ALARM_CRL "platform/crl"
 /* Of the key manager; source: the file */
 #define SVR_ALARM_JOURNAL "system/alarm-journal"
 /* Of the worker; source: the table */

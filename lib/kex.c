@@ -345,7 +345,8 @@ static int kex_start(struct svr_kex *k, bool authenticated, struct svr_now now)
 	struct svr_kex_exchange *x = &k->x;
 	int ret;
 
-	if (!may_compute(k, now.mono_ns)) {
+	/* Without a certificate there is nobody whom the peer could believe. */
+	if (!k->config.identity || !may_compute(k, now.mono_ns)) {
 		if (!authenticated)
 			k->start_ns = now.mono_ns + ms_ns(SVR_KEX_COMPUTE_MS);
 		return -EAGAIN;
@@ -425,6 +426,7 @@ static int handle_resp(struct svr_kex *k, struct svr_kex_buffer *buffer, struct 
 		svr_kex_job_free(job);
 		return -SVR_DROP_INTERNAL;
 	}
+	job->authenticated = x->authenticated;
 	job->secret = x->secret;
 	x->secret = NULL;
 	if (!job_start(k, job, &x->job))
@@ -433,12 +435,20 @@ static int handle_resp(struct svr_kex *k, struct svr_kex_buffer *buffer, struct 
 	return kex_fail(k, -SVR_DROP_INTERNAL, "peer key could not be computed");
 }
 
+static void note_certificate(struct svr_kex *k, const struct svr_kex_job *job)
+{
+	if (!job->peer && !job->certificate.verdict)
+		return; /* it was not looked at */
+	k->certificate = job->certificate;
+	if (job->ret == -SVR_DROP_KEX_CERTIFICATE && k->ops->unauthenticated)
+		k->ops->unauthenticated(k->user, &job->certificate);
+}
+
 static void done_resp(struct svr_kex *k, struct svr_kex_job *job, struct svr_now now)
 {
 	struct svr_kex_exchange *x = &k->x;
 
-	if (job->peer || job->certificate.verdict) /* it was looked at */
-		k->certificate = job->certificate;
+	note_certificate(k, job);
 	if (!job->ret && k->ops->pending(k->user, x->key_index, job->key)) {
 		job->ret = -SVR_DROP_INTERNAL;
 		snprintf(job->reason, sizeof(job->reason), "peer key could not be computed");
@@ -611,8 +621,7 @@ static void done_init(struct svr_kex *k, struct svr_kex_job *job, struct svr_now
 {
 	enum svr_kex_seal seal = job->authenticated ? SVR_KEX_SEAL_CURRENT : SVR_KEX_SEAL_NONE;
 
-	if (job->peer || job->certificate.verdict) /* it was looked at */
-		k->certificate = job->certificate;
+	note_certificate(k, job);
 	if (!job->ret)
 		job->ret = accept_init(k, job, now);
 	else
@@ -862,6 +871,8 @@ int svr_kex_receive(struct svr_kex *k, int path, struct svr_kex_buffer *buffer,
 
 	if (ret)
 		return ret;
+	if (!k->config.identity)
+		return -SVR_DROP_KEX_STATE;
 	switch (piece->message) {
 	case SVR_KEX_INIT:
 		return receive_init(k, path, buffer, piece, seal, now);
@@ -1033,6 +1044,33 @@ int svr_kex_init(struct svr_kex *k, const struct svr_kex_config *config,
 		.x = { .next_ns = UINT64_MAX },
 	};
 	return 0;
+}
+
+void svr_kex_reset(struct svr_kex *k)
+{
+	job_cancel(&k->candidate);
+	exchange_abandon(k);
+	k->start_ns = UINT64_MAX;
+	k->backoff_ns = 0;
+	k->refused_until_ns = 0;
+	k->wanted = false;
+}
+
+void svr_kex_set_identity(struct svr_kex *k, struct svr_pki_identity *identity)
+{
+	if (identity == k->config.identity)
+		return;
+	k->config.identity = identity;
+	job_cancel(&k->candidate);
+	/* One that is over may still have to repeat its last answer. */
+	if (svr_kex_under_way(k))
+		exchange_abandon(k);
+}
+
+void svr_kex_set_trust(struct svr_kex *k, struct svr_pki_trust *trust)
+{
+	k->config.trust = trust;
+	k->refused_until_ns = 0; /* what was refused may be good now */
 }
 
 void svr_kex_clear(struct svr_kex *k)

@@ -85,6 +85,8 @@ struct svr_kex_ops {
 	bool (*may_rekey)(void *user);
 	/* a job refused a message that svr_kex_receive() had taken: negative drop reason */
 	void (*refused)(void *user, int drop);
+	/* NULL: not wanted. The peer has shown a certificate that is not accepted. */
+	void (*unauthenticated)(void *user, const struct svr_pki_report *report);
 	bool (*index_free)(void *user, uint32_t index); /* no key of this peer has the index */
 	/* @path: where the message to be answered came from, -1: any path that is up */
 	void (*send)(void *user, int path, enum svr_kex_seal seal,
@@ -105,7 +107,7 @@ struct svr_kex_ops {
 
 struct svr_kex_config {
 	const char *own_name, *peer_name; /* common names, not equal */
-	struct svr_pki_identity *identity;
+	struct svr_pki_identity *identity; /* NULL: none, nothing is exchanged */
 	struct svr_pki_trust *trust;
 	uint16_t group; /* enum svr_dh_group: used when starting, and the weakest that is taken */
 	uint32_t retransmit_ms; /* longest interval */
@@ -171,6 +173,13 @@ struct svr_kex {
 int svr_kex_init(struct svr_kex *k, const struct svr_kex_config *config,
 		 const struct svr_kex_ops *ops, void *user);
 void svr_kex_clear(struct svr_kex *k);
+
+/* Gives up everything that is under way or planned; svr_kex_want() begins anew. */
+void svr_kex_reset(struct svr_kex *k);
+/* Another own certificate: an exchange that began with the one before is given up. */
+void svr_kex_set_identity(struct svr_kex *k, struct svr_pki_identity *identity);
+/* Other rules, from the next message of the peer on. */
+void svr_kex_set_trust(struct svr_kex *k, struct svr_pki_trust *trust);
 
 /**
  * svr_kex_want() - tell whether a key is needed now: some path is up, and nothing authenticates the

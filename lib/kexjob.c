@@ -98,8 +98,16 @@ static int check_certificate(struct svr_kex_job *job)
 
 	if (svr_pki_verify(job->trust, f->chain, f->chain_count, job->peer_name,
 			   svr_pki_identity_fingerprint(job->identity), job->now_sec, &job->peer,
-			   &job->certificate) == 0)
-		return 0;
+			   &job->certificate) == 0) {
+		/*
+		 * fail-soft does not take trust away from who has the key; to who has none it gives
+		 * none.
+		 */
+		if (job->certificate.verdict == SVR_PKI_OK || job->authenticated)
+			return 0;
+		svr_pki_peer_free(job->peer);
+		job->peer = NULL;
+	}
 	memcpy(job->reason, job->certificate.text, sizeof(job->reason));
 	return -SVR_DROP_KEX_CERTIFICATE;
 }

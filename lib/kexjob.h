@@ -39,9 +39,9 @@ struct svr_kex_job {
 	/* Event loop only: */
 	struct svr_kex *kex; /* who waits for it; NULL: nobody any more */
 	int path; /* INIT: where the answer goes */
-	bool authenticated; /* INIT: came under the confirmed key */
 
 	/* What goes in. */
+	bool authenticated; /* INIT, RESP: came under the confirmed key */
 	const struct svr_dh_ops *dh;
 	struct svr_pki_identity *identity; /* a user of it */
 	struct svr_pki_trust *trust; /* and of it */

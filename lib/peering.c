@@ -251,6 +251,14 @@ static void kex_refused(void *user, int drop)
 	p->ops->refused(p->user, drop);
 }
 
+static void kex_unauthenticated(void *user, const struct svr_pki_report *report)
+{
+	struct svr_peering *p = user;
+
+	if (p->ops->unauthenticated)
+		p->ops->unauthenticated(p->user, report);
+}
+
 static void kex_log(void *user, bool warn, const char *text)
 {
 	svr_peering_log(user, warn, "%s", text);
@@ -262,6 +270,7 @@ static const struct svr_kex_ops kex_ops = {
 	.compute = kex_compute,
 	.may_rekey = svr_peering_may_rekey,
 	.refused = kex_refused,
+	.unauthenticated = kex_unauthenticated,
 	.index_free = svr_peering_index_free,
 	.send = kex_send,
 	.pending = svr_peering_pending,

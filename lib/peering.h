@@ -97,6 +97,14 @@ struct svr_peering_ops {
 	/* Store: called before anything that depends on it leaves. */
 	void (*save_path)(void *user, unsigned int path, const struct svr_path_state *state);
 	void (*save_keys)(void *user, const struct svr_peer_keys *keys);
+	/*
+	 * NULL: not wanted. The peer has shown a certificate that was accepted, and the key is
+	 * confirmed. @shown is valid during the call; nothing of this peering may be called from
+	 * here.
+	 */
+	void (*authenticated)(void *user, const struct svr_pki_peer *shown);
+	/* NULL: not wanted. The peer has shown one that was not. */
+	void (*unauthenticated)(void *user, const struct svr_pki_report *report);
 	/* a peer key was confirmed: key log */
 	void (*new_key)(void *user, const struct svr_peer_key *key);
 	void (*log)(void *user, bool warn, const char *text);
@@ -158,6 +166,7 @@ struct svr_peering {
 	uint64_t detect_ns; /* until then both have noticed that a path is down */
 	unsigned int n_paths;
 	struct svr_peering_path *paths;
+	bool barred; /* svr_peering_bar() */
 	char reason[160]; /* why packets of this peer are refused; "" = nothing wrong */
 };
 
@@ -229,6 +238,31 @@ uint64_t svr_peering_next(const struct svr_peering *p); /* monotonic; UINT64_MAX
 
 /* A new current metadata key stands in config.own: tell the peer. */
 void svr_peering_own_keys_changed(struct svr_peering *p);
+
+/* ---- decisions of the owner (lib/peering_trust.c) ---- */
+
+/*
+ * Another own certificate: an exchange that has begun with the one before is given up. NULL only
+ * for a peering that is barred. Must live as long as the one before had to.
+ */
+void svr_peering_set_identity(struct svr_peering *p, struct svr_pki_identity *identity);
+/* Other rules, from the next certificate on. Keys are judged by the owner. */
+void svr_peering_set_trust(struct svr_peering *p, struct svr_pki_trust *trust);
+/*
+ * The keys in use hold under the rules that were set, too: the next process may take them back. 0
+ * or -EIO.
+ */
+int svr_peering_accept(struct svr_peering *p);
+/*
+ * The peer's certificate is no longer accepted: its keys are wiped and its paths leave service. BFD
+ * and key exchange go on, so another certificate brings it back. @why: for `show`
+ */
+void svr_peering_forget(struct svr_peering *p, const char *why);
+/*
+ * No peering at all: BFD is administratively down, keys are wiped, nothing is exchanged. @why: NULL:
+ * peering begins again, from nothing. The same again changes nothing.
+ */
+void svr_peering_bar(struct svr_peering *p, const char *why);
 
 /*
  * Agree another peer key. 0, -ENOKEY without one, -EBUSY while one is being replaced, -EAGAIN above

@@ -18,6 +18,10 @@ enum { SVR_PEERING_NO_SLOT = SVR_KEY_SLOTS };
  */
 int svr_peering_keys_restore(struct svr_peering *p, const struct svr_peer_keys *saved);
 void svr_peering_keys_clear(struct svr_peering *p);
+/* No key any more, and that is stored. */
+void svr_peering_keys_forget(struct svr_peering *p);
+/* They hold under the rules of now, too: the next process takes them back. 0 or -EIO. */
+int svr_peering_keys_own(struct svr_peering *p);
 
 /*
  * Key to receive with; NULL if the index is not known or not in use. @seal: what a packet under it

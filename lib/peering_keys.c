@@ -110,6 +110,25 @@ void svr_peering_keys_clear(struct svr_peering *p)
 	OPENSSL_cleanse(&p->keys, sizeof(p->keys));
 }
 
+void svr_peering_keys_forget(struct svr_peering *p)
+{
+	svr_peering_keys_clear(p);
+	p->acked = 0;
+	(void)svr_peering_keys_restore(p, NULL); /* nothing to set up, so nothing that fails */
+}
+
+int svr_peering_keys_own(struct svr_peering *p)
+{
+	uint8_t owner[sizeof(p->keys.owner)];
+	int ret = keys_owner(p, owner);
+
+	if (ret || memcmp(owner, p->keys.owner, sizeof(owner)) == 0)
+		return ret;
+	memcpy(p->keys.owner, owner, sizeof(owner));
+	keys_save(p);
+	return 0;
+}
+
 /* ---- which key ------------------------------------------------------------------------------- */
 
 uint32_t svr_peering_next_key(const struct svr_peering *p)
@@ -497,6 +516,8 @@ void svr_peering_confirmed(void *user, const uint8_t *fingerprint, bool authenti
 	p->reason[0] = '\0';
 	paths_confirmed(p, p->keys.peer[slot].index, now);
 	keys_save(p);
+	if (p->ops->authenticated)
+		p->ops->authenticated(p->user, p->kex.x.peer);
 	p->ops->new_key(p->user, &p->keys.peer[slot]);
 }
 

@@ -320,7 +320,7 @@ int svr_peering_set_path(struct svr_peering *p, unsigned int number,
 	}
 	path->mtu.result = (uint16_t)path->state.mtu; /* what was stored, until it is looked for again */
 	configure_measurements(path, now);
-	if (!config->enabled)
+	if (!config->enabled || p->barred)
 		svr_bfd_set_admin_down(&path->bfd, true, now.mono_ns);
 	svr_peering_path_save(path);
 	return 0;
@@ -340,7 +340,7 @@ void svr_peering_configure_path(struct svr_peering *p, unsigned int number,
 	    bfd->required_min_rx_us != config->bfd.required_min_rx_us ||
 	    bfd->detect_mult != config->bfd.detect_mult)
 		svr_bfd_set_config(&path->bfd, &config->bfd, now.mono_ns);
-	svr_bfd_set_admin_down(&path->bfd, !config->enabled, now.mono_ns);
+	svr_bfd_set_admin_down(&path->bfd, !config->enabled || p->barred, now.mono_ns);
 	if (path->hold_down_ms > config->hold_down_max_ms)
 		path->hold_down_ms = config->hold_down_max_ms;
 	configure_measurements(path, now);

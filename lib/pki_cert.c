@@ -132,7 +132,7 @@ static int64_t expiry_begin(int64_t not_after, enum svr_pki_expiry e)
 			 e == SVR_PKI_EXPIRY_WEEK    ? CERT_WEEK_SEC :
 						       CERT_MONTH_SEC;
 
-	return not_after < INT64_MIN + before ? INT64_MIN : not_after - before;
+	return before > 0 && not_after < INT64_MIN + before ? INT64_MIN : not_after - before;
 }
 
 enum svr_pki_expiry svr_pki_expiry(int64_t not_after, int64_t now_sec)

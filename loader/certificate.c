@@ -12,6 +12,7 @@
 #include "lib/pki.h"
 
 #include "cli.h"
+#include "pki.h"
 
 /* As OpenSSL users write them; lib/pki.h has them without the hyphen. */
 static const char *const algorithm_words[] = { "p-256",	   "p-384",    "p-521",	   "rsa-2048",
@@ -23,8 +24,8 @@ enum { CERT_COMMON_NAME, CERT_DIR, CERT_NAME, CERT_ALGORITHM, CERT_DAYS, CERT_MA
 const struct svr_arg svr_certificate_self_signed_args[] = {
 	[CERT_COMMON_NAME] = { "common-name", "CN", NULL, true, false,
 			       "peering-common-name of the router" },
-	[CERT_DIR] = { "dir", "DIR", NULL, true, false,
-		       "where NAME.key (mode 0600) and NAME.pem are made" },
+	[CERT_DIR] = { "dir", "DIR", NULL, false, false,
+		       "where NAME.key (mode 0600) and NAME.pem are made, instead of SVR_PKI_DIR" },
 	[CERT_NAME] = { "name", "NAME", NULL, false, false,
 			"of the files; otherwise --router, or what CN has before its first dot" },
 	[CERT_ALGORITHM] = { "algorithm", "ALGORITHM", algorithm_words, false, false,
@@ -72,6 +73,20 @@ static void plain_word(const char *word, char *buf, size_t len)
 	buf[n] = 0;
 }
 
+static void print_made(struct svr_out *o, const char *dir, const char *name,
+		       const char *common_name, const uint8_t *digest)
+{
+	char fingerprint[3 * SVR_PKI_FINGERPRINT_LEN];
+
+	svr_pki_fingerprint_text(digest, fingerprint);
+	svr_out_record_begin(o, NULL, NULL);
+	svr_out_str(o, "common_name", "Common Name", common_name);
+	svr_out_fmt(o, "key", "Private Key", "%s/%s.key", dir, name);
+	svr_out_fmt(o, "certificate", "Certificate", "%s/%s.pem", dir, name);
+	svr_out_fmt(o, "fingerprint", "Fingerprint", "sha256:%s", fingerprint);
+	svr_out_record_end(o);
+}
+
 int svr_certificate_self_signed_run(struct svr_cli *cli, const char *const *val)
 {
 	char buf[SVR_NAME_LEN];
@@ -79,8 +94,7 @@ int svr_certificate_self_signed_run(struct svr_cli *cli, const char *const *val)
 					    default_name(cli, val[CERT_COMMON_NAME], buf);
 	uint8_t digest[SVR_PKI_FINGERPRINT_LEN];
 	char reason[SVR_CLI_ERROR_LEN] = "", algorithm[16] = "";
-	char fingerprint[sizeof("sha256:") + 3 * SVR_PKI_FINGERPRINT_LEN];
-	size_t have;
+	struct svr_pki_work w = { .lock = -1 };
 	int days, err;
 
 	err = read_days(cli, val[CERT_DAYS], &days);
@@ -88,20 +102,19 @@ int svr_certificate_self_signed_run(struct svr_cli *cli, const char *const *val)
 		return err;
 	if (val[CERT_ALGORITHM])
 		plain_word(val[CERT_ALGORITHM], algorithm, sizeof(algorithm));
-	err = svr_pki_self_signed(val[CERT_DIR], name, val[CERT_COMMON_NAME], algorithm, days,
-				  digest, reason, sizeof(reason));
+	err = svr_pki_open(cli, val[CERT_DIR], &w);
+	if (!err)
+		err = svr_pki_lock(&w);
 	if (err)
-		return svr_cli_error(cli, err, "no certificate was made: %.900s",
-				     *reason ? reason : strerror(-err));
-	have = (size_t)snprintf(fingerprint, sizeof(fingerprint), "sha256");
-	for (unsigned int i = 0; i < sizeof(digest); i++)
-		have += (size_t)snprintf(fingerprint + have, sizeof(fingerprint) - have, ":%02X",
-					 digest[i]);
-	svr_out_record_begin(cli->out, NULL, NULL);
-	svr_out_str(cli->out, "common_name", "Common Name", val[CERT_COMMON_NAME]);
-	svr_out_fmt(cli->out, "key", "Private Key", "%s/%s.key", val[CERT_DIR], name);
-	svr_out_fmt(cli->out, "certificate", "Certificate", "%s/%s.pem", val[CERT_DIR], name);
-	svr_out_str(cli->out, "fingerprint", "Fingerprint", fingerprint);
-	svr_out_record_end(cli->out);
-	return 0;
+		goto out;
+	err = svr_pki_self_signed(w.dir, name, val[CERT_COMMON_NAME], algorithm, days, digest,
+				  reason, sizeof(reason));
+	if (err)
+		svr_cli_error(cli, err, "no certificate was made: %.900s",
+			      *reason ? reason : strerror(-err));
+	else
+		print_made(cli->out, w.dir, name, val[CERT_COMMON_NAME], digest);
+out:
+	svr_pki_close(&w);
+	return err;
 }

@@ -21,7 +21,7 @@ enum svr_exit {
 enum svr_cli_limits {
 	SVR_CLI_ERROR_LEN = 1024,
 	SVR_CLI_DETAILS_LEN = 8192, /* verifier log and the like */
-	SVR_CLI_ARGS = 8, /* arguments of one command */
+	SVR_CLI_ARGS = 24, /* arguments of one command */
 };
 
 struct svr_cli {
@@ -127,5 +127,17 @@ int svr_doctor_run(struct svr_cli *cli, const char *const *val);
 
 extern const struct svr_arg svr_certificate_self_signed_args[];
 int svr_certificate_self_signed_run(struct svr_cli *cli, const char *const *val);
+extern const struct svr_arg svr_private_key_create_args[], svr_request_create_args[],
+	svr_certificate_import_args[], svr_trusted_ca_add_args[], svr_trusted_ca_remove_args[],
+	svr_crl_fetch_args[], svr_show_certificate_args[];
+int svr_private_key_create_run(struct svr_cli *cli, const char *const *val);
+int svr_request_create_run(struct svr_cli *cli, const char *const *val);
+int svr_certificate_import_run(struct svr_cli *cli, const char *const *val);
+int svr_trusted_ca_add_run(struct svr_cli *cli, const char *const *val);
+int svr_trusted_ca_remove_run(struct svr_cli *cli, const char *const *val);
+int svr_crl_fetch_run(struct svr_cli *cli, const char *const *val);
+int svr_show_certificate_run(struct svr_cli *cli, const char *const *val);
+/* `svr show stats security`: counters whose names begin with @words. */
+int svr_show_security_stats(struct svr_cli *cli, const char *const *words, unsigned int n);
 
 #endif

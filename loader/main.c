@@ -76,6 +76,10 @@ static const struct svr_command show_commands[] = {
 	  .help = "what happened: alarms that came and went, what was done",
 	  .run = svr_show_events_run,
 	  .args = svr_show_events_args },
+	{ .name = "certificate",
+	  .help = "certificates of this router, trusted CAs, revocation lists",
+	  .run = svr_show_certificate_run,
+	  .args = svr_show_certificate_args },
 	{ .name = "drops",
 	  .help = "packets that were refused, with the reason",
 	  .run = svr_show_drops_run,
@@ -125,7 +129,55 @@ static const struct svr_command security_commands[] = {
 	{}
 };
 
+static const struct svr_command private_key_commands[] = {
+	{ .name = "create",
+	  .help = "make a private key; it never leaves the router",
+	  .run = svr_private_key_create_run,
+	  .args = svr_private_key_create_args },
+	{}
+};
+
+static const struct svr_command request_commands[] = {
+	{ .name = "create",
+	  .help = "make a certificate signing request and print it",
+	  .run = svr_request_create_run,
+	  .args = svr_request_create_args },
+	{}
+};
+
+static const struct svr_command trusted_ca_commands[] = {
+	{ .name = "add",
+	  .help = "trust a CA, besides those of the configuration",
+	  .run = svr_trusted_ca_add_run,
+	  .args = svr_trusted_ca_add_args },
+	{ .name = "remove",
+	  .help = "trust it no longer",
+	  .run = svr_trusted_ca_remove_run,
+	  .args = svr_trusted_ca_remove_args },
+	{}
+};
+
+static const struct svr_command crl_commands[] = {
+	{ .name = "fetch",
+	  .help = "fetch revocation lists now, and wait for the result",
+	  .run = svr_crl_fetch_run,
+	  .args = svr_crl_fetch_args },
+	{}
+};
+
 static const struct svr_command certificate_commands[] = {
+	{ .name = "private-key", .help = "private keys", .sub = private_key_commands },
+	{ .name = "request", .help = "signing requests", .sub = request_commands },
+	{ .name = "import",
+	  .help = "check a certificate and put it into use",
+	  .run = svr_certificate_import_run,
+	  .args = svr_certificate_import_args },
+	{ .name = "trusted-ca", .help = "CAs that are trusted", .sub = trusted_ca_commands },
+	{ .name = "crl", .help = "revocation lists", .sub = crl_commands },
+	{ .name = "show",
+	  .help = "certificates of this router, trusted CAs, revocation lists",
+	  .run = svr_show_certificate_run,
+	  .args = svr_show_certificate_args },
 	{ .name = "self-signed",
 	  .help = "make a key and a certificate that is signed with it",
 	  .run = svr_certificate_self_signed_run,

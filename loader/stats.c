@@ -9,10 +9,19 @@
 #include "cli.h"
 #include "state.h"
 
-enum { STATS_INTERFACE };
+static const char *const what_words[] = { "security", NULL };
+
+enum { STATS_WHAT, STATS_INTERFACE, STATS_METRIC, STATS_METRIC_WORDS = 4 };
 const struct svr_arg svr_show_stats_args[] = {
+	[STATS_WHAT] = { NULL, "WHAT", what_words, false, false,
+			 "security: certificates and revocation lists" },
 	[STATS_INTERFACE] = { "interface", "NAME", NULL, false, false,
 			      "one network-interface only" },
+	[STATS_METRIC] = { NULL, "METRIC", NULL, false, false,
+			   "with security: words that the counter begins with, such as crl fetch" },
+	{ NULL, "METRIC", NULL, false, false, NULL },
+	{ NULL, "METRIC", NULL, false, false, NULL },
+	{ NULL, "METRIC", NULL, false, false, NULL },
 	{},
 };
 
@@ -43,6 +52,18 @@ static void print_zone(struct svr_out *o, const struct svr_state *s, uint32_t zo
 	}
 }
 
+/* Counters of certificates, which are the key manager's. */
+static int show_security(struct svr_cli *cli, const char *const *val)
+{
+	unsigned int n = 0;
+
+	while (n < STATS_METRIC_WORDS && val[STATS_METRIC + n])
+		n++;
+	if (val[STATS_INTERFACE])
+		return svr_cli_usage(cli, "svr show stats security: has nothing to do with interfaces");
+	return svr_show_security_stats(cli, val + STATS_METRIC, n);
+}
+
 int svr_show_stats_run(struct svr_cli *cli, const char *const *val)
 {
 	struct svr_state s;
@@ -50,6 +71,11 @@ int svr_show_stats_run(struct svr_cli *cli, const char *const *val)
 	uint64_t *xdp;
 	int err;
 
+	if (val[STATS_WHAT])
+		return show_security(cli, val);
+	if (val[STATS_METRIC])
+		return svr_cli_usage(cli, "svr show stats: unknown argument \"%s\"; allowed: security, interface",
+				     val[STATS_METRIC]);
 	err = svr_state_open(cli, &s);
 	if (err)
 		return err;

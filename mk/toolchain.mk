@@ -17,7 +17,7 @@ LLVM_STRIP ?= $(or $(call first_program,$(patsubst clang%,llvm-strip%,$(notdir $
 CLANG_FORMAT ?= $(patsubst clang%,clang-format%,$(CLANG))
 
 # User space: one list of libraries for all programs, --as-needed keeps what each one uses
-PKGS := libbpf libxdp json-c libevent_core libcrypto
+PKGS := libbpf libxdp json-c libevent_core libcrypto libcurl
 TEST_PKGS := criterion
 pkg_cflags := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
 pkg_libs := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null)

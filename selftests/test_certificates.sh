@@ -1,0 +1,493 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# The life of certificates: private key, request, signing by a CA (the openssl command line), import,
+# renewal, revocation, and web servers that mean harm. Nothing is restarted but where a test says so.
+#
+# KILLS=200 makes test_killed_at_random as long as `make soak` wants it.
+
+# shellcheck source=selftests/topo.sh
+. "$(dirname "$0")/topo.sh"
+# shellcheck source=selftests/traffic.sh
+. "$SELFTESTS/traffic.sh"
+# shellcheck source=selftests/pki.sh
+. "$SELFTESTS/pki.sh"
+need openssl python3
+
+: "${KILLS:=15}"
+POLL=2            # polling-interval-seconds
+MARGIN=10         # for a slow machine, on top of what is promised
+NAME=custom_ssr_peering
+
+# json EXPRESSION: of the document on standard input, which is d
+json() {
+	/usr/bin/python3 -c '
+import json, sys
+d = json.load(sys.stdin)
+print(eval(sys.argv[1]))' "$1"
+}
+
+# pki_config [fail-hard|fail-soft] [URL...]: CA instead of fingerprints; east has a name of its own
+# for its files; further lists to be fetched
+pki_config() {
+	topo_config | /usr/bin/python3 -c '
+import json, sys
+c = json.load(sys.stdin)
+a = c["authority"]
+a["trusted-ca-certificate"] = [{"name": "svrv2-root-of-trust", "file": "root-of-trust.pem", "validation-mode": "strict"}]
+a["certificate-revocation"] = {"polling-interval-seconds": int(sys.argv[1]), "backoff-interval": 1, "url": sys.argv[4:]}
+k = a.setdefault("security-key-management", {})
+k["invalid-certificate-behavior"] = sys.argv[3]
+for r in a["router"]:
+    del r["certificate"]
+    if r["name"] == "east":
+        r["client-certificate"] = [{"name": sys.argv[2]}]
+json.dump(c, sys.stdout, indent=1)' "$POLL" "$NAME" "${1:-fail-soft}" "${@:2}" >"$TOPO_CONFIG"
+}
+
+apply() {
+	local router
+
+	for router in west east; do
+		svr_on "$router" --config "$TOPO_CONFIG" config apply >>"$(proc_log "$router-svr")" 2>&1 || return 1
+	done
+}
+
+# cert ROUTER ARGUMENT...: svr certificate there
+cert() {
+	svr_on "$1" --config "$TOPO_CONFIG" certificate "${@:2}"
+}
+
+# name_of ROUTER: of its files
+name_of() {
+	[ "$1" = east ] && echo $NAME || echo "$1"
+}
+
+pem_of() {
+	echo "$SVR_PKI_DIR/$1/$(name_of "$1").pem"
+}
+
+# renew ROUTER [openssl ca option...]: a certificate for its request, imported
+renew() {
+	local router=$1
+	shift
+
+	pki_issue "$SVR_PKI_DIR/$router/$(name_of "$router").csr" "$TMP/$router.new" "$@" &&
+		cert "$router" import name "$(name_of "$router")" file "$TMP/$router.new"
+}
+
+# alarm ROUTER ALARM PATTERN: is there one? no_alarm: is there none?
+alarm() {
+	svr_on "$1" -j show alarms | tee /dev/stderr |
+		json "any(a['alarm'] == '$2' and __import__('re').search('$3', a['message']) for a in d['alarms']) or sys.exit(1)"
+}
+
+no_alarm() {
+	svr_on "$1" -j show alarms | tee /dev/stderr |
+		json "any(a['alarm'] == '$2' for a in d['alarms']) and sys.exit(1)"
+}
+
+# event ROUTER TYPE EXPRESSION: is there an audit event of that type, whose detail e is so?
+event() {
+	svr_on "$1" -j show events audit | tee /dev/stderr |
+		json "any(x.get('type') == '$2' and (lambda e: $3)(x.get('detail') or {}) for x in d['events']) or sys.exit(1)"
+}
+
+# counter ROUTER METRIC
+counter() {
+	svr_on "$1" -j show stats security | json "next(x['value'] for x in d if x['metric'] == '$2')"
+}
+
+# crl ROUTER URL EXPRESSION: of that list in `show certificate crl`, which is l
+crl() {
+	svr_on "$1" -j show certificate crl | tee /dev/stderr | json "(lambda l: $3)(next(l for l in d if l['url'] == '$2'))"
+}
+
+# crl_is ROUTER URL EXPRESSION: for wait_for
+crl_is() {
+	[ "$(crl "$@")" = True ]
+}
+
+path_down() {
+	! topo_peer_up "$1"
+}
+
+peers_up() {
+	topo_peer_up west && topo_peer_up east
+}
+
+down_count() {
+	svr_on west -j show stats >/dev/null
+	/usr/bin/python3 - "$SVR_RUN_DIR/west/keymgr.sock" <<-'EOF'
+		import json, socket, sys
+		s = socket.socket(socket.AF_UNIX)
+		s.connect(sys.argv[1])
+		s.sendall(b'{"command": "show stats"}\n')
+		print(json.loads(s.makefile().readline())["result"]["paths"][0]["down_count"])
+	EOF
+}
+
+pids() {
+	echo "$(proc_pid west-keymgr) $(proc_pid east-keymgr)"
+}
+
+talks() {
+	host "$h1" talk "$h2_ip" 8300 hello
+}
+
+# ---- the stage -------------------------------------------------------------------------------
+topo_up
+pki_up
+for router in west east; do
+	mkdir -p "$SVR_PKI_DIR/$router"
+	cp "$PKI_BUNDLE" "$SVR_PKI_DIR/$router/root-of-trust.pem"
+done
+pki_config
+for router in west east; do
+	topo_attach "$router"
+	topo_worker_start "$router"
+	topo_keymgr_start "$router"
+done
+traffic_servers
+
+# ---- provisioning ----------------------------------------------------------------------------
+test_self_signed_is_made() {
+	check "west has made a key and a certificate" wait_for 10 test -s "$SVR_PKI_DIR/west/west.pem"
+	check_equal "the key is private" 600 "$(stat -c %a "$SVR_PKI_DIR/west/west.key")"
+	check "nobody vouches for it: alarm" wait_for 30 alarm east peer/authentication "Unable to authenticate peer west"
+	check "a certificate that is configured and missing: alarm" alarm east platform/certificate "$NAME"
+	check_fails "no path is in service" topo_peer_up west
+}
+
+test_private_key() {
+	check "ECC key" cert east private-key create name $NAME algorithm ECC ecc-curve SECP384R1
+	cp "$TMP/check.out" "$TMP/said"
+	check_fails "nothing of it was printed" grep -q PRIVATE "$TMP/said"
+	check_equal "mode" 600 "$(stat -c %a "$SVR_PKI_DIR/east/$NAME.key")"
+	check "it is on that curve" bash -c "openssl ec -in '$SVR_PKI_DIR/east/$NAME.key' -noout -text | grep -q secp384r1"
+	check_fails "it is never replaced" cert east private-key create name $NAME algorithm RSA
+	check_fails "RSA with 2100 bits" cert east private-key create name other algorithm RSA rsa-key-size 2100
+	check_fails "a name that leaves the directory" cert east private-key create name ../other algorithm ECC
+	check_equal "nothing was made" "" "$(find "$SVR_PKI_DIR" -name 'other*')"
+}
+
+test_request() {
+	check "with all fields" cert east request create name $NAME common-name east.svr.test country-name US \
+		state-province-name California locality-name "San Francisco" organization-name ExampleOrg \
+		organizational-unit-name IT email-address admin@example.com validity-period 365
+	cp "$TMP/check.out" "$TMP/east.csr"
+	check "its text is the request alone" cmp "$TMP/east.csr" "$SVR_PKI_DIR/east/$NAME.csr"
+	check "openssl takes it, and its signature" openssl req -in "$TMP/east.csr" -verify -noout
+	check_equal "subject" "CN=east.svr.test,C=US,ST=California,L=San Francisco,O=ExampleOrg,OU=IT,emailAddress=admin@example.com" \
+		"$(openssl req -in "$TMP/east.csr" -noout -subject -nameopt sep_comma_plus,sname | sed 's/^subject=//' |
+			tr , '\n' | sed -n 's/^ *//;p' | /usr/bin/python3 -c '
+import sys
+order = ["CN", "C", "ST", "L", "O", "OU", "emailAddress"]
+print(",".join(sorted(sys.stdin.read().split("\n")[:-1], key=lambda x: order.index(x.split("=")[0]))))')"
+	check "common name of the configuration" cert west request create name west
+	check_fails "without a private key" cert west request create name nothing common-name west.svr.test
+	check_fails "a country of three letters" cert west request create name west country-name USA
+	check "audit event" wait_for $MARGIN event east system.generate_csr "e['common_name'] == 'east.svr.test' and e['validity_period_days'] == 365 and e['success']"
+	check_equal "counted: made" 1 "$(counter east 'csr success')"
+	check "counted: not made" test "$(counter west 'csr failure')" -ge 1
+}
+
+test_import() {
+	local before=$(pids)
+
+	check "west's certificate" renew west
+	check "east's certificate" renew east
+	check "both come up by themselves" wait_for 40 peers_up
+	check_equal "nobody was restarted" "$before" "$(pids)"
+	check "secret traffic" talks
+	check "audit event" wait_for $MARGIN event west system.ingest_certificate \
+		"e['common_name'] == 'west.svr.test' and e['crl_urls'] == ['$PKI_URL/issuing.crl'] and e['success']"
+	check_equal "counted" 1 "$(counter west 'certificate import success')"
+	check "no alarm about peers" wait_for $MARGIN no_alarm east peer/authentication
+	check "no alarm about the own one" wait_for $MARGIN no_alarm east platform/certificate
+	check "show certificate says what is in use" bash -c "$(declare -f svr_on on_router on json); $(declare -p east SVR_PKI_DIR TOPO_CONFIG)
+		svr_on east -j show certificate | json \"[c['status'] for c in d['certificates'] if c['in_use']]\" | grep -q \"'valid'\""
+	check "detail is what openssl says" bash -c "$(declare -f svr_on on_router on); $(declare -p east SVR_PKI_DIR)
+		svr_on east show certificate detail | grep -q 'Signature Algorithm'"
+}
+
+# I95-64977: ingest accepted expired and revoked certificates
+test_import_refuses() {
+	local csr=$SVR_PKI_DIR/west/west.csr before=$(sha256sum "$(pem_of west)")
+
+	refused() {
+		check_fails "$1" cert west import name west file "$2"
+		cp "$TMP/check.out" "$TMP/said"
+		check "$1: named" grep -q "$3" "$TMP/said"
+	}
+
+	cat "$(pem_of west)" "$SVR_PKI_DIR/west/west.key" >"$TMP/both"
+	refused "a private key beside it" "$TMP/both" private-key
+	echo hello >"$TMP/hello"
+	refused "no certificate" "$TMP/hello" unparsable
+	pki_issue "$csr" "$TMP/expired" -startdate 20240101000000Z -enddate 20240201000000Z
+	refused "expired (I95-64977)" "$TMP/expired" expired
+	pki_issue "$csr" "$TMP/future" -startdate 20990101000000Z -enddate 20990201000000Z
+	refused "not valid yet" "$TMP/future" not-yet-valid
+	refused "for another router" "$TMP/east.new" "name-mismatch"
+	_pki_sign issuing issuer "$csr" "$TMP/authority" >>"$TMP/log/pki" 2>&1
+	refused "CA:TRUE" "$TMP/authority" is-ca
+	openssl x509 -req -in "$csr" -signkey "$PKI/root/ca.key" -days 9 -out "$TMP/stranger" 2>>"$TMP/log/pki"
+	openssl req -x509 -key "$PKI/issuing/ca.key" -subj "/CN=west.svr.test" -days 9 -out "$TMP/keyless" 2>>"$TMP/log/pki" \
+		-addext basicConstraints=critical,CA:FALSE -addext keyUsage=critical,digitalSignature
+	refused "of another private key" "$TMP/keyless" "key-mismatch"
+	pki_issue "$csr" "$TMP/revoked"
+	check "a certificate is revoked before it is imported" pki_revoke "$TMP/revoked"
+	check "and published" pki_publish
+	check "its list is there" cert west crl fetch url "$PKI_URL/issuing.crl"
+	refused "revoked (I95-64977)" "$TMP/revoked" revoked
+	check_equal "the one in use is untouched" "$before" "$(sha256sum "$(pem_of west)")"
+	check "counted" wait_for $MARGIN test_counter west "certificate import failure" 8
+	check "the path never left service" peers_up
+}
+
+test_counter() {
+	[ "$(counter "$1" "$2")" -ge "$3" ]
+}
+
+test_trusted_ca() {
+	openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=another -days 3 -keyout "$TMP/another.key" -out "$TMP/another.pem" \
+		-addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign 2>>"$TMP/log/pki"
+	check "added" cert west trusted-ca add name another file "$TMP/another.pem"
+	check_fails "twice" cert west trusted-ca add name another file "$TMP/another.pem"
+	check_fails "strict: no root" cert west trusted-ca add name part file "$PKI/issuing/ca.pem"
+	check "warn: taken" cert west trusted-ca add name part file "$PKI/issuing/ca.pem" validation-mode warn
+	check_fails "no CA at all" cert west trusted-ca add name leaf file "$(pem_of west)" validation-mode strict
+	check_fails "a private key" cert west trusted-ca add name key file "$SVR_PKI_DIR/west/west.key" validation-mode warn
+	check "removed" cert west trusted-ca remove name part
+	check "removed" cert west trusted-ca remove name another
+	check_fails "not there" cert west trusted-ca remove name another
+	check "the path never left service" peers_up
+}
+
+# ---- renewal and revocation ------------------------------------------------------------------
+# fingerprint_seen ROUTER FILE: the key manager of ROUTER has accepted that certificate of its peer
+fingerprint_seen() {
+	logged "$1-keymgr" "certificate sha256:$(openssl x509 -in "$2" -noout -fingerprint -sha256 | sed 's/.*=//')"
+}
+
+test_renewal_without_loss() {
+	local before=$(pids) downs=$(down_count)
+
+	host "$h1" ping "$h2_ip" 8300 --count 600 --interval 0.01 --timeout 2 >"$TMP/ping" &
+	local ping=$!
+	check "a new certificate for west, while a session runs" renew west
+	check "east has authenticated it" wait_for 40 fingerprint_seen east "$TMP/west.new"
+	wait "$ping"
+	check_equal "nothing was lost" '{"sent": 600, "received": 600, "wrong": 0, "errors": []}' "$(cat "$TMP/ping")"
+	check_equal "the path never left service" "$downs" "$(down_count)"
+	check_equal "nobody was restarted" "$before" "$(pids)"
+}
+
+# I95-65439: the distribution point in the certificate was ignored: no URL is configured here
+test_fail_soft() {
+	local downs=$(down_count)
+
+	check_equal "the list comes from the certificate (I95-65439)" certificate "$(crl west "$PKI_URL/issuing.crl" "l['source']")"
+	check "west's certificate is revoked" pki_revoke "$TMP/west.new"
+	check "published" pki_publish
+	check "alarm at east" wait_for $((POLL + MARGIN)) alarm east peer/certificate "Peer west certificate is invalid: revoked"
+	check "alarm at west itself" wait_for $((POLL + MARGIN)) alarm west platform/certificate "invalid: revoked"
+	check "the path stays in service" peers_up
+	check_equal "all the time" "$downs" "$(down_count)"
+	check "secret traffic" talks
+	check "counted: peer" test "$(counter east 'peer certificate revoked')" -ge 1
+	check "counted: own" test "$(counter west 'certificate revoked')" -ge 1
+	check "audit event" wait_for $MARGIN event east system.crl_update \
+		"e['crl_url'] == '$PKI_URL/issuing.crl' and e['added_entries'] == 1 and e['removed_entries'] == 0 and e['success']"
+	check "a new certificate" renew west
+	check "the alarm at west ends" wait_for $MARGIN no_alarm west platform/certificate
+	check "the alarm at east ends" wait_for 40 no_alarm east peer/certificate
+	check_equal "the path never left service" "$downs" "$(down_count)"
+}
+
+# I95-63356: new sessions were still accepted after a peer's certificate was revoked
+test_fail_hard() {
+	local before=$(pids) start=$EPOCHREALTIME
+
+	pki_config fail-hard
+	check "fail-hard" apply
+	check "good certificates stay in service" wait_for 30 peers_up
+	check "east's certificate is revoked" pki_revoke "$TMP/east.new"
+	check "published" pki_publish
+	start=$EPOCHREALTIME
+	check "west takes the path out of service" wait_for $((POLL + MARGIN)) path_down west
+	check "east, too" wait_for $((POLL + MARGIN)) path_down east
+	note "out of service after $(/usr/bin/python3 -c "print(round($EPOCHREALTIME - $start, 1))") s; polling-interval is $POLL s"
+	check "alarm" wait_for $MARGIN alarm west peer/certificate "Peer east certificate is invalid: revoked"
+	check_fails "no new session (I95-63356)" host "$h1" talk "$h2_ip" 8300 hello --timeout 1
+	check_fails "not in clear either" host "$h1" talk "$h2_ip" 8100 hello --timeout 1
+	check_equal "no peering with the own one revoked" ended \
+		"$(svr_on east -j show certificate | json "d['key_manager']['peering']")"
+}
+
+# What was fetched is kept: a key manager that begins while the server is away knows it at once.
+test_list_is_kept() {
+	stop_proc pki-server
+	stop_proc west-keymgr
+	topo_keymgr_start west
+	check "alarm: no list" wait_for 30 alarm west platform/crl "$PKI_URL/issuing.crl"
+	check "the list of before is in use" crl_is west "$PKI_URL/issuing.crl" "l['total_entries'] == 3"
+	check "east is still refused" path_down west
+	pki_server_start
+	check "the alarm ends" wait_for $((2 * POLL + MARGIN)) no_alarm west platform/crl
+}
+
+# I95-63422: a node with a bad certificate could not peer until the other one was restarted
+test_new_certificate_brings_it_back() {
+	local before=$(pids)
+
+	check "a new certificate for east" renew east
+	check "in service again (I95-63422)" wait_for 60 peers_up
+	check "secret traffic" talks
+	check_equal "nobody was restarted" "$before" "$(pids)"
+	check "alarms end" wait_for $MARGIN no_alarm west peer/certificate
+}
+
+test_rollback() {
+	cp "$PKI/www/issuing.crl" "$TMP/newest.crl"
+	cp "$TMP/newest.crl" "$TMP/older.crl"
+	check "a list more" pki_publish
+	check "fetched" cert west crl fetch
+	cp "$TMP/older.crl" "$PKI/www/issuing.crl"
+	check_fails "an older list is refused" cert west crl fetch
+	check "and says so" crl_is west "$PKI_URL/issuing.crl" "'crl-rollback' in l['reason'] and l['total_entries'] == 3"
+	check "alarm" alarm west platform/crl crl-rollback
+	pki_publish
+	check "a newer one ends it" cert west crl fetch
+	check "the path never left service" peers_up
+}
+
+# I95-65393, I95-64627: false "no local certificate" when a file comes late
+test_files_come_late() {
+	local before
+
+	pki_config fail-soft
+	check "fail-soft" apply
+	stop_proc east-keymgr
+	mv "$(pem_of east)" "$TMP/late.pem"
+	topo_keymgr_start east
+	check "alarm while it is missing" wait_for 20 alarm east platform/certificate "$NAME"
+	before=$(pids)
+	mv "$TMP/late.pem" "$(pem_of east)"
+	check "in service once it is there (I95-65393)" wait_for 60 peers_up
+	check "and no alarm" wait_for $MARGIN no_alarm east platform/certificate
+	stop_proc west-keymgr
+	mv "$SVR_PKI_DIR/west/root-of-trust.pem" "$TMP/late.pem"
+	topo_keymgr_start west
+	check "alarm while a CA is missing" wait_for 20 alarm west platform/trusted-ca svrv2-root-of-trust
+	check_fails "nobody is authenticated without a CA (I95-65019)" topo_peer_up west
+	mv "$TMP/late.pem" "$SVR_PKI_DIR/west/root-of-trust.pem"
+	check "in service once it is there" wait_for 60 peers_up
+	check "and no alarm" wait_for $MARGIN no_alarm west platform/trusted-ca
+}
+
+# ---- hostile servers -------------------------------------------------------------------------
+hostile="slow stall endless huge headers loop ftp file html error bomb cut nothing"
+
+tried() {
+	[ "$(crl west "$PKI_URL/$1" "l['failures'] > 0")" = True ]
+}
+
+test_hostile_servers() {
+	local downs path reason urls=()
+
+	for path in $hostile moved/issuing.crl; do
+		urls+=("$PKI_URL/$path")
+	done
+	# a file that never ends and one that is none, on the router itself
+	mkfifo "$TMP/fifo"
+	pki_config fail-soft "${urls[@]}" "file://$TMP/fifo"
+	downs=$(down_count)
+	check "a list from each" apply
+	for path in $hostile; do
+		check "$path: given up" wait_for 40 tried "$path"
+	done
+	while read -r path reason; do
+		check "$path: $(crl west "$PKI_URL/$path" "l['reason']" 2>/dev/null)" \
+			bash -c "$(declare -f crl_is crl svr_on on_router on json); $(declare -p west SVR_PKI_DIR)
+			crl_is west '$PKI_URL/$path' \"__import__('re').search('$reason', l['reason']) is not None\""
+	done <<-'EOF'
+		slow [Tt]im|slow
+		stall [Tt]im|slow
+		endless longer
+		huge longer|[Mm]aximum file size
+		headers header
+		loop redirect
+		ftp ftp|[Pp]rotocol
+		file file|[Pp]rotocol
+		html unparsable|no revocation list
+		error 503
+		bomb unparsable|no revocation list
+		cut transfer closed
+		nothing 404
+	EOF
+	check "an honest redirection is followed" crl_is west "$PKI_URL/moved/issuing.crl" "l['failures'] == 0 and l['total_entries'] == 3"
+	check "a pipe is no list" crl_is west "file://$TMP/fifo" "l['failures'] > 0"
+	check "alarms" alarm west platform/crl "$PKI_URL/html"
+	check_equal "no path noticed anything" "$downs" "$(down_count)"
+	pki_config fail-soft
+	check "without them" apply
+	check "alarms end" wait_for $MARGIN no_alarm west platform/crl
+}
+
+# ---- a list of a million ---------------------------------------------------------------------
+test_a_million() {
+	local downs url=file://$TMP/million.crl late
+
+	check "a list of 1000000 entries" "$SELFTESTS/big_crl.py" 1000000 "$PKI/intermediate/ca.pem" "$PKI/intermediate/ca.key" "$TMP/million.crl"
+	pki_config fail-soft "$url"
+	downs=$(down_count)
+	late=$(grep -c "timers are" "$(proc_log west-keymgr)")
+	check "configured" apply
+	check "in use" wait_for 120 crl_is west "$url" "l['total_entries'] == 1000000 and l['state'] == 'idle' and l['failures'] == 0"
+	note "bytes of the list, of memory: $(crl west "$url" "l['size'], l['memory']" 2>/dev/null)"
+	note "$(grep -E '^(VmHWM|VmRSS)' "/proc/$(proc_pid west-keymgr)/status" | tr -s '\t\n' ' ')"
+	check_equal "no path noticed anything" "$downs" "$(down_count)"
+	check_equal "no timer was late" "$late" "$(grep -c "timers are" "$(proc_log west-keymgr)")"
+	stop_proc west-keymgr
+	topo_keymgr_start west
+	check "taken back from disk" wait_for 120 crl_is west "$url" "l['total_entries'] == 1000000"
+	check "the path is in service" wait_for 30 peers_up
+	pki_config fail-soft
+	check "without it" apply
+}
+
+# ---- killed at random ------------------------------------------------------------------------
+# whole: no file of the PKI directory is half written, and none is left over
+whole() {
+	local file
+
+	for file in "$SVR_PKI_DIR"/west/*.pem "$SVR_PKI_DIR"/west/peers/*.pem; do
+		openssl x509 -in "$file" -noout || return 1
+	done
+	for file in "$SVR_PKI_DIR"/west/crl/*.crl; do
+		openssl crl -inform DER -in "$file" -noout || openssl crl -in "$file" -noout || return 1
+	done
+	openssl pkey -in "$SVR_PKI_DIR/west/west.key" -noout
+}
+
+test_killed_at_random() {
+	local i bad=0
+
+	for ((i = 0; i < KILLS; i++)); do
+		pki_publish
+		cert west crl fetch >/dev/null 2>&1 &
+		[ $((i % 3)) -ne 0 ] || renew west >/dev/null 2>&1 &
+		sleep "0.$((RANDOM % 1000 + 1000))"
+		stop_proc west-keymgr KILL
+		whole >"$TMP/whole" 2>&1 || { bad=$((bad + 1)); note "$(cat "$TMP/whole")"; }
+		topo_keymgr_start west
+		wait %- %+ 2>/dev/null
+	done
+	check_equal "no half-written file after $KILLS kills" 0 "$bad"
+	check "in service in the end" wait_for 60 peers_up
+	check "the newest list in the end" cert west crl fetch
+	check_equal "no temporary file is left" "" "$(find "$SVR_PKI_DIR/west" -name '*.??????' -not -name '*.pem' -not -name '*.csr' -not -name '*.crl' -not -name '*.key')"
+}
+
+run_tests "$@"
