@@ -187,6 +187,7 @@ check-kills: all ## kill the key manager KILLS times while alarms come and go (r
 
 bench: all $(benches) ## measurements, beside what they have to be compared with (root)
 	@$(BUILD)/bench/fastpath
+	@$(BUILD)/bench/crl
 	@BUILD=$(BUILD) bench/end_to_end.sh
 
 format: ## clang-format the C sources

@@ -131,8 +131,11 @@ static int64_t expiry_begin(int64_t not_after, enum svr_pki_expiry e)
 	int64_t before = e == SVR_PKI_EXPIRY_EXPIRED ? -1 :
 			 e == SVR_PKI_EXPIRY_WEEK    ? CERT_WEEK_SEC :
 						       CERT_MONTH_SEC;
+	int64_t begin;
 
-	return before > 0 && not_after < INT64_MIN + before ? INT64_MIN : not_after - before;
+	if (__builtin_sub_overflow(not_after, before, &begin))
+		return before < 0 ? INT64_MAX : INT64_MIN;
+	return begin;
 }
 
 enum svr_pki_expiry svr_pki_expiry(int64_t not_after, int64_t now_sec)
@@ -150,14 +153,12 @@ enum svr_pki_expiry svr_pki_expiry(int64_t not_after, int64_t now_sec)
 int64_t svr_pki_expiry_wait(int64_t not_after, int64_t now_sec)
 {
 	enum svr_pki_expiry e = svr_pki_expiry(not_after, now_sec);
-	int64_t begin;
+	int64_t wait;
 
-	if (e == SVR_PKI_EXPIRY_EXPIRED || not_after == INT64_MAX)
+	if (e == SVR_PKI_EXPIRY_EXPIRED || not_after == INT64_MAX ||
+	    __builtin_sub_overflow(expiry_begin(not_after, e + 1), now_sec, &wait))
 		return INT64_MAX;
-	begin = expiry_begin(not_after, e + 1); /* later than now */
-	if (now_sec < 0 && begin > INT64_MAX + now_sec)
-		return INT64_MAX;
-	return begin - now_sec;
+	return wait;
 }
 
 /* ---- parts of a certificate ------------------------------------------------------------------ */

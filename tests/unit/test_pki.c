@@ -440,6 +440,146 @@ Test(pki, chains)
 	test_cert_free(&forged);
 }
 
+static void add_bundle(struct svr_pki_anchors *anchors, const struct test_cert *const *cas,
+		       size_t count)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *text = NULL;
+	size_t i;
+	long len;
+
+	for (i = 0; i < count; i++)
+		PEM_write_bio_X509(bio, cas[i]->cert);
+	len = BIO_get_mem_data(bio, &text);
+	cr_assert_eq(svr_pki_anchors_add(anchors, "bundle", text, (size_t)len, true, time(NULL),
+					 NULL, NULL),
+		     (int)count);
+	BIO_free(bio);
+}
+
+/*
+ * I95-65129, I95-65603: a path came up with certificates of different issuers. Every combination of
+ * whose certificate we have, whose the peer has, and which authorities are configured, each in a
+ * bundle of its own or both in one.
+ */
+Test(pki, i95_65129_mixed_anchors)
+{
+	struct test_cert a =
+		test_cert_make(&(struct test_cert_spec){ .common_name = "A", .ca = true });
+	struct test_cert b =
+		test_cert_make(&(struct test_cert_spec){ .common_name = "B", .ca = true });
+	const struct test_cert *both[] = { &a, &b }, *issuer[] = { &a, &b, NULL };
+	enum { ONLY_A, ONLY_B, TWO_BUNDLES, ONE_BUNDLE, CONFIGS };
+	int own, peer, config;
+
+	for (own = 0; own < 3; own++) {
+		struct test_cert mine = test_cert_make(
+			&(struct test_cert_spec){ .common_name = "east", .issuer = issuer[own] });
+		struct svr_pki_identity *id = test_cert_identity_one(&mine);
+
+		for (peer = 0; peer < 3 * CONFIGS; peer++) {
+			struct test_cert theirs = test_cert_make(&(struct test_cert_spec){
+				.common_name = "west", .issuer = issuer[peer % 3] });
+			bool trusted, same;
+			struct svr_pki_anchors *anchors;
+			struct svr_pki_trust *trust;
+			struct svr_pki_peer *p;
+			struct svr_pki_report r;
+			struct svr_pki_der der;
+			unsigned char *bytes = NULL;
+
+			config = peer / 3;
+			cr_assert_eq(svr_pki_anchors_new(&anchors), 0);
+			if (config == ONE_BUNDLE)
+				add_bundle(anchors, both, 2);
+			if (config == ONLY_A || config == TWO_BUNDLES)
+				add_bundle(anchors, &both[0], 1);
+			if (config == ONLY_B || config == TWO_BUNDLES)
+				add_bundle(anchors, &both[1], 1);
+			cr_assert_eq(svr_pki_trust_new(&trust), 0);
+			svr_pki_trust_anchors(trust, anchors);
+			svr_pki_trust_own(trust, id, time(NULL));
+			der.len = (size_t)i2d_X509(theirs.cert, &bytes);
+			der.data = bytes;
+			trusted = peer % 3 < 2 && (config >= TWO_BUNDLES || config == peer % 3);
+			same = config != TWO_BUNDLES || own == 2 || own == peer % 3;
+			svr_pki_verify(trust, &der, 1, "west", NULL, time(NULL), &p, &r);
+			cr_expect_eq(r.verdict,
+				     !trusted ? SVR_PKI_NO_CHAIN :
+				     same     ? SVR_PKI_OK :
+						SVR_PKI_ANCHOR,
+				     "own %d, peer %d, config %d: %s", own, peer % 3, config,
+				     r.text);
+			svr_pki_peer_free(p);
+			svr_pki_trust_free(trust);
+			svr_pki_anchors_free(anchors);
+			OPENSSL_free(bytes);
+			test_cert_free(&theirs);
+		}
+		svr_pki_identity_free(id);
+		test_cert_free(&mine);
+	}
+	test_cert_free(&a);
+	test_cert_free(&b);
+}
+
+/*
+ * I95-63422: a node that started with a bad certificate could not peer until the remote router was
+ * restarted. Nothing of a refusal is kept: the same trust takes the good certificate at once.
+ */
+Test(pki, i95_63422_good_after_bad)
+{
+	struct test_cert ca =
+		test_cert_make(&(struct test_cert_spec){ .common_name = "CA", .ca = true });
+	struct test_cert bad = test_cert_make(&(struct test_cert_spec){
+		.common_name = "west", .issuer = &ca, .from_days = -9, .until_days = -1 });
+	struct test_cert good =
+		test_cert_make(&(struct test_cert_spec){ .common_name = "west", .issuer = &ca });
+	const struct test_cert *certs[] = { &bad, &good, &bad, &good }, *one = &ca;
+	struct svr_pki_trust *trust;
+	struct svr_pki_peer *peer;
+	struct svr_pki_report r;
+	int i;
+
+	cr_assert_eq(svr_pki_trust_new(&trust), 0);
+	test_cert_trust(trust, &one, 1);
+	for (i = 0; i < 4; i++) {
+		unsigned char *bytes = NULL;
+		struct svr_pki_der der = { .len = (size_t)i2d_X509(certs[i]->cert, &bytes) };
+
+		der.data = bytes;
+		cr_expect_eq(svr_pki_verify(trust, &der, 1, "west", NULL, time(NULL), &peer, &r) == 0,
+			     i % 2 == 1, "%s", r.text);
+		svr_pki_peer_free(peer);
+		OPENSSL_free(bytes);
+	}
+	svr_pki_trust_free(trust);
+	test_cert_free(&ca);
+	test_cert_free(&bad);
+	test_cert_free(&good);
+}
+
+/* A router that was stopped between its key and its certificate. */
+Test(pki, self_sign_a_key_that_is_there)
+{
+	struct svr_pki_identity *id;
+	uint8_t fingerprint[32];
+	char err[256];
+
+	cr_assert_eq(svr_pki_self_signed(dir, "r", "west", NULL, 0, fingerprint, err, sizeof(err)),
+		     0);
+	cr_expect_eq(svr_pki_self_sign(dir, "r", "west", 0, fingerprint, err, sizeof(err)),
+		     -EEXIST, "never replaces");
+	unlink(in_dir("r.pem"));
+	cr_expect_eq(svr_pki_self_sign(dir, "r", "west", 0, fingerprint, err, sizeof(err)), 0, "%s",
+		     err);
+	cr_assert_eq(svr_pki_identity_load(dir, "r", &id, err, sizeof(err)), 0, "%s", err);
+	cr_expect_arr_eq(svr_pki_identity_fingerprint(id), fingerprint, 32);
+	svr_pki_identity_free(id);
+	cr_expect_eq(svr_pki_self_sign(dir, "x", "west", 0, fingerprint, err, sizeof(err)),
+		     -ENOENT);
+}
+
 Test(pki, rubbish_instead_of_a_certificate)
 {
 	struct test_cert c = test_cert_make(&(struct test_cert_spec){ .common_name = "west" });
