@@ -24,24 +24,6 @@ enum svr_icmp {
 	SVR_ICMP_GAP_NS = 1000000000 / SVR_ICMP_PER_SEC,
 };
 
-/* The same fields in both families */
-struct svr_icmp_hdr {
-	__u8 type, code;
-	__u16 check;
-	__be32 rest; /* MTU, for example */
-};
-
-/*
- * Token bucket of each zone, as the time at which it will be full again. RFC 1812 4.3.2.8, RFC 4443
- * 2.4 (f)
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, SVR_MAX_ZONES);
-	__type(key, __u32);
-	__type(value, __u64);
-} svr_icmp_pace SEC(".maps");
-
 /* True if one more message about packets of the zone may be sent now. */
 SVR_HELPER bool svr_icmp_allowed(__u32 zone)
 {

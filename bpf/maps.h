@@ -25,6 +25,29 @@ struct svr_meta_in {
 	struct svr_flow6_key context; /* zone is not set */
 };
 
+/* Header of ICMP messages: the same fields in both families */
+struct svr_icmp_hdr {
+	__u8 type, code;
+	__u16 check;
+	__be32 rest; /* MTU, for example */
+};
+
+enum { SVR_QUOTED_L4 = 8 }; /* bytes of L4 that every ICMP error quotes at least; RFC 792 */
+
+/* An ICMP error and the packet that it quotes, see icmp_map.h. Offsets are from the frame's start. */
+struct svr_quote {
+	struct svr_flow6_key key; /* of the quoted packet's answers */
+	__u32 l3, l4, end; /* of the quoted packet; end of the message */
+	__u32 skip; /* bytes of UDP header and metadata in front of what the host sent */
+	__u32 meta_len; /* metadata in them */
+	__u32 ip_len; /* that the quoted IP header says */
+	__u8 tclass, ttl;
+	__u8 proto;
+	__u8 _pad;
+	struct svr_icmp_hdr icmp;
+	__u8 head[SVR_QUOTED_L4]; /* the first bytes of L4 */
+};
+
 enum { SVR_CSUM_CHUNK = 512 }; /* most that bpf_csum_diff() takes on old kernels, bytes */
 
 /* Work space of one packet. Too much for the stack of 512 bytes. */
@@ -35,6 +58,7 @@ struct svr_scratch {
 	__u8 hdr[128]; /* headers that are moved or made, TCP header that is searched */
 	struct svr_name_key name; /* of a TLV */
 	struct svr_meta_in meta; /* as received */
+	struct svr_quote quote;
 	struct svr_flow lan, wan; /* the two flows of a session that is being made */
 	struct svr_flow6_key lan_tuple, wan_tuple; /* and its two tuples, see flow.h */
 	struct svr_flow6_key from, to; /* of one of the flows */
@@ -113,6 +137,12 @@ struct {
 	__uint(max_entries, SVR_CAPTURE_RING);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } svr_capture_ring SEC(".maps");
+
+/*
+ * Token bucket of each zone's ICMP errors, as the time at which it will be full again
+ * (CLOCK_MONOTONIC). RFC 1812 4.3.2.8, RFC 4443 2.4 (f)
+ */
+SVR_MAP_ARRAY(svr_icmp_pace, __u64, SVR_MAX_ZONES);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -9,7 +9,7 @@
  * through svr_exit().
  */
 #include "classify.h"
-#include "icmp.h"
+#include "icmp_map.h"
 #include "meta.h"
 #include "mss.h"
 #include "ports.h"
@@ -20,11 +20,19 @@
  * Traffic of the router itself is the kernel's; everything else that was not understood is dropped
  * with @reason.
  */
-SVR_HELPER int svr_lan_refused(const struct svr_pkt *pkt, int reason)
+SVR_HELPER int svr_lan_refused(struct xdp_md *ctx, struct svr_pkt *pkt, int reason)
 {
-	if (pkt->rx_len && svr_local_check(pkt->zone, pkt->key.daddr) != SVR_LOCAL_NO)
-		return SVR_PASS;
-	return reason;
+	int res;
+
+	if (!pkt->rx_len)
+		return reason;
+	if (pkt->icmp_error) {
+		res = svr_icmp_map(ctx, pkt);
+		if (res)
+			return res;
+		reason = -SVR_DROP_ICMP_UNMATCHED;
+	}
+	return svr_local_check(pkt->zone, pkt->key.daddr) != SVR_LOCAL_NO ? SVR_PASS : reason;
 }
 
 /* Tenant, service and access: who wants what, and may he? Fills @desc. */
@@ -274,7 +282,7 @@ int svr_lan(struct xdp_md *ctx)
 	res = svr_parse(ctx, &pkt);
 	if (unlikely(res)) {
 		if (res < 0)
-			res = svr_lan_refused(&pkt, res);
+			res = svr_lan_refused(ctx, &pkt, res);
 		goto out;
 	}
 	flow = svr_flow_of(&pkt);

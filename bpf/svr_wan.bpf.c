@@ -10,7 +10,7 @@
  * through svr_exit().
  */
 #include "classify.h"
-#include "icmp.h"
+#include "icmp_map.h"
 #include "meta.h"
 #include "mss.h"
 #include "rewrite.h"
@@ -29,12 +29,18 @@ static __always_inline bool svr_is_bfd(const struct svr_pkt *pkt)
  * An IPv4 packet that cannot be of a session. To the router itself it is the kernel's, except what
  * a peer could have sent as part of one. Everything else is dropped with @reason.
  */
-SVR_HELPER int svr_wan_refused(const struct svr_pkt *pkt, int reason)
+SVR_HELPER int svr_wan_refused(struct xdp_md *ctx, struct svr_pkt *pkt, int reason)
 {
 	enum svr_local local;
+	int res;
 
 	if (!pkt->rx_len)
 		return reason;
+	if (pkt->icmp_error) {
+		res = svr_icmp_map(ctx, pkt);
+		if (res)
+			return res;
+	}
 	local = svr_local_check(pkt->zone, pkt->key.daddr);
 	if (local == SVR_LOCAL_GROUP)
 		return SVR_PASS;
@@ -377,7 +383,7 @@ int svr_wan(struct xdp_md *ctx)
 	res = svr_parse(ctx, &pkt);
 	if (unlikely(res)) {
 		if (res < 0)
-			res = svr_wan_refused(&pkt, res);
+			res = svr_wan_refused(ctx, &pkt, res);
 		goto out;
 	}
 	flow = svr_flow_of(&pkt);

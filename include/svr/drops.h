@@ -24,6 +24,7 @@
 	X(BAD_CSUM, 12, "bad-checksum", "wrong IP, TCP or UDP checksum")                                        \
 	X(HEADROOM, 13, "headroom", "driver leaves no room in front of the packet for metadata")                \
 	X(IP6_EXTENSION, 14, "ip6-extension", "IPv6 extension header on a packet for a session")                \
+	X(ICMP_LIMITED, 15, "icmp-limited", "ICMP error above the rate of its interface")                        \
 	/* classification */                                                                                    \
 	X(NO_TENANT, 16, "no-tenant", "source address belongs to no tenant of this interface")                  \
 	X(NO_SERVICE, 17, "no-service", "no service has this destination, protocol and port")                   \

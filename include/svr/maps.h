@@ -41,6 +41,7 @@
  *   svr_stats         per-CPU array     XDP             svr               zone * SVR_STAT_MAX + counter
  *   svr_captures      array, mmap       svr             XDP               zone -> packets that `svr capture` wants
  *   svr_capture_ring  ring buffer       XDP             svr               copies of them
+ *   svr_icmp_pace     array             XDP             -                 when the ICMP errors of a zone are allowed again
  *   svr_scratch       per-CPU array[1]  XDP             -                 work space, not pinned
  *
  * The kernel rounds the element size of an array up to 8 bytes, and that is the stride of its mapped pages. So every

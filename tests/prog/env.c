@@ -435,6 +435,17 @@ static void put_prefix(struct env *e, const char *prefix, uint32_t bits,
 	map_put(e, "svr_service_lpm", &key, set);
 }
 
+void flows_clear(struct env *e)
+{
+	uint64_t now = 0;
+	uint32_t zone;
+
+	map_clear(e, "svr_flows4");
+	map_clear(e, "svr_flows6");
+	for (zone = 0; zone <= TAGGED; zone++)
+		slot_put(e, "svr_icmp_pace", zone, &now);
+}
+
 static void add_ipv6(struct svr_zone *z)
 {
 	addr_map(z->addr[1].addr, "2001:db8:1::1");
@@ -447,13 +458,8 @@ void env_reset(struct env *e)
 	struct svr_vlan_key vlan = { .ifindex = LO, .vlan = LAN_VLAN };
 	uint32_t tagged = TAGGED;
 
-	uint64_t now = 0;
-	uint32_t zone;
 
-	map_clear(e, "svr_flows4");
-	map_clear(e, "svr_flows6");
-	for (zone = 0; zone <= TAGGED; zone++)
-		slot_put(e, "svr_icmp_pace", zone, &now);
+	flows_clear(e);
 	map_clear(e, "svr_names");
 	map_clear(e, "svr_access");
 	map_clear(e, "svr_neighbours");

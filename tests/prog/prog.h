@@ -106,6 +106,8 @@ void map_put(struct env *e, const char *name, const void *key, const void *value
 void map_del(struct env *e, const char *name, const void *key);
 bool map_get(struct env *e, const char *name, const void *key, void *value);
 unsigned int flow_count(struct env *e);
+/* No flows, and every ICMP error is allowed. Also done by env_reset(). */
+void flows_clear(struct env *e);
 
 void zone_change(struct env *e, uint32_t zone, void (*change)(struct svr_zone *));
 void path_change(struct env *e, uint32_t path, void (*change)(struct svr_path *));

@@ -147,6 +147,13 @@ static void pair_close(struct pair *p)
 	env_close(p->east);
 }
 
+/* No sessions, and as many ICMP errors as are wanted */
+static void sessions_end(struct pair *p)
+{
+	flows_clear(p->west);
+	flows_clear(p->east);
+}
+
 /* ---- what has to come out -------------------------------------------------------------------- */
 
 /*
@@ -268,14 +275,14 @@ static void every_protocol(bool lan6, bool wan6)
 {
 	const uint8_t protos[] = { IPPROTO_TCP, IPPROTO_UDP, lan6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP,
 				   IPPROTO_GRE, IPPROTO_ESP };
+	struct pair p = pair_open(lan6, wan6);
 	size_t i;
 
 	for (i = 0; i < sizeof(protos); i++) {
-		struct pair p = pair_open(lan6, wan6);
-
 		conversation(&p, protos[i]);
-		pair_close(&p);
+		sessions_end(&p);
 	}
+	pair_close(&p);
 }
 
 Test(shape, ipv4_over_ipv4)
@@ -296,4 +303,230 @@ Test(shape, ipv6_over_ipv4)
 Test(shape, ipv6_over_ipv6)
 {
 	every_protocol(true, true);
+}
+
+/* ---- ICMP errors about packets of a session -------------------------------------------------- */
+
+enum error { EXPIRED, TOO_BIG, UNREACHABLE };
+
+/* A router or host at @src that could not deliver @bad, a packet of @len bytes, says so. */
+static void error_build(struct frame *f, const char *src, const char *dst, enum error error,
+			uint32_t mtu, const uint8_t *bad, size_t len)
+{
+	bool v6 = strchr(src, ':');
+	static const uint8_t type[2][3] = { { 11, 3, 3 }, { 3, 2, 1 } };
+	static const uint8_t code[2][3] = { { 0, 4, 3 }, { 0, 0, 4 } };
+	struct spec s = { .src = src,
+			  .dst = dst,
+			  .proto = v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP,
+			  .icmp_type = type[v6][error],
+			  .icmp_code = code[v6][error],
+			  .sport = (uint16_t)(mtu >> 16),
+			  .dport = (uint16_t)mtu,
+			  .payload = bad,
+			  .payload_len = len };
+
+	frame_build(f, &s);
+}
+
+/*
+ * What arrived: from @src to the host, checksums right, the quoted packet as the host sent it (as
+ * far as it is quoted; TTL may be less, and what IPv4 has on its own).
+ */
+static void expect_error(const struct pair *p, const struct result *r, const struct frame *sent,
+			 const char *src, enum error error, uint32_t mtu, const char *name)
+{
+	const uint8_t *ip = r->out + IP_OFF, *icmp = ip + (p->lan6 ? 40 : 20), *quote = icmp + 8;
+	const uint8_t *was = sent->data + IP_OFF;
+	size_t hlen = p->lan6 ? 40 : 20, l4 = r->len - (size_t)(quote + hlen - r->out);
+	uint8_t addr[16];
+
+	cr_assert(r->verdict == XDP_REDIRECT && !r->reason, "%s, %s: reason %d", p->name, name,
+		  r->reason);
+	cr_expect(r->stat[SVR_STAT_ICMP_MAPPED] == 1, "%s, %s: counted", p->name, name);
+	cr_expect(frame_csums_ok(r->out, r->len), "%s, %s: checksums", p->name, name);
+	inet_pton(p->lan6 ? AF_INET6 : AF_INET, src, addr);
+	cr_expect(!memcmp(ip + (p->lan6 ? 8 : 12), addr, p->lan6 ? 16 : 4), "%s, %s: from %s",
+		  p->name, name, src);
+	cr_expect(!memcmp(ip + (p->lan6 ? 24 : 16), was + (p->lan6 ? 8 : 12), p->lan6 ? 16 : 4),
+		  "%s, %s: to the host", p->name, name);
+	cr_expect(icmp[0] == (p->lan6 ? (uint8_t[]){ 3, 2, 1 } : (uint8_t[]){ 11, 3, 3 })[error],
+		  "%s, %s: type %u", p->name, name, icmp[0]);
+	cr_expect(icmp[1] == (p->lan6 ? (uint8_t[]){ 0, 0, 4 } : (uint8_t[]){ 0, 4, 3 })[error],
+		  "%s, %s: code %u", p->name, name, icmp[1]);
+	if (error == TOO_BIG)
+		cr_expect(get32(icmp + 4) == mtu, "%s, %s: MTU %u, wanted %u", p->name, name,
+			  get32(icmp + 4), mtu);
+	cr_assert(l4 >= 8 && l4 <= 1500, "%s, %s: %zu bytes quoted", p->name, name, l4);
+	if (p->lan6) {
+		expect_bytes(quote + 4, 3, was + 4, 3, name, "quoted length and protocol");
+		expect_bytes(quote + 8, 32, was + 8, 32, name, "quoted addresses");
+	} else {
+		expect_bytes(quote + 1, 3, was + 1, 3, name, "quoted length");
+		expect_bytes(quote + 12, 8, was + 12, 8, name, "quoted addresses");
+		cr_expect(quote[9] == was[9], "%s, %s: quoted protocol", p->name, name);
+	}
+	/* A quotation with metadata is cut behind eight bytes, of which UDP's checksum covers more */
+	expect_bytes(quote + hlen, l4 == 8 ? 6 : l4, was + hlen, l4 == 8 ? 6 : l4, name,
+		     "quoted L4");
+}
+
+/* The first packet of a session, or one of a session that is there */
+static void errors_about(const struct pair *p, uint8_t proto, bool established)
+{
+	static struct frame sent, f, between;
+	static struct result wire, out;
+	struct spec s = spec_of(p, true, proto);
+	const char *name = established ? "established" : "first packet";
+	const char *west_wan = p->wan6 ? west.wan6 : west.wan4;
+	/* A router on the path that the host's family cannot name: our own speaks for it */
+	const char *midway = p->wan6 ? "2001:db8:99::9" : "198.51.100.9";
+	const char *seen = p->lan6 == p->wan6 ? midway : p->lan6 ? west.lan6 : west.lan4;
+	const char *server = p->lan6 ? east.host6 : east.host4;
+	const char *client = p->lan6 ? west.host6 : west.host4;
+	uint32_t host_mtu = 1400;
+	size_t i;
+
+	s.tcp_flags = TH_SYN;
+	s.fill = 33;
+	frame_build(&sent, &s);
+	if (established) {
+		struct spec back = spec_of(p, false, proto);
+
+		send_across(p, true, &sent, &wire, &out, name);
+		back.tcp_flags = TH_SYN | TH_ACK;
+		frame_build(&f, &back);
+		send_across(p, false, &f, &wire, &out, name);
+		s.tcp_flags = TH_ACK;
+		frame_build(&sent, &s);
+	}
+	send_across(p, true, &sent, &wire, &out, name);
+	if (!established) /* room for the metadata of the next attempt */
+		host_mtu -= (uint32_t)(wire.len - sent.len);
+	else
+		host_mtu += (p->lan6 ? 20u : 0) - (p->wan6 ? 20u : 0) -
+			    (proto == IPPROTO_TCP || proto == IPPROTO_UDP ? 0u : UDP_LEN);
+	if (p->lan6 && host_mtu < 1280)
+		host_mtu = 1280;
+	for (i = EXPIRED; i <= TOO_BIG; i++) {
+		error_build(&f, midway, west_wan, i, i == TOO_BIG ? 1400 : 0, wire.out + IP_OFF,
+			    wire.len - IP_OFF);
+		run_frame(p->west, PROG_WAN, &f, &out, name);
+		expect_error(p, &out, &sent, seen, i, host_mtu, name);
+	}
+
+	/* The server's own error: through both routers */
+	send_across(p, true, &sent, &wire, &out, name);
+	error_build(&f, server, client, UNREACHABLE, 0, out.out + IP_OFF, out.len - IP_OFF);
+	run_frame(p->east, PROG_LAN, &f, &wire, name);
+	cr_assert(wire.verdict == XDP_REDIRECT && !wire.reason, "%s, %s: error of the server: %d",
+		  p->name, name, wire.reason);
+	cr_expect(frame_csums_ok(wire.out, wire.len), "%s, %s: error on the WAN", p->name, name);
+	memcpy(between.data, wire.out, wire.len);
+	between.len = wire.len;
+	run_frame(p->west, PROG_WAN, &between, &out, name);
+	expect_error(p, &out, &sent, server, UNREACHABLE, 0, name);
+
+	/* The second router of a traceroute */
+	s.ttl = 2;
+	s.sport++;
+	s.tcp_flags = TH_SYN;
+	frame_build(&sent, &s);
+	run_frame(p->west, PROG_LAN, &sent, &wire, name);
+	cr_assert(wire.verdict == XDP_REDIRECT && !wire.reason, "%s, %s: TTL 2: reason %d", p->name,
+		  name, wire.reason);
+	memcpy(between.data, wire.out, wire.len);
+	between.len = wire.len;
+	run_frame(p->east, PROG_WAN, &between, &wire, name);
+	cr_assert(wire.verdict == XDP_REDIRECT && wire.reason == SVR_DROP_TTL &&
+			  frame_csums_ok(wire.out, wire.len),
+		  "%s, %s: hop two: reason %d", p->name, name, wire.reason);
+	memcpy(between.data, wire.out, wire.len);
+	between.len = wire.len;
+	run_frame(p->west, PROG_WAN, &between, &out, name);
+	expect_error(p, &out, &sent,
+		     p->lan6 == p->wan6 ? (p->wan6 ? east.wan6 : east.wan4) : seen, EXPIRED, 0,
+		     "hop two");
+}
+
+static void errors_of(bool lan6, bool wan6)
+{
+	const uint8_t protos[] = { IPPROTO_TCP, IPPROTO_UDP,
+				   lan6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP };
+	struct pair p = pair_open(lan6, wan6);
+	size_t i, established;
+
+	for (i = 0; i < sizeof(protos); i++) {
+		for (established = 0; established < 2; established++) {
+			errors_about(&p, protos[i], established);
+			sessions_end(&p);
+		}
+	}
+	pair_close(&p);
+}
+
+Test(shape, errors_ipv4_over_ipv4)
+{
+	errors_of(false, false);
+}
+
+Test(shape, errors_ipv4_over_ipv6)
+{
+	errors_of(false, true);
+}
+
+Test(shape, errors_ipv6_over_ipv4)
+{
+	errors_of(true, false);
+}
+
+Test(shape, errors_ipv6_over_ipv6)
+{
+	errors_of(true, true);
+}
+
+Test(shape, errors_that_are_not_ours)
+{
+	struct pair p = pair_open(false, false);
+	static struct frame sent, f;
+	static struct result wire, out;
+	struct spec s = spec_of(&p, true, IPPROTO_UDP);
+	static uint8_t bad[64];
+
+	frame_build(&sent, &s);
+	send_across(&p, true, &sent, &wire, &out, "session");
+	error_build(&f, "198.51.100.9", "192.0.2.1", EXPIRED, 0, wire.out + IP_OFF,
+		    wire.len - IP_OFF);
+	f.data[IP_OFF + 20 + 8 + 21] ^= 1; /* quoted source port */
+	run_frame(p.west, PROG_WAN, &f, &out, "another port");
+	cr_expect(out.verdict == XDP_PASS, "an error about no session is the kernel's");
+	error_build(&f, "198.51.100.9", "192.0.2.1", EXPIRED, 0, bad, sizeof(bad));
+	run_frame(p.west, PROG_WAN, &f, &out, "no packet");
+	cr_expect(out.verdict == XDP_PASS, "an error that quotes nothing is the kernel's");
+	error_build(&f, "198.51.100.9", "192.0.2.1", EXPIRED, 0, wire.out + IP_OFF, 27);
+	run_frame(p.west, PROG_WAN, &f, &out, "short quotation");
+	cr_expect(out.verdict == XDP_PASS, "an error that quotes too little is the kernel's");
+	error_build(&f, "172.16.1.10", "172.16.2.20", EXPIRED, 0, sent.data + IP_OFF,
+		    sent.len - IP_OFF);
+	run_frame(p.west, PROG_LAN, &f, &out, "a host's error");
+	cr_expect(out.verdict == XDP_DROP && out.reason == SVR_DROP_ICMP_UNMATCHED,
+		  "an error of a host about no packet that it got: reason %d", out.reason);
+
+	/* The bucket of the zone is empty until long after this test */
+	error_build(&f, "198.51.100.9", "192.0.2.1", EXPIRED, 0, wire.out + IP_OFF,
+		    wire.len - IP_OFF);
+	put_at(p.west, "svr_icmp_pace", WAN, &(uint64_t){ UINT64_MAX / 2 });
+	run_frame(p.west, PROG_WAN, &f, &out, "too many");
+	cr_expect(out.verdict == XDP_DROP && out.reason == SVR_DROP_ICMP_LIMITED &&
+			  out.stat[SVR_STAT_ICMP_LIMITED] == 1,
+		  "errors above the rate: reason %d", out.reason);
+	s.ttl = 1;
+	frame_build(&sent, &s);
+	put_at(p.west, "svr_icmp_pace", LAN, &(uint64_t){ UINT64_MAX / 2 });
+	run_frame(p.west, PROG_LAN, &sent, &out, "too many of our own");
+	cr_expect(out.verdict == XDP_DROP && out.reason == SVR_DROP_TTL &&
+			  out.stat[SVR_STAT_ICMP_LIMITED] == 1 &&
+			  out.stat[SVR_STAT_ICMP_TIME_EXCEEDED] == 0,
+		  "own errors above the rate: reason %d", out.reason);
+	pair_close(&p);
 }
