@@ -65,6 +65,7 @@ void svr_pki_trust_free(struct svr_pki_trust *t)
 	if (!t || __atomic_sub_fetch(&t->users, 1, __ATOMIC_ACQ_REL))
 		return;
 	svr_pki_anchors_free(t->anchors);
+	svr_pki_crls_free(t->crls);
 	free(t);
 }
 
