@@ -45,6 +45,7 @@
 : "${TOPO_BFD_MULTIPLIER:=3}"
 : "${TOPO_KEY_MANAGEMENT:={\}}"     # security-key-management
 : "${TOPO_SESSION_TYPES:=}"         # entries of authority/session-type
+: "${TOPO_CLEAR_TRANSPORT:=}"       # more transports of the clear services
 : "${TOPO_PORT_RANGE:=}"            # waypoint ports of both routers, "20000-20003"
 : "${TOPO_UP_SECONDS:=30}"         # how long peers may take to come up
 
@@ -276,7 +277,7 @@ _topo_services() {
 	topo_has 6 "$TOPO_LAN" && prefixes="$prefixes, \"$3\""
 	for kind in clear signed secret; do
 		_topo_service "$1-$kind" "$prefixes" "$kind" "$(_topo_transport tcp $port $((port + 99)))," \
-			"$(_topo_transport udp $port $((port + 99)))"
+			"$(_topo_transport udp $port $((port + 99)))" "$([ $kind = clear ] && echo "$TOPO_CLEAR_TRANSPORT")"
 		echo ,
 		port=$((port + 100))
 	done

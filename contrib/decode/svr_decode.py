@@ -305,7 +305,7 @@ class Decoder:
         if raw is None:
             raise Malformed("no UUID")
         sess.uuid = raw
-        forward = block.get(2, tlvs) is not None
+        forward = block.get(2, tlvs) is not None or block.get(3, tlvs) is not None
         sess.forward_key = tup if forward else back
         if known is not None and known.uuid == raw:
             # a new epoch may come with another peer key; the one before still counts for late packets
