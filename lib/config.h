@@ -189,6 +189,8 @@ struct svr_cfg_alarm_shelving {			/* authority/alarm-shelving */
 	unsigned int n_shelf;
 };
 
+enum { SVR_CFG_SECRET_MAX = 3 + 32 + 16 + 32 };	/* bytes */
+
 struct svr_cfg_policy {				/* authority/security/N */
 	const char *name;
 	bool encrypt;
@@ -196,6 +198,9 @@ struct svr_cfg_policy {				/* authority/security/N */
 	enum svr_cfg_hmac_mode hmac_mode;	/* never DISABLED when encrypt */
 	enum svr_cfg_hmac_cipher hmac_cipher;	/* of no meaning when hmac_mode is DISABLED */
 	bool adaptive_encryption;		/* not implemented: always false */
+	const char *encryption_key;		/* hexadecimal; NULL = none. Static keys, see svr_config_policy_secret() */
+	const char *encryption_iv;		/* idem */
+	const char *hmac_key;			/* idem */
 };
 
 struct svr_cfg_tenant {				/* authority/tenant/N */
@@ -311,6 +316,7 @@ struct svr_cfg_network_interface {
 	uint16_t mtu;
 	enum svr_cfg_mss_mode enforced_mss_mode;
 	uint16_t enforced_mss;			/* bytes; only with SVR_CFG_MSS_FIXED, otherwise 0 */
+	const char *inter_router_security;	/* WAN: policy name; NULL = none */
 	struct svr_cfg_neighborhood *neighborhood; /* WAN */
 	unsigned int n_neighborhood;
 	struct svr_cfg_adjacency *adjacency;	/* WAN */
@@ -382,6 +388,7 @@ struct svr_config {				/* authority */
 	struct svr_cfg_alarm_shelving alarm_shelving;
 	struct svr_cfg_policy *policies;
 	unsigned int n_policies;
+	int static_policy;			/* in policies: its keys are those of all routers; -1 = keys are agreed */
 	struct svr_cfg_tenant *tenants;
 	unsigned int n_tenants;
 	struct svr_cfg_service *services;
@@ -587,6 +594,14 @@ svr_config_if_address(const struct svr_cfg_if_address *list, unsigned int n, uin
 
 /* True when the two addresses are equal, family included. */
 bool svr_config_addr_equal(const struct svr_cfg_addr *a, const struct svr_cfg_addr *b);
+
+/**
+ * svr_config_policy_secret() - the static keys of a policy as one secret: of encryption-key, encryption-iv and hmac-key, in
+ * this order, one byte with the length and the bytes. An absent one has length 0.
+ * @out: wipe it
+ * Return: bytes, 0 if the policy has no keys.
+ */
+size_t svr_config_policy_secret(const struct svr_cfg_policy *policy, uint8_t out[static SVR_CFG_SECRET_MAX]);
 
 /* Rekey intervals in seconds, 0 = never: the member in seconds where it is set, else the one in hours. */
 uint64_t svr_config_payload_rekey_sec(const struct svr_cfg_key_management *k);

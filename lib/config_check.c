@@ -9,6 +9,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include <openssl/crypto.h>
+
 #include <svr/limits.h>
 #include <svr/wire.h>
 
@@ -37,6 +39,48 @@ static int refer(struct checker *c, int index, const char *what, const char *nam
 
 /* ---- security -------------------------------------------------------------------------------- */
 
+static bool protects(const struct svr_cfg_policy *p)
+{
+	return p->encrypt || p->hmac_mode != SVR_CFG_HMAC_DISABLED;
+}
+
+/* @lengths: bytes that are allowed, 0 ends them; SSR's. */
+static void check_static_key(struct checker *c, const char *text, bool wanted, const int *lengths)
+{
+	uint8_t bytes[32];
+	int n;
+
+	if (!text) {
+		if (wanted)
+			bad(c, "is missing: without enhanced-security-key-management all routers need the same keys; "
+			       "`svr config keys FILE` puts random ones into the file");
+		return;
+	}
+	if (c->cfg->enhanced_security_key_management)
+		warn(c, "has no effect: with enhanced-security-key-management keys are agreed");
+	n = svr_config_key_parse(text, bytes, sizeof(bytes));
+	OPENSSL_cleanse(bytes, sizeof(bytes));
+	while (*lengths && *lengths != n)
+		lengths++;
+	if (!*lengths)
+		bad(c, "has a length that is not allowed here, see docs/config.md");
+}
+
+static void check_static_keys(struct checker *c, const struct svr_cfg_policy *p, unsigned int i)
+{
+	static const int key128[] = { 16, 0 }, key256[] = { 32, 0 }, iv[] = { 16, 0 },
+			 hmac[] = { 4, 8, 16, 20, 32, 0 };
+	bool needed = !c->cfg->enhanced_security_key_management && protects(p);
+
+	at(c, "/authority/security/%u/encryption-key", i);
+	check_static_key(c, p->encryption_key, needed && p->encrypt,
+			 p->encryption_cipher == SVR_CFG_AES_CBC_128 ? key128 : key256);
+	at(c, "/authority/security/%u/encryption-iv", i);
+	check_static_key(c, p->encryption_iv, needed && p->encrypt, iv);
+	at(c, "/authority/security/%u/hmac-key", i);
+	check_static_key(c, p->hmac_key, needed, hmac);
+}
+
 static void check_policies(struct checker *c)
 {
 	const struct svr_config *cfg = c->cfg;
@@ -53,13 +97,8 @@ static void check_policies(struct checker *c)
 			at(c, "/authority/security/%u/hmac-mode", i);
 			bad(c,
 			    "must be \"regular\" or \"time-based\" where encrypt is true: nothing unauthenticated is ever decrypted");
-		} else if (!cfg->enhanced_security_key_management &&
-			   (p->encrypt || p->hmac_mode != SVR_CFG_HMAC_DISABLED)) {
-			at(c, "/authority/security/%u/%s", i, p->encrypt ? "encrypt" : "hmac-mode");
-			bad(c,
-			    "a policy that encrypts or signs needs enhanced-security-key-management true: policies with static keys "
-			    "are not implemented yet");
 		}
+		check_static_keys(c, p, i);
 	}
 }
 
@@ -693,6 +732,60 @@ static void check_interface_pair(struct checker *c, const struct svr_cfg_if_ref 
 	}
 }
 
+/*
+ * All routers that have static keys have the same ones: a router has one metadata key, and sends to
+ * each peer under that of the peer.
+ */
+static void check_inter_router(struct checker *c, const struct svr_cfg_if_ref *ref, unsigned int r)
+{
+	const struct svr_cfg_network_interface *nif = ref->cfg;
+	struct svr_config *cfg = c->cfg;
+	int index;
+
+	at(c, IF_POINTER "/inter-router-security", IF_ARGS(r, ref));
+	if (!nif->inter_router_security)
+		return;
+	index = REFER(c, policies, "security policy", nif->inter_router_security);
+	if (index < 0)
+		return;
+	if (nif->role != SVR_CFG_ROLE_WAN) {
+		bad(c, "is for WAN interfaces only");
+	} else if (cfg->enhanced_security_key_management) {
+		warn(c, "has no effect: with enhanced-security-key-management keys are agreed");
+	} else if (!cfg->policies[index].encrypt) {
+		bad(c, "must name a policy that encrypts: metadata is always encrypted");
+	} else if (cfg->static_policy >= 0 && cfg->static_policy != index) {
+		bad(c, "must be \"%s\" as on the other WAN interfaces of the authority",
+		    cfg->policies[cfg->static_policy].name);
+	} else {
+		cfg->static_policy = index;
+	}
+}
+
+/* Once all interfaces were seen: none of those that lead to a peer may have been forgotten. */
+static void check_inter_router_all(struct checker *c)
+{
+	struct svr_config *cfg = c->cfg;
+	struct svr_cfg_if_ref ref;
+	bool needed = false;
+	unsigned int i;
+
+	for (i = 0; i < cfg->n_policies; i++)
+		needed |= protects(&cfg->policies[i]);
+	if (cfg->enhanced_security_key_management || (!needed && cfg->static_policy < 0))
+		return;
+	for (i = 0; i < cfg->n_routers; i++) {
+		ref = (struct svr_cfg_if_ref){ 0 };
+		while (svr_config_next_if(&cfg->routers[i], &ref)) {
+			if (ref.cfg->role != SVR_CFG_ROLE_WAN || ref.cfg->inter_router_security)
+				continue;
+			at(c, IF_POINTER "/inter-router-security", IF_ARGS(i, &ref));
+			bad(c, "is missing: without enhanced-security-key-management it names the policy whose keys "
+			       "protect metadata and packets between routers");
+		}
+	}
+}
+
 static void check_interfaces(struct checker *c, unsigned int r)
 {
 	const struct svr_cfg_router *router = &c->cfg->routers[r];
@@ -702,6 +795,7 @@ static void check_interfaces(struct checker *c, unsigned int r)
 	while (svr_config_next_if(router, &b)) {
 		zones++;
 		check_interface(c, &b, r);
+		check_inter_router(c, &b, r);
 		a = (struct svr_cfg_if_ref){ 0 };
 		while (svr_config_next_if(router, &a) && a.cfg != b.cfg)
 			check_interface_pair(c, &a, &b, r);
@@ -949,6 +1043,7 @@ int svr_config_check(struct svr_config *cfg, struct svr_cfg_arena **arena,
 	unsigned int r;
 	int err;
 
+	cfg->static_policy = -1;
 	check_policies(&c);
 	check_key_management(&c);
 	check_shelves(&c);
@@ -965,6 +1060,7 @@ int svr_config_check(struct svr_config *cfg, struct svr_cfg_arena **arena,
 		check_interfaces(&c, r);
 		check_peers(&c, r);
 	}
+	check_inter_router_all(&c);
 	if (errs->n_errors)
 		return 0; /* the names and interfaces that the rest looks up are not settled */
 	for (r = 0; r < cfg->n_routers; r++) {

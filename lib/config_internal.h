@@ -109,6 +109,7 @@ enum svr_cfg_syntax {
 	SVR_CFG_SYN_CATEGORY,	/* of alarms */
 	SVR_CFG_SYN_SEVERITY,	/* of alarms */
 	SVR_CFG_SYN_REGEX,	/* POSIX extended regular expression that costs little */
+	SVR_CFG_SYN_KEY,	/* bytes in hexadecimal digits; never shown */
 	SVR_CFG_SYN_MAX,
 };
 
@@ -126,6 +127,9 @@ bool svr_config_syntax_ok(enum svr_cfg_syntax syntax, const char *text);
 
 /* Parses "sha256:AA:BB:..." (either case). Returns 0 or -EINVAL. */
 int svr_config_fingerprint_parse(const char *text, uint8_t out[static SVR_CFG_FINGERPRINT_LEN]);
+
+/* Bytes of a SVR_CFG_SYN_KEY: how many there are, or -EINVAL, also when they are more than @room. */
+int svr_config_key_parse(const char *text, uint8_t *out, size_t room);
 
 /* ---- tables ---------------------------------------------------------------------------------- */
 

@@ -381,6 +381,19 @@ static int scan_array(struct scan *s)
 	}
 }
 
+/* Keys are not for terminals and logs, right or wrong. */
+static bool is_secret(const char *pointer)
+{
+	static const char *const names[] = { "encryption-key", "encryption-iv", "hmac-key" };
+	const char *name = strrchr(pointer, '/');
+	size_t i;
+
+	for (i = 0; name && i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcmp(name + 1, names[i]))
+			return true;
+	return false;
+}
+
 /* Copies the value at [@start, s->pos) for a person to read: no control characters, whole UTF-8
  * sequences, "..." when cut.
  */
@@ -388,6 +401,10 @@ static void show_value(const struct scan *s, size_t start, char found[static SVR
 {
 	size_t in, out = 0, bytes;
 
+	if (is_secret(s->at.text)) {
+		snprintf(found, SVR_CFG_FOUND_LEN, "(hidden)");
+		return;
+	}
 	if (s->text[start] == '{' || s->text[start] == '[') {
 		snprintf(found, SVR_CFG_FOUND_LEN, "%s", s->text[start] == '{' ? "{...}" : "[...]");
 		return;

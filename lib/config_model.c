@@ -196,6 +196,9 @@ static const struct svr_cfg_field policy_fields[] = {
 	ENUM("hmac-mode", hmac_mode, svr_cfg_words_hmac_mode, SVR_CFG_HMAC_TIME_BASED),
 	ENUM("hmac-cipher", hmac_cipher, svr_cfg_words_hmac_cipher, SVR_CFG_HMAC_SHA256_128),
 	BOOL("adaptive-encryption", adaptive_encryption, false),
+	STRING("encryption-key", encryption_key, KEY),
+	STRING("encryption-iv", encryption_iv, KEY),
+	STRING("hmac-key", hmac_key, KEY),
 };
 TABLE(policy, policy_fields, S, true);
 #undef S
@@ -366,6 +369,7 @@ static const struct svr_cfg_field network_interface_fields[] = {
 	UINT("mtu", mtu, 576, 9000, 1500),
 	{ .name = "enforced-mss", .kind = SVR_CFG_KIND_MSS, TARGET(enforced_mss_mode), .has_offset = offsetof(S, enforced_mss),
 	  .min = 536, .max = 8960, .preset = SVR_CFG_MSS_AUTOMATIC },
+	STRING("inter-router-security", inter_router_security, NAME),
 	LIST("neighborhood", neighborhood, neighborhood, 1, 16),
 	LIST("adjacency", adjacency, adjacency, 1, SVR_MAX_PATHS - 1),
 };

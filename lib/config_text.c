@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/crypto.h>
+
 #include "config_internal.h"
 #include "lib/alarmlog.h"
 
@@ -147,6 +149,11 @@ const struct svr_cfg_syntax_info svr_cfg_syntaxes[SVR_CFG_SYN_MAX] = {
 		.pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f{]+$",
 		.extra = NULL, .min = 1, .max = 255,
 	},
+	[SVR_CFG_SYN_KEY] = {
+		.what = "pairs of hexadecimal digits, with a colon between all pairs or none",
+		.pattern = "^(([0-9A-Fa-f]{2})+|[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2})+)$",
+		.extra = ":", .min = 2, .max = 95,
+	},
 };
 
 static bool is_alnum(char c)
@@ -212,6 +219,24 @@ static bool regex_ok(const char *text)
 	return true;
 }
 
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
+		return (c | 0x20) - 'a' + 10;
+	return -1;
+}
+
+static bool key_ok(const char *text)
+{
+	uint8_t bytes[64]; /* as many as the longest text has */
+	bool ok = svr_config_key_parse(text, bytes, sizeof(bytes)) > 0;
+
+	OPENSSL_cleanse(bytes, sizeof(bytes));
+	return ok;
+}
+
 bool svr_config_syntax_ok(enum svr_cfg_syntax syntax, const char *text)
 {
 	const struct svr_cfg_syntax_info *info = &svr_cfg_syntaxes[syntax];
@@ -225,6 +250,8 @@ bool svr_config_syntax_ok(enum svr_cfg_syntax syntax, const char *text)
 		return severity_ok(text);
 	if (syntax == SVR_CFG_SYN_REGEX)
 		return regex_ok(text);
+	if (syntax == SVR_CFG_SYN_KEY)
+		return key_ok(text);
 	if (!info->extra)
 		return text_ok(text);
 	for (i = 0; i < len; i++) {
@@ -234,15 +261,6 @@ bool svr_config_syntax_ok(enum svr_cfg_syntax syntax, const char *text)
 			return false;
 	}
 	return true;
-}
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
-		return (c | 0x20) - 'a' + 10;
-	return -1;
 }
 
 int svr_config_fingerprint_parse(const char *text, uint8_t out[static SVR_CFG_FINGERPRINT_LEN])
@@ -264,6 +282,25 @@ int svr_config_fingerprint_parse(const char *text, uint8_t out[static SVR_CFG_FI
 	}
 	memcpy(out, bytes, sizeof(bytes));
 	return 0;
+}
+
+int svr_config_key_parse(const char *text, uint8_t *out, size_t room)
+{
+	bool colons = strchr(text, ':');
+	size_t n;
+
+	for (n = 0;; n++) {
+		int hi = hex_digit(text[0]), lo = hi < 0 ? -1 : hex_digit(text[1]);
+
+		if (lo < 0 || n == room)
+			return -EINVAL;
+		out[n] = (uint8_t)(hi << 4 | lo);
+		text += 2;
+		if (*text == '\0')
+			return (int)n + 1;
+		if (colons && *text++ != ':')
+			return -EINVAL;
+	}
 }
 
 static const uint8_t v4_mapped[12] = { [10] = 0xff, [11] = 0xff };

@@ -828,6 +828,29 @@ int svr_config_resolve(const struct svr_config *cfg, const char *name, struct sv
 	return err;
 }
 
+/* ---- static keys ----------------------------------------------------------------------------- */
+
+size_t svr_config_policy_secret(const struct svr_cfg_policy *policy,
+				uint8_t out[static SVR_CFG_SECRET_MAX])
+{
+	const struct {
+		const char *text;
+		size_t max;
+	} parts[] = { { policy->encryption_key, 32 }, { policy->encryption_iv, 16 },
+		      { policy->hmac_key, 32 } };
+	size_t i, len = 0;
+	int n;
+
+	for (i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		n = parts[i].text ?
+			    svr_config_key_parse(parts[i].text, out + len + 1, parts[i].max) :
+			    0;
+		out[len] = (uint8_t)(n > 0 ? n : 0);
+		len += 1u + out[len];
+	}
+	return len > sizeof(parts) / sizeof(parts[0]) ? len : 0;
+}
+
 /* ---- key management -------------------------------------------------------------------------- */
 
 static uint64_t rekey_sec(uint32_t seconds, uint16_t hours)

@@ -12,9 +12,11 @@
 #include <arpa/inet.h>
 
 #include <bpf/bpf.h>
+#include <openssl/crypto.h>
 
 #include "lib/config.h"
 #include "lib/meta.h"
+#include "lib/statickey.h"
 #include "sys/mapset.h"
 
 #include "apply.h"
@@ -35,6 +37,7 @@ struct svr_plan {
 	struct svr_tenant *tenants;
 	struct svr_service *services;
 	struct svr_policy *policies;
+	size_t n_policies;
 	struct svr_peer *peers;
 	struct svr_path *paths;
 	struct svr_keyed vlans, tenant_lpm, service_lpm, access, names, path_by_addr;
@@ -310,7 +313,7 @@ static void make_tenants(struct maker *mk)
 	}
 }
 
-static void make_policies(struct maker *mk)
+static int make_policies(struct maker *mk)
 {
 	static const uint8_t ciphers[] = { [SVR_CFG_AES_CBC_128] = SVR_CIPHER_AES_CBC_128,
 					   [SVR_CFG_AES_CBC_256] = SVR_CIPHER_AES_CBC_256 };
@@ -330,6 +333,9 @@ static void make_policies(struct maker *mk)
 	for (unsigned int i = 0; i < mk->v->n_policies; i++) {
 		const struct svr_cfg_policy *from = &mk->v->policies[i];
 		struct svr_policy *to = &mk->p->policies[mk->p->policy_slot[i]];
+		uint8_t secret[SVR_CFG_SECRET_MAX];
+		size_t len;
+		int err;
 
 		put_name(to->name, from->name);
 		to->encrypt = from->encrypt;
@@ -338,7 +344,17 @@ static void make_policies(struct maker *mk)
 		to->hmac = from->hmac_mode == SVR_CFG_HMAC_DISABLED ? SVR_HMAC_NONE :
 								      hmacs[from->hmac_cipher];
 		to->clear = !from->encrypt && from->hmac_mode == SVR_CFG_HMAC_DISABLED;
+		if (mk->v->cfg->static_policy < 0 || to->clear)
+			continue;
+		to->wrapped = 1;
+		len = svr_config_policy_secret(from, secret);
+		err = svr_static_wrap_key(secret, len, from->name, to->wrap);
+		OPENSSL_cleanse(secret, sizeof(secret));
+		if (err)
+			return svr_cli_error(mk->cli, err, "security policy %s: %s", from->name,
+					     strerror(-err));
 	}
+	return 0;
 }
 
 static void make_peers(struct maker *mk)
@@ -642,7 +658,8 @@ int svr_plan_make(struct svr_cli *cli, const struct svr_mapset *m,
 	p->zones = calloc(m->count.zones, sizeof(*p->zones));
 	p->tenants = calloc(m->count.tenants, sizeof(*p->tenants));
 	p->services = calloc(m->count.services, sizeof(*p->services));
-	p->policies = calloc(m->count.policies, sizeof(*p->policies));
+	p->n_policies = m->count.policies;
+	p->policies = calloc(p->n_policies, sizeof(*p->policies));
 	p->peers = calloc(m->count.peers, sizeof(*p->peers));
 	p->paths = calloc(m->count.paths, sizeof(*p->paths));
 	if (!p->zones || !p->tenants || !p->services || !p->policies || !p->peers || !p->paths) {
@@ -654,9 +671,10 @@ int svr_plan_make(struct svr_cli *cli, const struct svr_mapset *m,
 		goto out;
 	make_router(&mk);
 	make_tenants(&mk);
-	make_policies(&mk);
 	make_peers(&mk);
-	err = make_zones(&mk);
+	err = make_policies(&mk);
+	if (!err)
+		err = make_zones(&mk);
 	if (!err)
 		err = make_paths(&mk);
 	if (!err)
@@ -697,6 +715,8 @@ void svr_plan_free(struct svr_plan *p)
 	free(p->zones);
 	free(p->tenants);
 	free(p->services);
+	if (p->policies)
+		OPENSSL_cleanse(p->policies, p->n_policies * sizeof(*p->policies));
 	free(p->policies);
 	free(p->peers);
 	free(p->paths);

@@ -89,9 +89,10 @@ void svr_cli_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int svr_cli_router(struct svr_cli *cli, const char **name);
 
 /* Commands, one file each. */
-extern const struct svr_arg svr_config_check_args[], svr_config_show_args[];
+extern const struct svr_arg svr_config_check_args[], svr_config_show_args[], svr_config_keys_args[];
 int svr_config_check_run(struct svr_cli *cli, const char *const *val);
 int svr_config_show_run(struct svr_cli *cli, const char *const *val);
+int svr_config_keys_run(struct svr_cli *cli, const char *const *val);
 int svr_config_apply_run(struct svr_cli *cli, const char *const *val);
 
 extern const struct svr_arg svr_link_set_args[], svr_link_show_args[];

@@ -492,6 +492,20 @@ static int reverse_check(const struct svr_session *s, const struct svr_meta *m)
 	return 0;
 }
 
+static int same_session_key(struct svr_thread *t, const struct svr_session *s,
+			    const struct svr_session_keys *have, const struct svr_meta *m)
+{
+	uint8_t key[SVR_SESSION_KEY_LEN];
+	int err;
+
+	memcpy(key, m->session_key, sizeof(key));
+	err = svr_session_key_wrap(t, s, have->epoch, key);
+	if (!err && CRYPTO_memcmp(have->session_key, key, sizeof(key)) != 0)
+		err = -SVR_DROP_EPOCH;
+	OPENSSL_cleanse(key, sizeof(key));
+	return err;
+}
+
 /* Verified forward metadata of a live session: the keys that we have, or newer ones. */
 static int forward_keys(struct svr_thread *t, uint32_t slot, const struct svr_meta *m,
 			const struct svr_peer_key *key)
@@ -506,11 +520,9 @@ static int forward_keys(struct svr_thread *t, uint32_t slot, const struct svr_me
 		return -SVR_DROP_META_POLICY;
 	if (set < 0 && svr_epoch_newer(epoch, s->keys[svr_epoch_newest(s)].epoch))
 		return svr_session_install(t, slot, m, key);
-	if (set < 0 || s->keys[set].peer_key_index != m->peer_key_index ||
-	    (encrypted && CRYPTO_memcmp(s->keys[set].session_key, m->session_key,
-					sizeof(m->session_key)) != 0))
+	if (set < 0 || s->keys[set].peer_key_index != m->peer_key_index)
 		return -SVR_DROP_EPOCH;
-	return 0;
+	return encrypted ? same_session_key(t, s, &s->keys[set], m) : 0;
 }
 
 /* Verified forward metadata: find its session or make it. */

@@ -28,7 +28,7 @@ static void name_copy(char to[static SVR_NAME_LEN], const char *from)
 	memcpy(to, from, len);
 }
 
-static void meta_fill(const struct svr_thread *t, const struct svr_session *s,
+static int meta_fill(const struct svr_thread *t, const struct svr_session *s,
 		      const struct svr_session_keys *keys, enum svr_metadata_kind kind,
 		      struct svr_meta *m)
 {
@@ -60,7 +60,7 @@ static void meta_fill(const struct svr_thread *t, const struct svr_session *s,
 		m->have |= SVR_HAVE_KEY_EPOCH | SVR_HAVE_KEY_PACKET;
 	if (!s->originator) {
 		m->have |= v4 ? SVR_HAVE_REV_CONTEXT4 : SVR_HAVE_REV_CONTEXT6;
-		return;
+		return 0;
 	}
 	m->have |= v4 ? SVR_HAVE_FWD_CONTEXT4 : SVR_HAVE_FWD_CONTEXT6;
 	m->have |= SVR_HAVE_TENANT | SVR_HAVE_SERVICE | SVR_HAVE_POLICY;
@@ -69,10 +69,11 @@ static void meta_fill(const struct svr_thread *t, const struct svr_session *s,
 	name_copy(m->policy, t->maps->policies[s->policy].name);
 	if (keys->epoch != SVR_EPOCH_FIRST)
 		m->have |= SVR_HAVE_KEY_EPOCH;
-	if (s->cipher != SVR_CIPHER_NONE) {
-		m->have |= SVR_HAVE_ENCRYPTED | SVR_HAVE_SESSION_KEY | SVR_HAVE_KEY_EPOCH;
-		memcpy(m->session_key, keys->session_key, sizeof(m->session_key));
-	}
+	if (s->cipher == SVR_CIPHER_NONE)
+		return 0;
+	m->have |= SVR_HAVE_ENCRYPTED | SVR_HAVE_SESSION_KEY | SVR_HAVE_KEY_EPOCH;
+	memcpy(m->session_key, keys->session_key, sizeof(m->session_key));
+	return svr_session_key_wrap(t, s, keys->epoch, m->session_key);
 }
 
 /* Payload section becomes ciphertext || IV. Length of the block or a negative drop reason. */
@@ -111,7 +112,10 @@ int svr_metadata_build(struct svr_thread *t, const struct svr_session *s, unsign
 	cipher = svr_keycache_meta(&t->keycache, t->crypt, &key);
 	if (!cipher)
 		goto out;
-	meta_fill(t, s, &s->keys[set], kind, &m);
+	len = meta_fill(t, s, &s->keys[set], kind, &m);
+	if (len)
+		goto out;
+	len = -SVR_DROP_INTERNAL;
 	m.security_id = key.index;
 	m.nonce_time_ns = t->real_ns;
 	if (svr_crypt_random(t->crypt, &m.nonce_random, sizeof(m.nonce_random)))

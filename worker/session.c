@@ -13,6 +13,7 @@
 
 #include "lib/epoch.h"
 #include "lib/kdf.h"
+#include "lib/statickey.h"
 #include "lib/uuid.h"
 #include "sys/flows.h"
 #include "sys/keylog.h"
@@ -571,21 +572,34 @@ void svr_session_rekeyed(struct svr_thread *t, struct svr_session *s)
 	svr_count(&t->counters, s->wan.zone, SVR_STAT_REKEYED, 1);
 }
 
+int svr_session_key_wrap(const struct svr_thread *t, const struct svr_session *s, uint16_t epoch,
+			 uint8_t key[static SVR_SESSION_KEY_LEN])
+{
+	const struct svr_policy *policy = &t->maps->policies[s->policy];
+
+	if (s->cipher == SVR_CIPHER_NONE || !policy->wrapped)
+		return 0;
+	return svr_static_wrap(policy->wrap, s->uuid, epoch, key) ? -SVR_DROP_INTERNAL : 0;
+}
+
 int svr_session_install(struct svr_thread *t, uint32_t slot, const struct svr_meta *m,
 			const struct svr_peer_key *peer_key)
 {
 	const bool first = t->maps->sessions[slot].keys[0].epoch == 0;
 	struct svr_session_keys fresh = { .epoch = svr_meta_epoch(m) };
+	int err;
 
 	if (!fresh.epoch)
 		return -SVR_DROP_EPOCH;
 	take_peer_key(&fresh, peer_key);
 	memcpy(fresh.session_key, m->session_key, sizeof(fresh.session_key));
-	svr_session_install_fresh(t, slot, &fresh, !first);
+	err = svr_session_key_wrap(t, &t->maps->sessions[slot], fresh.epoch, fresh.session_key);
+	if (!err)
+		svr_session_install_fresh(t, slot, &fresh, !first);
 	OPENSSL_cleanse(&fresh, sizeof(fresh));
-	if (!first)
+	if (!err && !first)
 		svr_session_rekeyed(t, &t->maps->sessions[slot]);
-	return 0;
+	return err;
 }
 
 static void take_algorithms(struct svr_session *s, uint8_t cipher, uint8_t hmac, uint8_t hmac_mode)

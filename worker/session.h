@@ -122,6 +122,13 @@ enum svr_flow_owner svr_session_of_flow(struct svr_thread *t, const struct svr_f
 void svr_session_remove_clear(struct svr_thread *t, const struct svr_flow6_key *key,
 			      const struct svr_flow *flow);
 
+/*
+ * A session key as TLV 46 has it, from the one of the session or the reverse, in place: under a
+ * policy with static keys it is wrapped. 0 or a negative drop reason.
+ */
+int svr_session_key_wrap(const struct svr_thread *t, const struct svr_session *s, uint16_t epoch,
+			 uint8_t key[static SVR_SESSION_KEY_LEN]);
+
 /* This router sends under another epoch from now on: counts it. */
 void svr_session_rekeyed(struct svr_thread *t, struct svr_session *s);
 

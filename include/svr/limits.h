@@ -37,8 +37,9 @@ enum svr_limits {
 	SVR_PEER_KEY_LEN = 48,	    /* bytes */
 	SVR_SESSION_KEY_LEN = 32,   /* bytes */
 	SVR_META_KEY_LEN = 32,	    /* bytes */
+	SVR_WRAP_KEY_LEN = 32,	    /* bytes, of a policy with static keys */
 
-	SVR_ABI_VERSION = 3,	    /* raised whenever the layout of a pinned map changes */
+	SVR_ABI_VERSION = 4,	    /* raised whenever the layout of a pinned map changes */
 };
 
 #endif

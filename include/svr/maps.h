@@ -213,9 +213,11 @@ struct svr_policy {
 	__u8 hmac;		    /* enum svr_hmac, NONE if disabled */
 	__u8 hmac_mode;		    /* enum svr_hmac_mode */
 	__u8 clear;		    /* 1: neither HMAC nor encryption, XDP alone carries its sessions */
-	__u8 _pad[3];
+	__u8 wrapped;		    /* 1: static keys; session keys are wrapped by wrap */
+	__u8 _pad[2];
+	__u8 wrap[SVR_WRAP_KEY_LEN];
 };
-_Static_assert(sizeof(struct svr_policy) == 72, "map ABI");
+_Static_assert(sizeof(struct svr_policy) == 104, "map ABI");
 
 struct svr_peer {
 	char name[SVR_NAME_LEN];    /* router name; empty: slot is free */

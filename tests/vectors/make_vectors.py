@@ -248,6 +248,16 @@ udp_packet("rekey-answer", EAST, WEST, 16389, 16388, 7,
            vec("rekey-answer.metadata", protected(security_params(2, 4, 2), tlvs)) + packet_iv(payload_keys_2[96:], 2, 4),
            4, hmac_to_west, WINDOW, bytes(16), 1, "key packet: answer to it, counter 4; key hmac0")
 
+# ---- static keys --------------------------------------------------------------------------------------------------
+
+secret = b"".join(bytes([len(part)]) + part for part in (bytes(range(32)), bytes(range(16)), bytes(range(0x20, 0x40))))
+vec("static.secret", secret, "encryption-key 00..1f, encryption-iv 00..0f, hmac-key 20..3f")
+vec("static.peer-key", kdf(b"", secret, "static peer key", b"east\0west", 52), "of `east` and `west`: key and index (bit 0 not set yet)")
+vec("static.metadata-key", kdf(b"", secret, "static metadata key", b"east", 36), "of `east`: key and index")
+wrap = vec("static.wrap-key", kdf(b"", secret, "static policy", b"secret", 32), "of the policy `secret`")
+pad = kdf(b"", wrap, "session key wrap", UUID + struct.pack("!H", 1), 32)
+vec("static.session-key", bytes(a ^ b for a, b in zip(session_key, pad)), "session-key in TLV 46, epoch 1")
+
 # ---- output -------------------------------------------------------------------------------------------------------
 
 
@@ -278,6 +288,7 @@ SECTIONS = (
     ("Packet `secret-udp`", ("secret-udp.",)),
     ("Packet `secret-syn`", ("secret-syn.",)),
     ("Packet `secret-tcp`", ("secret-tcp.",)),
+    ("Static keys (section 9)", ("static.",)),
     ("Packet `rekey-offer`", ("rekey-offer.",)),
     ("Packet `rekey-answer`", ("rekey-answer.",)),
 )
