@@ -55,11 +55,22 @@ enum svr_link_down {
 };
 const char *svr_link_down_name(enum svr_link_down reason);
 
+/* Static keys in place of agreed ones (lib/statickey.h). */
+struct svr_peering_fixed {
+	struct svr_peer_key peer;
+	struct svr_meta_key meta; /* the peer's */
+};
+
 struct svr_peering_config {
 	struct svr_kex_config kex; /* names, certificate, trust, group, times */
 	/* own metadata keys; the owner calls svr_peering_own_keys_changed() */
 	const struct svr_own_keys *own;
 	struct svr_crypt *crypt; /* of this thread */
+	/*
+	 * NULL: keys are agreed. Otherwise these are the keys, confirmed from the beginning;
+	 * nothing is agreed, and kex needs names only. Must live as long.
+	 */
+	const struct svr_peering_fixed *fixed;
 	uint64_t rekey_ms; /* peer-key-rekey-interval; 0: never */
 	uint32_t hold_ms; /* rekey-hold-time */
 	uint64_t key_packets; /* 0: SVR_PEERING_KEY_PACKETS */
@@ -266,7 +277,7 @@ void svr_peering_bar(struct svr_peering *p, const char *why);
 
 /*
  * Agree another peer key. 0, -ENOKEY without one, -EBUSY while one is being replaced, -EAGAIN above
- * the rate limit, other negative errno.
+ * the rate limit, -ENOTSUP with static keys, other negative errno.
  */
 int svr_peering_rekey(struct svr_peering *p);
 

@@ -28,13 +28,18 @@ static int keys_owner(const struct svr_peering *p, uint8_t owner[static 32])
 {
 	const struct svr_kex_config *c = &p->config.kex;
 	uint8_t in[2 * SVR_NAME_LEN + 32] = { 0 };
+	int ok;
 
 	memcpy(in, c->own_name, strnlen(c->own_name, SVR_NAME_LEN));
 	memcpy(in + SVR_NAME_LEN, c->peer_name, strnlen(c->peer_name, SVR_NAME_LEN));
-	if (svr_pki_trust_digest(c->trust, in + 2 * SVR_NAME_LEN) ||
-	    EVP_Q_digest(NULL, "SHA2-256", NULL, in, sizeof(in), owner, NULL) != 1)
+	/* Static keys that are changed are others: what was seen under the former ones is over */
+	if (p->config.fixed)
+		memcpy(in + 2 * SVR_NAME_LEN, p->config.fixed->peer.key, 32);
+	else if (svr_pki_trust_digest(c->trust, in + 2 * SVR_NAME_LEN))
 		return -EIO;
-	return 0;
+	ok = EVP_Q_digest(NULL, "SHA2-256", NULL, in, sizeof(in), owner, NULL);
+	OPENSSL_cleanse(in, sizeof(in));
+	return ok == 1 ? 0 : -EIO;
 }
 
 static bool slot_valid(const struct svr_peer_keys *keys, uint32_t slot)
@@ -70,6 +75,25 @@ static void restore_rotation(struct svr_peering *p)
 	plan_rekey(p, age_ns, now);
 }
 
+/* Static keys in the slots that agreed ones would have; of what was stored only the clock counts. */
+static void take_fixed(struct svr_peering *p)
+{
+	struct svr_peer_keys *keys = &p->keys;
+	const struct svr_meta_key *own = svr_peering_own_meta(p);
+	uint64_t since_ns = keys->peer[0].since_ns;
+
+	if (!since_ns)
+		since_ns = p->ops->now(p->user).real_ns;
+	OPENSSL_cleanse(keys->peer, sizeof(keys->peer));
+	OPENSSL_cleanse(keys->meta, sizeof(keys->meta));
+	keys->peer[0] = p->config.fixed->peer;
+	keys->peer[0].since_ns = since_ns;
+	keys->meta[0] = p->config.fixed->meta;
+	keys->meta[0].since_ns = since_ns;
+	keys->tx = keys->meta_tx = 0;
+	p->acked = own ? own->index : 0;
+}
+
 int svr_peering_keys_restore(struct svr_peering *p, const struct svr_peer_keys *saved)
 {
 	struct svr_peer_keys *keys = &p->keys;
@@ -84,6 +108,8 @@ int svr_peering_keys_restore(struct svr_peering *p, const struct svr_peer_keys *
 		memset(keys, 0, sizeof(*keys));
 		memcpy(keys->owner, owner, sizeof(owner));
 	}
+	if (p->config.fixed)
+		take_fixed(p);
 	if (!slot_valid(keys, keys->tx))
 		keys->tx = SVR_PEERING_NO_SLOT;
 	if (keys->meta_tx >= SVR_KEY_SLOTS || keys->meta[keys->meta_tx].index == 0)
@@ -416,7 +442,7 @@ bool svr_peering_may_rekey(void *user)
 	const struct svr_peering *p = user;
 	uint32_t next = svr_peering_next_key(p);
 
-	return (next == SVR_PEERING_NO_SLOT || !(p->keys.peer[next].flags & SVR_KEY_BFD)) &&
+	return !p->config.fixed && (next == SVR_PEERING_NO_SLOT || !(p->keys.peer[next].flags & SVR_KEY_BFD)) &&
 	       svr_peering_meta_acked(p);
 }
 
