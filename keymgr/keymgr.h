@@ -9,6 +9,7 @@
  *	socket.c	UDP sockets of BFD
  *	ownkeys.c	own metadata keys
  *	certs.h		certificates and revocation lists, in several files
+ *	statickeys.c	static keys in place of agreed ones
  *	show.c		control socket
  *	show_keys.c	its commands about keys
  *	peer_alarms.c	alarms about peers and paths
@@ -193,6 +194,20 @@ int km_own_keys_load(struct keymgr *km); /* takes them back from the map, or mak
 int km_own_keys_rotate(struct keymgr *km);
 void km_own_keys_plan(struct keymgr *km); /* the interval may be another one */
 void km_own_keys_tick(struct keymgr *km); /* now and then: what is due */
+
+/* statickeys.c */
+/* Without enhanced key management: keys are those of policies, and no certificate is needed. */
+bool km_static(const struct keymgr *km);
+/* Keys for a peer, all zero if keys are agreed. 0 or negative errno. */
+int km_static_peer(const struct keymgr *km, const char *own_name, const char *peer_name,
+		   struct svr_peering_fixed *out);
+/*
+ * Before km_own_keys_load(): puts the own metadata key into the map, or takes away one that was
+ * static. 1 if something changed, 0, or negative errno.
+ */
+int km_static_own(struct keymgr *km);
+/* Writes what a decoder needs besides keys of peers and routers. */
+void km_static_log(const struct keymgr *km);
 
 /* show.c */
 int km_ctl_start(struct keymgr *km);

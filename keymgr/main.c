@@ -110,10 +110,13 @@ static int config_take(struct keymgr *km, struct svr_config *config, struct svr_
 			      &km->shelves);
 	if (!ret)
 		ret = km_certs_config(km);
-	if (!ret && !old_view)
+	if (!ret)
+		ret = km_static_own(km);
+	if (ret == 1 || (!ret && !old_view))
 		ret = km_own_keys_load(km);
 	else if (!ret)
 		km_own_keys_plan(km);
+	km_static_log(km);
 	if (!ret)
 		ret = km_peers_apply(km);
 	if (!ret)

@@ -124,7 +124,7 @@ static int peer_find_paths(struct km_peer *peer)
 }
 
 /* @config: borrows from @peer and from @km */
-static void peering_configure(const struct km_peer *peer, struct svr_peering_config *config)
+static int peering_configure(const struct km_peer *peer, struct svr_peering_config *config)
 {
 	const struct keymgr *km = peer->km;
 	const struct svr_cfg_key_management *k = km->view->key_management;
@@ -141,8 +141,9 @@ static void peering_configure(const struct km_peer *peer, struct svr_peering_con
 	config->own = &km->own;
 	config->crypt = km->crypt;
 	config->instance = km->instance;
-	config->rekey_ms = svr_config_peer_rekey_sec(k) * SET_MS_PER_SEC;
+	config->rekey_ms = km_static(km) ? 0 : svr_config_peer_rekey_sec(k) * SET_MS_PER_SEC;
 	config->hold_ms = k->rekey_hold_time_s * SET_MS_PER_SEC;
+	return km_static_peer(km, peer->own_name, peer->peer_name, &config->fixed);
 }
 
 /* ---- a peer ------------------------------------------------------------------------------------ */
@@ -191,8 +192,11 @@ static int peer_start(struct km_peer *peer)
 	unsigned int i;
 	int ret;
 
-	peering_configure(peer, &config);
-	ret = svr_peering_new(&config, &km_peer_ops, peer, peer->n_paths, &saved, &peer->peering);
+	ret = peering_configure(peer, &config);
+	if (!ret)
+		ret = svr_peering_new(&config, &km_peer_ops, peer, peer->n_paths, &saved,
+				      &peer->peering);
+	OPENSSL_cleanse(&config.fixed, sizeof(config.fixed));
 	OPENSSL_cleanse(&saved, sizeof(saved));
 	for (i = 0; i < peer->n_paths && !ret; i++)
 		ret = path_start(peer, i);
@@ -309,15 +313,19 @@ static void paths_configure(struct km_peer *peer)
 static bool may_go_on(const struct km_peer *peer, const struct km_peer *old)
 {
 	struct svr_peering_config config;
+	bool same;
 
 	if (!old->peering || strcmp(old->own_name, peer->own_name) != 0 ||
 	    strcmp(old->peer_name, peer->peer_name) != 0 || !same_trust(old->trust, peer->trust))
 		return false;
-	peering_configure(peer, &config);
+	if (peering_configure(peer, &config))
+		return false;
 	config.kex.own_name = old->own_name; /* equal, and what the peering holds on to */
 	config.kex.peer_name = old->peer_name;
 	config.kex.trust = old->trust;
-	return memcmp(&config, &old->peering->config, sizeof(config)) == 0;
+	same = memcmp(&config, &old->peering->config, sizeof(config)) == 0;
+	OPENSSL_cleanse(&config.fixed, sizeof(config.fixed));
+	return same;
 }
 
 static int peer_prepare(struct km_peer *peer)

@@ -185,7 +185,8 @@ static struct json_object *show_security(const struct km_path *path)
 	struct json_object *o = show_path(path);
 	struct svr_now now = km_now();
 
-	add_str(o, "security_status", svr_kex_state_name(p->kex.state));
+	add_str(o, "security_status",
+		svr_peering_is_static(p) ? "ESKM_DISABLED" : svr_kex_state_name(p->kex.state));
 	add_salt(o, "salt", true, p->kex.own_salt);
 	add_salt(o, "peer_salt", p->kex.salt_received, p->kex.peer_salt);
 	add_u64(o, "key_index", own->index);

@@ -67,7 +67,7 @@ bool svr_peering_is_open(const struct svr_peering *p, uint64_t now_ns)
 {
 	unsigned int i;
 
-	if (p->config.fixed)
+	if (svr_peering_is_static(p))
 		return false; /* nobody can have lost them */
 	if (p->keys.tx == SVR_PEERING_NO_SLOT)
 		return true;
@@ -561,7 +561,7 @@ static void take_meta_keys(struct svr_peering_path *path, const struct received 
 	const struct svr_meta_key *own = svr_peering_own_meta(path->peering);
 	struct svr_peering *p = path->peering;
 
-	if (r->seal != SVR_KEX_SEAL_CURRENT || p->config.fixed)
+	if (r->seal != SVR_KEX_SEAL_CURRENT || svr_peering_is_static(p))
 		return;
 	if ((r->meta.have & SVR_BFDMETA_META_KEY_ACK) && own && r->meta.meta_ack == own->index &&
 	    p->acked != own->index) {
@@ -625,7 +625,7 @@ int svr_peering_receive(struct svr_peering *p, unsigned int number, uint8_t *pac
 	 * RFC 5880's three-way handshake has shown that the peer's address is real; nothing
 	 * expensive happens before.
 	 */
-	if ((r.meta.have & SVR_BFDMETA_PIECE) && path->bfd.state == SVR_BFD_UP && !p->config.fixed)
+	if ((r.meta.have & SVR_BFDMETA_PIECE) && path->bfd.state == SVR_BFD_UP && !svr_peering_is_static(p))
 		ret = svr_kex_receive(&p->kex, (int)number, &path->buffer, &r.meta.piece, r.seal,
 				      now);
 	else if (r.meta.have & SVR_BFDMETA_PIECE)
@@ -753,7 +753,7 @@ int svr_peering_rekey(struct svr_peering *p)
 {
 	struct svr_now now = p->ops->now(p->user);
 
-	if (p->config.fixed)
+	if (svr_peering_is_static(p))
 		return -ENOTSUP;
 	if (p->keys.tx == SVR_PEERING_NO_SLOT || svr_peering_is_open(p, now.mono_ns))
 		return -ENOKEY;

@@ -67,10 +67,10 @@ struct svr_peering_config {
 	const struct svr_own_keys *own;
 	struct svr_crypt *crypt; /* of this thread */
 	/*
-	 * NULL: keys are agreed. Otherwise these are the keys, confirmed from the beginning;
-	 * nothing is agreed, and kex needs names only. Must live as long.
+	 * Peer index 0: keys are agreed. Otherwise these are the keys, confirmed from the
+	 * beginning; nothing is agreed, and kex needs names only.
 	 */
-	const struct svr_peering_fixed *fixed;
+	struct svr_peering_fixed fixed;
 	uint64_t rekey_ms; /* peer-key-rekey-interval; 0: never */
 	uint32_t hold_ms; /* rekey-hold-time */
 	uint64_t key_packets; /* 0: SVR_PEERING_KEY_PACKETS */
@@ -295,6 +295,9 @@ uint32_t svr_peering_next_key(const struct svr_peering *p);
  * authenticated is listened to.
  */
 bool svr_peering_is_open(const struct svr_peering *p, uint64_t now_ns);
+
+/* The keys are static, nothing is agreed. */
+bool svr_peering_is_static(const struct svr_peering *p);
 
 /* The peer's metadata key is there, and the peer has ours. */
 bool svr_peering_meta_received(const struct svr_peering *p);

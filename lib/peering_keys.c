@@ -33,8 +33,8 @@ static int keys_owner(const struct svr_peering *p, uint8_t owner[static 32])
 	memcpy(in, c->own_name, strnlen(c->own_name, SVR_NAME_LEN));
 	memcpy(in + SVR_NAME_LEN, c->peer_name, strnlen(c->peer_name, SVR_NAME_LEN));
 	/* Static keys that are changed are others: what was seen under the former ones is over */
-	if (p->config.fixed)
-		memcpy(in + 2 * SVR_NAME_LEN, p->config.fixed->peer.key, 32);
+	if (svr_peering_is_static(p))
+		memcpy(in + 2 * SVR_NAME_LEN, p->config.fixed.peer.key, 32);
 	else if (svr_pki_trust_digest(c->trust, in + 2 * SVR_NAME_LEN))
 		return -EIO;
 	ok = EVP_Q_digest(NULL, "SHA2-256", NULL, in, sizeof(in), owner, NULL);
@@ -75,6 +75,11 @@ static void restore_rotation(struct svr_peering *p)
 	plan_rekey(p, age_ns, now);
 }
 
+bool svr_peering_is_static(const struct svr_peering *p)
+{
+	return p->config.fixed.peer.index != 0;
+}
+
 /* Static keys in the slots that agreed ones would have; of what was stored only the clock counts. */
 static void take_fixed(struct svr_peering *p)
 {
@@ -86,9 +91,9 @@ static void take_fixed(struct svr_peering *p)
 		since_ns = p->ops->now(p->user).real_ns;
 	OPENSSL_cleanse(keys->peer, sizeof(keys->peer));
 	OPENSSL_cleanse(keys->meta, sizeof(keys->meta));
-	keys->peer[0] = p->config.fixed->peer;
+	keys->peer[0] = p->config.fixed.peer;
 	keys->peer[0].since_ns = since_ns;
-	keys->meta[0] = p->config.fixed->meta;
+	keys->meta[0] = p->config.fixed.meta;
 	keys->meta[0].since_ns = since_ns;
 	keys->tx = keys->meta_tx = 0;
 	p->acked = own ? own->index : 0;
@@ -108,7 +113,7 @@ int svr_peering_keys_restore(struct svr_peering *p, const struct svr_peer_keys *
 		memset(keys, 0, sizeof(*keys));
 		memcpy(keys->owner, owner, sizeof(owner));
 	}
-	if (p->config.fixed)
+	if (svr_peering_is_static(p))
 		take_fixed(p);
 	if (!slot_valid(keys, keys->tx))
 		keys->tx = SVR_PEERING_NO_SLOT;
@@ -134,6 +139,7 @@ void svr_peering_keys_clear(struct svr_peering *p)
 	svr_bfdmeta_key_clear(&p->pending);
 	OPENSSL_cleanse(p->pending_key, sizeof(p->pending_key));
 	OPENSSL_cleanse(&p->keys, sizeof(p->keys));
+	OPENSSL_cleanse(&p->config.fixed, sizeof(p->config.fixed));
 }
 
 void svr_peering_keys_forget(struct svr_peering *p)
@@ -442,7 +448,7 @@ bool svr_peering_may_rekey(void *user)
 	const struct svr_peering *p = user;
 	uint32_t next = svr_peering_next_key(p);
 
-	return !p->config.fixed && (next == SVR_PEERING_NO_SLOT || !(p->keys.peer[next].flags & SVR_KEY_BFD)) &&
+	return !svr_peering_is_static(p) && (next == SVR_PEERING_NO_SLOT || !(p->keys.peer[next].flags & SVR_KEY_BFD)) &&
 	       svr_peering_meta_acked(p);
 }
 

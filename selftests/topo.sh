@@ -47,6 +47,7 @@
 : "${TOPO_SESSION_TYPES:=}"         # entries of authority/session-type
 : "${TOPO_CLEAR_TRANSPORT:=}"       # more transports of the clear services
 : "${TOPO_PORT_RANGE:=}"            # waypoint ports of both routers, "20000-20003"
+: "${TOPO_STATIC_POLICY:=}"         # inter-router-security: static keys in place of agreed ones
 : "${TOPO_UP_SECONDS:=30}"         # how long peers may take to come up
 
 TOPO_CONFIG=$TMP/authority.json
@@ -222,6 +223,7 @@ _topo_router() {
 		        "name": "wan",
 		        "mtu": $TOPO_WAN_MTU,
 		        "address": [ $3 ],
+		        ${TOPO_STATIC_POLICY:+"\"inter-router-security\": \"$TOPO_STATIC_POLICY\","}
 		        "neighborhood": [ { "name": "wan"$(_topo_port_range) } ]
 		      } ]
 		    } ]
@@ -289,7 +291,7 @@ topo_config() {
 	cat <<-EOF
 		{ "authority": {
 		"name": "selftest",
-		"enhanced-security-key-management": true,
+		"enhanced-security-key-management": $([ -n "$TOPO_STATIC_POLICY" ] && echo false || echo true),
 		"security-key-management": $TOPO_KEY_MANAGEMENT,
 		"security": [
 		  { "name": "clear", "encrypt": false, "hmac-mode": "disabled" },
@@ -343,8 +345,10 @@ topo_svr_start() {
 	for program in svr svr-keymgr svr-worker; do
 		[ -x "$BUILD/$program" ] || die "$BUILD/$program is missing, try: make"
 	done
-	topo_certificates
-	topo_config >"$TOPO_CONFIG"
+	if [ -z "$TOPO_STATIC_POLICY" ]; then
+		topo_certificates
+		topo_config >"$TOPO_CONFIG"
+	fi # otherwise it is there: both routers need the same keys
 	for router in west east; do
 		topo_attach "$router"
 		topo_worker_start "$router"

@@ -200,3 +200,8 @@ void svr_keylog_session_key(FILE *log, const uint8_t uuid[static SVR_UUID_LEN], 
 	svr_uuid_print(uuid, text);
 	line_write(log, key, len, "SESSION_KEY %s %u", text, epoch);
 }
+
+void svr_keylog_wrap_key(FILE *log, const char *policy, const uint8_t *key, size_t len)
+{
+	line_write(log, key, len, "WRAP_KEY %s", policy);
+}

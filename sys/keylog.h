@@ -22,6 +22,7 @@ int svr_keylog_open(FILE **out, char *err, size_t err_len);
 /* Each writes one whole line with a single write; @log may be NULL. Names are common names, keys are hex. */
 void svr_keylog_peer_key(FILE *log, const char *self, const char *peer, uint32_t index, const uint8_t *key, size_t len);
 void svr_keylog_metadata_key(FILE *log, const char *owner, uint32_t index, const uint8_t *key, size_t len);
+void svr_keylog_wrap_key(FILE *log, const char *policy, const uint8_t *key, size_t len);
 void svr_keylog_session_key(FILE *log, const uint8_t uuid[static SVR_UUID_LEN], uint16_t epoch, const uint8_t *key, size_t len);
 
 #endif

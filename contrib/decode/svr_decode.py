@@ -125,7 +125,7 @@ class Block:
 
 class Keys:
     def __init__(self, path):
-        self.peer, self.meta, self.session = {}, {}, {}
+        self.peer, self.meta, self.session, self.wrap = {}, {}, {}, {}
         if not path:
             return
         with open(path) as f:
@@ -137,6 +137,8 @@ class Keys:
                     self.peer[int(w[3])] = self.peer.get(int(w[3]), []) + [(w[1], w[2], bytes.fromhex(w[4]))]
                 elif w[0] == "METADATA_KEY":
                     self.meta.setdefault(int(w[2]), []).append((w[1], bytes.fromhex(w[3])))
+                elif w[0] == "WRAP_KEY":
+                    self.wrap[w[1]] = bytes.fromhex(w[2])
                 elif w[0] == "SESSION_KEY":
                     self.session[(w[1], int(w[2]))] = bytes.fromhex(w[3])
 
@@ -320,6 +322,10 @@ class Decoder:
         epoch = block.get(0xF003, tlvs)
         if key and epoch:
             e = struct.unpack("!H", epoch)[0]
+            wrap = self.keys.wrap.get(block.get(15, tlvs).decode("ascii"))
+            if wrap:    # static keys: TLV 46 is the session key XOR a pad
+                pad = kdf(b"", wrap, b"session key wrap", raw + epoch, 32)
+                key = bytes(a ^ b for a, b in zip(key, pad))
             logged = self.keys.session.get((text, e))
             if logged is not None and logged != key:
                 out["notes"].append("SESSION KEY differs from the key log")

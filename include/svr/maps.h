@@ -313,6 +313,7 @@ _Static_assert(sizeof(struct svr_meta_key) == 80, "map ABI");
 enum svr_key_flags {
 	SVR_KEY_RX = 1,		/* may be used to receive */
 	SVR_KEY_TX = 2,		/* new sessions and messages use this one to send */
+	SVR_KEY_STATIC = 16,	/* own metadata key out of the configuration */
 	/* Only the key manager looks at these: */
 	SVR_KEY_NEXT = 4,	/* will replace the one in use for sending */
 	SVR_KEY_BFD = 8,	/* with NEXT: BFD packets are sealed by it already */
