@@ -190,7 +190,7 @@ void km_path_send(struct km_path *path, const uint8_t *packet, size_t len);
 
 /* ownkeys.c */
 int km_own_keys_load(struct keymgr *km); /* takes them back from the map, or makes the first one */
-/* Another metadata key. 0, -EBUSY while peers may use all those before, -EIO. */
+/* Another metadata key. 0, -EBUSY while peers may use all those before, -ENOTSUP if it is static, -EIO. */
 int km_own_keys_rotate(struct keymgr *km);
 void km_own_keys_plan(struct keymgr *km); /* the interval may be another one */
 void km_own_keys_tick(struct keymgr *km); /* now and then: what is due */

@@ -47,7 +47,7 @@ void km_own_keys_plan(struct keymgr *km)
 	uint32_t random = 0;
 
 	km->own_rekey_ns = UINT64_MAX;
-	if (!interval_ns)
+	if (!interval_ns || km_static(km))
 		return;
 	if (km_random(&random, sizeof(random)))
 		random = 0; /* the jitter is a courtesy */
@@ -85,8 +85,11 @@ int km_own_keys_rotate(struct keymgr *km)
 {
 	struct svr_own_keys *own = &km->own;
 	unsigned int i;
-	int ret = svr_own_keys_rotate(own, own_random, NULL, km_now());
+	int ret;
 
+	if (km_static(km))
+		return -ENOTSUP;
+	ret = svr_own_keys_rotate(own, own_random, NULL, km_now());
 	if (ret)
 		return ret;
 	own_keys_save(km);

@@ -143,24 +143,6 @@ static void audit(struct keymgr *km, const char *type, const char *peer)
 	json_object_put(detail);
 }
 
-static struct json_object *regenerate(struct keymgr *km)
-{
-	struct json_object *answer, *o;
-	int ret = km_own_keys_rotate(km);
-
-	if (ret == -EBUSY)
-		return svr_ctl_error(
-			"peers may still use the metadata keys before; `svr show security key-status` tells who has not acknowledged");
-	if (ret)
-		return svr_ctl_error("no metadata key could be made: %s", strerror(-ret));
-	audit(km, "system.metadata_key_regenerate", NULL);
-	answer = json_object_new_object();
-	o = json_object_new_object();
-	add_u64(o, "metadata_rekey_index", km->own.meta[km->own.current].index);
-	json_object_object_add(answer, "result", o);
-	return answer;
-}
-
 static const char *rekey_word(int ret)
 {
 	switch (ret) {
@@ -172,8 +154,29 @@ static const char *rekey_word(int ret)
 		return "a key is being replaced already";
 	case -EAGAIN:
 		return "too soon after the last one, or too many at once; try again";
+	case -ENOTSUP:
+		return "keys are static: they change with the configuration";
 	}
 	return strerror(-ret);
+}
+
+static struct json_object *regenerate(struct keymgr *km)
+{
+	struct json_object *answer, *o;
+	int ret = km_own_keys_rotate(km);
+
+	if (ret == -EBUSY)
+		return svr_ctl_error(
+			"peers may still use the metadata keys before; `svr show security key-status` tells who has not acknowledged");
+	if (ret)
+		return svr_ctl_error("no metadata key could be made: %s",
+				     ret == -ENOTSUP ? rekey_word(ret) : strerror(-ret));
+	audit(km, "system.metadata_key_regenerate", NULL);
+	answer = json_object_new_object();
+	o = json_object_new_object();
+	add_u64(o, "metadata_rekey_index", km->own.meta[km->own.current].index);
+	json_object_object_add(answer, "result", o);
+	return answer;
 }
 
 static struct json_object *rekey(struct keymgr *km, struct json_object *request)
