@@ -358,8 +358,11 @@ static bool reload_identity(struct km_certs *c)
 	struct svr_pki_identity *id;
 	struct keymgr *km = c->km;
 	char text[3 * SVR_PKI_FINGERPRINT_LEN], reason[KM_REASON_LEN] = "";
-	int ret = load_identity(c, &id, reason, sizeof(reason));
+	int ret;
 
+	if (km_static(c->km))
+		return false; /* nobody asks for a certificate */
+	ret = load_identity(c, &id, reason, sizeof(reason));
 	if (ret) {
 		if (strcmp(reason, c->missing) != 0)
 			pr_err("%s%s", reason, km->identity ? "; the one before stays in use" : "");
@@ -477,6 +480,10 @@ static void own_changed(struct km_certs *c)
 	struct svr_pki_report report;
 	bool bad;
 
+	if (km_static(c->km)) {
+		bar(c, NULL);
+		return;
+	}
 	judge_own(c, &report);
 	if (report.verdict != c->own.verdict)
 		km_counter_verdict(c->km, false, svr_pki_verdict_class(report.verdict));
