@@ -72,14 +72,16 @@ static inline void fuzz_pki_init(void)
 	BIO_free(bio);
 }
 
+/* Tag and length in as few bytes as it takes: anything else is not DER. */
 static inline size_t fuzz_put_header(uint8_t *to, uint8_t tag, size_t len)
 {
+	size_t bytes = len < 128 ? 0 : len < 256 ? 1 : len < 65536 ? 2 : 3, i;
+
 	to[0] = tag;
-	to[1] = 0x83;
-	to[2] = (uint8_t)(len >> 16);
-	to[3] = (uint8_t)(len >> 8);
-	to[4] = (uint8_t)len;
-	return 5;
+	to[1] = bytes ? (uint8_t)(0x80 | bytes) : (uint8_t)len;
+	for (i = 0; i < bytes; i++)
+		to[2 + i] = (uint8_t)(len >> (8 * (bytes - 1 - i)));
+	return 2 + bytes;
 }
 
 /* SEQUENCE { @tbs, Ed25519, signature of the CA }, for free(). */
