@@ -32,6 +32,7 @@ TLVS = {
     6: "session-uuid", 7: "tenant", 10: "service", 11: "session-encrypted", 14: "source-router", 15: "security-policy",
     16: "security-id", 18: "disable-forward-metadata", 19: "peer-path", 24: "control", 46: "session-key",
     0xF001: "security-params", 0xF002: "nonce", 0xF003: "key-epoch", 0xF004: "key-packet", 0xF010: "bfd-hello", 0xF011: "bfd-time",
+    0xF013: "link-test", 0xF014: "mtu-probe", 0xF015: "mtu-probe-answer", 0xF016: "fill",
     0xF020: "kex-piece", 0xF021: "metadata-key", 0xF022: "metadata-key-ack",
 }
 SECRET_TLVS = {46, 0xF021}
@@ -92,6 +93,13 @@ def tlv_text(kind, value):
         return "%s peer-key=%d cipher=%d hmac=%d mode=%d" % ((name,) + struct.unpack("!IBBB", value[:7]))
     if kind == 0xF003 and len(value) == 2:
         return "%s %d" % (name, struct.unpack("!H", value)[0])
+    if kind == 0xF013 and len(value) == 12:
+        test, _, number, burst, accept = struct.unpack("!BBHII", value)
+        return "%s %s burst=%d number=%d accept=%dus" % (name, {1: "request", 2: "answer"}.get(test, test), burst, number, accept)
+    if kind == 0xF014 and len(value) >= 4:
+        return "%s id=%d fill=%d" % (name, struct.unpack("!I", value[:4])[0], len(value) - 4)
+    if kind == 0xF015 and len(value) == 8:
+        return "%s id=%d length=%d" % ((name,) + struct.unpack("!IH", value[:6]))
     if kind == 0xF020 and len(value) >= 16:
         mtype, _, piece, pieces, total, xid = struct.unpack("!BBHHHQ", value[:16])
         return "%s message=%d piece=%d/%d total=%d exchange=%016x" % (name, mtype, piece, pieces, total, xid)
@@ -101,7 +109,7 @@ def tlv_text(kind, value):
 class Block:
     """Metadata block, payload section as sent."""
 
-    def __init__(self, data):
+    def __init__(self, data, limit=1024):
         if len(data) < 12 or data[:8] != COOKIE:
             raise Malformed("cookie")
         vh, self.payload_len = struct.unpack_from("!HH", data, 8)
@@ -109,7 +117,7 @@ class Block:
             raise Malformed("version")
         self.hlen = vh & 0xFFF
         self.length = self.hlen + self.payload_len
-        if self.hlen < 12 or self.length > len(data) or self.length > 1024:
+        if self.hlen < 12 or self.length > len(data) or self.length > limit:
             raise Malformed("length")
         self.header = tlv_walk(data[12:self.hlen])
         self.payload_raw = data[self.hlen:self.length]
@@ -230,7 +238,7 @@ class Decoder:
         rest = payload[payload[3]:]
         if not rest:
             return
-        block = Block(rest)
+        block = Block(rest, 9000)  # probes of the path MTU are long
         params = block.get(0xF001)
         tlvs = None
         if params is None:
