@@ -55,7 +55,8 @@ static struct json_object *show_peer(const struct km_peer *peer, struct svr_now 
 	struct json_object *o = json_object_new_object();
 
 	add_str(o, "peer", peer->km->view->peers[peer->view].name);
-	add_str(o, "security_status", svr_kex_state_name(p->kex.state));
+	add_str(o, "security_status",
+		svr_peering_is_static(p) ? "ESKM_DISABLED" : svr_kex_state_name(p->kex.state));
 	add_u64(o, "peer_key_index", tx ? tx->index : 0);
 	add_time(o, "peer_key_since", tx ? tx->since_ns : 0);
 	add_u64(o, "peer_key_next_index", next < SVR_KEY_SLOTS ? k->peer[next].index : 0);

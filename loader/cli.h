@@ -115,7 +115,8 @@ int svr_show_nexthops_run(struct svr_cli *cli, const char *const *val);
 
 extern const struct svr_arg svr_capture_args[];
 int svr_capture_run(struct svr_cli *cli, const char *const *val);
-extern const struct svr_arg svr_security_rekey_args[];
+extern const struct svr_arg svr_security_rekey_args[], svr_show_associations_args[];
+int svr_show_associations_run(struct svr_cli *cli, const char *const *val);
 int svr_show_key_status_run(struct svr_cli *cli, const char *const *val);
 int svr_security_regenerate_run(struct svr_cli *cli, const char *const *val);
 int svr_security_rekey_run(struct svr_cli *cli, const char *const *val);

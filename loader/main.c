@@ -60,6 +60,10 @@ static const struct svr_command show_security_commands[] = {
 	{ .name = "key-status",
 	  .help = "keys of this router and with its peers: indexes, ages, what comes next",
 	  .run = svr_show_key_status_run },
+	{ .name = "security-associations",
+	  .help = "with which peers keys are agreed, over which paths",
+	  .run = svr_show_associations_run,
+	  .args = svr_show_associations_args },
 	{}
 };
 

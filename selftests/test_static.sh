@@ -67,6 +67,11 @@ test_sessions() {
 			"$(find "$SVR_PKI_DIR/$router" -type f 2>/dev/null)"
 		check "$router: it says that nothing is agreed" \
 			eval 'svr_on $router -j show peers security | grep -q ESKM_DISABLED'
+		check "$router: so do its security associations" eval \
+			'svr_on $router show security security-associations detail | grep -q "Certificate: *Not used"'
+		check_equal "$router: with one row for its path" up \
+			"$(svr_on "$router" -j show security security-associations |
+				/usr/bin/python3 -c 'import json, sys; print(*[r["status"] for r in json.load(sys.stdin)])')"
 	done
 	capture_start "$wan" br0 "$TMP/static.pcap"
 	for port in 8101 8201 8301; do
