@@ -63,6 +63,7 @@ struct source {
 	struct svr_fetch *fetch; /* FETCHING */
 	struct job *job; /* LOADING, INGESTING, STORING */
 	uint64_t due_ns; /* monotonic; 0: not waiting for a time */
+	uint64_t waits_ns; /* monotonic: since when it is due */
 	int64_t tried_sec, good_sec; /* since 1970; 0: never */
 	unsigned int failures; /* since the last success */
 	bool stored;
@@ -203,7 +204,7 @@ static void work_ingest(void *arg)
 	struct job *j = arg;
 
 	if (j->path[0])
-		j->error = svr_pki_file_read(j->path, SVR_PKI_CRL_BYTES_MAX, false,
+		j->error = svr_pki_file_read(j->path, KM_CRL_BYTES_MAX, false,
 					     (char **)&j->data, &j->len, j->reason,
 					     sizeof(j->reason));
 	if (j->error)
@@ -566,7 +567,7 @@ static void source_start(struct source *s)
 		ingest(s, NULL, 0, s->url + strlen(FILE_URL));
 		return;
 	}
-	ret = svr_fetch_start(c->fetcher, s->url, SVR_PKI_CRL_BYTES_MAX, KM_CRL_FETCH_SEC,
+	ret = svr_fetch_start(c->fetcher, s->url, KM_CRL_BYTES_MAX, KM_CRL_FETCH_SEC,
 			      on_fetched, s, &s->fetch);
 	if (ret) {
 		km_counter_add(c->km, KM_COUNT_CRL_FETCH_FAILURE);
@@ -577,22 +578,38 @@ static void source_start(struct source *s)
 	c->fetching++;
 }
 
+/*
+ * The one that waits with the fewest failures, of these the one that waits longest: servers that
+ * fail slowly keep neither the others nor one another from their turn.
+ */
+static struct source *next_waiting(const struct km_crl *c)
+{
+	struct source *s, *best = NULL;
+
+	TAILQ_FOREACH(s, &c->sources, entry) {
+		if (s->state != CRL_WAITING)
+			continue;
+		if (!best || s->failures < best->failures ||
+		    (s->failures == best->failures && s->waits_ns < best->waits_ns))
+			best = s;
+	}
+	return best;
+}
+
 static void start_waiting(struct km_crl *c)
 {
 	struct source *s;
 
-	TAILQ_FOREACH(s, &c->sources, entry) {
-		if (c->fetching >= KM_CRL_FETCHES)
-			return;
-		if (s->state == CRL_WAITING)
-			source_start(s);
-	}
+	while ((s = next_waiting(c)) &&
+	       c->fetching < (s->failures ? KM_CRL_FETCHES - 1 : KM_CRL_FETCHES))
+		source_start(s);
 }
 
 static void source_due(struct source *s)
 {
 	evtimer_del(s->timer);
 	s->due_ns = 0;
+	s->waits_ns = km_now().mono_ns;
 	s->state = CRL_WAITING;
 	start_waiting(s->c);
 }

@@ -25,7 +25,8 @@ struct km_crl;
 
 enum km_crl_limits {
 	KM_CRL_LEARNED_MAX = 32, /* distribution points that certificates name, besides the configured URLs */
-	KM_CRL_FETCHES = 2, /* at a time: each may hold SVR_PKI_CRL_BYTES_MAX in memory */
+	KM_CRL_FETCHES = 4, /* at a time; the last one is for lists whose last fetch was good */
+	KM_CRL_BYTES_MAX = 64 * 1024 * 1024, /* of a list; each fetch under way may hold as much */
 	KM_CRL_FETCH_SEC = 300, /* for one list */
 	KM_CRL_ISSUERS_MAX = 64, /* certificates besides the anchors that may have signed a list */
 };

@@ -66,6 +66,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 	def endless_headers(self):
 		self.send_response(200)
+		self.flush_headers()
 		while True:
 			self.wfile.write(b"X-More: " + b"x" * 1000 + b"\r\n")
 

@@ -248,6 +248,7 @@ static int transfer_configure(struct svr_fetch *t, const char *url, unsigned int
 	set(CURLOPT_TIMEOUT, (long)max_sec);
 	set(CURLOPT_LOW_SPEED_LIMIT, (long)SVR_FETCH_SLOW_BYTES);
 	set(CURLOPT_LOW_SPEED_TIME, (long)SVR_FETCH_SLOW_SEC);
+	set(CURLOPT_MAX_RECV_SPEED_LARGE, (curl_off_t)SVR_FETCH_BYTES_PER_SEC);
 	set(CURLOPT_NOSIGNAL, 1L);
 	set(CURLOPT_QUICK_EXIT, 1L); /* never wait for a thread that resolves a name */
 	set(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);

@@ -24,6 +24,7 @@ enum svr_fetch_limits {
 	SVR_FETCH_CONNECT_SEC = 10, /* name, connection, TLS handshake */
 	SVR_FETCH_SLOW_SEC = 10, /* below SVR_FETCH_SLOW_BYTES a second for so long: given up */
 	SVR_FETCH_SLOW_BYTES = 1024,
+	SVR_FETCH_BYTES_PER_SEC = 8 * 1024 * 1024, /* not more: the event loop has other work */
 	SVR_FETCH_REASON_LEN = 256,
 };
 
