@@ -475,17 +475,21 @@ whole() {
 }
 
 test_killed_at_random() {
-	local i bad=0
+	local i bad=0 busy
 
 	for ((i = 0; i < KILLS; i++)); do
 		pki_publish
 		cert west crl fetch >/dev/null 2>&1 &
-		[ $((i % 3)) -ne 0 ] || renew west >/dev/null 2>&1 &
-		sleep "0.$((RANDOM % 1000 + 1000))"
+		busy=($!)
+		if [ $((i % 3)) -eq 0 ]; then
+			renew west >/dev/null 2>&1 &
+			busy+=($!)
+		fi
+		sleep "0.$(printf %03d $((RANDOM % 500)))"
 		stop_proc west-keymgr KILL
 		whole >"$TMP/whole" 2>&1 || { bad=$((bad + 1)); note "$(cat "$TMP/whole")"; }
 		topo_keymgr_start west
-		wait %- %+ 2>/dev/null
+		wait "${busy[@]}"
 	done
 	check_equal "no half-written file after $KILLS kills" 0 "$bad"
 	check "in service in the end" wait_for 60 peers_up
