@@ -85,8 +85,8 @@ static void measure(const char *what, const uint8_t *data, size_t len, size_t en
 	}
 	took = seconds() - begin;
 	printf("%-4s %9zu %8.1f %10.1f %10.1f %10.1f %10.0f\n", what, entries, (double)len / 1e6,
-	       took * 1e3, (double)svr_pki_crl_info(crl)->memory / 1e6,
-	       peak_mb(before), lookup_ns(crl, entries));
+	       took * 1e3, (double)svr_pki_crl_info(crl)->memory / 1e6, peak_mb(before),
+	       lookup_ns(crl, entries));
 	svr_pki_crl_free(crl);
 }
 

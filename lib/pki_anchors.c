@@ -510,9 +510,10 @@ static int chain_check_issuers(const struct pki_chain *chain, struct svr_pki_rep
 		if (X509_check_ca(cert) == 1)
 			continue;
 		svr_pki_dn_text(X509_get_subject_name(cert), subject, sizeof(subject));
-		return svr_pki_refuse(r, SVR_PKI_ISSUER_NOT_CA,
-				      "certificate: %s may not issue any (certificate %d of the chain)",
-				      subject, i + 1);
+		return svr_pki_refuse(
+			r, SVR_PKI_ISSUER_NOT_CA,
+			"certificate: %s may not issue any (certificate %d of the chain)", subject,
+			i + 1);
 	}
 	return 0;
 }

@@ -332,8 +332,8 @@ enum svr_pki_verdict svr_pki_cert_read(const uint8_t *der, size_t len, X509 **ou
 {
 	const unsigned char *p = der;
 	X509 *cert = len && len <= INT32_MAX ? d2i_X509(NULL, &p, (long)len) : NULL;
-	enum svr_pki_verdict v = !cert		? SVR_PKI_UNPARSABLE :
-				 p != der + len ? SVR_PKI_TRAILING_DATA :
+	enum svr_pki_verdict v = !cert			 ? SVR_PKI_UNPARSABLE :
+				 p != der + len		 ? SVR_PKI_TRAILING_DATA :
 				 !is_der(cert, der, len) ? SVR_PKI_UNPARSABLE :
 							   SVR_PKI_OK;
 

@@ -101,7 +101,8 @@ static bool der_integer_ok(const struct der *d)
 
 	if (len == 0)
 		return false;
-	return len == 1 || !((d->p[0] == 0 && d->p[1] < 0x80) || (d->p[0] == 0xff && d->p[1] >= 0x80));
+	return len == 1 ||
+	       !((d->p[0] == 0 && d->p[1] < 0x80) || (d->p[0] == 0xff && d->p[1] >= 0x80));
 }
 
 /* ---- dates ----------------------------------------------------------------------------------- */
@@ -246,8 +247,7 @@ static int extension_next(struct der *d, struct extension *x)
 
 	if (der_empty(d))
 		return 0;
-	if (!der_take(d, V_ASN1_SEQUENCE, &item) ||
-	    !der_take(&item.content, V_ASN1_OBJECT, &part))
+	if (!der_take(d, V_ASN1_SEQUENCE, &item) || !der_take(&item.content, V_ASN1_OBJECT, &part))
 		return -EBADMSG;
 	x->id = der_len(&part.content) == 3 && part.content.p[0] == 0x55 &&
 				part.content.p[1] == 0x1d ?
@@ -267,16 +267,16 @@ static int extension_next(struct der *d, struct extension *x)
 }
 
 enum { /* id-ce numbers of RFC 5280 */
-	CE_ISSUER_ALT_NAME = 18,
-	CE_CRL_NUMBER = 20,
-	CE_REASON = 21,
-	CE_HOLD_INSTRUCTION = 23,
-	CE_INVALIDITY_DATE = 24,
-	CE_DELTA = 27,
-	CE_ISSUING_POINT = 28,
-	CE_CERTIFICATE_ISSUER = 29,
-	CE_AUTHORITY_KEY = 35,
-	CE_FRESHEST = 46,
+       CE_ISSUER_ALT_NAME = 18,
+       CE_CRL_NUMBER = 20,
+       CE_REASON = 21,
+       CE_HOLD_INSTRUCTION = 23,
+       CE_INVALIDITY_DATE = 24,
+       CE_DELTA = 27,
+       CE_ISSUING_POINT = 28,
+       CE_CERTIFICATE_ISSUER = 29,
+       CE_AUTHORITY_KEY = 35,
+       CE_FRESHEST = 46,
 };
 
 static bool take_number(const struct der *value, struct svr_pki_crl *crl)
@@ -310,9 +310,10 @@ static int take_scope(const struct der *value, struct svr_pki_crl *crl, struct s
 		ret = svr_pki_refuse(r, SVR_PKI_CRL_EXTENSION,
 				     "revocation list: issuingDistributionPoint is malformed");
 	else if (idp->indirectCRL > 0)
-		ret = svr_pki_refuse(r, SVR_PKI_CRL_INDIRECT,
-				     "revocation list: is an indirect one, of certificates of other "
-				     "issuers");
+		ret = svr_pki_refuse(
+			r, SVR_PKI_CRL_INDIRECT,
+			"revocation list: is an indirect one, of certificates of other "
+			"issuers");
 	else if (idp->onlysomereasons || idp->onlyattr > 0 ||
 		 (idp->onlyuser > 0 && idp->onlyCA > 0))
 		ret = svr_pki_refuse(r, SVR_PKI_CRL_SCOPE,
@@ -475,9 +476,10 @@ static int check_digest(const X509_ALGOR *alg, struct svr_pki_crl *crl, struct s
 	for (i = 0; i < sizeof(strong) / sizeof(strong[0]); i++)
 		if (digest == strong[i])
 			return 0;
-	return svr_pki_refuse(r, SVR_PKI_CRL_WEAK_DIGEST,
-			      "revocation list: is signed with %s, which can be forged or is unknown",
-			      OBJ_nid2ln(nid));
+	return svr_pki_refuse(
+		r, SVR_PKI_CRL_WEAK_DIGEST,
+		"revocation list: is signed with %s, which can be forged or is unknown",
+		OBJ_nid2ln(nid));
 }
 
 /*
@@ -572,7 +574,8 @@ static bool issuer_tried(struct issuer_search *s, X509 *cert, const struct svr_p
 	if (!expired)
 		return true;
 	svr_pki_refuse(&r, SVR_PKI_CRL_ISSUER_UNTRUSTED,
-		       "revocation list: its issuer %s, or an issuer of that, has expired", subject);
+		       "revocation list: its issuer %s, or an issuer of that, has expired",
+		       subject);
 	issuer_failed(s, 3, &r);
 	return false;
 }
@@ -726,8 +729,8 @@ static int entry_next(void *user, struct pki_index_entry *e)
 		return 0;
 	}
 	if (!der_take(&reader->left, V_ASN1_SEQUENCE, &item) ||
-	    !der_take(&item.content, V_ASN1_INTEGER, &serial) ||
-	    !der_integer_ok(&serial.content) || !der_next(&item.content, &date))
+	    !der_take(&item.content, V_ASN1_INTEGER, &serial) || !der_integer_ok(&serial.content) ||
+	    !der_next(&item.content, &date))
 		return svr_pki_refuse(reader->report, SVR_PKI_CRL_UNPARSABLE,
 				      "revocation list: an entry is malformed");
 	if (!read_time(&date, &sec))
@@ -755,7 +758,8 @@ static int take_entries(const struct crl_parts *c, struct svr_pki_crl *crl,
 
 	if (ret == -E2BIG)
 		svr_pki_refuse(r, SVR_PKI_CRL_TOO_LARGE,
-			       "revocation list: has more than %d entries", SVR_PKI_CRL_ENTRIES_MAX);
+			       "revocation list: has more than %d entries",
+			       SVR_PKI_CRL_ENTRIES_MAX);
 	if (ret)
 		return ret;
 	crl->info.entries = svr_pki_index_count(crl->index);
@@ -897,10 +901,9 @@ const struct pki_crl_id *svr_pki_crl_id(const struct svr_pki_crl *crl)
 const char *svr_pki_reason_name(uint8_t reason)
 {
 	static const char *const names[] = {
-		"unspecified",	"keyCompromise", "cACompromise",
-		"affiliationChanged", "superseded", "cessationOfOperation",
-		"certificateHold", "?", "removeFromCRL",
-		"privilegeWithdrawn", "aACompromise",
+		"unspecified",	 "keyCompromise",	 "cACompromise",    "affiliationChanged",
+		"superseded",	 "cessationOfOperation", "certificateHold", "?",
+		"removeFromCRL", "privilegeWithdrawn",	 "aACompromise",
 	};
 
 	return reason < sizeof(names) / sizeof(names[0]) ? names[reason] : "?";

@@ -48,8 +48,7 @@ enum svr_pki_crl_flags {
  */
 int svr_pki_crl_ingest(const uint8_t *data, size_t len, const struct svr_pki_anchors *anchors,
 		       const struct svr_pki_der *issuers, unsigned int n_issuers, int64_t now_sec,
-		       unsigned int flags, struct svr_pki_crl **out,
-		       struct svr_pki_report *report);
+		       unsigned int flags, struct svr_pki_crl **out, struct svr_pki_report *report);
 
 /* One user more, each to call svr_pki_crl_free(), from any thread. Returns @crl. */
 struct svr_pki_crl *svr_pki_crl_use(struct svr_pki_crl *crl);

@@ -180,9 +180,8 @@ struct question {
 	int64_t now_sec;
 };
 
-static enum svr_pki_revocation_state ask_one(const struct svr_pki_crl *crl,
-					     const struct question *q,
-					     struct svr_pki_revocation *rev)
+static enum svr_pki_revocation_state
+ask_one(const struct svr_pki_crl *crl, const struct question *q, struct svr_pki_revocation *rev)
 {
 	const struct pki_crl_id *id = svr_pki_crl_id(crl);
 

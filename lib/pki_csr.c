@@ -45,8 +45,9 @@ static int check_text(const char *member, const char *value, int max, char *err,
 
 	if (len >= 1 && len <= max)
 		return 0;
-	snprintf(err, err_len, "%s: must have 1 to %d characters of UTF-8, none of them a control "
-			       "character",
+	snprintf(err, err_len,
+		 "%s: must have 1 to %d characters of UTF-8, none of them a control "
+		 "character",
 		 member, max);
 	return -EINVAL;
 }
@@ -206,9 +207,9 @@ static bool set_subject(X509_REQ *req, const struct svr_pki_csr_spec *s)
 	size_t i;
 
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (rows[i].value &&
-		    X509_NAME_add_entry_by_NID(name, rows[i].nid, MBSTRING_UTF8,
-					       (const unsigned char *)rows[i].value, -1, -1, 0) != 1)
+		if (rows[i].value && X509_NAME_add_entry_by_NID(
+					     name, rows[i].nid, MBSTRING_UTF8,
+					     (const unsigned char *)rows[i].value, -1, -1, 0) != 1)
 			return false;
 	return true;
 }

@@ -103,8 +103,9 @@ static const char *key_curve_word(EVP_PKEY *key)
 	static const struct {
 		const char *name, *word;
 	} names[] = {
-		{ "prime256v1", "SECP256R1" }, { "P-256", "SECP256R1" }, { "secp384r1", "SECP384R1" },
-		{ "P-384", "SECP384R1" },      { "secp521r1", "SECP521R1" }, { "P-521", "SECP521R1" },
+		{ "prime256v1", "SECP256R1" }, { "P-256", "SECP256R1" },
+		{ "secp384r1", "SECP384R1" },  { "P-384", "SECP384R1" },
+		{ "secp521r1", "SECP521R1" },  { "P-521", "SECP521R1" },
 	};
 	char curve[32] = "";
 	size_t i;

@@ -205,8 +205,7 @@ int svr_pki_pem_certs(const char *text, size_t len, unsigned int max, STACK_OF(X
 		return -EBADMSG;
 	}
 	if (!only_blanks(at, end)) {
-		svr_pki_refuse(r, SVR_PKI_TRAILING_DATA,
-			       "text stands behind the last certificate");
+		svr_pki_refuse(r, SVR_PKI_TRAILING_DATA, "text stands behind the last certificate");
 		return -EBADMSG;
 	}
 	return 0;

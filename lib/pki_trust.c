@@ -147,8 +147,7 @@ int svr_pki_trust_digest(const struct svr_pki_trust *t, uint8_t digest[static 32
 	struct {
 		uint8_t has_fingerprint, allow_self_signed;
 		uint8_t fingerprint[SVR_PKI_FINGERPRINT_LEN], anchors[32], own_bundles[8];
-	} in = { .has_fingerprint = t->has_fingerprint,
-		 .allow_self_signed = t->allow_self_signed };
+	} in = { .has_fingerprint = t->has_fingerprint, .allow_self_signed = t->allow_self_signed };
 	int i;
 
 	memcpy(in.fingerprint, t->fingerprint, sizeof(in.fingerprint));
@@ -430,8 +429,9 @@ static int check_trust(const struct svr_pki_trust *t, STACK_OF(X509) * certs,
 			common_name);
 	ret = svr_pki_chain_build(t->anchors, sk_X509_value(certs, 0), certs, now_sec, chain, r);
 	if (!ret && t->own_bundles && !(t->own_bundles & chain->bundles))
-		ret = svr_pki_refuse(r, SVR_PKI_ANCHOR, "certificate: leads to another "
-							"trusted-ca-certificate than our own");
+		ret = svr_pki_refuse(r, SVR_PKI_ANCHOR,
+				     "certificate: leads to another "
+				     "trusted-ca-certificate than our own");
 	return ret;
 }
 
@@ -548,12 +548,10 @@ static int parse_chain(const struct svr_pki_der *chain, unsigned int count, STAC
 		}
 		v = svr_pki_cert_read(chain[i].data, chain[i].len, &cert);
 		if (v != SVR_PKI_OK) {
-			svr_pki_refuse(r, v,
-				       "certificate: number %u of the chain is not X.509 in DER%s",
-				       i + 1,
-				       v == SVR_PKI_TRAILING_DATA ?
-					       ": something stands behind it" :
-					       "");
+			svr_pki_refuse(
+				r, v, "certificate: number %u of the chain is not X.509 in DER%s",
+				i + 1,
+				v == SVR_PKI_TRAILING_DATA ? ": something stands behind it" : "");
 			return -EBADMSG;
 		}
 		if (sk_X509_push(out, cert) <= 0) {
@@ -625,8 +623,7 @@ int svr_pki_recheck(const struct svr_pki_trust *t, struct svr_pki_peer *p, int64
 
 int svr_pki_identity_check(const struct svr_pki_identity *id, const struct svr_pki_trust *t,
 			   const char *common_name, int64_t now_sec,
-			   enum svr_pki_revocation_state *revocation,
-			   struct svr_pki_report *report)
+			   enum svr_pki_revocation_state *revocation, struct svr_pki_report *report)
 {
 	STACK_OF(X509) *certs = svr_pki_identity_certs(id);
 	enum svr_pki_revocation_state ignored;

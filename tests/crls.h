@@ -49,8 +49,10 @@ static inline void test_der_put(struct test_der *d, const void *data, size_t len
 static inline void test_der_wrap(struct test_der *d, uint8_t tag, size_t end)
 {
 	size_t len = end - d->at;
-	uint8_t head[6] = { tag, 0x84, (uint8_t)(len >> 24), (uint8_t)(len >> 16),
-			    (uint8_t)(len >> 8), (uint8_t)len };
+	uint8_t head[6] = {
+		tag,	     0x84, (uint8_t)(len >> 24), (uint8_t)(len >> 16), (uint8_t)(len >> 8),
+		(uint8_t)len
+	};
 	uint8_t short_head[2] = { tag, (uint8_t)len };
 	int skip = len > 0xffffff ? 0 : len > 0xffff ? 1 : len > 0xff ? 2 : 3;
 
@@ -154,9 +156,8 @@ static inline struct svr_pki_anchors *test_crl_anchors(const struct test_cert *c
 	if (PEM_write_bio_X509(bio, ca->cert) != 1)
 		abort();
 	len = BIO_get_mem_data(bio, &text);
-	if (svr_pki_anchors_new(&anchors) ||
-	    svr_pki_anchors_add(anchors, "test", text, (size_t)len, true, time(NULL), NULL, NULL) !=
-		    1)
+	if (svr_pki_anchors_new(&anchors) || svr_pki_anchors_add(anchors, "test", text, (size_t)len,
+								 true, time(NULL), NULL, NULL) != 1)
 		abort();
 	BIO_free(bio);
 	return anchors;

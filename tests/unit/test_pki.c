@@ -548,7 +548,8 @@ Test(pki, i95_63422_good_after_bad)
 		struct svr_pki_der der = { .len = (size_t)i2d_X509(certs[i]->cert, &bytes) };
 
 		der.data = bytes;
-		cr_expect_eq(svr_pki_verify(trust, &der, 1, "west", NULL, time(NULL), &peer, &r) == 0,
+		cr_expect_eq(svr_pki_verify(trust, &der, 1, "west", NULL, time(NULL), &peer, &r) ==
+				     0,
 			     i % 2 == 1, "%s", r.text);
 		svr_pki_peer_free(peer);
 		OPENSSL_free(bytes);
@@ -568,8 +569,8 @@ Test(pki, self_sign_a_key_that_is_there)
 
 	cr_assert_eq(svr_pki_self_signed(dir, "r", "west", NULL, 0, fingerprint, err, sizeof(err)),
 		     0);
-	cr_expect_eq(svr_pki_self_sign(dir, "r", "west", 0, fingerprint, err, sizeof(err)),
-		     -EEXIST, "never replaces");
+	cr_expect_eq(svr_pki_self_sign(dir, "r", "west", 0, fingerprint, err, sizeof(err)), -EEXIST,
+		     "never replaces");
 	unlink(in_dir("r.pem"));
 	cr_expect_eq(svr_pki_self_sign(dir, "r", "west", 0, fingerprint, err, sizeof(err)), 0, "%s",
 		     err);
@@ -599,8 +600,7 @@ Test(pki, rubbish_instead_of_a_certificate)
 	for (i = 0; i < len; i++) {
 		memcpy(copy, der, len);
 		copy[i] ^= 0x10;
-		cr_expect_neq(svr_pki_verify(trust, &one, 1, "west", NULL, time(NULL), &peer,
-					     &r),
+		cr_expect_neq(svr_pki_verify(trust, &one, 1, "west", NULL, time(NULL), &peer, &r),
 			      0, "byte %zu", i);
 		cr_expect_null(peer);
 	}
@@ -611,10 +611,9 @@ Test(pki, rubbish_instead_of_a_certificate)
 			     -EBADMSG);
 	}
 	one.len = len + 1;
-	cr_expect_eq(svr_pki_verify(trust, &one, 1, "west", NULL, time(NULL), &peer, &r),
-		     -EBADMSG, "byte behind");
-	cr_expect_eq(svr_pki_verify(trust, &one, 0, "west", NULL, time(NULL), &peer, &r),
-		     -EBADMSG);
+	cr_expect_eq(svr_pki_verify(trust, &one, 1, "west", NULL, time(NULL), &peer, &r), -EBADMSG,
+		     "byte behind");
+	cr_expect_eq(svr_pki_verify(trust, &one, 0, "west", NULL, time(NULL), &peer, &r), -EBADMSG);
 	OPENSSL_free(der);
 	svr_pki_trust_free(trust);
 	test_cert_free(&c);

@@ -33,9 +33,8 @@ static struct svr_pki_crl *list_of(size_t entries, uint8_t number, int64_t this_
 	struct svr_pki_report r;
 	struct svr_pki_crl *crl;
 	size_t len;
-	uint8_t *der = test_crl_make(&(struct test_crl_spec){ &ca, entries, number, this_update,
-							      now + HOUR },
-				     &len);
+	uint8_t *der = test_crl_make(
+		&(struct test_crl_spec){ &ca, entries, number, this_update, now + HOUR }, &len);
 
 	cr_assert_eq(svr_pki_crl_ingest(der, len, anchors, NULL, 0, now, 0, &crl, &r), 0, "%s",
 		     r.text);
@@ -92,8 +91,8 @@ Test(pki_crl, a_million_entries)
 Test(pki_crl, pem_and_der_are_the_same_list)
 {
 	size_t len, added, removed;
-	uint8_t *der = test_crl_make(&(struct test_crl_spec){ &ca, 1000, 1, now, now + HOUR },
-				     &len);
+	uint8_t *der =
+		test_crl_make(&(struct test_crl_spec){ &ca, 1000, 1, now, now + HOUR }, &len);
 	struct svr_pki_crl *crl[2];
 	struct svr_pki_report r;
 	char *text = NULL;

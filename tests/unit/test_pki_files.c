@@ -64,25 +64,20 @@ Test(pki_files, key_sizes_and_curves_are_those_of_ssr)
 		unsigned int rsa;
 		const char *name;
 	} good[] = {
-		{ "RSA", NULL, NULL, 2048, NULL },    { "RSA", "2048", NULL, 2048, NULL },
-		{ "rsa", "2304", NULL, 2304, NULL },  { "RSA", "4096", NULL, 4096, NULL },
-		{ "ECC", NULL, NULL, 0, "P-256" },    { "ECC", NULL, "SECP256R1", 0, "P-256" },
+		{ "RSA", NULL, NULL, 2048, NULL },	  { "RSA", "2048", NULL, 2048, NULL },
+		{ "rsa", "2304", NULL, 2304, NULL },	  { "RSA", "4096", NULL, 4096, NULL },
+		{ "ECC", NULL, NULL, 0, "P-256" },	  { "ECC", NULL, "SECP256R1", 0, "P-256" },
 		{ "ecc", NULL, "secp384r1", 0, "P-384" }, { "ECC", NULL, "SECP521R1", 0, "P-521" },
 		{ "ECC", NULL, "SECP256R", 0, "P-256" },
 	};
 	static const struct {
 		const char *algorithm, *bits, *curve, *word;
 	} bad[] = {
-		{ "DSA", NULL, NULL, "RSA and ECC" },
-		{ "", NULL, NULL, "RSA and ECC" },
-		{ "RSA", "1024", NULL, "steps of 256" },
-		{ "RSA", "2049", NULL, "steps of 256" },
-		{ "RSA", "4352", NULL, "steps of 256" },
-		{ "RSA", "2048 ", NULL, "steps of 256" },
-		{ "RSA", "", NULL, "steps of 256" },
-		{ "RSA", "-2048", NULL, "steps of 256" },
-		{ "RSA", NULL, "SECP256R1", "ECC only" },
-		{ "ECC", "2048", NULL, "RSA only" },
+		{ "DSA", NULL, NULL, "RSA and ECC" },	   { "", NULL, NULL, "RSA and ECC" },
+		{ "RSA", "1024", NULL, "steps of 256" },   { "RSA", "2049", NULL, "steps of 256" },
+		{ "RSA", "4352", NULL, "steps of 256" },   { "RSA", "2048 ", NULL, "steps of 256" },
+		{ "RSA", "", NULL, "steps of 256" },	   { "RSA", "-2048", NULL, "steps of 256" },
+		{ "RSA", NULL, "SECP256R1", "ECC only" },  { "ECC", "2048", NULL, "RSA only" },
 		{ "ECC", NULL, "SECP256K1", "SECP384R1" },
 	};
 	struct svr_pki_key_spec spec;
@@ -128,9 +123,9 @@ Test(pki_files, a_key_is_0600_whatever_the_umask_and_never_replaced)
 		     0);
 	cr_expect_eq(svr_pki_key_create(dir, "west", &spec, err, sizeof(err)), -EEXIST);
 	cr_expect(strstr(err, "never replaced"), "%s", err);
-	cr_assert_eq(
-		svr_pki_file_read(in_dir("west.key"), 9999, true, &after, &len, err, sizeof(err)),
-		0);
+	cr_assert_eq(svr_pki_file_read(in_dir("west.key"), 9999, true, &after, &len, err,
+				       sizeof(err)),
+		     0);
 	cr_expect_str_eq(before, after);
 	cr_expect_eq(files_in_dir(), 1);
 	free(before);
@@ -139,8 +134,16 @@ Test(pki_files, a_key_is_0600_whatever_the_umask_and_never_replaced)
 
 Test(pki_files, names_of_keys)
 {
-	static const char *const bad[] = { "",	  ".",	 "..",	  "a/b", "../a", ".hidden", "a b",
-					   "a\nb", "\xc3\xa4", "a;b",
+	static const char *const bad[] = { "",
+					   ".",
+					   "..",
+					   "a/b",
+					   "../a",
+					   ".hidden",
+					   "a b",
+					   "a\nb",
+					   "\xc3\xa4",
+					   "a;b",
 					   "0123456789012345678901234567890123456789012345678901234"
 					   "567890123" };
 	struct svr_pki_key_spec spec = { .curve = "P-256" };
@@ -161,18 +164,18 @@ Test(pki_files, a_key_of_another_user_or_open_to_others_is_refused)
 
 	make_key("west", "ECC", NULL, NULL);
 	cr_assert_eq(chmod(in_dir("west.key"), 0640), 0);
-	cr_expect_eq(
-		svr_pki_file_read(in_dir("west.key"), 9999, true, &data, &len, err, sizeof(err)),
-		-EPERM);
+	cr_expect_eq(svr_pki_file_read(in_dir("west.key"), 9999, true, &data, &len, err,
+				       sizeof(err)),
+		     -EPERM);
 	cr_expect(strstr(err, "chmod 0600"), "%s", err);
 	cr_expect_null(data);
 	if (geteuid() != 0)
 		cr_skip("only root can give files away");
 	cr_assert_eq(chmod(in_dir("west.key"), 0600), 0);
 	cr_assert_eq(chown(in_dir("west.key"), 65534, 65534), 0);
-	cr_expect_eq(
-		svr_pki_file_read(in_dir("west.key"), 9999, true, &data, &len, err, sizeof(err)),
-		-EPERM);
+	cr_expect_eq(svr_pki_file_read(in_dir("west.key"), 9999, true, &data, &len, err,
+				       sizeof(err)),
+		     -EPERM);
 	cr_expect(strstr(err, "another user") || strstr(err, "chown"), "%s", err);
 }
 
@@ -427,8 +430,9 @@ Test(pki_files, members_of_a_request_that_are_refused)
 			     -EINVAL, "row %zu", i);
 		cr_expect(strstr(err, rows[i].word), "row %zu: %s", i, err);
 	}
-	cr_expect_eq(svr_pki_csr_create(dir, "east", &(struct svr_pki_csr_spec){ .common_name = "w" },
-					NULL, err, sizeof(err)),
+	cr_expect_eq(svr_pki_csr_create(dir, "east",
+					&(struct svr_pki_csr_spec){ .common_name = "w" }, NULL, err,
+					sizeof(err)),
 		     -ENOENT);
 	cr_expect_eq(files_in_dir(), 1, "only the key");
 }
@@ -441,7 +445,8 @@ enum { DAY = 86400 };
 Test(pki_files, i95_64929_expiry_beyond_49_days_and_2038)
 {
 	static const int64_t ends[] = { INT64_C(1767225600) /* 2026 */, INT64_C(2147483647),
-					INT64_C(2147483648) /* 2038 */, INT64_C(4294967296) /* 2106 */,
+					INT64_C(2147483648) /* 2038 */,
+					INT64_C(4294967296) /* 2106 */,
 					INT64_C(253402300799) /* 9999 */ };
 	static const struct {
 		int64_t before;
@@ -496,8 +501,9 @@ Test(pki_files, what_stands_in_a_certificate)
 	uint8_t fingerprint[32];
 	size_t len;
 
-	test_cert_ext(c.cert, c.cert, NID_crl_distribution_points,
-		      "URI:http://a/1.crl,URI:ldap://b/c,URI:https://d/2.crl,URI:file:///etc/shadow");
+	test_cert_ext(
+		c.cert, c.cert, NID_crl_distribution_points,
+		"URI:http://a/1.crl,URI:ldap://b/c,URI:https://d/2.crl,URI:file:///etc/shadow");
 	test_cert_ext(c.cert, c.cert, NID_ext_key_usage, "clientAuth");
 	X509_sign(c.cert, c.key, EVP_sha256());
 	test_cert_fingerprint(&c, fingerprint);
