@@ -106,6 +106,7 @@ int svr_show_sessions_run(struct svr_cli *cli, const char *const *val);
 int svr_show_peers_run(struct svr_cli *cli, const char *const *val);
 int svr_show_drops_run(struct svr_cli *cli, const char *const *val);
 int svr_show_stats_run(struct svr_cli *cli, const char *const *val);
+int svr_show_peer_stats(struct svr_cli *cli); /* `svr show stats peers` */
 int svr_show_alarms_run(struct svr_cli *cli, const char *const *val);
 int svr_show_events_run(struct svr_cli *cli, const char *const *val);
 int svr_show_services_run(struct svr_cli *cli, const char *const *val);

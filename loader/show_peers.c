@@ -201,3 +201,23 @@ int svr_show_peers_run(struct svr_cli *cli, const char *const *val)
 	json_object_put(answer);
 	return err;
 }
+
+int svr_show_peer_stats(struct svr_cli *cli)
+{
+	struct json_object *request, *answer = NULL, *paths;
+	const char *router;
+	int err;
+
+	err = svr_cli_router(cli, &router);
+	if (err)
+		return err;
+	request = svr_process_request("show stats");
+	err = svr_process_ask(cli, router, "keymgr", request, &answer);
+	json_object_put(request);
+	if (!err && !json_object_object_get_ex(answer, "paths", &paths))
+		err = svr_cli_error(cli, -EPROTO, "svr-keymgr answered without paths; are both of the same version?");
+	if (!err)
+		err = print_answers(cli, paths, true);
+	json_object_put(answer);
+	return err;
+}

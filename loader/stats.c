@@ -9,12 +9,12 @@
 #include "cli.h"
 #include "state.h"
 
-static const char *const what_words[] = { "security", NULL };
+static const char *const what_words[] = { "peers", "security", NULL };
 
 enum { STATS_WHAT, STATS_INTERFACE, STATS_METRIC, STATS_METRIC_WORDS = 4 };
 const struct svr_arg svr_show_stats_args[] = {
 	[STATS_WHAT] = { NULL, "WHAT", what_words, false, false,
-			 "security: certificates and revocation lists" },
+			 "peers: packets, link quality and failures of each path; security: certificates and revocation lists" },
 	[STATS_INTERFACE] = { "interface", "NAME", NULL, false, false,
 			      "one network-interface only" },
 	[STATS_METRIC] = { NULL, "METRIC", NULL, false, false,
@@ -71,10 +71,15 @@ int svr_show_stats_run(struct svr_cli *cli, const char *const *val)
 	uint64_t *xdp;
 	int err;
 
+	if (val[STATS_WHAT] && !strcmp(val[STATS_WHAT], "peers")) {
+		if (val[STATS_INTERFACE] || val[STATS_METRIC])
+			return svr_cli_usage(cli, "svr show stats peers: takes no further argument");
+		return svr_show_peer_stats(cli);
+	}
 	if (val[STATS_WHAT])
 		return show_security(cli, val);
 	if (val[STATS_METRIC])
-		return svr_cli_usage(cli, "svr show stats: unknown argument \"%s\"; allowed: security, interface",
+		return svr_cli_usage(cli, "svr show stats: unknown argument \"%s\"; allowed: peers, security, interface",
 				     val[STATS_METRIC]);
 	err = svr_state_open(cli, &s);
 	if (err)
