@@ -95,9 +95,11 @@ struct svr_cfg_port_range {
 enum svr_cfg_role { SVR_CFG_ROLE_LAN, SVR_CFG_ROLE_WAN };
 
 enum svr_cfg_protocol {		/* values are IP protocol numbers */
-	SVR_CFG_PROTO_ICMP = 1,
+	SVR_CFG_PROTO_ICMP = 1,			/* and ICMPv6: echo requests and their replies */
 	SVR_CFG_PROTO_TCP = 6,
 	SVR_CFG_PROTO_UDP = 17,
+	SVR_CFG_PROTO_GRE = 47,
+	SVR_CFG_PROTO_ESP = 50,
 };
 
 enum svr_cfg_encryption_cipher { SVR_CFG_AES_CBC_128, SVR_CFG_AES_CBC_256 };
@@ -211,7 +213,7 @@ struct svr_cfg_tenant {				/* authority/tenant/N */
 
 struct svr_cfg_transport {			/* .../transport/N of a service or a session type */
 	enum svr_cfg_protocol protocol;
-	struct svr_cfg_port_range *port_range;	/* never empty: absent, and icmp, is 0..65535 */
+	struct svr_cfg_port_range *port_range;	/* never empty: absent, and without ports, is 0..65535 */
 	unsigned int n_port_range;
 };
 
@@ -225,7 +227,7 @@ struct svr_cfg_service {			/* authority/service/N */
 	const char *name;
 	struct svr_cfg_prefix *address;		/* at least one */
 	unsigned int n_address;
-	struct svr_cfg_transport *transport;	/* never empty: absent is icmp, tcp, udp */
+	struct svr_cfg_transport *transport;	/* never empty: absent is every protocol that svr knows */
 	unsigned int n_transport;
 	bool any_transport;			/* the list is absent in the file */
 	struct svr_cfg_access_policy *access_policy; /* empty: nobody may use the service */
@@ -457,7 +459,7 @@ struct svr_view_path {				/* sorted by peer, cost, zone, remote interface */
 
 struct svr_view_transport {			/* time-outs are the same in all rows of a protocol */
 	enum svr_cfg_protocol protocol;
-	struct svr_cfg_port_range ports;	/* icmp: 0..65535 */
+	struct svr_cfg_port_range ports;	/* protocols without ports: 0..65535 */
 	uint32_t timeout_ms;
 	uint32_t initial_timeout_ms;
 	const char *session_type;		/* NULL = the protocol's default */
@@ -468,7 +470,7 @@ struct svr_view_service {
 	unsigned int policy;			/* index in policies */
 	struct svr_view_transport *transport;	/* owned by the view; sorted by protocol and port, never overlapping */
 	unsigned int n_transport;		/* <= SVR_MAX_TRANSPORTS */
-	bool any_transport;			/* absent in the file; transport[] is then icmp, tcp, udp */
+	bool any_transport;			/* absent in the file; transport[] is then every protocol */
 	int route;				/* index in routes; -1 = this router cannot reach the service */
 };
 

@@ -150,6 +150,11 @@ static void check_tenants(struct checker *c)
 
 static const struct svr_cfg_port_range all_ports = { 0, 65535 };
 
+static bool has_ports(enum svr_cfg_protocol protocol)
+{
+	return protocol == SVR_CFG_PROTO_TCP || protocol == SVR_CFG_PROTO_UDP;
+}
+
 /* Fills in what an absent port-range means, and looks at the ranges. The place of @base has no NUL
  * to spare.
  */
@@ -162,8 +167,9 @@ static int check_transports(struct checker *c, struct svr_cfg_transport *list, u
 		struct svr_cfg_transport *t = &list[i];
 
 		at(c, "%s/%u/port-range", base, i);
-		if (t->protocol == SVR_CFG_PROTO_ICMP && t->n_port_range)
-			bad(c, "icmp has no ports; must be absent");
+		if (!has_ports(t->protocol) && t->n_port_range)
+			bad(c, "%s has no ports; must be absent",
+			    svr_config_protocol_name(t->protocol));
 		for (k = 0; k < t->n_port_range; k++) {
 			at(c, "%s/%u/port-range/%u/end-port", base, i, k);
 			if (t->port_range[k].end_port < t->port_range[k].start_port)
@@ -240,7 +246,8 @@ static void check_own_overlap(struct checker *c, const struct svr_cfg_service *s
 static int any_transport(struct checker *c, struct svr_cfg_service *s)
 {
 	static const enum svr_cfg_protocol every[] = { SVR_CFG_PROTO_ICMP, SVR_CFG_PROTO_TCP,
-						       SVR_CFG_PROTO_UDP };
+						       SVR_CFG_PROTO_UDP, SVR_CFG_PROTO_GRE,
+						       SVR_CFG_PROTO_ESP };
 	unsigned int i, n = sizeof(every) / sizeof(every[0]);
 
 	s->any_transport = true;
@@ -251,6 +258,22 @@ static int any_transport(struct checker *c, struct svr_cfg_service *s)
 	for (i = 0; i < n; i++)
 		s->transport[i].protocol = every[i];
 	return 0;
+}
+
+/* The worker, which signs and encrypts, knows TCP and UDP only. */
+static void check_carried(struct checker *c, const struct svr_cfg_service *s, unsigned int i)
+{
+	const struct svr_cfg_policy *policy = &c->cfg->policies[s->security_index];
+	unsigned int k;
+
+	for (k = 0; (policy->encrypt || policy->hmac_mode != SVR_CFG_HMAC_DISABLED) &&
+		    k < s->n_transport;
+	     k++) {
+		at(c, "/authority/service/%u/transport/%u/protocol", i, k);
+		if (!has_ports(s->transport[k].protocol))
+			warn(c,
+			     "is not carried under a policy that signs or encrypts yet: such packets are dropped");
+	}
 }
 
 static int check_service(struct checker *c, unsigned int i)
@@ -272,6 +295,8 @@ static int check_service(struct checker *c, unsigned int i)
 		s->access_policy[k].tenant_index =
 			(unsigned int)REFER(c, tenants, "tenant", s->access_policy[k].source);
 	}
+	if ((int)s->security_index >= 0)
+		check_carried(c, s, i);
 	if (!s->n_transport)
 		err = any_transport(c, s);
 	snprintf(base, sizeof(base), "/authority/service/%u/transport", i);

@@ -39,9 +39,9 @@ const struct svr_cfg_word svr_cfg_words_hmac_cipher[] = {
 const struct svr_cfg_word svr_cfg_words_protocol[] = {
 	{ "tcp", SVR_CFG_PROTO_TCP, NULL, NULL },
 	{ "udp", SVR_CFG_PROTO_UDP, NULL, NULL },
-	{ "icmp", SVR_CFG_PROTO_ICMP, NULL, "ICMP is not carried yet: such packets are dropped" },
-	{ "gre", 0, SVR_CFG_NOT_YET, NULL },
-	{ "esp", 0, SVR_CFG_NOT_YET, NULL },
+	{ "icmp", SVR_CFG_PROTO_ICMP, NULL, NULL },
+	{ "gre", SVR_CFG_PROTO_GRE, NULL, NULL },
+	{ "esp", SVR_CFG_PROTO_ESP, NULL, NULL },
 	{ "pim", 0, SVR_CFG_NOT_YET, NULL },
 	{ NULL, 0, NULL, NULL },
 };

@@ -602,6 +602,8 @@ static uint32_t default_timeout(enum svr_cfg_protocol protocol)
 	case SVR_CFG_PROTO_UDP:
 		return SVR_CFG_TIMEOUT_UDP_MS;
 	case SVR_CFG_PROTO_ICMP:
+	case SVR_CFG_PROTO_GRE:
+	case SVR_CFG_PROTO_ESP:
 		break;
 	}
 	return SVR_CFG_TIMEOUT_ICMP_MS;

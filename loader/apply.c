@@ -421,7 +421,8 @@ static void make_timeouts(const struct svr_view_service *from, struct svr_servic
 			to->timeout_ms[1] = t->timeout_ms;
 			if (!tcp)
 				to->initial_timeout_ms = t->initial_timeout_ms;
-		} else if (t->protocol == SVR_CFG_PROTO_ICMP && !other) {
+		} else if (t->protocol != SVR_CFG_PROTO_TCP && t->protocol != SVR_CFG_PROTO_UDP &&
+			   !other) {
 			other = true;
 			to->timeout_ms[2] = t->timeout_ms;
 		}

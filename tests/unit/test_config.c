@@ -362,8 +362,9 @@ static const struct row refused[] = {
 	  { { A "/service/1/transport", "[{\"protocol\":\"tcp\",\"port-range\":[{\"start-port\":90}]}]" } }, A "/service/1/address/0",
 	  "service \"app\" has the same prefix, an overlapping transport and a common tenant", "\"172.16.2.0/24\"" },
 	{ "a service without transport overlaps all", { { A "/service/1/transport", NULL } }, A "/service/1/address/0", "service \"app\" has the same prefix", NULL },
-	{ "protocol GRE", { { SERVICE "/transport/0/protocol", "\"gre\"" } }, SERVICE "/transport/0/protocol",
-	  "\"gre\" is " NOT_YET "; must be one of \"tcp\", \"udp\", \"icmp\"", NULL },
+	{ "protocol PIM", { { SERVICE "/transport/0/protocol", "\"pim\"" } }, SERVICE "/transport/0/protocol",
+	  "\"pim\" is " NOT_YET "; must be one of \"tcp\", \"udp\", \"icmp\", \"gre\", \"esp\"", NULL },
+	{ "ports of GRE", { { SERVICE "/transport/0/protocol", "\"gre\"" } }, SERVICE "/transport/0/port-range", "gre has no ports", "" },
 	{ "protocol as a number", { { SERVICE "/transport/0/protocol", "6" } }, SERVICE "/transport/0/protocol", "must be one of \"tcp\"", "6" },
 	{ "no protocol", { { SERVICE "/transport/0/protocol", NULL } }, SERVICE "/transport/0", "member \"protocol\" is missing", NULL },
 	{ "port 65536", { { SERVICE "/transport/0/port-range/0/end-port", "65536" } }, SERVICE "/transport/0/port-range/0/end-port",
@@ -604,7 +605,8 @@ static const struct row warned[] = {
 	{ "neither self-signed nor an authority", { { A "/trusted-ca-certificate", NULL } }, SKM "/allow-self-signed-peering-certificates",
 	  "no peer can be authenticated", "false" },
 	{ "policy of a tenant", { { A "/tenant/0/security", "\"secret\"" } }, A "/tenant/0/security", "has no effect yet", "\"secret\"" },
-	{ "ICMP", { { SERVICE "/transport", "[{\"protocol\":\"icmp\"}]" } }, SERVICE "/transport/0/protocol", "ICMP is not carried yet", "\"icmp\"" },
+	{ "ICMP", { { SERVICE "/transport", "[{\"protocol\":\"icmp\"}]" } }, SERVICE "/transport/0/protocol",
+	  "is not carried under a policy that signs or encrypts yet", "\"icmp\"" },
 	{ "next hop far away", { { EAST "/service-route/-", "{\"name\":\"r1\",\"service-name\":\"far\",\"next-hop\":{\"interface\":\"lan\"}}" },
 	  { A "/service/-", "{\"name\":\"far\",\"address\":[\"10.0.0.0/8\"],\"security\":\"secret\"}" } },
 	  EAST "/service-route/1/next-hop", "every destination must answer ARP", "" },
@@ -1614,12 +1616,13 @@ Test(config, session_types)
 	cr_expect_eq(v->services[1].transport[0].ports.start_port, 53);
 	/* no transport: every protocol */
 	cr_expect(v->services[2].any_transport && !v->services[0].any_transport);
-	cr_assert_eq(v->services[2].n_transport, 3);
+	cr_assert_eq(v->services[2].n_transport, 5);
 	t = v->services[2].transport;
 	cr_expect(t[0].protocol == SVR_CFG_PROTO_ICMP && t[0].timeout_ms == 10000 &&
 		  !t[0].session_type);
 	cr_expect(t[1].protocol == SVR_CFG_PROTO_TCP && t[1].timeout_ms == 3000);
 	cr_expect(t[2].protocol == SVR_CFG_PROTO_UDP && t[2].timeout_ms == 2000);
+	cr_expect(t[3].protocol == SVR_CFG_PROTO_GRE && t[4].protocol == SVR_CFG_PROTO_ESP);
 	cr_expect(t[1].ports.start_port == 0 && t[1].ports.end_port == 65535);
 	cr_expect_eq(v->services[2].policy, 1);
 	cr_expect_eq(v->services[2].route, -1);
