@@ -694,6 +694,9 @@ int svr_forward_frame(struct svr_thread *t, struct svr_work *w)
 	if (w->desc.zone == 0 || w->desc.zone >= t->maps->count.zones ||
 	    w->desc.zone >= SVR_MAX_ZONES)
 		return -SVR_DROP_BAD_META_AREA;
+	/* Goes through XDP again as it is, which may know protocols that the worker does not */
+	if (w->desc.why == SVR_FRAME_NEIGHBOUR)
+		return hold(t, w, SVR_LETTER_XDP, w->desc.out_zone, w->desc.addr);
 	err = svr_packet_parse(&w->pkt, w->frame, w->frame_len, w->desc.l3_off);
 	if (err)
 		return err;
@@ -705,7 +708,7 @@ int svr_forward_frame(struct svr_thread *t, struct svr_work *w)
 	case SVR_FRAME_METADATA:
 		return frame_metadata(t, w);
 	case SVR_FRAME_NEIGHBOUR:
-		return hold(t, w, SVR_LETTER_XDP, w->desc.out_zone, w->desc.addr);
+		break; /* above */
 	}
 	return -SVR_DROP_BAD_META_AREA;
 }
