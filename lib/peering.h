@@ -167,6 +167,7 @@ struct svr_peering {
 	uint64_t switch_ns; /* sessions use the next peer key from then on */
 	uint64_t retire_ns; /* replaced peer keys are wiped */
 	uint64_t meta_switch_ns; /* sessions use the peer's next metadata key from then on */
+	uint64_t used_ns; /* the key in use came into use */
 	uint64_t key_packets; /* sealed by the key that BFD uses */
 	struct svr_clockoff clock;
 	uint32_t acked; /* own metadata key that the peer has */

@@ -62,7 +62,7 @@ static void restore_rotation(struct svr_peering *p)
 
 	p->switch_ns = p->meta_switch_ns = UINT64_MAX;
 	p->retire_ns = now.mono_ns + SVR_PEERING_RETIRE_SEC * SVR_NS_PER_SEC;
-	p->contact_ns = p->announced_ns = now.mono_ns;
+	p->contact_ns = p->announced_ns = p->used_ns = now.mono_ns;
 	p->detect_ns = SVR_PEERING_RETIRE_SEC * SVR_NS_PER_SEC; /* not known: the peer may be up */
 	for (i = 0; i < SVR_KEY_SLOTS; i++)
 		if (keys->meta[i].index && (keys->meta[i].flags & SVR_KEY_NEXT))
@@ -229,16 +229,33 @@ struct svr_bfdmeta_key *svr_peering_key_for(struct svr_peering *p, enum svr_kex_
 	return seal != SVR_KEX_SEAL_NONE && slot < SVR_KEY_SLOTS ? &p->slot[slot] : NULL;
 }
 
+/*
+ * The key is used up and the peer agrees no other one under it. It seals nothing more, as if it
+ * were lost: the peer notices by its detection time, and both start anew. What the peer sends until
+ * then can be read.
+ */
+static void drop_keys(struct svr_peering *p)
+{
+	uint32_t i;
+
+	svr_peering_log(p, true, "peer key is used up and could not be replaced: given up");
+	for (i = 0; i < SVR_KEY_SLOTS; i++)
+		p->keys.peer[i].flags = p->keys.peer[i].index ? SVR_KEY_RX : 0;
+	p->keys.tx = SVR_PEERING_NO_SLOT;
+	p->switch_ns = p->rekey_ns = UINT64_MAX;
+	p->key_packets = 0;
+	keys_save(p);
+}
+
 bool svr_peering_count_packet(struct svr_peering *p, const struct svr_bfdmeta_key *key)
 {
 	uint64_t limit = p->config.key_packets ? p->config.key_packets : SVR_PEERING_KEY_PACKETS;
 	uint64_t hard = p->config.key_packets ? 4 * limit : SVR_PEERING_KEY_PACKETS_HARD;
 
-	if (!key || key == &p->pending)
-		return true;
+	if (!key || key == &p->pending || svr_peering_is_static(p))
+		return true; /* nothing could take the place of a static key */
 	if (p->key_packets >= hard) {
-		if (p->key_packets++ == hard)
-			svr_peering_log(p, true, "peer key is used up, and there is no other");
+		drop_keys(p);
 		return false;
 	}
 	if (++p->key_packets == limit)
@@ -328,6 +345,7 @@ static void set_tx(struct svr_peering *p, uint32_t slot, struct svr_now now)
 		p->keys.peer[i].flags = p->keys.peer[i].index ? SVR_KEY_RX : 0;
 	p->keys.peer[slot].flags = SVR_KEY_RX | SVR_KEY_TX;
 	p->keys.tx = slot;
+	p->used_ns = now.mono_ns;
 	p->switch_ns = UINT64_MAX;
 	p->retire_ns = now.mono_ns + SVR_PEERING_RETIRE_SEC * SVR_NS_PER_SEC + p->detect_ns;
 	if (other)
@@ -360,6 +378,7 @@ void svr_peering_peer_uses(struct svr_peering *p, uint32_t index, struct svr_now
 		p->key_packets = 0;
 		keys_save(p);
 		svr_kex_cancel_authenticated(&p->kex);
+		svr_peering_send_all(p); /* the peer waits for the same sign */
 	}
 	if (p->switch_ns == UINT64_MAX)
 		p->switch_ns = now.mono_ns + p->config.hold_ms * SVR_NS_PER_MS;
@@ -441,15 +460,18 @@ bool svr_peering_index_free(void *user, uint32_t index)
 
 /*
  * Not while a key waits that the peer has shown, or that we have shown it: it would be forgotten in
- * use. And not before the peer has the current metadata key, for which a piece leaves no room.
+ * use. Not before what was sent under the key before has arrived: two keys later its slot is
+ * needed. And not before the peer has the current metadata key, for which a piece leaves no room.
  */
 bool svr_peering_may_rekey(void *user)
 {
 	const struct svr_peering *p = user;
+	uint64_t used_ns = p->ops->now(p->user).mono_ns - p->used_ns;
 	uint32_t next = svr_peering_next_key(p);
 
-	return !svr_peering_is_static(p) && (next == SVR_PEERING_NO_SLOT || !(p->keys.peer[next].flags & SVR_KEY_BFD)) &&
-	       svr_peering_meta_acked(p);
+	return !svr_peering_is_static(p) &&
+	       (next == SVR_PEERING_NO_SLOT || !(p->keys.peer[next].flags & SVR_KEY_BFD)) &&
+	       used_ns >= p->config.hold_ms * SVR_NS_PER_MS && svr_peering_meta_acked(p);
 }
 
 int svr_peering_pending(void *user, uint32_t index, const uint8_t *key)
@@ -472,10 +494,23 @@ int svr_peering_pending(void *user, uint32_t index, const uint8_t *key)
 	return ret;
 }
 
-/* The pending key into the slot after the one in use: the oldest goes. */
+/* The one after that in use: the oldest goes. */
+static uint32_t install_slot(const struct svr_peering *p)
+{
+	uint32_t i;
+
+	if (p->keys.tx < SVR_KEY_SLOTS)
+		return (p->keys.tx + 1) % SVR_KEY_SLOTS;
+	for (i = 0; i < SVR_KEY_SLOTS; i++)
+		if (!p->keys.peer[i].index)
+			return i;
+	return 0;
+}
+
+/* The pending key into its slot. */
 static uint32_t install(struct svr_peering *p, struct svr_now now)
 {
-	uint32_t slot = p->keys.tx < SVR_KEY_SLOTS ? (p->keys.tx + 1) % SVR_KEY_SLOTS : 0;
+	uint32_t slot = install_slot(p);
 	struct svr_peer_key *k = &p->keys.peer[slot];
 	uint8_t hmac[2][SVR_HMAC_KEY_LEN];
 
@@ -585,6 +620,9 @@ bool svr_peering_meta_settled(const struct svr_peering *p, struct svr_now now)
 		return now.mono_ns - p->acked_ns > wait_ns;
 	if (p->contact) /* a peer that never answers must not keep keys alive for ever */
 		return now.mono_ns - p->announced_ns > p->config.kex.timeout_s * SVR_NS_PER_SEC;
+	/* A packet from before the announcement may bring the peer's BFD up: that is contact, too. */
+	if (p->announced_ns > p->contact_ns)
+		return now.mono_ns - p->announced_ns > wait_ns;
 	return now.mono_ns - p->contact_ns > wait_ns;
 }
 

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Thousands of random histories, each from its own seed: a link that loses, doubles and swaps,
- * routers that are killed, started again with or without what they had stored, and links that are
- * cut. When the trouble ends, both must agree, and stay so.
+ * computations that take their time, keys that are replaced, routers that are killed, started again
+ * with or without what they had stored, and links that are cut. All the time session packets go
+ * from one to the other, and each has to be readable where it arrives (world.c). When the trouble
+ * ends, both must agree, and stay so.
+ *
+ *	PEERS_SCHEDULES=N	so many in each test below
+ *	PEERS_SEED=N		only this one, and PEERS_VERBOSE=1 to see what happens
  */
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -22,6 +27,8 @@ enum {
 	PEACE_MS = 180000, /* retransmission intervals have grown, detection times have to pass */
 	SETTLED_MS = 5000,
 };
+
+static uint64_t traffic_sent; /* in all schedules of a test */
 
 static void restart(struct world *w, struct node *n)
 {
@@ -126,6 +133,7 @@ static void run_schedule(uint64_t seed, unsigned int paths, const struct svr_bfd
 	cr_assert(world_agreed(w), "seed %lu, later: %s", seed, world_describe(w));
 	cr_assert_eq(keys, w->node[0].keys_made + w->node[1].keys_made,
 		     "seed %lu: another key without need", seed);
+	traffic_sent += w->traffic_sent;
 	world_free(w);
 }
 
@@ -146,6 +154,8 @@ static void run_schedules(uint64_t first_seed, unsigned int paths, uint32_t inte
 	}
 	for (i = 0; i < n; i++)
 		run_schedule(first_seed + i, paths, &bfd);
+	fprintf(stderr, "# %lu schedules from seed %lu, %lu session packets\n", n, first_seed,
+		traffic_sent);
 }
 
 Test(schedules, default_timers)

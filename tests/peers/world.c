@@ -348,10 +348,13 @@ void node_start(struct node *n)
 		if (svr_peering_set_path(n->peering, i, &path, &n->path[i]))
 			die("path cannot be set");
 	}
+	svr_peering_tick(n->peering); /* as the key manager does: what is stored says what is so */
 }
 
 void node_stop(struct node *n)
 {
+	if (n->world->verbose && n->peering)
+		fprintf(stderr, "%9.3f %s: killed\n", (double)n->world->now_ns / 1e9, n->name);
 	svr_peering_free(n->peering);
 	n->peering = NULL;
 	n->stopped_ns = n->world->now_ns;
@@ -468,6 +471,9 @@ static void traffic_arrive(struct world *w, const struct traffic *t)
 		meta_ok = meta_ok || (m->index == t->meta_index && (m->flags & SVR_KEY_RX) &&
 				      memcmp(m->key, t->meta, sizeof(t->meta)) == 0);
 	}
+	if ((!peer_ok || !meta_ok) && w->verbose)
+		fprintf(stderr, "%9.3f a packet that was sent at %.3f\n", (double)w->now_ns / 1e9,
+			(double)t->sent_ns / 1e9);
 	if (!peer_ok)
 		fault(w, &w->node[!t->to], "a session packet under peer key", t->peer_index);
 	if (!meta_ok)
