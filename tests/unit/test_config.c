@@ -71,6 +71,12 @@ static const char base[] =
 #define EAST_LAN EAST "/node/0/device-interface/0/network-interface/0"
 #define EAST_WAN EAST "/node/0/device-interface/1/network-interface/0"
 
+#define KEY32	   "\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\""
+#define STATIC_KEYS                                                                          \
+	{ A "/enhanced-security-key-management", "false" },                                  \
+		{ POLICY "/encryption-key", KEY32 }, { POLICY "/hmac-key", "\"00:11:22:ff\"" }, \
+		{ POLICY "/encryption-iv", "\"000102030405060708090A0B0C0D0E0F\"" }
+
 /* ---- helpers -------------------------------------------------------------------------------- */
 
 static int parse(const char *text, struct svr_config **cfg, struct svr_config_errors *errs)
@@ -189,7 +195,7 @@ static char *read_file(const char *path)
 
 /* ---- refusals: place and reason --------------------------------------------------------------- */
 
-enum { CHANGES = 3 };
+enum { CHANGES = 5 };
 
 struct row {
 	const char *name;
@@ -329,6 +335,12 @@ static const struct row refused[] = {
 	{ "short IV", { { POLICY "/encryption-iv", "\"0011223344556677\"" } }, POLICY "/encryption-iv", "length that is not allowed", "(hidden)" },
 	{ "AES-128 key for AES-256", { { POLICY "/encryption-key", "\"00112233445566778899aabbccddeeff\"" } }, POLICY "/encryption-key",
 	  "length that is not allowed", "(hidden)" },
+	{ "static keys without a policy between routers", { STATIC_KEYS }, WAN "/inter-router-security", "is missing: without enhanced", NULL },
+	{ "static keys without a policy at one end", { STATIC_KEYS, { WAN "/inter-router-security", "\"secret\"" } }, EAST_WAN "/inter-router-security", "is missing", NULL },
+	{ "a policy between routers that does not encrypt", { STATIC_KEYS, { WAN "/inter-router-security", "\"clear\"" } }, WAN "/inter-router-security",
+	  "must name a policy that encrypts", NULL },
+	{ "a policy between routers on a LAN", { STATIC_KEYS, { LAN "/inter-router-security", "\"secret\"" } }, LAN "/inter-router-security",
+	  "is for WAN interfaces only", NULL },
 	{ "inter-router-security of a LAN", { { LAN "/inter-router-security", "\"nobody\"" } }, LAN "/inter-router-security", "there is no security policy called", NULL },
 	{ "inter-router-security of nothing", { { WAN "/inter-router-security", "\"nobody\"" } }, WAN "/inter-router-security", "there is no security policy called", NULL },
 
@@ -1202,6 +1214,21 @@ Test(config, plain_bfd)
 		svr_config_view_free(v);
 		svr_config_free(cfg);
 	}
+}
+
+Test(config, static_keys)
+{
+	struct svr_config *agreed = LOAD({ SKM, NULL });
+	struct svr_config *cfg = LOAD(STATIC_KEYS, { WAN "/inter-router-security", "\"secret\"" },
+				      { EAST_WAN "/inter-router-security", "\"secret\"" });
+	uint8_t secret[SVR_CFG_SECRET_MAX];
+
+	cr_expect_eq(agreed->static_policy, -1);
+	cr_expect_eq(cfg->static_policy, 0);
+	cr_expect_eq(svr_config_policy_secret(&cfg->policies[0], secret), 3 + 32 + 16 + 4);
+	cr_expect_eq(svr_config_policy_secret(&cfg->policies[1], secret), 0, "clear");
+	svr_config_free(cfg);
+	svr_config_free(agreed);
 }
 
 /* Without enhanced key management the common name is the router's name. */
