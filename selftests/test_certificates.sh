@@ -189,7 +189,7 @@ print(",".join(sorted(sys.stdin.read().split("\n")[:-1], key=lambda x: order.ind
 	check_fails "a country of three letters" cert west request create name west country-name USA
 	check "audit event" wait_for $MARGIN event east system.generate_csr "e['common_name'] == 'east.svr.test' and e['validity_period_days'] == 365 and e['success']"
 	check_equal "counted: made" 1 "$(counter east 'csr success')"
-	check "counted: not made" wait_for $MARGIN test_counter west "csr failure" 1
+	check "counted: not made" wait_for $MARGIN counter_reaches west "csr failure" 1
 }
 
 test_import() {
@@ -242,11 +242,11 @@ test_import_refuses() {
 	check "its list is there" cert west crl fetch url "$PKI_URL/issuing.crl"
 	refused "revoked (I95-64977)" "$TMP/revoked" revoked
 	check_equal "the one in use is untouched" "$before" "$(sha256sum "$(pem_of west)")"
-	check "counted" wait_for $MARGIN test_counter west "certificate import failure" 8
+	check "counted" wait_for $MARGIN counter_reaches west "certificate import failure" 8
 	check "the path never left service" peers_up
 }
 
-test_counter() {
+counter_reaches() {
 	[ "$(counter "$1" "$2")" -ge "$3" ]
 }
 
