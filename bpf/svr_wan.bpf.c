@@ -115,6 +115,26 @@ SVR_HELPER int svr_wan_check_terms(const struct svr_pkt *pkt, const struct svr_m
 }
 
 /*
+ * Both routers made a session for the same connection before they heard of each other's. Both see
+ * both UUIDs, and keep the session with the smaller one (docs/protocol.md 5).
+ */
+static __always_inline bool svr_wan_ours_stays(const struct svr_flow *ours,
+					       const struct svr_flow *theirs)
+{
+	const __be32 *a = (const __be32 *)ours->uuid, *b = (const __be32 *)theirs->uuid;
+	const __u32 unanswered = SVR_FLOW_ORIGINATOR | SVR_FLOW_META_ADD;
+	__u32 i;
+
+	if ((ours->flags & unanswered) != unanswered)
+		return false;
+	for (i = 0; i < SVR_UUID_LEN / sizeof(*a); i++) {
+		if (a[i] != b[i])
+			return bpf_ntohl(a[i]) < bpf_ntohl(b[i]);
+	}
+	return false;
+}
+
+/*
  * Insert a flow; one of another clear session in its place is removed with all of that session.
  * SVR_FLOW_EXISTS if it is there already, made by another CPU for the same session.
  */
@@ -135,6 +155,8 @@ SVR_HELPER int svr_wan_insert(const struct svr_flow6_key *key, const struct svr_
 		    svr_addr_equal(old->saddr, flow->saddr) &&
 		    svr_addr_equal(old->daddr, flow->daddr))
 			return SVR_FLOW_EXISTS;
+		if (svr_wan_ours_stays(old, flow))
+			return -SVR_DROP_META_GLARE;
 		svr_flow_remove_pair(key, old);
 	}
 	res = svr_flow_insert(key, flow);

@@ -1274,3 +1274,55 @@ Test(meta, table_full_by_half)
 {
 	table_full(7);
 }
+
+/* Our own session for the connection that the peer's metadata is about */
+static void own_session(struct env *e, const uint8_t *uuid, uint32_t flags)
+{
+	struct svr_flow4_key key =
+		flow_key(LAN, IPPROTO_UDP, "172.16.1.10", 80, "172.16.2.20", 40000);
+	struct svr_flow flow = { .flags = SVR_FLOW_VALID | SVR_FLOW_ORIGINATOR | flags,
+				 .out_zone = WAN,
+				 .proto = IPPROTO_UDP };
+
+	env_reset(e);
+	flow.saddr[2] = flow.daddr[2] = htonl(0xffff);
+	memcpy(flow.uuid, uuid, SVR_UUID_LEN);
+	map_put(e, "svr_flows4", &key, &flow);
+}
+
+static void opened_by_both(struct env *e, const uint8_t *ours, const uint8_t *theirs,
+			   uint32_t flags, int reason, const uint8_t *stays, const char *name)
+{
+	static struct meta m;
+	static struct result r;
+	struct svr_flow flow;
+	struct spec s = { .src = "192.0.2.2",
+			  .dst = "192.0.2.1",
+			  .sport = 20000,
+			  .dport = 20001,
+			  .proto = IPPROTO_UDP,
+			  .meta = &m,
+			  .fill = 5 };
+
+	own_session(e, ours, flags);
+	meta_forward(&m, theirs, IPPROTO_UDP, 0);
+	run(e, PROG_WAN, &s, &r, name);
+	cr_expect(r.reason == reason && r.verdict == (reason ? XDP_DROP : XDP_REDIRECT),
+		  "%s: reason %d", name, r.reason);
+	cr_assert(flow_get(e, LAN, IPPROTO_UDP, "172.16.1.10", 80, "172.16.2.20", 40000, &flow),
+		  "%s: a session stays", name);
+	cr_expect(!memcmp(flow.uuid, stays, SVR_UUID_LEN), "%s: which one", name);
+	cr_expect(flow_count(e) == (reason ? 1u : 2u), "%s: %u flows", name, flow_count(e));
+}
+
+Test(meta, connection_opened_from_both_sides)
+{
+	struct env *e = env_open(NULL);
+
+	opened_by_both(e, uuid_a, uuid_b, SVR_FLOW_META_ADD, SVR_DROP_META_GLARE, uuid_a,
+		       "ours has the smaller UUID");
+	opened_by_both(e, uuid_b, uuid_a, SVR_FLOW_META_ADD, 0, uuid_a,
+		       "the peer's has the smaller UUID");
+	opened_by_both(e, uuid_a, uuid_b, 0, 0, uuid_b, "ours was answered, so it is an old one");
+	env_close(e);
+}
