@@ -53,7 +53,7 @@ helpers := $(helper_objs:$(BUILD)/obj/%.o=$(BUILD)/%)
 benches := $(bench_objs:$(BUILD)/obj/%.o=$(BUILD)/%)
 
 .PHONY: all help deps demo bench fuzz install clean format tests bpf
-.PHONY: helpers soak soak-sessions check check-unit check-prog check-peers check-net check-san
+.PHONY: helpers soak soak-sessions soak-certificates check check-unit check-prog check-peers check-net check-san
 .PHONY: check-kernels check-trixie check-kills check-schedules
 
 all: $(bpf_objs) $(skels) $(libs) $(programs) ## build the programs (SAN=1: with sanitizers, into build-san/)
@@ -163,6 +163,12 @@ soak-sessions: ## 20,000 TCP connections at 2,000 new ones per second for 5 minu
 	@$(MAKE) --no-print-directory $(jobs) all helpers
 	@BUILD=$(BUILD) SOAK_RATE=$(or $(SOAK_RATE),2000) SOAK_KEEP=$(or $(SOAK_KEEP),20000) \
 		SOAK_SECONDS=$(or $(SOAK_SECONDS),300) selftests/test_sessions.sh test_many_connections
+
+soak-certificates: ## the key manager killed KILLS times while certificates and lists change (root)
+	@$(have_deps)
+	@$(MAKE) --no-print-directory $(jobs) all
+	@BUILD=$(BUILD) KILLS=$(or $(KILLS),200) selftests/test_certificates.sh test_private_key test_request test_import \
+		test_killed_at_random
 
 check-unit: ## unit tests (criterion) and source checks
 check-prog: ## BPF programs with BPF_PROG_TEST_RUN (root)

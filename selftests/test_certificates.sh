@@ -3,7 +3,7 @@
 # The life of certificates: private key, request, signing by a CA (the openssl command line), import,
 # renewal, revocation, and web servers that mean harm. Nothing is restarted but where a test says so.
 #
-# KILLS=200 makes test_killed_at_random as long as `make soak` wants it.
+# KILLS=200 makes test_killed_at_random longer: `make soak-certificates`.
 
 : "${TOPO_BFD_MS:=500}"    # what is slow here is the CA, not BFD: a busy machine is no fault
 # shellcheck source=selftests/topo.sh
@@ -495,6 +495,39 @@ test_killed_at_random() {
 	check "in service in the end" wait_for 60 peers_up
 	check "the newest list in the end" cert west crl fetch
 	check_equal "no temporary file is left" "" "$(find "$SVR_PKI_DIR/west" -name '*.??????' -not -name '*.pem' -not -name '*.csr' -not -name '*.crl' -not -name '*.key')"
+}
+
+# ---- switched off ----------------------------------------------------------------------------
+# I95-62074: certificates were looked after although the feature was disabled
+test_feature_disabled() {
+	pki_config fail-hard
+	/usr/bin/python3 - "$TOPO_CONFIG" <<-'EOF'
+		import json, sys
+		c = json.load(open(sys.argv[1]))
+		a = c["authority"]
+		a["enhanced-security-key-management"] = False
+		a["security"] = [p for p in a["security"] if p["name"] == "clear"]
+		a["service"] = [s for s in a["service"] if s["security"] == "clear"]
+		names = {s["name"] for s in a["service"]}
+		for r in a["router"]:
+		    r["service-route"] = [x for x in r["service-route"] if x["service-name"] in names]
+		json.dump(c, open(sys.argv[1], "w"))
+	EOF
+	cp "$(pem_of west)" "$TMP/good.pem"
+	pki_issue "$SVR_PKI_DIR/west/west.csr" "$TMP/dead" -startdate 20240101000000Z -enddate 20240201000000Z
+	check "switched off" apply
+	cp "$TMP/dead" "$(pem_of west)"
+	check "the key manager has seen the dead certificate" wait_for 20 fingerprint_seen_own west "$TMP/dead"
+	check "no alarm about it (I95-62074)" no_alarm west platform/certificate
+	check_equal "peering is allowed, fail-hard or not" allowed "$(svr_on west -j show certificate | json "d['key_manager']['peering']")"
+	cp "$TMP/good.pem" "$(pem_of west)"
+	pki_config fail-soft
+	check "switched on" apply
+	check "in service" wait_for 60 peers_up
+}
+
+fingerprint_seen_own() {
+	logged "$1-keymgr" "fingerprint sha256:$(openssl x509 -in "$2" -noout -fingerprint -sha256 | sed 's/.*=//')"
 }
 
 run_tests "$@"

@@ -32,7 +32,7 @@ struct svr_fetch {
 	void *user;
 	uint8_t *data;
 	size_t len, room, max, headers;
-	bool too_big, no_memory;
+	bool too_big, too_many_headers, no_memory;
 	char reason[SVR_FETCH_REASON_LEN > CURL_ERROR_SIZE ? SVR_FETCH_REASON_LEN : CURL_ERROR_SIZE];
 	LIST_ENTRY(svr_fetch) entry;
 };
@@ -78,6 +78,9 @@ static void describe(struct svr_fetch *t, CURLcode code, int error)
 {
 	if (error == -EFBIG)
 		snprintf(t->reason, sizeof(t->reason), "longer than %zu bytes", t->max);
+	else if (t->too_many_headers)
+		snprintf(t->reason, sizeof(t->reason), "more than %d bytes of headers",
+			 SVR_FETCH_HEADERS_MAX);
 	else if (error == -ENOMEM)
 		snprintf(t->reason, sizeof(t->reason), "out of memory");
 	else if (!t->reason[0])
@@ -222,11 +225,8 @@ static size_t on_header(char *data, size_t size, size_t n, void *user)
 	(void)data;
 	n *= size;
 	t->headers += n;
-	if (t->headers <= SVR_FETCH_HEADERS_MAX)
-		return n;
-	snprintf(t->reason, sizeof(t->reason), "more than %d bytes of headers",
-		 SVR_FETCH_HEADERS_MAX);
-	return 0;
+	t->too_many_headers = t->headers > SVR_FETCH_HEADERS_MAX;
+	return t->too_many_headers ? 0 : n;
 }
 
 /* ---- transfers ------------------------------------------------------------------------------- */

@@ -381,6 +381,7 @@ Test(hostile, wrong_name_in_the_hello)
 	expect_nothing(&w->node[1], 0, data, (size_t)len, SVR_DROP_BFD_SESSION, "another name");
 	cr_assert(strstr(w->node[1].peering->reason,
 			 "common name of the peer is north, expected east"));
+	/* Caveat of SSR 7.2.3: versions that do not fit got stuck in the middle. Here they are refused. */
 	m.version = 2;
 	strcpy(m.common_name, "east");
 	len = svr_bfdmeta_seal(w->node[0].crypt, NULL, header, &m, data, sizeof(data));
