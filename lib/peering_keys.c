@@ -647,6 +647,21 @@ static uint32_t meta_slot(const struct svr_peer_keys *keys)
 	return keys->meta_tx < SVR_KEY_SLOTS ? (keys->meta_tx + 1) % SVR_KEY_SLOTS : 0;
 }
 
+/*
+ * An announcement that was overtaken, on another path say, by that of a newer key: indexes count
+ * up, and no more keys than there are slots can be under way.
+ */
+static bool meta_overtaken(const struct svr_peer_keys *keys, uint32_t index)
+{
+	uint32_t newest = keys->meta_tx, i;
+
+	for (i = 0; i < SVR_KEY_SLOTS; i++)
+		if (keys->meta[i].index && (keys->meta[i].flags & SVR_KEY_NEXT))
+			newest = i;
+	return newest < SVR_KEY_SLOTS && keys->meta[newest].index != index &&
+	       keys->meta[newest].index - index <= SVR_KEY_SLOTS;
+}
+
 bool svr_peering_meta_install(struct svr_peering *p, uint32_t index,
 			      const uint8_t key[static SVR_META_KEY_LEN], struct svr_now now)
 {
@@ -659,6 +674,8 @@ bool svr_peering_meta_install(struct svr_peering *p, uint32_t index,
 
 	if (slot < SVR_KEY_SLOTS && keys->meta[slot].flags &&
 	    CRYPTO_memcmp(keys->meta[slot].key, key, SVR_META_KEY_LEN) == 0)
+		return false;
+	if (meta_overtaken(keys, index))
 		return false;
 	if (slot == SVR_PEERING_NO_SLOT)
 		slot = meta_slot(keys);
