@@ -210,12 +210,13 @@ test_other_namespace() {
 }
 
 test_other_version() {
-	local zeros
+	local zeros size
 
 	defer cleaned
 	both_up || return 1
 	# abi is the first member
-	read -ra zeros <<<"$(printf '0 %.0s' {1..204})"
+	size=$(bpftool -j map show pinned "$PINS/svr_router" | sed -n 's/.*"bytes_value":\([0-9]*\).*/\1/p')
+	read -ra zeros <<<"$(yes 0 | head -n $((size - 4)) | paste -sd' ')"
 	bpftool map update pinned "$PINS/svr_router" key 0 0 0 0 value 99 0 0 0 "${zeros[@]}" || return 1
 	check "maps of another version are refused" refused 1 'layout 99, this svr knows [0-9]+.*link clean' w link set dev ge0 up
 	check "show refuses, too" refused 1 'layout 99' w show drops
