@@ -9,9 +9,9 @@
 
 #include "worker/timeout.c"
 
-enum { CLOSED_MS = 4000, TCP_MS = 100000, UDP_MS = 20000, INITIAL_MS = 7000 };
+enum { CLOSED_MS = 4000, TCP_MS = 100000, UDP_MS = 20000, OTHER_MS = 3000, INITIAL_MS = 7000 };
 
-static const struct svr_service service = { .timeout_ms = { TCP_MS, UDP_MS, 3000 },
+static const struct svr_service service = { .timeout_ms = { TCP_MS, UDP_MS, OTHER_MS },
 					    .initial_timeout_ms = INITIAL_MS };
 static const struct svr_service removed; /* taken out of the configuration */
 
@@ -56,6 +56,10 @@ static const struct pair {
 	  { .proto = IPPROTO_UDP, .packets = 5 },
 	  { .proto = IPPROTO_UDP, .packets = 1 },
 	  UDP_MS },
+	{ "ping that crosses the WAN as UDP",
+	  { .proto = IPPROTO_UDP, .packets = 1, .flags = SVR_FLOW_ENCAP },
+	  { .proto = IPPROTO_ICMP, .packets = 1, .flags = SVR_FLOW_DECAP },
+	  OTHER_MS },
 };
 enum { PAIRS = sizeof(pairs) / sizeof(pairs[0]) };
 
