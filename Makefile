@@ -161,7 +161,7 @@ soak: ## keys that rotate all the time, on a bad WAN, for SOAK_SEC seconds (root
 soak-sessions: ## 20,000 TCP connections at 2,000 new ones per second for 5 minutes (SOAK_RATE, SOAK_KEEP, SOAK_SECONDS)
 	@$(have_deps)
 	@$(MAKE) --no-print-directory $(jobs) all helpers
-	@BUILD=$(BUILD) SOAK_RATE=$(or $(SOAK_RATE),2000) SOAK_KEEP=$(or $(SOAK_KEEP),20000) \
+	@BUILD=$(BUILD) SOAK_PACE=1 SOAK_RATE=$(or $(SOAK_RATE),2000) SOAK_KEEP=$(or $(SOAK_KEEP),20000) \
 		SOAK_SECONDS=$(or $(SOAK_SECONDS),300) selftests/test_sessions.sh test_many_connections
 
 soak-certificates: ## the key manager killed KILLS times while certificates and lists change (root)
