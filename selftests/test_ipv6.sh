@@ -46,12 +46,13 @@ families() {
 	tcpdump -n -r "$1" 2>/dev/null "(ip or ip6) and not port 1280 and not icmp6" | awk '{ print $2 }' | sort -u | tr '\n' ' '
 }
 
-# reasons ROUTER: what it dropped, by reason
+# reasons ROUTER: what it dropped, by reason. The routers' kernels still have the waypoint addresses that a new
+# configuration has taken away, and speak to one another about them: not-local.
 reasons() {
 	svr_on "$1" -j show drops | /usr/bin/python3 -c '
 import collections, json, sys
 sums = collections.Counter()
-for d in json.load(sys.stdin):
+for d in (d for d in json.load(sys.stdin) if d["reason"] != "not-local"):
     sums[d["reason"]] += d["packets"]
 print(dict(sorted(sums.items())))'
 }
