@@ -299,6 +299,9 @@ static int load_default(struct km_certs *c, struct svr_pki_identity **out, char 
 	snprintf(reason, reason_len, "%s", missing);
 	if (ret != -ENOENT)
 		return ret;
+	/* Files that vanish under a running router take nothing from it, and nothing takes their place. */
+	if (c->km->identity && !c->configuring)
+		return ret;
 	if (!c->km->view->key_management->allow_self_signed_peering_certificates) {
 		snprintf(
 			reason, reason_len,
@@ -591,10 +594,12 @@ int km_certs_config(struct keymgr *km)
 
 	if (ret)
 		return ret;
+	c->configuring = true;
 	if (reload_identity(c)) {
 		give_identity(c);
 		km_peercerts_again(c);
 	}
+	c->configuring = false;
 	return 0;
 }
 

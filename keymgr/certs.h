@@ -64,6 +64,7 @@ struct km_certs {
 	enum svr_pki_revocation_state own_revocation;
 	enum svr_pki_expiry own_expiry;
 	char barred[KM_REASON_LEN]; /* why there is no peering; "" = there is */
+	bool configuring; /* a configuration is being taken: a certificate may be made */
 	bool notes_failed;
 	LIST_HEAD(, km_peer_cert) peers;
 };

@@ -99,7 +99,7 @@ pki_up() {
 pki_server_start() {
 	: >"$(proc_log pki-server)"
 	start_proc pki-server on "$wan" "$SELFTESTS/pki_server.py" "$PKI_ADDRESS" "$PKI_PORT" "$PKI/www"
-	wait_for 10 logged pki-server serving || die "no web server"
+	wait_for 30 logged pki-server serving || die "no web server"
 }
 
 # pki_issue CSR OUT [openssl ca option...]: the router's certificate, then its issuers

@@ -387,6 +387,20 @@ test_files_come_late() {
 	check "and no alarm" wait_for $MARGIN no_alarm west platform/trusted-ca
 }
 
+# Files that vanish under a running router take nothing from it.
+test_files_vanish() {
+	local downs=$(down_count)
+
+	mkdir "$TMP/vanished"
+	mv "$SVR_PKI_DIR/west/west.key" "$SVR_PKI_DIR/west/west.pem" "$TMP/vanished"
+	check "alarm" wait_for $MARGIN alarm west platform/certificate "the one before is"
+	check "nothing takes their place" test ! -e "$SVR_PKI_DIR/west/west.pem"
+	check "the path stays in service" peers_up
+	mv "$TMP"/vanished/* "$SVR_PKI_DIR/west"
+	check "the alarm ends" wait_for $MARGIN no_alarm west platform/certificate
+	check_equal "the path never left service" "$downs" "$(down_count)"
+}
+
 # ---- hostile servers -------------------------------------------------------------------------
 hostile="slow stall endless huge headers loop ftp file html error bomb cut nothing"
 
