@@ -38,6 +38,7 @@ a["trusted-ca-certificate"] = [{"name": "svrv2-root-of-trust", "file": "root-of-
 a["certificate-revocation"] = {"polling-interval-seconds": int(sys.argv[1]), "backoff-interval": 1, "url": sys.argv[4:]}
 k = a.setdefault("security-key-management", {})
 k["invalid-certificate-behavior"] = sys.argv[3]
+k["rekey-hold-time"] = 1  # certificates follow one another faster here than anywhere else
 for r in a["router"]:
     del r["certificate"]
     if r["name"] == "east":
