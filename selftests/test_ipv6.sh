@@ -47,12 +47,13 @@ families() {
 }
 
 # reasons ROUTER: what it dropped, by reason. The routers' kernels still have the waypoint addresses that a new
-# configuration has taken away, and speak to one another about them: not-local.
+# configuration has taken away, and speak to one another about them: not-local. What a host still says to a session of
+# the path that was taken away may find none: no-path.
 reasons() {
 	svr_on "$1" -j show drops | /usr/bin/python3 -c '
 import collections, json, sys
 sums = collections.Counter()
-for d in (d for d in json.load(sys.stdin) if d["reason"] != "not-local"):
+for d in (d for d in json.load(sys.stdin) if d["reason"] not in ("not-local", "no-path")):
     sums[d["reason"]] += d["packets"]
 print(dict(sorted(sums.items())))'
 }

@@ -11,7 +11,7 @@
 : "${SOAK_FAMILY:=4}"
 : "${SOAK_PACE:=}"
 TOPO_SESSION_TYPES='
-	{ "name": "brief", "timeout": 6000, "initial-timeout": 3000,
+	{ "name": "brief", "timeout": 12000, "initial-timeout": 2000,
 	  "transport": [ { "protocol": "udp", "port-range": [ { "start-port": 8200, "end-port": 8299 } ] } ] }'
 [ "$SOAK_FAMILY" = 4 ] || TOPO_LAN=46
 
@@ -144,8 +144,8 @@ s.settimeout(5)
 s.sendto(b'hello', ('$h2_ip', 8200))
 assert s.recv(100) == b'hello'"
 	check_equal "two sessions are there" 2 "$(sessions west east-signed)"
-	check "the one without an answer ends first" wait_for 6 eval '[ "$(sessions west east-signed)" -le 1 ]'
-	check "then the other one, at both routers" wait_for 12 eval \
+	check "the one without an answer ends first" wait_for 9 eval '[ "$(sessions west east-signed)" -le 1 ]'
+	check "then the other one, at both routers" wait_for 30 eval \
 		'[ "$(sessions west east-signed)/$(sessions east east-signed)" = 0/0 ]'
 	stop_proc echo
 }
