@@ -132,7 +132,7 @@ s.close()"
 	done
 }
 
-# The type of a service's protocol and ports decides: 3 s without an answer, 6 s after the last packet
+# The type of a service's protocol and ports decides: 2 s without an answer, 12 s after the last packet
 test_session_types() {
 	start_proc echo on "$h2" "$SELFTESTS/host.py" serve 8200
 	wait_for 5 logged echo serving
