@@ -284,7 +284,8 @@ static void headers_move(struct svr_pkt *p, ptrdiff_t by)
 	p->ip += by;
 	p->l4 += by;
 	p->payload += by;
-	p->eth += by;
+	if (p->eth) /* a packet that this router makes has none yet */
+		p->eth += by;
 	p->payload_len = (uint16_t)(p->payload_len - by);
 }
 
