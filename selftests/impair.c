@@ -351,6 +351,16 @@ static void options(int argc, char **argv)
 	}
 }
 
+static void frames_free(struct frames *frames)
+{
+	struct frame *f;
+
+	while ((f = TAILQ_FIRST(frames))) {
+		TAILQ_REMOVE(frames, f, entry);
+		free(f);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct sigaction action = { .sa_handler = stop };
@@ -376,5 +386,9 @@ int main(int argc, char **argv)
 	printf("{");
 	lane_print(&lane[0], argv[optind], ", ");
 	lane_print(&lane[1], argv[optind + 1], "}\n");
+	for (i = 0; i < 2; i++) {
+		frames_free(&lane[i].queue);
+		frames_free(&lane[i].held);
+	}
 	return 0;
 }

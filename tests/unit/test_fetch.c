@@ -23,6 +23,7 @@ struct scene {
 	const char *answer; /* to each request */
 	unsigned int requests;
 	unsigned int port;
+	unsigned int connections; /* open ones of the server */
 	/* what came of it */
 	unsigned int done;
 	int error;
@@ -33,10 +34,15 @@ struct scene {
 
 static void on_end(struct bufferevent *bev, short what, void *user);
 
+static void connection_free(struct scene *s, struct bufferevent *bev)
+{
+	bufferevent_free(bev);
+	s->connections--;
+}
+
 static void on_written(struct bufferevent *bev, void *user)
 {
-	(void)user;
-	bufferevent_free(bev);
+	connection_free(user, bev);
 }
 
 static void on_request(struct bufferevent *bev, void *user)
@@ -55,16 +61,17 @@ static void on_request(struct bufferevent *bev, void *user)
 
 static void on_end(struct bufferevent *bev, short what, void *user)
 {
-	(void)what, (void)user;
-	bufferevent_free(bev);
+	(void)what;
+	connection_free(user, bev);
 }
 
 static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *addr, int len,
 		      void *user)
 {
-	struct bufferevent *bev = bufferevent_socket_new(((struct scene *)user)->base, fd,
-							  BEV_OPT_CLOSE_ON_FREE);
+	struct scene *s = user;
+	struct bufferevent *bev = bufferevent_socket_new(s->base, fd, BEV_OPT_CLOSE_ON_FREE);
 
+	s->connections++;
 	(void)l, (void)addr, (void)len;
 	bufferevent_setcb(bev, on_request, NULL, on_end, user);
 	bufferevent_enable(bev, EV_READ | EV_WRITE);
@@ -104,6 +111,8 @@ static struct scene *scene_new(const char *answer)
 static void scene_free(struct scene *s)
 {
 	svr_fetcher_free(s->fetcher);
+	while (s->connections > 0) /* the other ends are closed: they hear of it */
+		event_base_loop(s->base, EVLOOP_ONCE);
 	evconnlistener_free(s->listener);
 	event_base_free(s->base);
 	free(s->data);
