@@ -400,32 +400,32 @@ static int make_paths(struct maker *mk)
 	return 0;
 }
 
+/* Row of a protocol in svr_service.timeout_ms and .initial_timeout_ms */
+static unsigned int timeout_row(enum svr_cfg_protocol proto)
+{
+	return proto == SVR_CFG_PROTO_TCP ? 0 : proto == SVR_CFG_PROTO_UDP ? 1 : 2;
+}
+
 static void make_timeouts(const struct svr_view_service *from, struct svr_service *to)
 {
-	bool tcp = false, udp = false, other = false;
+	static const uint32_t idle_ms[] = { SVR_CFG_TIMEOUT_TCP_MS, SVR_CFG_TIMEOUT_UDP_MS,
+					    SVR_CFG_TIMEOUT_ICMP_MS };
+	bool set[sizeof(idle_ms) / sizeof(idle_ms[0])] = {};
 
-	to->timeout_ms[0] = SVR_CFG_TIMEOUT_TCP_MS;
-	to->timeout_ms[1] = SVR_CFG_TIMEOUT_UDP_MS;
-	to->timeout_ms[2] = SVR_CFG_TIMEOUT_ICMP_MS;
-	to->initial_timeout_ms = SVR_CFG_TIMEOUT_INITIAL_MS;
+	for (unsigned int row = 0; row < sizeof(idle_ms) / sizeof(idle_ms[0]); row++) {
+		to->timeout_ms[row] = idle_ms[row];
+		to->initial_timeout_ms[row] = SVR_CFG_TIMEOUT_INITIAL_MS;
+	}
 	for (unsigned int i = 0; i < from->n_transport; i++) {
 		const struct svr_view_transport *t = &from->transport[i];
+		unsigned int row = timeout_row(t->protocol);
 
-		/* All rows of a protocol agree */
-		if (t->protocol == SVR_CFG_PROTO_TCP && !tcp) {
-			tcp = true;
-			to->timeout_ms[0] = t->timeout_ms;
-			to->initial_timeout_ms = t->initial_timeout_ms;
-		} else if (t->protocol == SVR_CFG_PROTO_UDP && !udp) {
-			udp = true;
-			to->timeout_ms[1] = t->timeout_ms;
-			if (!tcp)
-				to->initial_timeout_ms = t->initial_timeout_ms;
-		} else if (t->protocol != SVR_CFG_PROTO_TCP && t->protocol != SVR_CFG_PROTO_UDP &&
-			   !other) {
-			other = true;
-			to->timeout_ms[2] = t->timeout_ms;
-		}
+		/* All transports of a protocol agree */
+		if (set[row])
+			continue;
+		set[row] = true;
+		to->timeout_ms[row] = t->timeout_ms;
+		to->initial_timeout_ms[row] = t->initial_timeout_ms;
 	}
 }
 

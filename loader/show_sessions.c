@@ -204,7 +204,7 @@ static uint64_t timeout_sec(const struct sessions *c, const struct session *x)
 	if (established(x))
 		total_ms = service ? service->timeout_ms[row] : none[row];
 	else if (service)
-		total_ms = service->initial_timeout_ms;
+		total_ms = service->initial_timeout_ms[row];
 	idle_ms = c->s->now_ns > seen ? (c->s->now_ns - seen) / NS_PER_MS : 0;
 	return idle_ms < total_ms ? (total_ms - idle_ms) / MS_PER_SEC : 0;
 }

@@ -29,8 +29,8 @@ uint64_t svr_timeout_ns(const struct svr_service *service, uint8_t proto, bool e
 	else if (established)
 		ms = service->timeout_ms[row] ? service->timeout_ms[row] : fallback[row];
 	else
-		ms = service->initial_timeout_ms ? service->initial_timeout_ms :
-						   SVR_CFG_TIMEOUT_INITIAL_MS;
+		ms = service->initial_timeout_ms[row] ? service->initial_timeout_ms[row] :
+							SVR_CFG_TIMEOUT_INITIAL_MS;
 	return ms * NS_PER_MS;
 }
 

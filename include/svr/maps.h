@@ -38,7 +38,7 @@
  *                                                                         the worker those of its own; only the worker
  *                                                                         removes (except a flow that XDP replaces)
  *   svr_drops         per-CPU array     XDP             svr               zone * SVR_DROP_MAX + reason -> packets
- *   svr_stats         per-CPU array     XDP             svr               zone * SVR_STAT_MAX + counter
+ *   svr_stats         per-CPU array     XDP             svr               zone -> its counters
  *   svr_captures      array, mmap       svr             XDP               zone -> packets that `svr capture` wants
  *   svr_capture_ring  ring buffer       XDP             svr               copies of them
  *   svr_icmp_pace     array             XDP             -                 when the ICMP errors of a zone are allowed again
@@ -56,6 +56,7 @@
 
 #include <linux/types.h>
 #include <svr/limits.h>
+#include <svr/stats.h>
 #include <svr/wire.h>
 
 #define SVR_PIN_ROOT "/sys/fs/bpf/svr"
@@ -180,12 +181,12 @@ struct svr_service {
 	__be32 gateway[4];	    /* SVR_ROUTE_LOCAL: zero means the destination is on the link */
 	__u32 path[SVR_MAX_ROUTE_PATHS]; /* by vector, best first */
 	__u32 timeout_ms[3];	    /* idle: TCP established, UDP, other */
-	__u32 initial_timeout_ms;   /* until both directions were seen */
+	__u32 initial_timeout_ms[3];	/* until both directions were seen; the same rows */
 	struct svr_transport transport[SVR_MAX_TRANSPORTS];
 	struct svr_meta_frag frag;  /* TLV 10, TLV 15 */
 	__u32 _pad2;
 };
-_Static_assert(sizeof(struct svr_service) == 64 + 12 + 16 + 32 + 16 + 48 + 208 + 4, "map ABI");
+_Static_assert(sizeof(struct svr_service) == 64 + 12 + 16 + 32 + 24 + 48 + 208 + 4, "map ABI");
 
 struct svr_access_key {
 	__u32 service;

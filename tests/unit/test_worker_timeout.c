@@ -12,7 +12,7 @@
 enum { CLOSED_MS = 4000, TCP_MS = 100000, UDP_MS = 20000, OTHER_MS = 3000, INITIAL_MS = 7000 };
 
 static const struct svr_service service = { .timeout_ms = { TCP_MS, UDP_MS, OTHER_MS },
-					    .initial_timeout_ms = INITIAL_MS };
+					    .initial_timeout_ms = { INITIAL_MS, INITIAL_MS, INITIAL_MS } };
 static const struct svr_service removed; /* taken out of the configuration */
 
 static const struct pair {
