@@ -5,13 +5,13 @@
 
 #include "capture.h"
 
+/* @stat has to be a constant: the verifier wants to know that it is inside of the row. */
 static __always_inline void svr_stat_add(__u32 zone, enum svr_stat stat, __u64 n)
 {
-	__u32 slot = zone * SVR_STAT_MAX + stat;
-	__u64 *counter = bpf_map_lookup_elem(&svr_stats, &slot);
+	struct svr_zone_stats *stats = bpf_map_lookup_elem(&svr_stats, &zone);
 
-	if (counter)
-		*counter += n;
+	if (stats)
+		stats->count[stat] += n;
 }
 
 static __always_inline void svr_drop_count(__u32 zone, __u32 reason)
@@ -23,6 +23,30 @@ static __always_inline void svr_drop_count(__u32 zone, __u32 reason)
 		*counter += 1;
 }
 
+/* What was dropped, or answered and not sent on. Verdict. */
+static __always_inline int svr_exit_refused(struct svr_zone_stats *stats, __u32 zone, int result,
+					    int *said)
+{
+	__u32 reason = SVR_DROP_INTERNAL;
+	int verdict = XDP_DROP;
+
+	stats->count[SVR_STAT_DROPPED] += 1;
+	if (result == SVR_TOO_BIG) {
+		stats->count[SVR_STAT_ICMP_TOO_BIG] += 1;
+		reason = SVR_DROP_TOO_BIG;
+		verdict = XDP_REDIRECT;
+	} else if (result == SVR_EXPIRED) {
+		stats->count[SVR_STAT_ICMP_TIME_EXCEEDED] += 1;
+		reason = SVR_DROP_TTL;
+		verdict = XDP_REDIRECT;
+	} else if (result < 0 && -result < SVR_DROP_MAX) {
+		reason = -result;
+	}
+	*said = verdict == XDP_REDIRECT ? SVR_VERDICT_ANSWER : -(int)reason;
+	svr_drop_count(zone, reason);
+	return verdict;
+}
+
 /**
  * svr_exit() - count what happened to the packet and give the verdict. Every packet leaves through
  * here, so this is the place to see them all, with verdict and reason.
@@ -30,43 +54,29 @@ static __always_inline void svr_drop_count(__u32 zone, __u32 reason)
  */
 static __always_inline int svr_exit(struct xdp_md *ctx, const struct svr_pkt *pkt, int result)
 {
-	enum svr_stat stat = SVR_STAT_DROPPED;
-	__u32 reason = SVR_DROP_INTERNAL;
-	int verdict = XDP_DROP, said;
+	__u32 zone = pkt->zone;
+	struct svr_zone_stats *stats = bpf_map_lookup_elem(&svr_stats, &zone);
+	int verdict = XDP_REDIRECT, said;
 
-	svr_stat_add(pkt->zone, SVR_STAT_RX_PACKETS, 1);
-	svr_stat_add(pkt->zone, SVR_STAT_RX_BYTES, pkt->frame_len);
-
+	if (!stats)
+		return XDP_ABORTED; /* cannot be: zones are numbers of an array */
+	stats->count[SVR_STAT_RX_PACKETS] += 1;
+	stats->count[SVR_STAT_RX_BYTES] += pkt->frame_len;
 	if (likely(result == SVR_FORWARD)) {
-		stat = SVR_STAT_FORWARDED;
-		verdict = XDP_REDIRECT;
+		stats->count[SVR_STAT_FORWARDED] += 1;
 		said = SVR_VERDICT_FORWARD;
 	} else if (result == SVR_TO_WORKER) {
-		stat = SVR_STAT_TO_WORKER;
-		verdict = XDP_REDIRECT;
+		stats->count[SVR_STAT_TO_WORKER] += 1;
 		said = SVR_VERDICT_WORKER;
 	} else if (result == SVR_PASS) {
-		stat = SVR_STAT_PASSED;
+		stats->count[SVR_STAT_PASSED] += 1;
 		verdict = XDP_PASS;
 		said = SVR_VERDICT_PASS;
 	} else {
-		if (result == SVR_TOO_BIG) {
-			svr_stat_add(pkt->zone, SVR_STAT_ICMP_TOO_BIG, 1);
-			reason = SVR_DROP_TOO_BIG;
-			verdict = XDP_REDIRECT;
-		} else if (result == SVR_EXPIRED) {
-			svr_stat_add(pkt->zone, SVR_STAT_ICMP_TIME_EXCEEDED, 1);
-			reason = SVR_DROP_TTL;
-			verdict = XDP_REDIRECT;
-		} else if (result < 0 && -result < SVR_DROP_MAX) {
-			reason = -result;
-		}
-		said = verdict == XDP_REDIRECT ? SVR_VERDICT_ANSWER : -(int)reason;
-		svr_drop_count(pkt->zone, reason);
+		verdict = svr_exit_refused(stats, zone, result, &said);
 	}
-	svr_stat_add(pkt->zone, stat, 1);
-	if (unlikely(svr_capture(ctx, pkt->zone, said)))
-		svr_stat_add(pkt->zone, SVR_STAT_CAPTURE_MISSED, 1);
+	if (unlikely(svr_capture(ctx, zone, said)))
+		stats->count[SVR_STAT_CAPTURE_MISSED] += 1;
 	return verdict;
 }
 

@@ -128,7 +128,7 @@ SVR_MAP_KEYED(svr_flows4, BPF_MAP_TYPE_HASH, 0, struct svr_flow4_key, struct svr
 SVR_MAP_KEYED(svr_flows6, BPF_MAP_TYPE_HASH, 0, struct svr_flow6_key, struct svr_flow,
 	      SVR_MAX_FLOWS6);
 SVR_MAP_KEYED(svr_drops, BPF_MAP_TYPE_PERCPU_ARRAY, 0, __u32, __u64, SVR_MAX_ZONES *SVR_DROP_MAX);
-SVR_MAP_KEYED(svr_stats, BPF_MAP_TYPE_PERCPU_ARRAY, 0, __u32, __u64, SVR_MAX_ZONES *SVR_STAT_MAX);
+SVR_MAP_KEYED(svr_stats, BPF_MAP_TYPE_PERCPU_ARRAY, 0, __u32, struct svr_zone_stats, SVR_MAX_ZONES);
 
 SVR_MAP_ARRAY(svr_captures, struct svr_capture, SVR_MAX_ZONES);
 

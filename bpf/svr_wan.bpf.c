@@ -357,9 +357,10 @@ SVR_STEP int svr_wan_special(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr
 		res = svr_meta_strip(ctx, pkt, s->meta.len);
 		if (res)
 			return res;
-		svr_stat_add(
-			pkt->zone,
-			with_metadata ? SVR_STAT_META_REMOVED : SVR_STAT_FALSE_POSITIVE_REMOVED, 1);
+		if (with_metadata)
+			svr_stat_add(pkt->zone, SVR_STAT_META_REMOVED, 1);
+		else
+			svr_stat_add(pkt->zone, SVR_STAT_FALSE_POSITIVE_REMOVED, 1);
 	}
 	if (with_metadata || flow->flags & SVR_FLOW_META_WATCH)
 		svr_wan_handshake(flow, with_metadata);

@@ -165,7 +165,7 @@ static void drop_old_records(struct ring_buffer *ring, struct capture *c)
 static int missed(struct capture *c, uint64_t now[SVR_MAX_ZONES])
 {
 	uint64_t *stats;
-	int err = svr_state_percpu(c->m.fd.stats, c->m.count.zones * SVR_STAT_MAX, &stats);
+	int err = svr_state_percpu(c->m.fd.stats, c->m.count.zones, SVR_STAT_MAX, &stats);
 
 	if (err)
 		return err;

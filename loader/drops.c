@@ -92,7 +92,7 @@ int svr_show_drops_run(struct svr_cli *cli, const char *const *val)
 			goto out;
 		}
 	}
-	err = svr_state_percpu(s.m.fd.drops, s.m.count.zones * SVR_DROP_MAX, &xdp);
+	err = svr_state_percpu(s.m.fd.drops, s.m.count.zones * SVR_DROP_MAX, 1, &xdp);
 	if (err) {
 		svr_cli_error(cli, err, "%s/svr_drops: %s", s.m.dir, strerror(-err));
 		goto out;

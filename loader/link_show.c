@@ -100,7 +100,7 @@ int svr_link_show_run(struct svr_cli *cli, const char *const *val)
 	err = svr_state_open(cli, &s);
 	if (err)
 		return err;
-	err = svr_state_percpu(s.m.fd.stats, s.m.count.zones * SVR_STAT_MAX, &stats);
+	err = svr_state_percpu(s.m.fd.stats, s.m.count.zones, SVR_STAT_MAX, &stats);
 	if (err) {
 		svr_cli_error(cli, err, "%s/svr_stats: %s", s.m.dir, strerror(-err));
 		goto out;

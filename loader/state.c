@@ -88,17 +88,19 @@ uint32_t svr_state_find_zone(struct svr_cli *cli, const struct svr_state *s, con
 	return 0;
 }
 
-int svr_state_percpu(int fd, uint32_t count, uint64_t **sums)
+int svr_state_percpu(int fd, uint32_t count, uint32_t width, uint64_t **sums)
 {
 	int cpus = libbpf_num_possible_cpus(), err = 0;
 	uint32_t *keys = NULL, in = 0, out = 0, done = 0, n;
 	uint64_t *values = NULL, *sum = NULL;
+	size_t row;
 
 	if (cpus < 0)
 		return cpus;
 	keys = calloc(PERCPU_BATCH, sizeof(*keys));
-	values = calloc((size_t)PERCPU_BATCH * (size_t)cpus, sizeof(*values));
-	sum = calloc(count, sizeof(*sum));
+	row = (size_t)cpus * width;
+	values = calloc(PERCPU_BATCH * row, sizeof(*values));
+	sum = calloc((size_t)count * width, sizeof(*sum));
 	if (!keys || !values || !sum) {
 		err = -ENOMEM;
 		goto out;
@@ -109,8 +111,8 @@ int svr_state_percpu(int fd, uint32_t count, uint64_t **sums)
 		if (err && err != -ENOENT)
 			goto out;
 		for (uint32_t i = 0; i < n; i++) {
-			for (int c = 0; c < cpus && keys[i] < count; c++)
-				sum[keys[i]] += values[(size_t)i * (size_t)cpus + (size_t)c];
+			for (size_t k = 0; k < row && keys[i] < count; k++)
+				sum[(size_t)keys[i] * width + k % width] += values[i * row + k];
 		}
 		done += n;
 		in = out;

@@ -33,8 +33,11 @@ const char *svr_state_path(const struct svr_state *s, uint32_t i);
 /* Number of the zone that is called @name; 0: none, with the error reported. */
 uint32_t svr_state_find_zone(struct svr_cli *cli, const struct svr_state *s, const char *name);
 
-/* Sums of a per-CPU array of u64, one per element; to be freed. 0 or negative errno. */
-int svr_state_percpu(int fd, uint32_t count, uint64_t **sums);
+/*
+ * Sums over the CPUs of a per-CPU array with @count elements of @width counters (u64): element * @width + counter; to be freed.
+ * 0 or negative errno.
+ */
+int svr_state_percpu(int fd, uint32_t count, uint32_t width, uint64_t **sums);
 
 /*
  * Text of a 16-byte or 4-byte address, of a MAC address, and of a time span as SSR prints it ("0

@@ -91,7 +91,7 @@ int svr_show_stats_run(struct svr_cli *cli, const char *const *val)
 			goto out;
 		}
 	}
-	err = svr_state_percpu(s.m.fd.stats, s.m.count.zones * SVR_STAT_MAX, &xdp);
+	err = svr_state_percpu(s.m.fd.stats, s.m.count.zones, SVR_STAT_MAX, &xdp);
 	if (err) {
 		svr_cli_error(cli, err, "%s/svr_stats: %s", s.m.dir, strerror(-err));
 		goto out;

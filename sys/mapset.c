@@ -44,7 +44,7 @@ static const struct {
 	.flows4 = { BPF_MAP_TYPE_HASH, sizeof(struct svr_flow4_key), sizeof(struct svr_flow) },
 	.flows6 = { BPF_MAP_TYPE_HASH, sizeof(struct svr_flow6_key), sizeof(struct svr_flow) },
 	.drops = { BPF_MAP_TYPE_PERCPU_ARRAY, INDEX_SIZE, sizeof(uint64_t) },
-	.stats = { BPF_MAP_TYPE_PERCPU_ARRAY, INDEX_SIZE, sizeof(uint64_t) },
+	.stats = { BPF_MAP_TYPE_PERCPU_ARRAY, INDEX_SIZE, sizeof(struct svr_zone_stats) },
 	.capture_ring = { BPF_MAP_TYPE_RINGBUF, 0, 0 },
 };
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Counters per interface that are no drops. Index into svr_stats (XDP, per CPU) and svr_worker_stats (worker). */
+/* Counters per interface that are no drops. Index into a row of svr_stats (XDP, per CPU) and into svr_worker_stats (worker). */
 #ifndef SVR_STATS_H
 #define SVR_STATS_H
+
+#include <linux/types.h>
 
 #define SVR_STATS(X)                                                                             \
 	X(RX_PACKETS, 0, "rx-packets", "packets that the XDP program saw")                       \
@@ -43,6 +45,11 @@ enum svr_stat {
 	SVR_STATS(X)
 #undef X
 	SVR_STAT_MAX = 32, /* size of the counter arrays; numbers stay below */
+};
+
+/* A row of svr_stats: all counters of a zone, so that XDP looks them up once per packet. */
+struct svr_zone_stats {
+	__u64 count[SVR_STAT_MAX];
 };
 
 #endif

@@ -556,21 +556,40 @@ void worker_there(struct env *e)
 
 /* ---- counters -------------------------------------------------------------------------------- */
 
-static uint64_t counter_read(struct env *e, const char *name, uint32_t slot)
-{
-	int cpus = libbpf_num_possible_cpus(), i;
-	uint64_t values[256], sum = 0;
+enum { CPUS_MAX = 256 };
 
-	cr_assert(cpus > 0 && cpus <= 256);
-	cr_assert(map_get(e, name, &slot, values), "counter %u of %s", slot, name);
+static uint64_t drops_read(struct env *e, uint32_t zone, uint32_t reason)
+{
+	uint32_t slot = zone * SVR_DROP_MAX + reason;
+	int cpus = libbpf_num_possible_cpus(), i;
+	uint64_t values[CPUS_MAX], sum = 0;
+
+	cr_assert(cpus > 0 && cpus <= CPUS_MAX);
+	cr_assert(map_get(e, "svr_drops", &slot, values), "drops %u", slot);
 	for (i = 0; i < cpus; i++)
 		sum += values[i];
 	return sum;
 }
 
+static void stats_read(struct env *e, uint32_t zone, uint64_t sums[static SVR_STAT_MAX])
+{
+	static struct svr_zone_stats values[CPUS_MAX];
+	int cpus = libbpf_num_possible_cpus(), i, k;
+
+	cr_assert(cpus > 0 && cpus <= CPUS_MAX);
+	cr_assert(map_get(e, "svr_stats", &zone, values), "counters of zone %u", zone);
+	memset(sums, 0, SVR_STAT_MAX * sizeof(*sums));
+	for (i = 0; i < cpus; i++)
+		for (k = 0; k < SVR_STAT_MAX; k++)
+			sums[k] += values[i].count[k];
+}
+
 uint64_t stat_read(struct env *e, uint32_t zone, enum svr_stat stat)
 {
-	return counter_read(e, "svr_stats", zone * SVR_STAT_MAX + stat);
+	uint64_t sums[SVR_STAT_MAX];
+
+	stats_read(e, zone, sums);
+	return sums[stat];
 }
 
 struct counters {
@@ -590,9 +609,8 @@ static void counters_read(struct env *e, struct counters *c)
 	for (zone = 0; zone <= TAGGED; zone++) {
 		for (i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
 			c->drops[zone][reasons[i]] =
-				counter_read(e, "svr_drops", zone * SVR_DROP_MAX + reasons[i]);
-		for (i = 0; i < SVR_STAT_MAX; i++)
-			c->stats[zone][i] = stat_read(e, zone, i);
+				drops_read(e, zone, reasons[i]);
+		stats_read(e, zone, c->stats[zone]);
 	}
 }
 

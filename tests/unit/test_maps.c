@@ -77,7 +77,7 @@ static void pin_all(uint32_t abi)
 	pin(BPF_MAP_TYPE_HASH, "flows4", sizeof(struct svr_flow4_key), sizeof(struct svr_flow),
 	    16384, 0);
 	pin(BPF_MAP_TYPE_PERCPU_ARRAY, "drops", 4, 8, 8, 0);
-	pin(BPF_MAP_TYPE_PERCPU_ARRAY, "stats", 4, 8, 8, 0);
+	pin(BPF_MAP_TYPE_PERCPU_ARRAY, "stats", 4, sizeof(struct svr_zone_stats), 8, 0);
 	pin(BPF_MAP_TYPE_RINGBUF, "capture_ring", 0, 0, 4096, 0);
 
 	fd = bpf_obj_get(pin_path("router"));
