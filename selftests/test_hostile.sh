@@ -73,6 +73,35 @@ quiet() {
 	[ "$n" = "$(ip_received "$1")" ]
 }
 
+# I95-66333 of SSR: after a path had failed, payload of a session came in on an interface without a policy, and decrypting it
+# crashed. Here it has no session there.
+test_i95_66333_payload_on_another_interface() {
+	local before sent got
+
+	capture_start "$wan" br0 "$TMP/secret.pcap" "udp and not port 1280"
+	touch "$TMP/hold"
+	start_proc talk on "$h1" "$SELFTESTS/host.py" talk "$h2_ip" 8300 "text" --times 3 --hold "$TMP/hold" --udp
+	wait_for 10 logged talk talked
+	capture_stop br0
+	ip -n "$wan" link set dev e down
+	check "the path fails" wait_for 10 eval '! topo_peer_up east'
+	before=$(drops east)
+	sent=$(on "$h2" "$SELFTESTS/wan_attack.py" "$TMP/secret.pcap" --dev eth0 --to "$east_wan_ip" |
+		sed 's/[^0-9]*\([0-9]*\).*/\1/')
+	check "packets of the session come in on the LAN" test "${sent:-0}" -gt 2
+	wait_for 5 eval '[ $(($(drops east) - before)) -ge "$sent" ]'
+	got=$(($(drops east) - before))
+	check "each is dropped with a name" test "$got" -ge "$sent"
+	ip -n "$wan" link set dev e up
+	check "the path comes back" wait_for 20 topo_peer_up east
+	wait_for 20 topo_peer_up west
+	rm "$TMP/hold"
+	stop_proc talk
+	: >"$(proc_log talk)"
+	check_equal "and the service works" '{"sent": 3, "received": 3, "wrong": 0, "errors": []}' \
+		"$(host "$h1" ping "$h2_ip" 8300 --count 3)"
+}
+
 test_secret_tcp() { attack secret tcp; }
 test_secret_udp() { attack secret udp --udp; }
 test_signed_tcp() { attack signed tcp; }
