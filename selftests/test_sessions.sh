@@ -155,7 +155,8 @@ test_configuration_changes_touch_new_sessions_only() {
 	local router
 
 	start_proc echo on "$h2" "$SELFTESTS/host.py" serve 8101 8102
-	wait_for 5 logged echo serving
+	# not by its log, where the word still stands from the test before
+	wait_for 5 listening "$h2" tcp 8101
 	touch "$TMP/hold"
 	start_proc talk on "$h1" "$SELFTESTS/host.py" talk "$h2_ip" 8101 hello --times 2000000 --hold "$TMP/hold"
 	wait_for 5 eval '[ "$(policies west east-clear)" = clear ]'
