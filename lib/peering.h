@@ -35,6 +35,8 @@ enum svr_peering_times {
 /* BFD packets sealed by one peer key: it is replaced at the first number, not used at the second. */
 #define SVR_PEERING_KEY_PACKETS	     (UINT64_C(1) << 30)
 #define SVR_PEERING_KEY_PACKETS_HARD (UINT64_C(1) << 32)
+/* So many are stored as sent before the first of them is: a restart may skip some, and forgets none. */
+#define SVR_PEERING_KEY_PACKETS_AHEAD UINT64_C(1024)
 
 enum svr_peering_limits {
 	/* packets sent whose time is remembered: more than are under way with the longest test */
@@ -168,7 +170,7 @@ struct svr_peering {
 	uint64_t retire_ns; /* replaced peer keys are wiped */
 	uint64_t meta_switch_ns; /* sessions use the peer's next metadata key from then on */
 	uint64_t used_ns; /* the key in use came into use */
-	uint64_t key_packets; /* sealed by the key that BFD uses */
+	uint64_t key_packets; /* sealed by the key that BFD uses; never above keys.bfd_packets */
 	struct svr_clockoff clock;
 	uint32_t acked; /* own metadata key that the peer has */
 	uint64_t acked_ns; /* since when */

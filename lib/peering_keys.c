@@ -42,6 +42,18 @@ static int keys_owner(const struct svr_peering *p, uint8_t owner[static 32])
 	return ok == 1 ? 0 : -EIO;
 }
 
+/* BFD is about to use a key that has sealed nothing yet. The caller stores. */
+static void count_anew(struct svr_peering *p)
+{
+	p->key_packets = 0;
+	p->keys.bfd_packets = 0;
+}
+
+static uint64_t key_packets_limit(const struct svr_peering *p)
+{
+	return p->config.key_packets ? p->config.key_packets : SVR_PEERING_KEY_PACKETS;
+}
+
 static bool slot_valid(const struct svr_peer_keys *keys, uint32_t slot)
 {
 	return slot < SVR_KEY_SLOTS && keys->peer[slot].index != 0;
@@ -73,6 +85,9 @@ static void restore_rotation(struct svr_peering *p)
 	else if (now.real_ns > keys->peer[keys->tx].since_ns)
 		age_ns = now.real_ns - keys->peer[keys->tx].since_ns;
 	plan_rekey(p, age_ns, now);
+	p->key_packets = keys->bfd_packets; /* those that were not sent count, too */
+	if (p->key_packets >= key_packets_limit(p))
+		p->rekey_ns = now.mono_ns;
 }
 
 bool svr_peering_is_static(const struct svr_peering *p)
@@ -243,13 +258,13 @@ static void drop_keys(struct svr_peering *p)
 		p->keys.peer[i].flags = p->keys.peer[i].index ? SVR_KEY_RX : 0;
 	p->keys.tx = SVR_PEERING_NO_SLOT;
 	p->switch_ns = p->rekey_ns = UINT64_MAX;
-	p->key_packets = 0;
+	count_anew(p);
 	keys_save(p);
 }
 
 bool svr_peering_count_packet(struct svr_peering *p, const struct svr_bfdmeta_key *key)
 {
-	uint64_t limit = p->config.key_packets ? p->config.key_packets : SVR_PEERING_KEY_PACKETS;
+	uint64_t limit = key_packets_limit(p);
 	uint64_t hard = p->config.key_packets ? 4 * limit : SVR_PEERING_KEY_PACKETS_HARD;
 
 	if (!key || key == &p->pending || svr_peering_is_static(p))
@@ -257,6 +272,10 @@ bool svr_peering_count_packet(struct svr_peering *p, const struct svr_bfdmeta_ke
 	if (p->key_packets >= hard) {
 		drop_keys(p);
 		return false;
+	}
+	if (p->key_packets >= p->keys.bfd_packets) {
+		p->keys.bfd_packets = p->key_packets + SVR_PEERING_KEY_PACKETS_AHEAD;
+		keys_save(p); /* before the packet leaves */
 	}
 	if (++p->key_packets == limit)
 		p->rekey_ns = 0;
@@ -349,7 +368,7 @@ static void set_tx(struct svr_peering *p, uint32_t slot, struct svr_now now)
 	p->switch_ns = UINT64_MAX;
 	p->retire_ns = now.mono_ns + SVR_PEERING_RETIRE_SEC * SVR_NS_PER_SEC + p->detect_ns;
 	if (other)
-		p->key_packets = 0;
+		count_anew(p);
 	plan_rekey(p, 0, now);
 }
 
@@ -375,7 +394,7 @@ void svr_peering_peer_uses(struct svr_peering *p, uint32_t index, struct svr_now
 		return;
 	if (!(p->keys.peer[next].flags & SVR_KEY_BFD)) {
 		p->keys.peer[next].flags |= SVR_KEY_BFD;
-		p->key_packets = 0;
+		count_anew(p);
 		keys_save(p);
 		svr_kex_cancel_authenticated(&p->kex);
 		svr_peering_send_all(p); /* the peer waits for the same sign */
@@ -577,7 +596,8 @@ void svr_peering_confirmed(void *user, const uint8_t *fingerprint, bool authenti
 		p->keys.peer[slot].flags = SVR_KEY_RX | SVR_KEY_NEXT;
 		if (!responder)
 			p->keys.peer[slot].flags |= SVR_KEY_BFD;
-		p->key_packets = responder ? p->key_packets : 0;
+		if (!responder)
+			count_anew(p);
 		p->switch_ns = UINT64_MAX;
 	}
 	p->reason[0] = '\0';

@@ -334,8 +334,9 @@ struct svr_peer_keys {
 	__u64 rekey_count;
 	__u8 cert_fingerprint[32];  /* SHA-256 of the peer's certificate that was verified */
 	__u8 owner[32];		    /* SHA-256 of both names and of what is trusted: other keys are not taken back */
+	__u64 bfd_packets;	    /* at most so many BFD packets were sealed by the key that BFD uses; raised in advance */
 };
-_Static_assert(sizeof(struct svr_peer_keys) == 24 + 480 + 240 + 40 + 32, "map ABI");
+_Static_assert(sizeof(struct svr_peer_keys) == 24 + 480 + 240 + 40 + 32 + 8, "map ABI");
 
 struct svr_own_keys {
 	__u32 seq;

@@ -169,6 +169,54 @@ Test(rotation, a_key_that_cannot_be_replaced_stops)
 	world_free(w);
 }
 
+/* Killed again and again: the number of packets under a key never goes back, so its limit holds. */
+Test(rotation, packets_are_counted_over_restarts)
+{
+	struct world *w = established(10, 2, 0);
+	struct node *east = &w->node[0];
+	uint32_t old = current_key(east);
+	uint64_t sealed = 0, before = east->sent;
+	unsigned int i;
+
+	for (i = 0; i < 20; i++) {
+		world_run(w, 1000);
+		sealed += east->sent - before;
+		before = east->sent;
+		cr_assert_geq(east->keys.bfd_packets, sealed, "start %u", i);
+		node_stop(east);
+		node_start(east);
+		cr_assert_geq(east->peering->key_packets, sealed, "start %u", i);
+	}
+	cr_expect_eq(current_key(east), old, "far from used up");
+
+	/* what was counted before the restart counts against the limit after it */
+	node_stop(east);
+	east->keys.bfd_packets = SVR_PEERING_KEY_PACKETS - 10;
+	node_start(east);
+	world_run(w, 20000);
+	cr_expect_neq(current_key(east), old, "replaced in time");
+	cr_expect_leq(east->keys.bfd_packets, SVR_PEERING_KEY_PACKETS_AHEAD, "the next one begins anew");
+
+	old = current_key(east);
+	node_stop(east);
+	east->keys.bfd_packets = SVR_PEERING_KEY_PACKETS + 10; /* passed while it was not running */
+	node_start(east);
+	world_run(w, 20000);
+	cr_expect_neq(current_key(east), old, "replaced at once");
+	cr_assert(world_agreed(w), "%s", world_describe(w));
+	expect_good(w);
+
+	w->tampered = true;
+	node_stop(east);
+	east->keys.bfd_packets = SVR_PEERING_KEY_PACKETS_HARD;
+	before = east->sent;
+	node_start(east);
+	world_run(w, 100);
+	cr_expect_eq(east->keys.tx, SVR_KEY_SLOTS, "given up: not one packet more");
+	cr_assert(world_run_until_agreed(w, 120000), "%s", world_describe(w));
+	world_free(w);
+}
+
 Test(rotation, metadata_keys)
 {
 	struct world *w = established(6, 2, 0);
