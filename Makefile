@@ -54,7 +54,7 @@ benches := $(bench_objs:$(BUILD)/obj/%.o=$(BUILD)/%)
 
 .PHONY: all help deps demo bench fuzz install clean format tests bpf
 .PHONY: helpers soak soak-sessions soak-certificates check check-unit check-prog check-peers check-net check-san
-.PHONY: model check-kernels check-trixie check-kills check-schedules
+.PHONY: model check-kernels check-trixie check-kills check-schedules check-mutations
 
 all: $(bpf_objs) $(skels) $(libs) $(programs) ## build the programs (SAN=1: with sanitizers, into build-san/)
 helpers: $(helpers) ## build what only the selftests run
@@ -127,7 +127,7 @@ $(BUILD)/tests/%:
 	$(call say,LD,$@)
 	$(Q)$(call link,$(test_libs))
 
-$(helpers): $(BUILD)/%: $(BUILD)/obj/%.o
+$(helpers): $(BUILD)/%: $(BUILD)/obj/%.o $(libs)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(call link)
@@ -193,6 +193,10 @@ check-kills: all ## kill the key manager KILLS times while alarms come and go (r
 
 check-schedules: $(BUILD)/tests/peers ## more than 100,000 random histories of two peers (PEERS_SCHEDULES: in each of four tests)
 	PEERS_SCHEDULES=$${PEERS_SCHEDULES:-26000} $< --filter 'schedules/*'
+
+check-mutations: ## a million changed BFD packets and key messages, with sanitizers (PEERS_MUTATIONS)
+	@$(MAKE) --no-print-directory $(jobs) SAN=1 tests
+	PEERS_MUTATIONS=$${PEERS_MUTATIONS:-1000000} build-san/tests/peers --filter 'mutations/*'
 
 model: ## every state of key exchange and rotation, within bounds (spin; minutes)
 	@model/run
