@@ -139,6 +139,8 @@ static struct json_object *show_detail(const struct km_path *path)
 	add_str(o, "bfd_remote_state", svr_bfd_state_name((uint8_t)p->bfd.remote_state));
 	add_str(o, "bfd_kind", path->plain ? "plain" : "metadata");
 	add_u64(o, "bfd_port", path->port);
+	add_u64(o, "local_discriminator", p->bfd.local_discr);
+	add_u64(o, "remote_discriminator", p->bfd.remote_discr);
 	add_u64(o, "tx_interval_us", p->bfd.tx_interval_us);
 	add_u64(o, "detection_time_us", p->bfd.detect_us);
 	add_u64(o, "remote_multiplier", p->bfd.remote_detect_mult);
@@ -247,6 +249,7 @@ static struct json_object *show_path_stats(const struct km_path *path)
 	add_u64(o, "mtu_answers", p->mtu.answers);
 	add_u64(o, "key_exchanges", path->peer->peering->kex.exchanges);
 	add_u64(o, "key_exchange_failures", path->peer->peering->kex.failures);
+	add_u64(o, "key_exchange_computations", path->peer->peering->kex.jobs);
 	return o;
 }
 

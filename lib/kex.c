@@ -186,6 +186,7 @@ static int job_start(struct svr_kex *k, struct svr_kex_job *job, struct svr_kex_
 	job->kex = k;
 	*slot = job;
 	ret = k->ops->compute(k->user, job);
+	k->jobs += !ret;
 	if (!ret)
 		return 0;
 	*slot = NULL;

@@ -165,6 +165,7 @@ struct svr_kex {
 	bool cert_received, cert_acked, salt_received, salt_acked;
 	uint8_t own_salt[SVR_KEX_SALT_LEN], peer_salt[SVR_KEX_SALT_LEN];
 	uint64_t exchanges, failures;
+	uint64_t jobs; /* Diffie-Hellman, certificates, signatures: what costs */
 	char reason[320]; /* why the last try failed, or what the peer said; "" = nothing wrong */
 	struct svr_pki_report certificate; /* verdict on the peer's that came last */
 };
