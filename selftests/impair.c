@@ -9,6 +9,7 @@
  *	  --reorder PERCENT     frames that are held back until others have passed ...
  *	  --gap N               ... 1 to N of them (default 8); after 50 ms they are sent anyway
  *	  --delay MICROSECONDS  of every frame
+ *	  --no-fragments        IP fragments vanish, as in many a middlebox
  *	  --seed N              of the dice (default 1)
  *
  * Says "forwarding" when it runs, and what it did, as JSON, when it ends. The devices must not be
@@ -58,7 +59,7 @@ struct frame {
 TAILQ_HEAD(frames, frame);
 
 struct stats {
-	uint64_t received, sent, lost, duplicated, reordered, failed;
+	uint64_t received, sent, lost, duplicated, reordered, fragments, failed;
 };
 
 /* One direction. */
@@ -73,6 +74,7 @@ static struct {
 	double loss, duplicate, reorder; /* 0 to 1 */
 	uint32_t gap;
 	uint64_t delay_ns;
+	bool no_fragments;
 	uint64_t dice;
 } config = { .gap = 8, .dice = 1 };
 
@@ -147,6 +149,21 @@ static void frame_send(struct lane *lane, struct frame *f)
 		lane->stats.failed++;
 	else
 		lane->stats.sent++;
+}
+
+/* Of IPv4, the first one too, or of IPv6 with its fragment header in front. */
+static bool is_fragment(const uint8_t *frame, size_t len)
+{
+	const uint16_t more_or_offset = 0x3fff;
+	uint16_t type;
+
+	if (len < ETH_HLEN + 8)
+		return false;
+	type = (uint16_t)(frame[12] << 8 | frame[13]);
+	frame += ETH_HLEN;
+	if (type == ETH_P_IP)
+		return (frame[6] << 8 | frame[7]) & more_or_offset;
+	return type == ETH_P_IPV6 && frame[6] == IPPROTO_FRAGMENT;
 }
 
 /* ---- one direction ------------------------------------------------------------------------- */
@@ -226,6 +243,10 @@ static void lane_receive(struct lane *lane)
 			break;
 		n -= (ssize_t)sizeof(vnet);
 		lane->stats.received++;
+		if (config.no_fragments && is_fragment(data, (size_t)n)) {
+			lane->stats.fragments++;
+			continue;
+		}
 		if (happens(config.loss)) {
 			lane->stats.lost++;
 			continue;
@@ -252,9 +273,10 @@ static void lane_print(const struct lane *lane, const char *name, const char *en
 	const struct stats *s = &lane->stats;
 
 	printf("\"%s\": {\"received\": %" PRIu64 ", \"sent\": %" PRIu64 ", \"lost\": %" PRIu64
-	       ", \"duplicated\": %" PRIu64 ", \"reordered\": %" PRIu64 ", \"failed\": %" PRIu64
-	       "}%s",
-	       name, s->received, s->sent, s->lost, s->duplicated, s->reordered, s->failed, end);
+	       ", \"duplicated\": %" PRIu64 ", \"reordered\": %" PRIu64 ", \"fragments\": %" PRIu64
+	       ", \"failed\": %" PRIu64 "}%s",
+	       name, s->received, s->sent, s->lost, s->duplicated, s->reordered, s->fragments,
+	       s->failed, end);
 }
 
 /* ---- the whole ----------------------------------------------------------------------------- */
@@ -313,6 +335,7 @@ static void options(int argc, char **argv)
 		{ "reorder", required_argument, NULL, 'r' },
 		{ "gap", required_argument, NULL, 'g' },
 		{ "delay", required_argument, NULL, 'w' },
+		{ "no-fragments", no_argument, NULL, 'f' },
 		{ "seed", required_argument, NULL, 's' },
 		{ 0 },
 	};
@@ -337,6 +360,9 @@ static void options(int argc, char **argv)
 		case 'w':
 			config.delay_ns = (uint64_t)number(name, optarg, 10e6) * NS_PER_US;
 			break;
+		case 'f':
+			config.no_fragments = true;
+			break;
 		case 's':
 			config.dice = (uint64_t)number(name, optarg, 1e15);
 			break;
@@ -346,7 +372,7 @@ static void options(int argc, char **argv)
 	}
 	if (argc - optind != 2 || !config.gap || !config.dice) {
 		fprintf(stderr, "usage: impair [--loss %%] [--duplicate %%] [--reorder %%] "
-				"[--gap N] [--delay US] [--seed N] DEVICE DEVICE\n");
+				"[--gap N] [--delay US] [--no-fragments] [--seed N] DEVICE DEVICE\n");
 		exit(2);
 	}
 }
