@@ -152,6 +152,7 @@ static int fill_router(struct bpf_object *obj, const struct frame *f, uint16_t i
 		.nexthop = nexthop_id,
 		.path = PATH,
 		.out_zone = out_zone,
+		.l3_delta = (uint16_t)~htons(0x0100),
 		.sport = f->tcp.source,
 		.dport = f->tcp.dest,
 		.tcp_seen = SVR_TCP_SYN | SVR_TCP_DATA,
@@ -161,8 +162,8 @@ static int fill_router(struct bpf_object *obj, const struct frame *f, uint16_t i
 	int err;
 
 	flow.saddr[2] = flow.daddr[2] = htonl(0xffff);
-	flow.saddr[3] = f->ip.saddr;
-	flow.daddr[3] = f->ip.daddr;
+	flow.saddr[3] = flow.saddr4 = f->ip.saddr;
+	flow.daddr[3] = flow.daddr4 = f->ip.daddr;
 	memcpy(nexthop.dmac, f->eth.h_dest, ETH_ALEN);
 	memcpy(nexthop.smac, f->eth.h_source, ETH_ALEN);
 	flow_key(f, in_zone, &key);

@@ -31,6 +31,14 @@ static __always_inline __u16 svr_csum_apply(__u16 check, __u32 delta)
 	return ~sum;
 }
 
+/* The same for a folded difference, which leaves one carry at most */
+static __always_inline __u16 svr_csum_add(__u16 check, __u16 delta)
+{
+	__u32 sum = (__u32)(__u16)~check + delta;
+
+	return ~((sum & 0xffff) + (sum >> 16));
+}
+
 /* What replacing one word by another adds to a sum */
 static __always_inline __u32 svr_csum_change(__u16 from, __u16 to)
 {

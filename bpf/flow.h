@@ -90,6 +90,11 @@ SVR_STEP int svr_flow_remove_pair(const struct svr_flow6_key *key, const struct 
 }
 
 /*
+ * TTL is the first byte of a 16-bit word, so one less takes 0x0100 from the sum whatever stood there.
+ */
+enum { SVR_CSUM_TTL = (__u16)~bpf_htons(0x0100) };
+
+/*
  * What rewriting @from to @to adds to the checksums, and where the packet goes. A packet without
  * ports crosses the WAN behind a UDP header, which has ports 0 on the LAN's side of this router
  * (shape.h).
@@ -104,6 +109,8 @@ SVR_HELPER void svr_flow_rewrites(struct svr_flow *flow, const struct svr_flow6_
 
 	svr_addr_copy(flow->saddr, to->saddr);
 	svr_addr_copy(flow->daddr, to->daddr);
+	flow->saddr4 = to->saddr[3];
+	flow->daddr4 = to->daddr[3];
 	flow->sport = to->sport;
 	flow->dport = to->dport;
 	flow->out_zone = to->zone;
@@ -114,7 +121,7 @@ SVR_HELPER void svr_flow_rewrites(struct svr_flow *flow, const struct svr_flow6_
 		flow->flags |= SVR_FLOW_ENCAP;
 	else if (from->proto != to->proto)
 		flow->flags |= SVR_FLOW_DECAP;
-	flow->l3_delta = svr_csum_fold(addresses);
+	flow->l3_delta = svr_csum_fold(addresses + SVR_CSUM_TTL);
 	flow->l4_delta = svr_csum_fold(addresses +
 				       svr_csum_change(encap ? 0 : from->sport, to->sport) +
 				       svr_csum_change(encap ? 0 : from->dport, to->dport));

@@ -4,8 +4,7 @@
  * on, bytes are changed: from now on a packet is redirected or dropped, never passed.
  *
  * svr_flow.l3_delta and .l4_delta hold what the rewriting adds to the sums under the checksums
- * (flow.h), so each checksum costs two additions. TTL is not in l3_delta; it shares a 16-bit word
- * with the protocol, whose high byte it is.
+ * (flow.h), so each checksum costs two additions.
  */
 #ifndef SVR_BPF_REWRITE_H
 #define SVR_BPF_REWRITE_H
@@ -119,7 +118,7 @@ static __always_inline int svr_rewrite_l3(struct xdp_md *ctx, const struct svr_p
 	if ((void *)(ip + 1) > nh.end)
 		return -SVR_DROP_SHORT;
 	ip->ttl--;
-	ip->check = svr_csum_apply(ip->check, flow->l3_delta + (__u16)~bpf_htons(0x0100));
+	ip->check = svr_csum_add(ip->check, flow->l3_delta);
 	ip->saddr = flow->saddr[3];
 	ip->daddr = flow->daddr[3];
 	return SVR_NEXT;
@@ -137,7 +136,7 @@ static __always_inline int svr_rewrite_l4(struct xdp_md *ctx, const struct svr_p
 			return -SVR_DROP_SHORT;
 		tcp->source = flow->sport;
 		tcp->dest = flow->dport;
-		tcp->check = svr_csum_apply(tcp->check, flow->l4_delta);
+		tcp->check = svr_csum_add(tcp->check, flow->l4_delta);
 		return SVR_NEXT;
 	}
 	if (unlikely(pkt->proto != IPPROTO_UDP))
@@ -147,7 +146,7 @@ static __always_inline int svr_rewrite_l4(struct xdp_md *ctx, const struct svr_p
 	udp->source = flow->sport;
 	udp->dest = flow->dport;
 	if (udp->check) {
-		__u16 check = svr_csum_apply(udp->check, flow->l4_delta);
+		__u16 check = svr_csum_add(udp->check, flow->l4_delta);
 
 		udp->check = check ? check : 0xffff; /* RFC 768 */
 	} else if (svr_pkt_is6(pkt)) {

@@ -9,6 +9,7 @@
  * through svr_exit().
  */
 #include "classify.h"
+#include "fast.h"
 #include "icmp_map.h"
 #include "meta.h"
 #include "mss.h"
@@ -272,11 +273,10 @@ static __always_inline int svr_lan_forward(struct xdp_md *ctx, struct svr_pkt *p
 	return svr_send(ctx, pkt, flow, &way);
 }
 
-SEC("xdp")
-int svr_lan(struct xdp_md *ctx)
+/* @flow: of the packet, if it was found already */
+static __always_inline int svr_lan_general(struct xdp_md *ctx, struct svr_flow *flow)
 {
 	struct svr_pkt pkt = {};
-	struct svr_flow *flow;
 	int res;
 
 	res = svr_parse(ctx, &pkt);
@@ -285,7 +285,8 @@ int svr_lan(struct xdp_md *ctx)
 			res = svr_lan_refused(ctx, &pkt, res);
 		goto out;
 	}
-	flow = svr_flow_of(&pkt);
+	if (!flow)
+		flow = svr_flow_of(&pkt);
 	if (flow && unlikely(flow->flags & SVR_FLOW_WORKER)) {
 		res = svr_to_worker_session(ctx, &pkt, flow);
 		goto out;
@@ -308,6 +309,16 @@ int svr_lan(struct xdp_md *ctx)
 	res = svr_lan_forward(ctx, &pkt, flow);
 out:
 	return svr_exit(ctx, &pkt, res);
+}
+
+SEC("xdp")
+int svr_lan(struct xdp_md *ctx)
+{
+	struct svr_flow *flow = NULL;
+
+	if (likely(svr_fast(ctx, false, &flow)))
+		return XDP_REDIRECT;
+	return svr_lan_general(ctx, flow);
 }
 
 char _license[] SEC("license")

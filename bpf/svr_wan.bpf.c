@@ -10,6 +10,7 @@
  * through svr_exit().
  */
 #include "classify.h"
+#include "fast.h"
 #include "icmp_map.h"
 #include "meta.h"
 #include "mss.h"
@@ -396,11 +397,10 @@ static __always_inline int svr_wan_forward(struct xdp_md *ctx, struct svr_pkt *p
 	return svr_send(ctx, pkt, flow, &way);
 }
 
-SEC("xdp")
-int svr_wan(struct xdp_md *ctx)
+/* @flow: of the packet, if it was found already */
+static __always_inline int svr_wan_general(struct xdp_md *ctx, struct svr_flow *flow)
 {
 	struct svr_pkt pkt = {};
-	struct svr_flow *flow;
 	int res;
 
 	res = svr_parse(ctx, &pkt);
@@ -409,7 +409,8 @@ int svr_wan(struct xdp_md *ctx)
 			res = svr_wan_refused(ctx, &pkt, res);
 		goto out;
 	}
-	flow = svr_flow_of(&pkt);
+	if (!flow)
+		flow = svr_flow_of(&pkt);
 	if (flow && unlikely(flow->flags & SVR_FLOW_WORKER)) {
 		res = svr_to_worker_session(ctx, &pkt, flow);
 		goto out;
@@ -434,6 +435,16 @@ int svr_wan(struct xdp_md *ctx)
 	res = svr_wan_forward(ctx, &pkt, flow);
 out:
 	return svr_exit(ctx, &pkt, res);
+}
+
+SEC("xdp")
+int svr_wan(struct xdp_md *ctx)
+{
+	struct svr_flow *flow = NULL;
+
+	if (likely(svr_fast(ctx, true, &flow)))
+		return XDP_REDIRECT;
+	return svr_wan_general(ctx, flow);
 }
 
 char _license[] SEC("license")

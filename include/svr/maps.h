@@ -406,34 +406,39 @@ enum svr_tcp_seen {
 	SVR_TCP_DATA = 1 << 3,	/* an ACK without SYN: this direction is established */
 };
 
-/* One direction of a session at one router. First 64 bytes: all that an established packet needs. */
+/*
+ * One direction of a session at one router. The first 64 bytes are all that an established IPv4 packet reads and
+ * writes: in svr_flows4 they are one cache line, the key is in the one before.
+ */
 struct svr_flow {
 	__u32 flags;		/* enum svr_flow_flags */
 	__u32 nexthop;
 	__u16 path;		/* peer path that carries the session */
 	__u16 out_zone;
 	__be16 sport, dport;	/* after rewriting */
-	__be32 saddr[4], daddr[4];  /* after rewriting */
-	__u32 slot;		/* svr_sessions, 0: none */
-	__u32 slot_generation;	/* of the slot when this flow was made */
-	__u16 l3_delta;		/* what rewriting adds to the IPv4 header checksum, TTL not counted */
+	__be32 saddr4, daddr4;	/* the last words of saddr and daddr: both addresses of a packet that leaves as IPv4 */
+	__u16 l3_delta;		/* what rewriting adds to the IPv4 header checksum, TTL - 1 included */
 	__u16 l4_delta;		/* and to the TCP or UDP checksum; both ones' complement sums, see bpf/rewrite.h */
-	__be32 flow_label;	/* of packets that become IPv6 on the way (RFC 6437), 20 bits */
-	/* second cache line */
+	__u8 tcp_seen;		/* enum svr_tcp_seen, of this direction */
+	__u8 proto;		/* after rewriting */
+	__u16 service;
 	__u64 last_seen_ns;	/* CLOCK_MONOTONIC (bpf_ktime_get_ns) */
 	__u64 packets;
 	__u64 bytes;		/* IP packet length as received */
+	__u32 slot;		/* svr_sessions, 0: none */
+	union {
+		__u32 slot_generation;	/* SVR_FLOW_WORKER: of the slot when this flow was made */
+		__u32 meta_packets;	/* otherwise: packets to which metadata was added */
+	};
+	/* second cache line */
+	__be32 saddr[4], daddr[4];  /* after rewriting */
 	__u64 created_ns;	/* CLOCK_MONOTONIC */
 	__u8 uuid[SVR_UUID_LEN];
-	__u16 service;
 	__u16 tenant;
 	__u16 policy;
-	__u8 tcp_seen;		/* enum svr_tcp_seen, of this direction */
-	__u8 proto;		/* after rewriting */
-	__u32 meta_packets;	/* packets to which metadata was added */
-	__u32 _pad2;
+	__be32 flow_label;	/* of packets that become IPv6 on the way (RFC 6437), 20 bits */
 };
-_Static_assert(__builtin_offsetof(struct svr_flow, last_seen_ns) == 64, "map ABI");
+_Static_assert(__builtin_offsetof(struct svr_flow, saddr) == 64, "map ABI");
 _Static_assert(sizeof(struct svr_flow) == 128, "map ABI");
 
 /* ---- sessions of the worker ---------------------------------------------------------------------------- */

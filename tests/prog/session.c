@@ -57,14 +57,17 @@ static void flow_put(struct env *e, const struct svr_flow4_key *key, const struc
 		.service = SVC_WEB,
 		.tenant = TENANT_CORP,
 		.policy = POLICY_CLEAR,
-		.slot = 5,
-		.slot_generation = 77,
+		.slot = flags & SVR_FLOW_WORKER ? 5 : 0,
+		.slot_generation = flags & SVR_FLOW_WORKER ? 77 : 0,
 	};
+	/* What changes in the IPv4 header: TTL (the protocol shares its word), both addresses */
+	uint32_t l3_from[3] = { htonl(0x40000000), key->saddr, key->daddr };
+	uint32_t l3_to[3] = { htonl(0x3f000000), to->saddr, to->daddr };
 
 	f.saddr[2] = f.daddr[2] = htonl(0xffff);
-	f.saddr[3] = to->saddr;
-	f.daddr[3] = to->daddr;
-	f.l3_delta = difference(&key->saddr, &to->saddr, 8);
+	f.saddr[3] = f.saddr4 = to->saddr;
+	f.daddr[3] = f.daddr4 = to->daddr;
+	f.l3_delta = difference(l3_from, l3_to, sizeof(l3_from));
 	f.l4_delta = difference(&key->saddr, &to->saddr, 12);
 	memcpy(f.uuid, uuid_a, SVR_UUID_LEN);
 	map_put(e, "svr_flows4", key, &f);

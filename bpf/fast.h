@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * BPF side only: the short way of an ordinary packet, which is one of an established clear session:
+ * untagged IPv4 with TCP or UDP that leaves as such, and nothing about it has to be decided, added or
+ * answered. Most packets are like that. They cost half as much here as on the general way: what is
+ * known of the packet stays in registers, because no step needs a description of it, and fields that
+ * lie side by side are read and written at once.
+ *
+ * There are no rules here that the general way has not. A packet that is not ordinary was neither
+ * changed nor counted, and goes that way. tests/prog/test_fast.c sends packets along both.
+ */
+#ifndef SVR_BPF_FAST_H
+#define SVR_BPF_FAST_H
+
+#include "rewrite.h"
+
+/*
+ * Fields that lie side by side, as one word. Through functions, because of a field the compiler
+ * would remember that it is only aligned to its own size, and take it to pieces again; every CPU
+ * that svr runs on reads words at any address.
+ */
+typedef __u32 __attribute__((may_alias)) svr_word32;
+typedef __u64 __attribute__((may_alias)) svr_word64;
+
+static __always_inline __u32 svr_load32(const void *from)
+{
+	return *(const svr_word32 *)from;
+}
+
+static __always_inline __u64 svr_load64(const void *from)
+{
+	return *(const svr_word64 *)from;
+}
+
+static __always_inline void svr_store32(void *to, __u32 word)
+{
+	*(svr_word32 *)to = word;
+}
+
+static __always_inline void svr_store64(void *to, __u64 word)
+{
+	*(svr_word64 *)to = word;
+}
+
+enum svr_fast_consts {
+	SVR_FAST_HLEN = ETH_HLEN + SVR_IP_HLEN + 20, /* all headers, TCP without options */
+	SVR_FAST_VERSION_IHL = 0x45, /* IPv4 without options */
+};
+
+/* Anything but what this file knows how to do with a packet of a flow */
+#define SVR_FAST_NOT                                                                 \
+	(SVR_FLOW_WORKER | SVR_FLOW_META_ADD | SVR_FLOW_META_WATCH | SVR_FLOW_OUT6 | \
+	 SVR_FLOW_ENCAP | SVR_FLOW_DECAP)
+
+struct svr_fast {
+	void *data, *end;
+	struct iphdr *ip;
+	__u32 len; /* of the IP packet */
+	__u8 proto;
+	__u16 *l4_check;
+};
+
+/*
+ * svr_flow4_key in two words, because it is hashed and compared in words: a CPU has to wait for
+ * smaller stores to reach the cache before it can read them as one.
+ */
+union svr_fast_key {
+	struct svr_flow4_key key;
+	__u64 word[2];
+};
+_Static_assert(sizeof(union svr_fast_key) == sizeof(struct svr_flow4_key), "the same bytes");
+
+static __always_inline __u64 svr_fast_key_word(__u32 ports, __u16 zone, __u8 proto)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return ports | (__u64)zone << 32 | (__u64)proto << 48;
+#else
+	return (__u64)ports << 32 | (__u32)zone << 16 | proto << 8;
+#endif
+}
+
+/* True unless the payload might start with the cookie of metadata */
+static __always_inline bool svr_fast_no_cookie(const struct svr_fast *f, void *payload)
+{
+	return payload + SVR_COOKIE_LEN > f->end ||
+	       svr_load64(payload) != bpf_cpu_to_be64(SVR_COOKIE_HOST);
+}
+
+/* An acknowledgement, with or without payload */
+static __always_inline bool svr_fast_tcp(struct svr_fast *f, struct tcphdr *tcp)
+{
+	const __u8 *bytes = (const __u8 *)tcp;
+	__u32 hlen = (bytes[12] >> 2) & 0x3c;
+
+	f->l4_check = &tcp->check;
+	return (bytes[13] & (SVR_TH_SYN | SVR_TH_FIN | SVR_TH_RST | SVR_TH_ACK)) == SVR_TH_ACK &&
+	       hlen >= sizeof(*tcp) && hlen + SVR_IP_HLEN <= f->len &&
+	       svr_fast_no_cookie(f, (void *)tcp + hlen);
+}
+
+static __always_inline bool svr_fast_udp(struct svr_fast *f, struct udphdr *udp)
+{
+	f->l4_check = &udp->check;
+	return bpf_ntohs(udp->len) + SVR_IP_HLEN == f->len && svr_fast_no_cookie(f, udp + 1);
+}
+
+/*
+ * Can the checksum be the folded sum of the pseudo header, as in svr_csum_is_partial()? Then their
+ * difference is divisible by 65535, which one multiplication by its inverse tells (Granlund and
+ * Montgomery, "Division by Invariant Integers", 9); folding would cost three times as much.
+ */
+static __always_inline bool svr_fast_maybe_partial(const struct svr_fast *f,
+						   const union svr_fast_key *key)
+{
+	const __u64 inverse = 0xfffefffefffeffffULL; /* of 65535, modulo 2^64 */
+	__u64 sum = (key->word[0] & 0xffffffff) + (key->word[0] >> 32) + bpf_htons(f->proto) +
+		    bpf_htons(f->len - SVR_IP_HLEN) + (__u16) ~*f->l4_check;
+
+	return sum * inverse <= ~0ULL / 0xffff;
+}
+
+/* Is the packet ordinary, as far as it says by itself? Fills @f and @key. */
+static __always_inline bool svr_fast_parse(struct xdp_md *ctx, struct svr_fast *f,
+					   union svr_fast_key *key)
+{
+	struct tcphdr *tcp;
+
+	f->data = (void *)(long)ctx->data;
+	f->end = (void *)(long)ctx->data_end;
+	f->ip = f->data + ETH_HLEN;
+	tcp = (void *)(f->ip + 1);
+	if ((void *)(tcp + 1) > f->end)
+		return false;
+	if (*(__be16 *)(f->data + 2 * ETH_ALEN) != bpf_htons(ETH_P_IP) ||
+	    *(__u8 *)f->ip != SVR_FAST_VERSION_IHL || f->ip->ttl <= 1 ||
+	    f->ip->frag_off & bpf_htons(SVR_IP_FRAGMENT))
+		return false;
+	f->len = bpf_ntohs(f->ip->tot_len);
+	if (f->len != f->end - (void *)f->ip)
+		return false;
+	f->proto = f->ip->protocol;
+	key->word[0] = svr_load64(&f->ip->saddr);
+	key->word[1] = svr_fast_key_word(svr_load32(tcp), svr_zone, f->proto);
+	if (f->proto == IPPROTO_TCP)
+		return svr_fast_tcp(f, tcp);
+	return f->proto == IPPROTO_UDP && svr_fast_udp(f, (struct udphdr *)tcp);
+}
+
+static __always_inline void svr_fast_rewrite(const struct svr_fast *f, const struct svr_flow *flow,
+					     const struct svr_nexthop *nexthop)
+{
+	__u16 check = *f->l4_check;
+
+	/* The next hop has both addresses of the link layer in the order of the packet */
+	svr_store64(f->data, svr_load64(nexthop->dmac));
+	svr_store32(f->data + sizeof(__u64), svr_load32(nexthop->dmac + sizeof(__u64)));
+	f->ip->ttl--;
+	f->ip->check = svr_csum_add(f->ip->check, flow->l3_delta);
+	svr_store64(&f->ip->saddr, svr_load64(&flow->saddr4));
+	svr_store32(f->ip + 1, svr_load32(&flow->sport));
+	if (f->proto == IPPROTO_UDP && !check)
+		return;
+	check = svr_csum_add(check, flow->l4_delta);
+	if (unlikely(!check) && f->proto == IPPROTO_UDP)
+		check = 0xffff; /* RFC 768 */
+	*f->l4_check = check;
+}
+
+/**
+ * svr_fast() - forward the packet, if it is an ordinary one.
+ * @from_wan: where this program is, a constant
+ * @found: set to the packet's flow, if there is one; the general way need not look it up again
+ * Return: true if the packet was forwarded: the verdict is XDP_REDIRECT. False: nothing happened.
+ */
+static __always_inline bool svr_fast(struct xdp_md *ctx, bool from_wan, struct svr_flow **found)
+{
+	const struct svr_path_state *state;
+	const struct svr_capture *capture;
+	const struct svr_nexthop *nexthop;
+	struct svr_zone_stats *stats;
+	union svr_fast_key key;
+	const struct svr_zone *zone;
+	struct svr_fast f;
+	struct svr_flow *flow;
+	__u32 id = svr_zone;
+
+	if (!svr_fast_parse(ctx, &f, &key))
+		return false;
+	flow = bpf_map_lookup_elem(&svr_flows4, &key.key);
+	if (!flow)
+		return false;
+	*found = flow;
+	if (flow->flags & SVR_FAST_NOT ||
+	    (f.proto == IPPROTO_TCP && !(flow->tcp_seen & SVR_TCP_DATA)) ||
+	    (!from_wan && svr_fast_maybe_partial(&f, &key)))
+		return false;
+
+	capture = bpf_map_lookup_elem(&svr_captures, &id);
+	stats = bpf_map_lookup_elem(&svr_stats, &id);
+	if (!capture || !stats || capture->snaplen)
+		return false;
+	nexthop = bpf_map_lookup_elem(&svr_nexthops, &flow->nexthop);
+	if (!nexthop || !nexthop->valid)
+		return false;
+	id = flow->out_zone;
+	zone = bpf_map_lookup_elem(&svr_zones, &id);
+	if (!zone || zone->vlan || f.len > zone->mtu)
+		return false;
+	if (!from_wan) {
+		id = flow->path;
+		state = bpf_map_lookup_elem(&svr_path_state, &id);
+		if (!state || state->status != SVR_PATH_UP || (state->mtu && f.len > state->mtu))
+			return false;
+	}
+	if (bpf_redirect_map(&svr_txports, nexthop->zone, XDP_DROP) != XDP_REDIRECT)
+		return false;
+
+	svr_fast_rewrite(&f, flow, nexthop);
+	flow->last_seen_ns = svr_now_ns();
+	flow->packets += 1;
+	flow->bytes += f.len;
+	stats->count[SVR_STAT_RX_PACKETS] += 1;
+	stats->count[SVR_STAT_RX_BYTES] += f.len + ETH_HLEN;
+	stats->count[SVR_STAT_FORWARDED] += 1;
+	return true;
+}
+
+#endif
