@@ -629,7 +629,7 @@ int km_certs_new(struct keymgr *km)
 		ret = km_crl_new(km, c->dir, &crl_ops, c, &c->crl);
 	if (ret)
 		return ret;
-	(void)svr_pki_file_sweep(c->dir);
+	svr_pkidir_sweep(c->dir);
 	c->work = evtimer_new(km->base, on_work, c);
 	c->tick = event_new(km->base, -1, EV_PERSIST, on_tick, c);
 	return c->work && c->tick && event_add(c->tick, &second) == 0 ? 0 : -ENOMEM;

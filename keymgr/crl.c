@@ -278,10 +278,7 @@ static int kept_file(const char *url, char file[static CRL_FILE_LEN])
 
 static void forget_kept(const char *dir, const char *file)
 {
-	char path[KM_PATH_LEN + CRL_FILE_LEN];
-
-	snprintf(path, sizeof(path), "%s/%s", dir, file);
-	(void)unlink(path); /* it may never have been kept */
+	(void)svr_pki_file_remove(dir, file); /* it may never have been kept */
 }
 
 static struct job *job_new(struct source *s)
@@ -879,7 +876,6 @@ int km_crl_new(struct keymgr *km, const char *pki_dir, const struct km_crl_ops *
 		km_crl_free(c);
 		return ret;
 	}
-	(void)svr_pki_file_sweep(c->dir);
 	*out = c;
 	return 0;
 }

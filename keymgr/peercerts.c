@@ -56,15 +56,12 @@ static void peers_dir(const struct km_certs *c, char out[static KM_PATH_LEN])
 static void work_save(void *arg)
 {
 	struct save_job *j = arg;
-	char path[KM_PATH_LEN + PEERS_FILE_LEN];
 
-	if (j->pem) {
+	if (j->pem)
 		j->error = svr_pki_file_write(j->dir, j->file, 0600, true, j->pem, j->len,
 					      j->reason, sizeof(j->reason));
-		return;
-	}
-	snprintf(path, sizeof(path), "%s/%s", j->dir, j->file);
-	(void)unlink(path); /* it may never have been there */
+	else
+		(void)svr_pki_file_remove(j->dir, j->file); /* it may never have been there */
 }
 
 static void on_saved(void *arg, int cancelled)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -147,22 +148,42 @@ static int write_all(int fd, const char *data, size_t len)
 	return 0;
 }
 
-/* Complete and on disk before it gets its name. @tmp: "" if there is none that has to go. */
-static int write_temporary(char *tmp, mode_t mode, const void *data, size_t len)
+/*
+ * The lock says that somebody still writes the file, and goes with its process however that ends:
+ * svr_pki_file_sweep() takes away what nobody has locked. False: it was taken away just now.
+ */
+static bool is_ours(int fd)
 {
-	int fd = mkostemp(tmp, O_CLOEXEC), ret;
+	struct stat st;
 
-	if (fd < 0) {
-		ret = -errno;
-		tmp[0] = '\0';
-		return ret;
+	return flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &st) == 0 && st.st_nlink > 0;
+}
+
+/* A locked temporary file in the place of @tmp; negative errno. */
+static int open_temporary(char *tmp)
+{
+	size_t random = strlen(tmp) - strlen(FILE_TMP_RANDOM);
+	int fd;
+
+	for (;;) {
+		fd = mkostemp(tmp, O_CLOEXEC);
+		if (fd < 0)
+			return -errno;
+		if (is_ours(fd))
+			return fd;
+		close(fd);
+		strcpy(tmp + random, FILE_TMP_RANDOM);
 	}
-	ret = fchmod(fd, mode) ? -errno : 0;
+}
+
+/* Complete and on disk before it gets its name. */
+static int fill_temporary(int fd, mode_t mode, const void *data, size_t len)
+{
+	int ret = fchmod(fd, mode) ? -errno : 0;
+
 	if (!ret)
 		ret = write_all(fd, data, len);
 	if (!ret && fsync(fd))
-		ret = -errno;
-	if (close(fd) && !ret)
 		ret = -errno;
 	return ret;
 }
@@ -185,7 +206,7 @@ int svr_pki_file_write(const char *dir, const char *file, mode_t mode, bool repl
 		       const void *data, size_t len, char *err, size_t err_len)
 {
 	char path[FILE_PATH_LEN], tmp[FILE_PATH_LEN];
-	int ret;
+	int fd, ret;
 
 	if (!file[0] || strchr(file, '/') || strcmp(file, ".") == 0 || strcmp(file, "..") == 0)
 		return file_error(err, err_len, -EINVAL, "\"%s\" is no name of a file", file);
@@ -196,11 +217,16 @@ int svr_pki_file_write(const char *dir, const char *file, mode_t mode, bool repl
 	ret = make_dir(dir);
 	if (ret)
 		return file_error(err, err_len, ret, "%s: %s", dir, strerror(-ret));
-	ret = write_temporary(tmp, mode, data, len);
+	fd = open_temporary(tmp);
+	if (fd < 0)
+		return file_error(err, err_len, fd, "%s: %s", dir, strerror(-fd));
+	ret = fill_temporary(fd, mode, data, len);
 	if (!ret)
 		ret = give_name(tmp, path, replace);
 	if (tmp[0])
 		unlink(tmp);
+	if (close(fd) && !ret)
+		ret = -errno;
 	if (!ret)
 		ret = sync_dir(dir);
 	if (ret)
@@ -210,6 +236,19 @@ int svr_pki_file_write(const char *dir, const char *file, mode_t mode, bool repl
 				"; it is never replaced: remove or rename it, or choose another name" :
 				"");
 	return ret;
+}
+
+/* ---- removing -------------------------------------------------------------------------------- */
+
+int svr_pki_file_remove(const char *dir, const char *file)
+{
+	char path[FILE_PATH_LEN];
+
+	if (!file[0] || strchr(file, '/'))
+		return -EINVAL;
+	if (snprintf(path, sizeof(path), "%s/%s", dir, file) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	return unlink(path) ? -errno : sync_dir(dir);
 }
 
 /* ---- after a crash --------------------------------------------------------------------------- */
@@ -222,6 +261,19 @@ static bool is_temporary(const char *name)
 	       !strchr(name + prefix, '.');
 }
 
+/* Removes it if nobody writes it any more: whoever did has ended. */
+static bool remove_left_over(int dir, const char *name)
+{
+	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	bool left = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0;
+
+	/* Removed under the lock: a writer that gets it afterwards sees that the file is gone. */
+	left = left && unlinkat(dir, name, 0) == 0;
+	if (fd >= 0)
+		close(fd);
+	return left;
+}
+
 int svr_pki_file_sweep(const char *dir)
 {
 	DIR *d = opendir(dir);
@@ -231,7 +283,7 @@ int svr_pki_file_sweep(const char *dir)
 	if (!d)
 		return -errno;
 	while ((e = readdir(d)))
-		if (is_temporary(e->d_name) && unlinkat(dirfd(d), e->d_name, 0) == 0)
+		if (is_temporary(e->d_name) && remove_left_over(dirfd(d), e->d_name))
 			count++;
 	closedir(d);
 	return count;

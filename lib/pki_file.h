@@ -35,8 +35,16 @@ int svr_pki_file_write(const char *dir, const char *file, mode_t mode, bool repl
 		       const void *data, size_t len, char *err, size_t err_len);
 
 /**
- * svr_pki_file_sweep() - remove the temporary files that a crash in svr_pki_file_write() left. Only
- * for the one process that owns the directory, at its start.
+ * svr_pki_file_remove() - take a file away; on disk when this returns, so that what was removed does
+ * not come back with a power failure.
+ * @file: one component of a path
+ * Return: 0, -ENOENT, other negative errno.
+ */
+int svr_pki_file_remove(const char *dir, const char *file);
+
+/**
+ * svr_pki_file_sweep() - remove the temporary files that a crash in svr_pki_file_write() left. What
+ * a process is writing right now stays: it holds a lock (flock) on it.
  * Return: number of files, or negative errno if the directory cannot be read (-ENOENT included).
  */
 int svr_pki_file_sweep(const char *dir);

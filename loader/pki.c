@@ -59,7 +59,10 @@ int svr_pki_lock(struct svr_pki_work *w)
 	char reason[SVR_CLI_ERROR_LEN];
 
 	w->lock = svr_pkidir_lock(w->dir, PKI_LOCK_SEC, reason, sizeof(reason));
-	return w->lock < 0 ? svr_cli_error(w->cli, w->lock, "%.1000s", reason) : 0;
+	if (w->lock < 0)
+		return svr_cli_error(w->cli, w->lock, "%.1000s", reason);
+	svr_pkidir_sweep(w->dir); /* there may be half of a private key */
+	return 0;
 }
 
 void svr_pki_close(struct svr_pki_work *w)

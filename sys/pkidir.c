@@ -18,7 +18,9 @@
 #define DEFAULT_DIR "/etc/svr/pki"
 #define CA_DIR	    "ca"
 #define CA_SUFFIX   ".pem"
+#define CRL_DIR	    "crl"
 #define NOTE_DIR    "notes"
+#define PEER_DIR    "peers"
 /* The first line of a file in ca/; a PEM file may have text around its certificates. */
 #define CA_HEAD	  "validation-mode: "
 #define CA_STRICT CA_HEAD "strict\n"
@@ -113,6 +115,20 @@ int svr_pkidir_lock(const char *dir, unsigned int wait_sec, char *err, size_t er
 	return fd;
 }
 
+/* ---- what was left --------------------------------------------------------------------------- */
+
+void svr_pkidir_sweep(const char *dir)
+{
+	static const char *const below[] = { CA_DIR, CRL_DIR, NOTE_DIR, PEER_DIR };
+	char path[DIR_PATH_LEN];
+	size_t i;
+
+	(void)svr_pki_file_sweep(dir); /* it may not be there yet */
+	for (i = 0; i < sizeof(below) / sizeof(below[0]); i++)
+		if (snprintf(path, sizeof(path), "%s/%s", dir, below[i]) < (int)sizeof(path))
+			(void)svr_pki_file_sweep(path);
+}
+
 /* ---- CAs of the directory -------------------------------------------------------------------- */
 
 static bool ca_path(const char *dir, const char *name, char *buf, size_t len)
@@ -205,13 +221,13 @@ int svr_pkidir_ca_add(const char *dir, const char *name, bool strict, const char
 
 int svr_pkidir_ca_remove(const char *dir, const char *name, char *err, size_t err_len)
 {
-	char path[DIR_PATH_LEN];
-	int ret = 0;
+	char path[DIR_PATH_LEN], file[SVR_CFG_NAME_MAX + sizeof(CA_SUFFIX)];
+	int ret = -EINVAL;
 
-	if (!svr_name_ok_for_path(name) || !ca_path(dir, name, path, sizeof(path)))
-		ret = -EINVAL;
-	else if (unlink(path))
-		ret = -errno;
+	if (svr_name_ok_for_path(name) &&
+	    snprintf(file, sizeof(file), "%s" CA_SUFFIX, name) < (int)sizeof(file) &&
+	    snprintf(path, sizeof(path), "%s/" CA_DIR, dir) < (int)sizeof(path))
+		ret = svr_pki_file_remove(path, file);
 	if (ret == -ENOENT)
 		snprintf(err, err_len, "no trusted CA of this directory is called %.63s; those of the configuration are removed there",
 			 name);

@@ -34,6 +34,9 @@ int svr_pkidir(const char *router, char *buf, size_t len);
  */
 int svr_pkidir_lock(const char *dir, unsigned int wait_sec, char *err, size_t err_len);
 
+/* Removes what processes that were killed while they wrote left in the directory and below. */
+void svr_pkidir_sweep(const char *dir);
+
 /* CAs that were added by a command: names in alphabetical order. */
 struct svr_pkidir_ca {
 	char name[SVR_CFG_NAME_MAX + 1];

@@ -266,6 +266,36 @@ Test(pki_files, killed_while_it_writes)
 	free(text);
 }
 
+/* A key manager that starts takes nothing away from a command that runs: the writer has it locked. */
+Test(pki_files, what_is_being_written_is_not_swept)
+{
+	enum { SIZE = 20000, ROUNDS = 1000 };
+	char *text = calloc(1, SIZE);
+	int round, ret = 0;
+	pid_t pid;
+
+	pid = fork();
+	if (pid == 0)
+		for (;;)
+			(void)svr_pki_file_sweep(dir);
+	for (round = 0; round < ROUNDS && !ret; round++)
+		ret = svr_pki_file_write(dir, "f", 0644, true, text, SIZE, err, sizeof(err));
+	kill(pid, SIGKILL); /* before anything is asserted */
+	waitpid(pid, NULL, 0);
+	cr_expect_eq(ret, 0, "round %d: %s", round, err);
+	cr_expect_eq(files_in_dir(), 1);
+	free(text);
+}
+
+Test(pki_files, removed)
+{
+	cr_assert_eq(svr_pki_file_write(dir, "f", 0644, true, "x", 1, err, sizeof(err)), 0);
+	cr_expect_eq(svr_pki_file_remove(dir, "f"), 0);
+	cr_expect_eq(svr_pki_file_remove(dir, "f"), -ENOENT);
+	cr_expect_eq(svr_pki_file_remove(dir, "../f"), -EINVAL);
+	cr_expect_eq(svr_pki_file_remove(dir, ""), -EINVAL);
+}
+
 /* ---- requests -------------------------------------------------------------------------------- */
 
 static X509_REQ *read_request(const char *pem)
