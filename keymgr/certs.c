@@ -311,14 +311,18 @@ static int load_default(struct km_certs *c, struct svr_pki_identity **out, char 
 	}
 	ret = svr_pki_self_signed(c->dir, c->km->router, cn, NULL, 0, fingerprint, reason,
 				  reason_len);
-	if (ret == -EEXIST) /* one of the two is there */
+	/* One of the two is there. A key is one that waits, or we were killed before the certificate. */
+	if (ret == -EEXIST)
+		ret = svr_pki_self_sign(c->dir, c->km->router, cn, 0, fingerprint, reason,
+					reason_len);
+	if (ret == -ENOENT)
 		snprintf(reason, reason_len,
 			 "%.400s; key and certificate belong together: put both there, or none",
 			 missing);
 	if (ret)
 		return ret;
-	pr_info("%s: made %s/%s.key and a self-signed certificate for %s", missing, c->dir,
-		c->km->router, cn);
+	pr_info("%s: made a self-signed certificate for %s, %s/%s.pem", missing, cn, c->dir,
+		c->km->router);
 	return load_named(c, c->km->router, out, reason, reason_len);
 }
 
