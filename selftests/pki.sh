@@ -8,6 +8,7 @@
 #	pki_issue CSR OUT [DAYS]      # a certificate with a distribution point, its issuer after it
 #	pki_revoke CERTIFICATE
 #	pki_publish                   # a new list of the issuing CA
+#	cert west import name west    # svr certificate there; alarm, event, counter, crl: what it says
 
 PKI=$TMP/ca
 PKI_ADDRESS=192.0.2.100
@@ -121,4 +122,54 @@ pki_publish() {
 	openssl ca -gencrl -config "$PKI/issuing/config" -out "$PKI/new.crl" >>"$TMP/log/pki" 2>&1 &&
 		openssl crl -in "$PKI/new.crl" -outform DER -out "$PKI/www/.new" &&
 		mv "$PKI/www/.new" "$PKI/www/issuing.crl"
+}
+
+# ---- what routers say ------------------------------------------------------------------------
+# json EXPRESSION: of the document on standard input, which is d
+json() {
+	/usr/bin/python3 -c '
+import json, sys
+d = json.load(sys.stdin)
+print(eval(sys.argv[1]))' "$1"
+}
+
+# cert ROUTER ARGUMENT...: svr certificate there
+cert() {
+	svr_on "$1" --config "$TOPO_CONFIG" certificate "${@:2}"
+}
+
+# alarm ROUTER ALARM PATTERN: is there one? no_alarm: is there none?
+alarm() {
+	svr_on "$1" -j show alarms | tee /dev/stderr |
+		json "any(a['alarm'] == '$2' and __import__('re').search('$3', a['message']) for a in d['alarms']) or sys.exit(1)"
+}
+
+no_alarm() {
+	svr_on "$1" -j show alarms | tee /dev/stderr |
+		json "any(a['alarm'] == '$2' for a in d['alarms']) and sys.exit(1)"
+}
+
+# event ROUTER TYPE EXPRESSION: is there an audit event of that type, whose detail e is so?
+event() {
+	svr_on "$1" -j show events audit | tee /dev/stderr |
+		json "any(x.get('type') == '$2' and (lambda e: $3)(x.get('detail') or {}) for x in d['events']) or sys.exit(1)"
+}
+
+# counter ROUTER METRIC
+counter() {
+	svr_on "$1" -j show stats security | json "next(x['value'] for x in d if x['metric'] == '$2')"
+}
+
+# crl ROUTER URL EXPRESSION: of that list in `show certificate crl`, which is l
+crl() {
+	svr_on "$1" -j show certificate crl | tee /dev/stderr | json "(lambda l: $3)(next(l for l in d if l['url'] == '$2'))"
+}
+
+# crl_is ROUTER URL EXPRESSION: for wait_for
+crl_is() {
+	[ "$(crl "$@")" = True ]
+}
+
+counter_reaches() {
+	[ "$(counter "$1" "$2")" -ge "$3" ]
 }

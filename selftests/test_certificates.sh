@@ -19,14 +19,6 @@ POLL=2            # polling-interval-seconds
 MARGIN=10         # for a slow machine, on top of what is promised
 NAME=custom_ssr_peering
 
-# json EXPRESSION: of the document on standard input, which is d
-json() {
-	/usr/bin/python3 -c '
-import json, sys
-d = json.load(sys.stdin)
-print(eval(sys.argv[1]))' "$1"
-}
-
 # pki_config [fail-hard|fail-soft] [URL...]: CA instead of fingerprints; east has a name of its own
 # for its files; further lists to be fetched
 pki_config() {
@@ -54,11 +46,6 @@ apply() {
 	done
 }
 
-# cert ROUTER ARGUMENT...: svr certificate there
-cert() {
-	svr_on "$1" --config "$TOPO_CONFIG" certificate "${@:2}"
-}
-
 # name_of ROUTER: of its files
 name_of() {
 	[ "$1" = east ] && echo $NAME || echo "$1"
@@ -75,38 +62,6 @@ renew() {
 
 	pki_issue "$SVR_PKI_DIR/$router/$(name_of "$router").csr" "$TMP/$router.new" "$@" &&
 		cert "$router" import name "$(name_of "$router")" file "$TMP/$router.new"
-}
-
-# alarm ROUTER ALARM PATTERN: is there one? no_alarm: is there none?
-alarm() {
-	svr_on "$1" -j show alarms | tee /dev/stderr |
-		json "any(a['alarm'] == '$2' and __import__('re').search('$3', a['message']) for a in d['alarms']) or sys.exit(1)"
-}
-
-no_alarm() {
-	svr_on "$1" -j show alarms | tee /dev/stderr |
-		json "any(a['alarm'] == '$2' for a in d['alarms']) and sys.exit(1)"
-}
-
-# event ROUTER TYPE EXPRESSION: is there an audit event of that type, whose detail e is so?
-event() {
-	svr_on "$1" -j show events audit | tee /dev/stderr |
-		json "any(x.get('type') == '$2' and (lambda e: $3)(x.get('detail') or {}) for x in d['events']) or sys.exit(1)"
-}
-
-# counter ROUTER METRIC
-counter() {
-	svr_on "$1" -j show stats security | json "next(x['value'] for x in d if x['metric'] == '$2')"
-}
-
-# crl ROUTER URL EXPRESSION: of that list in `show certificate crl`, which is l
-crl() {
-	svr_on "$1" -j show certificate crl | tee /dev/stderr | json "(lambda l: $3)(next(l for l in d if l['url'] == '$2'))"
-}
-
-# crl_is ROUTER URL EXPRESSION: for wait_for
-crl_is() {
-	[ "$(crl "$@")" = True ]
 }
 
 path_down() {
@@ -155,6 +110,13 @@ traffic_servers
 test_self_signed_is_made() {
 	check "west has made a key and a certificate" wait_for 10 test -s "$SVR_PKI_DIR/west/west.pem"
 	check_equal "the key is private" 600 "$(stat -c %a "$SVR_PKI_DIR/west/west.key")"
+	stop_proc west-keymgr KILL
+	cp "$SVR_PKI_DIR/west/west.key" "$TMP/west.key"
+	rm "$SVR_PKI_DIR/west/west.pem"
+	topo_keymgr_start west
+	check "killed between the two: the certificate is made for the key that is there" \
+		wait_for 10 test -s "$SVR_PKI_DIR/west/west.pem"
+	check "which is the same" cmp "$SVR_PKI_DIR/west/west.key" "$TMP/west.key"
 	check "nobody vouches for it: alarm" wait_for 30 alarm east peer/authentication "Unable to authenticate peer west"
 	check "a certificate that is configured and missing: alarm" alarm east platform/certificate "$NAME"
 	check_fails "no path is in service" topo_peer_up west
@@ -245,10 +207,6 @@ test_import_refuses() {
 	check_equal "the one in use is untouched" "$before" "$(sha256sum "$(pem_of west)")"
 	check "counted" wait_for $MARGIN counter_reaches west "certificate import failure" 8
 	check "the path never left service" peers_up
-}
-
-counter_reaches() {
-	[ "$(counter "$1" "$2")" -ge "$3" ]
 }
 
 test_trusted_ca() {
@@ -509,7 +467,7 @@ test_killed_at_random() {
 	check_equal "no half-written file after $KILLS kills" 0 "$bad"
 	check "in service in the end" wait_for 60 peers_up
 	check "the newest list in the end" cert west crl fetch
-	check_equal "no temporary file is left" "" "$(find "$SVR_PKI_DIR/west" -name '*.??????' -not -name '*.pem' -not -name '*.csr' -not -name '*.crl' -not -name '*.key')"
+	check_equal "no temporary file is left" "" "$(find "$SVR_PKI_DIR/west" -name '.svr-tmp-*')"
 }
 
 # ---- switched off ----------------------------------------------------------------------------
