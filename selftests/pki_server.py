@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A web server for revocation lists, and all the ways in which one can be hostile.
 
-	pki_server.py ADDRESS PORT DIRECTORY
+	pki_server.py ADDRESS PORT DIRECTORY [CERTIFICATE KEY]
 
-Files come from DIRECTORY. Besides:
+With a certificate it speaks TLS. It is a proxy, too: of http://NAME/FILE it gives FILE. Files come from DIRECTORY. Besides:
 
 	/slow		a byte each second, for ever
 	/stall		takes the request and says nothing
@@ -18,10 +18,12 @@ Files come from DIRECTORY. Besides:
 	/bomb		gzip of zeros, which nobody has asked for
 	/cut		closes in the middle of what was announced
 	/moved/NAME	redirects to NAME
+	/away/URL	redirects to URL
 """
 import gzip
 import http.server
 import os
+import ssl
 import sys
 import time
 
@@ -94,11 +96,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
 			"/html": lambda: self.send_all(b"<html><body>log in first</body></html>"),
 			"/error": lambda: self.file("issuing.crl", 503),
 		}
+		if self.path.startswith("http://"):  # we are the proxy
+			self.path = "/" + self.path.split("/", 3)[3]
 		try:
 			if self.path in special:
 				special[self.path]()
 			elif self.path.startswith("/moved/"):
 				self.headers_of(301, Location="/" + self.path[len("/moved/"):], Content_Length=0)
+			elif self.path.startswith("/away/"):
+				self.headers_of(302, Location=self.path[len("/away/"):], Content_Length=0)
 			else:
 				self.file(self.path)
 		except OSError:
@@ -108,5 +114,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 server = http.server.ThreadingHTTPServer((sys.argv[1], int(sys.argv[2])), Handler)
 server.daemon_threads = True
 server.directory = sys.argv[3]
+if len(sys.argv) > 5:
+	context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+	context.load_cert_chain(sys.argv[4], sys.argv[5])
+	server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
 print("serving", flush=True)
 server.serve_forever()

@@ -410,6 +410,76 @@ test_hostile_servers() {
 	check "alarms end" wait_for $MARGIN no_alarm west platform/crl
 }
 
+# server_certificate OUT NAME [ISSUER]: OUT.pem and OUT.key of a web server, of that CA or its own
+server_certificate() {
+	openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$2" -keyout "$1.key" -out "$1.csr" &&
+		printf 'subjectAltName = IP:%s\n' "$2" >"$1.ext" &&
+		if [ -n "${3-}" ]; then
+			openssl x509 -req -in "$1.csr" -CA "$PKI/$3/ca.pem" -CAkey "$PKI/$3/ca.key" -days 9 -extfile "$1.ext" -out "$1.pem"
+		else
+			openssl x509 -req -in "$1.csr" -signkey "$1.key" -days 9 -extfile "$1.ext" -out "$1.pem"
+		fi
+} >>"$TMP/log/pki" 2>&1
+
+tls_server() {
+	start_proc "$1" on "$wan" "$SELFTESTS/pki_server.py" 0.0.0.0 "$2" "$PKI/www" "$TMP/$1.pem" "$TMP/$1.key"
+	wait_for 30 logged "$1" serving || die "no web server"
+}
+
+# given_up URL PATTERN: its last fetch failed for that reason
+given_up() {
+	[ "$(crl west "$1" "l['failures'] > 0 and __import__('re').search('$2', l['reason']) is not None")" = True ]
+}
+
+# What a server on the way could do: be somebody else, or lead out of TLS
+test_https() {
+	local tls=https://$PKI_ADDRESS:8443 other=https://$PKI_ADDRESS:8444 name=https://192.0.2.101:8443
+
+	server_certificate "$TMP/tls" "$PKI_ADDRESS" root
+	server_certificate "$TMP/stranger-tls" "$PKI_ADDRESS"
+	ip -n "$wan" addr add 192.0.2.101/24 dev br0
+	# the system's CAs, in this test's own mount namespace
+	mount --bind "$PKI/root/ca.pem" /etc/ssl/certs/ca-certificates.crt || die "cannot mount"
+	defer umount /etc/ssl/certs/ca-certificates.crt
+	tls_server tls 8443
+	tls_server stranger-tls 8444
+	: >"$(proc_log pki-server)"
+	pki_config fail-soft "$tls/issuing.crl" "$PKI_URL/away/$tls/issuing.crl" "$tls/away/$PKI_URL/issuing.crl?plain" \
+		"$other/issuing.crl" "$PKI_URL/away/$other/issuing.crl" "$name/issuing.crl" "$PKI_URL/away/http://me:secret@$PKI_ADDRESS:$PKI_PORT/issuing.crl"
+	check "seven lists" apply
+	check "over https" wait_for $MARGIN crl_is west "$tls/issuing.crl" "l['failures'] == 0 and l['issuer'] == 'O=selftest,CN=issuing'"
+	check "from http to https" wait_for $MARGIN crl_is west "$PKI_URL/away/$tls/issuing.crl" "l['failures'] == 0 and l['issuer'] == 'O=selftest,CN=issuing'"
+	check "never from https to http" wait_for $MARGIN given_up "$tls/away/$PKI_URL/issuing.crl?plain" "[Pp]rotocol"
+	check_fails "nobody was asked there" grep -q plain "$(proc_log pki-server)"
+	check "a server that nobody vouches for" wait_for $MARGIN given_up "$other/issuing.crl" "certificate"
+	check "nor after a redirection" wait_for $MARGIN given_up "$PKI_URL/away/$other/issuing.crl" "certificate"
+	check "a certificate for another address" wait_for $MARGIN given_up "$name/issuing.crl" "certificate|does not match"
+	check "no password, whoever says one" wait_for $MARGIN given_up "$PKI_URL/away/http://me:secret@$PKI_ADDRESS:$PKI_PORT/issuing.crl" .
+	pki_config fail-soft
+	check "without them" apply
+	stop_proc tls
+	stop_proc stranger-tls
+}
+
+# The name is known to the proxy alone
+test_proxy() {
+	local url=http://lists.example/issuing.crl
+
+	: >"$(proc_log pki-server)"
+	stop_proc west-keymgr
+	pki_config fail-soft "$url" "http://lists.example/away/file:///etc/passwd"
+	http_proxy=$PKI_URL no_proxy=192.0.2.200 topo_keymgr_start west
+	check "through the proxy of the environment" wait_for 30 crl_is west "$url" "l['failures'] == 0 and l['issuer'] == 'O=selftest,CN=issuing'"
+	check "it was asked for the whole URL" grep -q "GET $url " "$(proc_log pki-server)"
+	check "it leads to no file either" wait_for 30 given_up "http://lists.example/away/file:///etc/passwd" "[Pp]rotocol"
+	check "in service" wait_for 60 peers_up
+	stop_proc west-keymgr
+	topo_keymgr_start west
+	check "without it the name is unknown" wait_for 60 given_up "$url" "resolve"
+	pki_config fail-soft
+	check "without the list" apply
+}
+
 # ---- a list of a million ---------------------------------------------------------------------
 test_a_million() {
 	local downs start url=file://$TMP/million.crl

@@ -252,6 +252,7 @@ static int transfer_configure(struct svr_fetch *t, const char *url, unsigned int
 	set(CURLOPT_NOSIGNAL, 1L);
 	set(CURLOPT_QUICK_EXIT, 1L); /* never wait for a thread that resolves a name */
 	set(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+	set(CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
 	set(CURLOPT_HTTP_CONTENT_DECODING, 0L);
 	set(CURLOPT_USERAGENT, "svr/" SVR_VERSION);
 	set(CURLOPT_ERRORBUFFER, t->reason);
