@@ -52,7 +52,7 @@ helper_objs := $(call objs,selftests)
 helpers := $(helper_objs:$(BUILD)/obj/%.o=$(BUILD)/%)
 benches := $(bench_objs:$(BUILD)/obj/%.o=$(BUILD)/%)
 
-.PHONY: all help deps demo bench fuzz install clean format tests bpf
+.PHONY: all help deps demo bench bench-secure fuzz install clean format tests bpf
 .PHONY: helpers soak soak-sessions soak-certificates check check-unit check-prog check-peers check-net check-san
 .PHONY: model check-kernels check-trixie check-kills check-schedules check-mutations
 
@@ -205,6 +205,10 @@ bench: all $(benches) ## measurements, beside what they have to be compared with
 	@$(BUILD)/bench/fastpath
 	@$(BUILD)/bench/crl
 	@BUILD=$(BUILD) bench/end_to_end.sh
+
+bench-secure: all $(benches) ## the encrypted path and set-up of its sessions (root; installs the [bench] packages)
+	@scripts/deps --check bench || scripts/deps bench
+	@BUILD=$(BUILD) bench/setup.sh
 
 format: ## clang-format the C sources
 	$(CLANG_FORMAT) -i $(wildcard $(foreach d,bpf include/svr lib sys loader worker keymgr \
