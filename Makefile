@@ -52,7 +52,7 @@ helper_objs := $(call objs,selftests)
 helpers := $(helper_objs:$(BUILD)/obj/%.o=$(BUILD)/%)
 benches := $(bench_objs:$(BUILD)/obj/%.o=$(BUILD)/%)
 
-.PHONY: all help deps demo bench bench-secure fuzz install clean format tests bpf
+.PHONY: all help deps demo bench fuzz install clean format tests bpf
 .PHONY: helpers soak soak-sessions soak-certificates check check-unit check-prog check-peers check-net check-san
 .PHONY: model check-kernels check-trixie check-kills check-schedules check-mutations
 
@@ -170,6 +170,17 @@ soak-certificates: ## the key manager killed KILLS times while certificates and 
 	@BUILD=$(BUILD) KILLS=$(or $(KILLS),200) selftests/test_certificates.sh test_private_key test_request test_import \
 		test_killed_at_random
 
+soak-wan: ## encrypted sessions on a WAN that loses, doubles and reorders, for WAN_SEC seconds (600) (root)
+soak-kills: ## encrypted sessions while workers are killed every KILL_EVERY (10) of KILL_SEC seconds (300) (root)
+soak-secure: ## what routers hold does not grow, for SOAK_SEC seconds (1800) (root)
+.PHONY: soak-wan soak-kills soak-secure
+soak-wan soak-kills soak-secure:
+	@$(have_deps)
+	@$(MAKE) --no-print-directory $(jobs) all helpers
+	@BUILD=$(BUILD) WAN_SEC=$(or $(WAN_SEC),600) KILL_SEC=$(or $(KILL_SEC),300) KILL_EVERY=$(or $(KILL_EVERY),10) GAP_MS=$(or $(GAP_MS),1000) \
+		SOAK_SEC=$(if $(filter command% env%,$(origin SOAK_SEC)),$(SOAK_SEC),1800) selftests/test_endurance.sh \
+		$(patsubst soak-%,test_%,$(subst wan,bad_wan,$(subst secure,soak,$(subst kills,killed_workers,$@))))
+
 check-unit: ## unit tests (criterion) and source checks
 check-prog: ## BPF programs with BPF_PROG_TEST_RUN (root)
 check-peers: ## two peers in one process: lost, doubled and crossing messages
@@ -206,6 +217,7 @@ bench: all $(benches) ## measurements, beside what they have to be compared with
 	@$(BUILD)/bench/crl
 	@BUILD=$(BUILD) bench/end_to_end.sh
 
+.PHONY: bench-secure
 bench-secure: all $(benches) ## the encrypted path and set-up of its sessions (root; installs the [bench] packages)
 	@scripts/deps --check bench || scripts/deps bench
 	@BUILD=$(BUILD) bench/setup.sh

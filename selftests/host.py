@@ -7,9 +7,13 @@
                                              print the SHA-256 of each copy, one a line
     host.py talk ADDRESS PORT TEXT [--udp] [--times N] [--hold FILE]
                                              send TEXT, expect it back, N times over one socket; keep it open while FILE exists
-    host.py exercise ADDRESS PORT [--udp] [--seconds S] [--interval S] [--size N] [--mode both|out|back]
+    host.py exercise ADDRESS PORT [--udp] [--seconds S] [--interval S] [--size N] [--mode both|out|back] [--linger S]
                                              one socket, echoed (both), sent only (out) or received only (back): print JSON
-                                             {"sent", "received", "twice", "altered"}; for "back" the server is "source"
+                                             {"sent", "received", "twice", "altered"}; for "back" the server is "source". UDP
+                                             waits S seconds for what is late, and adds "gap_ms", the longest time without any
+    host.py visitors ADDRESS PORT... [--seconds S] [--rate N]
+                                             UDP echo: N times a second one datagram from a port of its own, so each is a
+                                             session: print JSON {"sessions", "answered"}
     host.py source PORT [--seconds S] [--interval S]
                                              UDP: send numbered datagrams to whoever has sent one
     host.py ping ADDRESS PORT [--size N] [--count N] [--interval S] [--df]
@@ -47,6 +51,12 @@ def echo(conn):
             pass
 
 
+def roomy(sock):
+    """What arrives while this process has no CPU is not lost."""
+    sock.setsockopt(socket.SOL_SOCKET, 33, 16 << 20)  # SO_RCVBUFFORCE
+    return sock
+
+
 def family_of(address):
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
@@ -57,7 +67,7 @@ def serve(args):
         t = socket.create_server(("::", port), family=socket.AF_INET6, backlog=1024, dualstack_ipv6=True)
         u = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
         u.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        u.bind(("::", port))
+        roomy(u).bind(("::", port))
         sel.register(t, selectors.EVENT_READ, "tcp")
         sel.register(u, selectors.EVENT_READ, "udp")
     print("serving", flush=True)
@@ -122,14 +132,13 @@ def numbered(number, size):
 
 def exercise_udp(args):
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    s.connect((args.address, args.port))
+    roomy(s).connect((args.address, args.port))
     s.setblocking(False)
-    count = {"sent": 0, "received": 0, "twice": 0, "altered": 0}
+    count = {"sent": 0, "received": 0, "twice": 0, "altered": 0, "gap_ms": 0}
     seen = set()
-    start = now = time.monotonic()
+    start = now = last = time.monotonic()
     due = start
-    # a last second for what is still under way
-    while now < start + args.seconds + 1:
+    while now < start + args.seconds + args.linger:
         if now >= due and now < start + args.seconds and (args.mode != "back" or count["sent"] == 0):
             try:
                 s.send(numbered(count["sent"], args.size))
@@ -142,6 +151,9 @@ def exercise_udp(args):
                 data = s.recv(65536)
             except OSError:
                 break
+            if now < start + args.seconds:
+                count["gap_ms"] = max(count["gap_ms"], round(1000 * (time.monotonic() - last)))
+                last = time.monotonic()
             number = struct.unpack("!Q", data[:8])[0] if len(data) >= 8 else None
             if number is None or data != numbered(number, len(data)):
                 count["altered"] += 1
@@ -178,6 +190,34 @@ def exercise_tcp(args):
 
 def exercise(args):
     (exercise_udp if args.udp else exercise_tcp)(args)
+
+
+def visitors(args):
+    family = family_of(args.address)
+    open_until = {}  # socket: when nobody waits for its answer any more
+    sel = selectors.DefaultSelector()
+    count = {"sessions": 0, "answered": 0}
+    start = now = time.monotonic()
+    while now < start + args.seconds or open_until:
+        while now < start + args.seconds and count["sessions"] < (now - start) * args.rate:
+            s = socket.socket(family, socket.SOCK_DGRAM)
+            s.connect((args.address, args.port[count["sessions"] % len(args.port)]))
+            s.send(numbered(count["sessions"], 100))
+            count["sessions"] += 1
+            sel.register(s, selectors.EVENT_READ)
+            open_until[s] = now + args.timeout
+        ready = [key.fileobj for key, _ in sel.select(0.01)]
+        now = time.monotonic()
+        for s in ready:
+            try:
+                count["answered"] += len(s.recv(65536)) == 100
+            except OSError:
+                pass
+        for s in ready + [s for s, until in open_until.items() if until < now]:
+            if open_until.pop(s, None):
+                sel.unregister(s)
+                s.close()
+    print(json.dumps(count))
 
 
 def source(args):
@@ -251,7 +291,15 @@ def main():
     p4.add_argument("--size", type=int, default=1000)
     p4.add_argument("--interval", type=float, default=0.01)
     p4.add_argument("--mode", choices=("both", "out", "back"), default="both")
+    p4.add_argument("--linger", type=float, default=1)
     p4.set_defaults(run=exercise)
+    p6 = sub.add_parser("visitors")
+    p6.add_argument("address")
+    p6.add_argument("port", type=int, nargs="+")
+    p6.add_argument("--seconds", type=float, default=10)
+    p6.add_argument("--rate", type=float, default=50)
+    p6.add_argument("--timeout", type=float, default=2)
+    p6.set_defaults(run=visitors)
     p5 = sub.add_parser("source")
     p5.add_argument("port", type=int)
     p5.add_argument("--seconds", type=float, default=10)

@@ -7,7 +7,8 @@
  *	  --loss PERCENT        frames that vanish
  *	  --duplicate PERCENT   frames that come twice
  *	  --reorder PERCENT     frames that are held back until others have passed ...
- *	  --gap N               ... 1 to N of them (default 8); after 50 ms they are sent anyway
+ *	  --gap N               ... 1 to N of them (default 8)
+ *	  --hold MILLISECONDS   for no longer than this (default 50)
  *	  --delay MICROSECONDS  of every frame
  *	  --no-fragments        IP fragments vanish, as in many a middlebox
  *	  --seed N              of the dice (default 1)
@@ -42,7 +43,6 @@ enum {
 	FRAME_MAX = 65535 + ETH_HLEN,
 	BUFFER = 16 << 20, /* of each socket: bursts must be lost by the dice only */
 	BATCH = 64,
-	HOLD_MS = 50,
 };
 #define NS_PER_MS 1000000ULL
 #define NS_PER_US 1000ULL
@@ -73,10 +73,10 @@ struct lane {
 static struct {
 	double loss, duplicate, reorder; /* 0 to 1 */
 	uint32_t gap;
-	uint64_t delay_ns;
+	uint64_t delay_ns, hold_ns;
 	bool no_fragments;
 	uint64_t dice;
-} config = { .gap = 8, .dice = 1 };
+} config = { .gap = 8, .hold_ns = 50 * NS_PER_MS, .dice = 1 };
 
 static volatile sig_atomic_t stopped;
 
@@ -201,7 +201,7 @@ static void queue_run(struct lane *lane, uint64_t now)
 	while ((f = TAILQ_FIRST(&lane->queue)) && f->due_ns <= now) {
 		TAILQ_REMOVE(&lane->queue, f, entry);
 		if (f->gap) {
-			f->due_ns = now + HOLD_MS * NS_PER_MS;
+			f->due_ns = now + config.hold_ns;
 			TAILQ_INSERT_TAIL(&lane->held, f, entry);
 			continue;
 		}
@@ -334,6 +334,7 @@ static void options(int argc, char **argv)
 		{ "duplicate", required_argument, NULL, 'd' },
 		{ "reorder", required_argument, NULL, 'r' },
 		{ "gap", required_argument, NULL, 'g' },
+		{ "hold", required_argument, NULL, 'h' },
 		{ "delay", required_argument, NULL, 'w' },
 		{ "no-fragments", no_argument, NULL, 'f' },
 		{ "seed", required_argument, NULL, 's' },
@@ -357,6 +358,9 @@ static void options(int argc, char **argv)
 		case 'g':
 			config.gap = (uint32_t)number(name, optarg, 1000000);
 			break;
+		case 'h':
+			config.hold_ns = (uint64_t)number(name, optarg, 10e3) * NS_PER_MS;
+			break;
 		case 'w':
 			config.delay_ns = (uint64_t)number(name, optarg, 10e6) * NS_PER_US;
 			break;
@@ -372,7 +376,8 @@ static void options(int argc, char **argv)
 	}
 	if (argc - optind != 2 || !config.gap || !config.dice) {
 		fprintf(stderr, "usage: impair [--loss %%] [--duplicate %%] [--reorder %%] "
-				"[--gap N] [--delay US] [--no-fragments] [--seed N] DEVICE DEVICE\n");
+				"[--gap N] [--hold MS] [--delay US] [--no-fragments] [--seed N] "
+				"DEVICE DEVICE\n");
 		exit(2);
 	}
 }

@@ -24,26 +24,6 @@ topo_impair --loss 2 --duplicate 1 --reorder 5 --gap 20 --seed 11
 start_proc h2-echo on "$h2" "$SELFTESTS/host.py" serve 8201 8301
 wait_for 5 logged h2-echo serving || die "no echo server"
 
-# repeated FILE ADDRESS: IVs that this router has used twice, out of a capture where its packets are still single. The
-# last 16 bytes in front of a tag of 48 bytes are one; packets with the same IP identification and the same bytes are one packet.
-repeated() {
-	/usr/bin/python3 - "$1" "$2" "$ROOT/contrib/decode" <<-'PY'
-		import socket, sys
-		sys.path.insert(0, sys.argv[3])
-		from svr_decode import read_capture
-		seen, twice, packets = set(), 0, 0
-		for _, frame in read_capture(sys.argv[1]):
-		    if frame[12:14] != b"\x08\x00" or frame[26:30] != socket.inet_aton(sys.argv[2]):
-		        continue
-		    total = int.from_bytes(frame[16:18], "big")
-		    iv = frame[14 + total - 64:14 + total - 48]
-		    packets += 1
-		    twice += iv in seen
-		    seen.add(iv)
-		print(twice if packets > 500 else "only %d packets" % packets)
-	PY
-}
-
 test_killed_workers() {
 	local i router seconds=$((KILLS * 2 + 2))
 
@@ -68,8 +48,8 @@ test_killed_workers() {
 	note "udp $(tail -n 1 "$(proc_log secret)"), tcp $(tail -n 1 "$(proc_log tcp)")"
 	check "the TCP connection lived through $KILLS kills" grep -q '"altered": 0' "$(proc_log tcp)"
 	check "datagrams too: none altered, none twice" grep -q '"twice": 0, "altered": 0' "$(proc_log secret)"
-	check_equal "west never used an IV twice" 0 "$(repeated "$TMP/w.pcap" "$west_wan_ip")"
-	check_equal "east neither" 0 "$(repeated "$TMP/e.pcap" "$east_wan_ip")"
+	check_equal "west never used an IV twice" 0 "$(ivs_repeated "$TMP/w.pcap" "$west_wan_ip")"
+	check_equal "east neither" 0 "$(ivs_repeated "$TMP/e.pcap" "$east_wan_ip")"
 	for router in west east; do
 		check "$router: keys were changed in between" test "$(stat_of "$router" session-rekeyed)" -ge 4
 		check_equal "$router: no packet was dropped because of a key" 0 \

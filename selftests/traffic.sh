@@ -78,3 +78,23 @@ sessions() {
 import json, sys
 print(len({s["session_id"] for s in json.load(sys.stdin)}))'
 }
+
+# ivs_repeated FILE ADDRESS: IVs that this router has used twice, out of a capture where its packets are still single. The
+# last 16 bytes in front of a tag of 48 bytes (SHA-384) are one.
+ivs_repeated() {
+	/usr/bin/python3 - "$1" "$2" "$ROOT/contrib/decode" <<-'PY'
+		import socket, sys
+		sys.path.insert(0, sys.argv[3])
+		from svr_decode import read_capture
+		seen, twice, packets = set(), 0, 0
+		for _, frame in read_capture(sys.argv[1]):
+		    if frame[12:14] != b"\x08\x00" or frame[26:30] != socket.inet_aton(sys.argv[2]):
+		        continue
+		    total = int.from_bytes(frame[16:18], "big")
+		    iv = frame[14 + total - 64:14 + total - 48]
+		    packets += 1
+		    twice += iv in seen
+		    seen.add(iv)
+		print(twice if packets > 500 else "only %d packets" % packets)
+	PY
+}
