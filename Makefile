@@ -54,7 +54,7 @@ benches := $(bench_objs:$(BUILD)/obj/%.o=$(BUILD)/%)
 
 .PHONY: all help deps demo bench fuzz install clean format tests bpf
 .PHONY: helpers soak soak-sessions soak-certificates check check-unit check-prog check-peers check-net check-san
-.PHONY: model check-kernels check-trixie check-kills check-schedules check-mutations
+.PHONY: model check-kernels check-trixie check-kills check-schedules check-mutations check-threads
 
 all: $(bpf_objs) $(skels) $(libs) $(programs) ## build the programs (SAN=1: with sanitizers, into build-san/)
 helpers: $(helpers) ## build what only the selftests run
@@ -208,6 +208,12 @@ check-schedules: $(BUILD)/tests/peers ## more than 100,000 random histories of t
 check-mutations: ## a million changed BFD packets and key messages, with sanitizers (PEERS_MUTATIONS)
 	@$(MAKE) --no-print-directory $(jobs) SAN=1 tests
 	PEERS_MUTATIONS=$${PEERS_MUTATIONS:-1000000} build-san/tests/peers --filter 'mutations/*'
+
+check-threads: ## what data threads share, with ThreadSanitizer
+	@mkdir -p $(BUILD)/tests
+	$(Q)$(CC) $(CPPFLAGS_ALL) -std=gnu11 -O1 -g $(WARN) -pthread -fsanitize=thread \
+		tests/unit/test_worker_slots.c lib/replay.c -o $(BUILD)/tests/threads
+	@$(BUILD)/tests/threads
 
 model: ## every state of key exchange and rotation, within bounds (spin; minutes)
 	@model/run

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Anti-replay window (RFC 6479) over packet counters, and the memory of metadata nonces. */
+#include <sched.h>
 #include <stddef.h>
 
 #include <svr/drops.h>
 
 #include "lib/replay.h"
 
-enum { WORD_BITS = 64 };
+enum {
+	WORD_BITS = 64,
+	SPINS = 1000, /* several times as long as an update takes; then the holder lost its CPU */
+};
 
 _Static_assert(SVR_REPLAY_BITS % WORD_BITS == 0, "whole words");
 /*
@@ -26,18 +30,52 @@ static unsigned int replay_word(uint64_t counter)
 
 int svr_replay_check(const struct svr_replay *r, uint64_t counter)
 {
+	const uint64_t top = __atomic_load_n(&r->top, __ATOMIC_RELAXED);
+
 	if (counter == 0)
 		return -SVR_DROP_REPLAY_OLD;
-	if (counter > r->top)
+	if (counter > top)
 		return 0;
-	if (r->top - counter >= SVR_REPLAY_WINDOW)
+	if (top - counter >= SVR_REPLAY_WINDOW)
 		return -SVR_DROP_REPLAY_OLD;
-	return r->bits[replay_word(counter)] & replay_bit(counter) ? -SVR_DROP_REPLAY : 0;
+	return __atomic_load_n(&r->bits[replay_word(counter)], __ATOMIC_RELAXED) &
+			       replay_bit(counter) ?
+		       -SVR_DROP_REPLAY :
+		       0;
+}
+
+void svr_replay_lock(uint32_t *lock)
+{
+	unsigned int spins = 0;
+
+	while (__atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE)) {
+		while (__atomic_load_n(lock, __ATOMIC_RELAXED))
+			if (++spins % SPINS == 0)
+				sched_yield();
+	}
+}
+
+void svr_replay_unlock(uint32_t *lock)
+{
+	__atomic_store_n(lock, 0, __ATOMIC_RELEASE);
+}
+
+int svr_replay_accept(struct svr_replay *r, uint32_t *lock, uint64_t counter)
+{
+	int err;
+
+	svr_replay_lock(lock);
+	err = svr_replay_check(r, counter);
+	if (!err)
+		svr_replay_update(r, counter);
+	svr_replay_unlock(lock);
+	return err;
 }
 
 void svr_replay_update(struct svr_replay *r, uint64_t counter)
 {
 	uint64_t top = r->top, words, i;
+	__u64 *word;
 
 	if (counter > top) {
 		/*
@@ -45,17 +83,19 @@ void svr_replay_update(struct svr_replay *r, uint64_t counter)
 		 * killed between the two steps leaves stale bits (a few packets refused), never a
 		 * window in which old packets look new.
 		 */
-		r->top = counter;
+		__atomic_store_n(&r->top, counter, __ATOMIC_RELAXED);
 		__atomic_signal_fence(__ATOMIC_SEQ_CST);
 		words = counter / WORD_BITS - top / WORD_BITS;
 		if (words > SVR_REPLAY_WORDS)
 			words = SVR_REPLAY_WORDS;
 		for (i = 1; i <= words; i++)
-			r->bits[(top / WORD_BITS + i) % SVR_REPLAY_WORDS] = 0;
+			__atomic_store_n(&r->bits[(top / WORD_BITS + i) % SVR_REPLAY_WORDS], 0,
+					 __ATOMIC_RELAXED);
 	} else if (counter == 0 || top - counter >= SVR_REPLAY_WINDOW) {
 		return; /* its bit belongs to another counter */
 	}
-	r->bits[replay_word(counter)] |= replay_bit(counter);
+	word = &r->bits[replay_word(counter)];
+	__atomic_store_n(word, *word | replay_bit(counter), __ATOMIC_RELAXED);
 }
 
 /* ---- nonces ---------------------------------------------------------------------------------- */

@@ -11,6 +11,16 @@ int svr_replay_check(const struct svr_replay *r, uint64_t counter);
 /* Mark @counter as seen. Call only after the packet was authenticated and svr_replay_check() said 0. */
 void svr_replay_update(struct svr_replay *r, uint64_t counter);
 
+/*
+ * Threads that share a window: svr_replay_check() alone is a hint then, and whoever updates holds its lock, a word that
+ * is 0 while it is free. The holder makes no system call, so it is free again within nanoseconds, unless the process is
+ * killed: the next one sets the word to 0 before it starts threads.
+ */
+void svr_replay_lock(uint32_t *lock);
+void svr_replay_unlock(uint32_t *lock);
+/* Check and mark under @lock. Call only after the packet was authenticated. Returns what svr_replay_check() does. */
+int svr_replay_accept(struct svr_replay *r, uint32_t *lock, uint64_t counter);
+
 /**
  * svr_nonce_accept() - check and remember a metadata nonce (docs/protocol.md "Nonce").
  * @slots: SVR_NONCE_SLOTS entries

@@ -192,14 +192,13 @@ static void check_drops(struct svr_worker_alarms *a, unsigned int i, uint64_t no
 static void check(evutil_socket_t fd, short what, void *arg)
 {
 	struct svr_worker_alarms *a = arg;
-	const struct svr_sessions *sessions = &a->w->thread->sessions;
+	const struct svr_slots *slots = &a->w->sessions.slots;
 	const uint64_t now_ns = svr_worker_now_ns();
 
 	(void)fd, (void)what;
 	set(a, SESSIONS,
-	    svr_level_high(a->raised[SESSIONS],
-			   __atomic_load_n(&sessions->n_live, __ATOMIC_RELAXED),
-			   sessions->count - 1));
+	    svr_level_high(a->raised[SESSIONS], __atomic_load_n(&slots->n_live, __ATOMIC_RELAXED),
+			   slots->count - 1));
 	for (unsigned int i = 0; i < 2; i++)
 		set(a, FLOWS4 + i,
 		    svr_level_high(a->raised[FLOWS4 + i], a->flows_used[i], a->flows_size[i]));

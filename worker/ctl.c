@@ -41,10 +41,11 @@ static struct json_object *status_show(struct svr_worker *w)
 		json_object_new_uint64((svr_worker_now_ns() - w->started_ns) / NS_PER_SEC));
 	json_object_object_add(o, "zero_copy",
 			       json_object_new_boolean(t->umem.n_ports && t->umem.zerocopy));
-	json_object_object_add(
-		o, "sessions",
-		json_object_new_uint64(__atomic_load_n(&t->sessions.n_live, __ATOMIC_RELAXED)));
-	json_object_object_add(o, "session_slots", json_object_new_uint64(t->sessions.count - 1));
+	json_object_object_add(o, "sessions",
+			       json_object_new_uint64(__atomic_load_n(&w->sessions.slots.n_live,
+								      __ATOMIC_RELAXED)));
+	json_object_object_add(o, "session_slots",
+			       json_object_new_uint64(w->sessions.slots.count - 1));
 	json_object_object_add(o, "held_packets", json_object_new_uint64(svr_hold_count(w)));
 	json_object_object_add(o, "interfaces", svr_zones_json(w));
 	json_object_object_add(answer, "result", o);
@@ -68,21 +69,17 @@ static bool selected(const struct selection *sel, const uint8_t *uuid, uint16_t 
 	return !sel->by_service || sel->service == service;
 }
 
-/* In the data thread. */
+static bool session_selected(const struct svr_session *s, void *user)
+{
+	return selected(user, s->uuid, s->service);
+}
+
+/* In a data thread. */
 static void worker_sessions_delete(struct svr_thread *t, void *arg)
 {
 	struct selection *sel = arg;
-	uint32_t i = 0, slot;
 
-	while (i < t->sessions.n_live) {
-		slot = t->sessions.live[i];
-		if (selected(sel, t->maps->sessions[slot].uuid, t->maps->sessions[slot].service)) {
-			svr_session_close(t, slot, "deleted"); /* the last one takes its place */
-			sel->deleted++;
-		} else {
-			i++;
-		}
-	}
+	sel->deleted += svr_sessions_close_if(t, session_selected, sel, "deleted");
 }
 
 static int clear_flow_visit(const struct svr_flow6_key *key, const struct svr_flow *flow,

@@ -170,13 +170,9 @@ static int outbound_checksum(struct svr_thread *t, struct svr_work *w, bool *non
 static void note_lan(struct svr_thread *t, struct svr_session *s, const struct svr_pkt *p,
 		     size_t ip_len)
 {
-	s->last_lan_ns = t->now_ns;
-	s->packets[0]++;
-	s->bytes[0] += ip_len;
-	if (p->proto == IPPROTO_TCP) {
-		s->tcp_lan |= svr_tcp_track(p->tcp_flags);
-		s->closing = svr_tcp_closing(s->tcp_lan, s->tcp_wan);
-	}
+	svr_session_note(s, 0, ip_len, t->now_ns);
+	if (p->proto == IPPROTO_TCP)
+		svr_session_note_tcp(s, 0, svr_tcp_track(p->tcp_flags));
 }
 
 /* Bare header, encryption, metadata: the payload becomes what stands in front of the tag. */
@@ -185,6 +181,7 @@ static int outbound_payload(struct svr_thread *t, struct svr_session *s, struct 
 			    size_t bare_len)
 {
 	struct svr_pkt *p = &w->pkt;
+	uint64_t counter;
 	uint8_t *room;
 	int err;
 
@@ -197,7 +194,10 @@ static int outbound_payload(struct svr_thread *t, struct svr_session *s, struct 
 	if (s->cipher != SVR_CIPHER_NONE) {
 		if (svr_epoch_exhausted(s))
 			return -SVR_DROP_COUNTER_LIMIT;
-		err = svr_seal_encrypt(t->crypt, l->enc_tx, l->epoch, svr_session_count(s), p);
+		counter = svr_session_count(s);
+		if (!counter)
+			return -SVR_DROP_NOT_WAN_SESSION;
+		err = svr_seal_encrypt(t->crypt, l->enc_tx, l->epoch, counter, p);
 		if (err)
 			return err;
 		svr_count(&t->counters, w->desc.zone, SVR_STAT_PAYLOAD_ENCRYPTED, 1);
@@ -257,7 +257,7 @@ static int svr_outbound(struct svr_thread *t, struct svr_work *w, uint32_t slot)
 	if (err)
 		return err;
 	note_lan(t, s, p, ip_len);
-	svr_rekey_note_tcp(svr_session_local(t, slot), p, ip_len);
+	svr_rekey_note_tcp(&t->sessions->talk[slot], p, ip_len);
 	err = svr_packet_readdress(p, &s->wan, svr_session_label(s));
 	if (err)
 		return err;
@@ -290,20 +290,16 @@ struct inbound {
 static void note_wan(struct svr_thread *t, struct svr_session *s, const struct svr_work *w,
 		     bool with_metadata)
 {
-	s->last_wan_ns = t->now_ns;
-	s->packets[1]++;
-	s->bytes[1] += w->frame_len - w->desc.l3_off;
-	if (w->pkt.proto == IPPROTO_TCP) {
-		s->tcp_wan |= svr_tcp_track(w->pkt.tcp_flags);
-		s->closing = svr_tcp_closing(s->tcp_lan, s->tcp_wan);
-	}
+	svr_session_note(s, 1, w->frame_len - w->desc.l3_off, t->now_ns);
+	if (w->pkt.proto == IPPROTO_TCP)
+		svr_session_note_tcp(s, 1, svr_tcp_track(w->pkt.tcp_flags));
 	/*
 	 * docs/protocol.md section 5: each side stops adding when the other has shown that it knows
 	 */
 	if (with_metadata)
-		s->meta_seen = 1;
-	if (s->originator == with_metadata)
-		s->meta_add = 0;
+		__atomic_store_n(&s->meta_seen, 1, __ATOMIC_RELAXED);
+	if (s->originator == with_metadata && s->meta_add)
+		__atomic_store_n(&s->meta_add, 0, __ATOMIC_RELAXED);
 }
 
 /* Epoch and counter of an encrypted packet out of its IV; the IV stands in front of the tag. */
@@ -366,10 +362,9 @@ static int inbound_payload(struct svr_thread *t, uint32_t slot, struct svr_work 
 	l = svr_session_keys(t, slot, in->set);
 	if (!l)
 		return -SVR_DROP_INTERNAL;
-	err = svr_replay_check(&s->replay, in->counter);
+	err = svr_session_accept(s, in->counter);
 	if (err)
 		return err;
-	svr_replay_update(&s->replay, in->counter);
 	if (p->payload_len > 0) {
 		memcpy(iv, p->payload + p->payload_len, sizeof(iv));
 		n = svr_cbc_decrypt(t->crypt, l->enc_rx, iv, p->payload, p->payload_len);
@@ -422,7 +417,7 @@ static int inbound_finish(struct svr_thread *t, struct svr_work *w, uint32_t slo
 		return err;
 	/* An offer tells nothing about what its sender has got */
 	if (in->set == svr_epoch_newest(s) && (s->originator || !in->key_packet))
-		svr_rekey_confirm(t, slot);
+		svr_rekey_confirm(t, slot, in->set);
 	if (in->key_packet)
 		return s->originator ? 0 : svr_rekey_answer(t, slot, w);
 	note_wan(t, s, w, in->with_metadata);
@@ -481,9 +476,8 @@ static int reverse_check(const struct svr_session *s, const struct svr_meta *m)
 	if (m->cipher != s->cipher || m->hmac != s->hmac || m->hmac_mode != s->hmac_mode)
 		return -SVR_DROP_META_POLICY;
 	if (!svr_addr_equal(m->context.saddr, s->lan.daddr) ||
-	    !svr_addr_equal(m->context.daddr, s->lan.saddr) ||
-	    m->context.sport != s->lan.dport || m->context.dport != s->lan.sport ||
-	    m->context.proto != s->lan.proto)
+	    !svr_addr_equal(m->context.daddr, s->lan.saddr) || m->context.sport != s->lan.dport ||
+	    m->context.dport != s->lan.sport || m->context.proto != s->lan.proto)
 		return -SVR_DROP_META_CONTEXT;
 	/* A peer key that is in force signs, but it is not this session's */
 	if (s->keys[0].peer_key_index != m->peer_key_index &&
@@ -525,7 +519,7 @@ static int forward_keys(struct svr_thread *t, uint32_t slot, const struct svr_me
 	return encrypted ? same_session_key(t, s, &s->keys[set], m) : 0;
 }
 
-/* Verified forward metadata: find its session or make it. */
+/* Verified forward metadata: find its session or make it. The caller holds the lock. */
 static int forward_session(struct svr_thread *t, const struct svr_work *w, uint32_t path,
 			   const struct svr_meta *m, struct svr_peer_key *key, uint32_t *slot)
 {
@@ -585,8 +579,11 @@ static int inbound_metadata(struct svr_thread *t, struct svr_work *w, uint32_t s
 		svr_count(&t->counters, w->desc.zone, SVR_STAT_UNKNOWN_TLV, m->unknown);
 	if (reverse)
 		err = reverse_check(&t->maps->sessions[slot], m);
-	else
+	else {
+		svr_sessions_lock(t);
 		err = forward_session(t, w, path, m, &key, &slot);
+		svr_sessions_unlock(t);
+	}
 	if (err)
 		goto out;
 	s = &t->maps->sessions[slot];
@@ -629,17 +626,16 @@ static int svr_inbound(struct svr_thread *t, struct svr_work *w, uint32_t slot, 
 
 /* ---- by the reason that XDP gives ---------------------------------------------------------- */
 
-static int frame_setup(struct svr_thread *t, struct svr_work *w)
+/* The session of a packet from the LAN, made if there is none. The caller holds the lock. */
+static int setup_session(struct svr_thread *t, const struct svr_work *w, uint32_t *slot)
 {
 	struct svr_flow6_key key;
 	struct svr_flow flow;
-	uint32_t slot;
-	int err;
 
 	svr_packet_key(&w->pkt, w->desc.zone, &key);
-	switch (svr_session_of_flow(t, &key, &slot, &flow)) {
+	switch (svr_session_of_flow(t, &key, slot, &flow)) {
 	case SVR_OWNER_WORKER: /* made while this packet waited in the ring */
-		return svr_outbound(t, w, slot);
+		return 0;
 	case SVR_OWNER_CLEAR:
 		if (!(flow.flags & SVR_FLOW_CLOSING))
 			return -SVR_DROP_NOT_WAN_SESSION;
@@ -648,30 +644,41 @@ static int frame_setup(struct svr_thread *t, struct svr_work *w)
 	case SVR_OWNER_NONE:
 		break;
 	}
-	err = svr_session_originate(t, w, &key, &slot);
+	return svr_session_originate(t, w, &key, slot);
+}
+
+static int frame_setup(struct svr_thread *t, struct svr_work *w)
+{
+	uint32_t slot;
+	int err;
+
+	svr_sessions_lock(t);
+	err = setup_session(t, w, &slot);
+	svr_sessions_unlock(t);
 	return err ? err : svr_outbound(t, w, slot);
 }
 
 static int frame_session(struct svr_thread *t, struct svr_work *w)
 {
 	const struct svr_session *s = svr_session_get(t, w->desc.slot, w->desc.slot_generation);
+	uint32_t slot = w->desc.slot;
 	struct svr_flow6_key key;
 	struct svr_flow flow;
-	uint32_t slot;
 
 	svr_packet_key(&w->pkt, w->desc.zone, &key);
 	if (!s) {
 		/*
-		 * It was under way while its session ended; a flow that still names the old session
-		 * is removed here
+		 * Another thread is still making the session, or the packet was under way while it
+		 * ended; a flow that still names the old session is removed here
 		 */
-		svr_session_of_flow(t, &key, &slot, &flow);
-		return -SVR_DROP_NOT_WAN_SESSION;
+		if (svr_session_of_flow(t, &key, &slot, &flow) != SVR_OWNER_WORKER)
+			return -SVR_DROP_NOT_WAN_SESSION;
+		s = svr_session_get(t, w->desc.slot, w->desc.slot_generation);
 	}
-	if (memcmp(&key, &s->lan, sizeof(key)) == 0)
-		return svr_outbound(t, w, w->desc.slot);
-	if (memcmp(&key, &s->wan, sizeof(key)) == 0)
-		return svr_inbound(t, w, w->desc.slot, s->path);
+	if (s && memcmp(&key, &s->lan, sizeof(key)) == 0)
+		return svr_outbound(t, w, slot);
+	if (s && memcmp(&key, &s->wan, sizeof(key)) == 0)
+		return svr_inbound(t, w, slot, s->path);
 	return -SVR_DROP_NOT_WAN_SESSION;
 }
 

@@ -43,7 +43,8 @@ struct svr_gc {
 
 static void expire_call(struct svr_thread *t, void *arg)
 {
-	uint32_t part = t->sessions.n_live / EXPIRE_PARTS;
+	uint32_t part =
+		__atomic_load_n(&t->sessions->slots.n_live, __ATOMIC_RELAXED) / EXPIRE_PARTS;
 
 	(void)arg;
 	svr_sessions_expire(t, part > EXPIRE_MIN ? part : EXPIRE_MIN);
@@ -64,7 +65,7 @@ static bool worker_flow_orphaned(const struct svr_worker *w, const struct svr_fl
 	if (flow->slot == 0 || flow->slot >= w->maps.count.sessions)
 		return true;
 	s = &w->maps.sessions[flow->slot];
-	return __atomic_load_n(&s->state, __ATOMIC_ACQUIRE) == SVR_SESSION_FREE ||
+	return __atomic_load_n(&s->state, __ATOMIC_ACQUIRE) != SVR_SESSION_LIVE ||
 	       __atomic_load_n(&s->generation, __ATOMIC_RELAXED) != flow->slot_generation;
 }
 
@@ -144,7 +145,7 @@ static void tick(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (__atomic_load_n(&w->thread->sessions.n_live, __ATOMIC_RELAXED))
+	if (svr_sessions_busy(&w->sessions))
 		svr_thread_call(w->thread, expire_call, NULL);
 	walk_step(w);
 }

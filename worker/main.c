@@ -82,7 +82,9 @@ static int sessions_start(struct svr_worker *w)
 	struct svr_adopted adopted;
 	int err;
 
-	err = svr_thread_init(w->thread, &w->maps, &w->mailbox, w->keylog);
+	err = svr_sessions_init(&w->sessions, w->maps.count.sessions);
+	if (!err)
+		err = svr_thread_init(w->thread, &w->maps, &w->sessions, &w->mailbox, w->keylog);
 	if (err) {
 		pr_err("cannot set up the data thread: %s", strerror(-err));
 		return err;
@@ -159,6 +161,7 @@ static void finish(struct svr_worker *w)
 	svr_netlink_close(w->netlink);
 	svr_zones_free(w);
 	svr_thread_free(w->thread);
+	svr_sessions_free(&w->sessions);
 	svr_worker_ctl_stop(w);
 	svr_mailbox_free(&w->mailbox);
 	if (w->maps.router)

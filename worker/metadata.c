@@ -29,8 +29,8 @@ static void name_copy(char to[static SVR_NAME_LEN], const char *from)
 }
 
 static int meta_fill(const struct svr_thread *t, const struct svr_session *s,
-		      const struct svr_session_keys *keys, enum svr_metadata_kind kind,
-		      struct svr_meta *m)
+		     const struct svr_session_keys *keys, enum svr_metadata_kind kind,
+		     struct svr_meta *m)
 {
 	const __be32 *local = t->maps->paths[s->path].local;
 	const bool v4 = svr_key_is4(&s->lan);
@@ -213,11 +213,15 @@ bool svr_metadata_keys_fit(const struct svr_meta *m, bool encrypted)
 static int sender_check(struct svr_thread *t, uint32_t peer, const struct svr_meta *m)
 {
 	uint64_t nonce_ns;
+	int err;
 
 	if (strncmp(m->source_router, t->maps->peers[peer].common_name, SVR_NAME_LEN) != 0)
 		return -SVR_DROP_META_SENDER;
 	nonce_ns = svr_clock_shift(m->nonce_time_ns, -svr_keys_clock_offset(t->maps, peer));
-	return svr_nonce_accept(t->maps->nonces, peer, nonce_ns, m->nonce_random, t->real_ns);
+	pthread_mutex_lock(&t->sessions->nonce_lock);
+	err = svr_nonce_accept(t->maps->nonces, peer, nonce_ns, m->nonce_random, t->real_ns);
+	pthread_mutex_unlock(&t->sessions->nonce_lock);
+	return err;
 }
 
 static int peer_key_find(const struct svr_thread *t, uint32_t peer, uint32_t index,

@@ -27,7 +27,7 @@ enum {
 	TTL = 64,
 	IP_DF = 0x4000,
 };
-#define NS_PER_MS 1000000ULL
+#define NS_PER_MS  1000000ULL
 #define NS_PER_SEC 1000000000ULL
 
 /* ---- key packets --------------------------------------------------------------------------- */
@@ -80,6 +80,7 @@ static int packet_fill(struct svr_thread *t, uint32_t slot, struct svr_pkt *p)
 		.dir = s->originator ? SVR_DIR_FWD : SVR_DIR_REV,
 	};
 	uint8_t meta[SVR_META_MAX], *room;
+	uint64_t counter;
 	int len, err;
 
 	if (!l)
@@ -88,7 +89,9 @@ static int packet_fill(struct svr_thread *t, uint32_t slot, struct svr_pkt *p)
 	if (len < 0)
 		return len;
 	if (s->cipher != SVR_CIPHER_NONE) {
-		err = svr_seal_encrypt(t->crypt, l->enc_tx, l->epoch, svr_session_count(s), p);
+		counter = svr_session_count(s);
+		err = counter ? svr_seal_encrypt(t->crypt, l->enc_tx, l->epoch, counter, p) :
+				-SVR_DROP_NOT_WAN_SESSION;
 		if (err)
 			return err;
 	}
@@ -149,12 +152,18 @@ int svr_rekey_answer(struct svr_thread *t, uint32_t slot, const struct svr_work 
 	return packet_send(t, slot, &head);
 }
 
-void svr_rekey_confirm(struct svr_thread *t, uint32_t slot)
+void svr_rekey_confirm(struct svr_thread *t, uint32_t slot, unsigned int set)
 {
 	struct svr_session *s = &t->maps->sessions[slot];
 
-	if (svr_epoch_confirm(s) && s->originator)
+	if (!__atomic_load_n(&s->unconfirmed, __ATOMIC_RELAXED))
+		return;
+	/* Another thread may have put in newer keys since this packet was opened */
+	svr_sessions_lock(t);
+	if (s->keys[svr_epoch_newest(s)].epoch == t->local[slot].keys[set].epoch &&
+	    svr_epoch_confirm(s) && s->originator)
 		svr_session_rekeyed(t, s);
+	svr_sessions_unlock(t);
 }
 
 /* ---- the originating router ---------------------------------------------------------------- */
@@ -191,8 +200,11 @@ static int begin(struct svr_thread *t, uint32_t slot, bool unconfirmed)
 static void offer(struct svr_thread *t, uint32_t slot)
 {
 	const struct svr_session *s = &t->maps->sessions[slot];
-	struct svr_local *l = svr_session_local(t, slot);
-	const struct tcp_head head = { l->tcp_seq, l->tcp_ack, l->tcp_window };
+	struct svr_talk *l = &t->sessions->talk[slot];
+	const uint64_t seq_ack = __atomic_load_n(&l->tcp_seq_ack, __ATOMIC_RELAXED);
+	const uint32_t window = __atomic_load_n(&l->tcp_window, __ATOMIC_RELAXED);
+	const struct tcp_head head = { (uint32_t)(seq_ack >> 32), (uint32_t)seq_ack,
+				       (uint16_t)window };
 	unsigned int doublings = l->offers < OFFER_DOUBLINGS ? l->offers : OFFER_DOUBLINGS;
 
 	if (l->offers && t->now_ns - l->offer_ns < (OFFER_MS * NS_PER_MS / 2) << doublings)
@@ -201,7 +213,7 @@ static void offer(struct svr_thread *t, uint32_t slot)
 	if (l->offers > OFFER_DOUBLINGS && last_packet_ns(s) < l->offer_ns)
 		return;
 	/* Before the first packet after a restart nothing is known about the connection */
-	if (s->lan.proto == IPPROTO_TCP && !l->tcp_known)
+	if (s->lan.proto == IPPROTO_TCP && !(window & SVR_TALK_KNOWN))
 		return;
 	l->offer_ns = t->now_ns;
 	if (packet_send(t, slot, &head))
@@ -219,13 +231,18 @@ void svr_rekey_look(struct svr_thread *t, uint32_t slot)
 		return;
 	if (!svr_epoch_offered(s)) {
 		/* A session that was silent since its last change has used nothing up */
-		if (last_packet_ns(s) <= s->keys[svr_epoch_newest(s)].since_ns ||
-		    !keys_due(t, s) || !svr_session_path_up(t, s->path, s->peer) ||
+		if (last_packet_ns(s) <= s->keys[svr_epoch_newest(s)].since_ns || !keys_due(t, s) ||
+		    !svr_session_path_up(t, s->path, s->peer) ||
 		    !svr_tokens_take(&t->rekey_tokens, t->now_ns, BEGIN_PER_SEC) ||
 		    begin(t, slot, true))
 			return;
 	}
 	offer(t, slot);
+}
+
+static bool take_along(const struct svr_thread *t, const struct svr_session *s, uint32_t index)
+{
+	return keys_due(t, s) || (index && index != s->keys[svr_epoch_newest(s)].peer_key_index);
 }
 
 void svr_rekey_unheard(struct svr_thread *t, uint32_t slot)
@@ -236,19 +253,24 @@ void svr_rekey_unheard(struct svr_thread *t, uint32_t slot)
 	if (!s->originator || !s->meta_add || svr_epoch_offered(s))
 		return;
 	index = svr_keys_peer_tx_index(t->maps, s->peer);
-	if (keys_due(t, s) || (index && index != s->keys[svr_epoch_newest(s)].peer_key_index))
+	if (!take_along(t, s, index))
+		return;
+	svr_sessions_lock(t);
+	if (s->meta_add && !svr_epoch_offered(s) && take_along(t, s, index))
 		begin(t, slot, false);
+	svr_sessions_unlock(t);
 }
 
-void svr_rekey_note_tcp(struct svr_local *l, const struct svr_pkt *p, size_t ip_len)
+void svr_rekey_note_tcp(struct svr_talk *talk, const struct svr_pkt *p, size_t ip_len)
 {
 	const struct svr_tcp *tcp = svr_packet_tcp(p);
+	uint32_t seq;
 
 	if (p->proto != IPPROTO_TCP)
 		return;
-	l->tcp_seq = ntohl(tcp->seq) + (uint32_t)(ip_len - svr_packet_header_len(p)) +
-		     ((p->tcp_flags & (SVR_TCPF_SYN | SVR_TCPF_FIN)) != 0);
-	l->tcp_ack = ntohl(tcp->ack);
-	l->tcp_window = ntohs(tcp->window);
-	l->tcp_known = true;
+	seq = ntohl(tcp->seq) + (uint32_t)(ip_len - svr_packet_header_len(p)) +
+	      ((p->tcp_flags & (SVR_TCPF_SYN | SVR_TCPF_FIN)) != 0);
+	__atomic_store_n(&talk->tcp_seq_ack, (uint64_t)seq << 32 | ntohl(tcp->ack),
+			 __ATOMIC_RELAXED);
+	__atomic_store_n(&talk->tcp_window, SVR_TALK_KNOWN | ntohs(tcp->window), __ATOMIC_RELAXED);
 }

@@ -9,14 +9,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct svr_local;
 struct svr_pkt;
+struct svr_talk;
 struct svr_thread;
 struct svr_work;
 
 /*
  * From time to time for each live session: old keys are forgotten, new ones are made when they are
- * due, offered, and offered again.
+ * due, offered, and offered again. Under the lock of the sessions.
  */
 void svr_rekey_look(struct svr_thread *t, uint32_t slot);
 
@@ -26,8 +26,8 @@ void svr_rekey_look(struct svr_thread *t, uint32_t slot);
  */
 void svr_rekey_unheard(struct svr_thread *t, uint32_t slot);
 
-/* The peer has sent something under the newest keys. */
-void svr_rekey_confirm(struct svr_thread *t, uint32_t slot);
+/* The peer has sent something under the keys that this thread has of @set: if those are the newest, it has them. */
+void svr_rekey_confirm(struct svr_thread *t, uint32_t slot, unsigned int set);
 
 /* Answer a verified offer. @w: the packet that brought it. 0 or a negative drop reason. */
 int svr_rekey_answer(struct svr_thread *t, uint32_t slot, const struct svr_work *w);
@@ -36,6 +36,6 @@ int svr_rekey_answer(struct svr_thread *t, uint32_t slot, const struct svr_work 
  * Remember what a TCP header of our own has to say. @p: to the peer, headers as the host sent them;
  * @ip_len: bytes that the host sent.
  */
-void svr_rekey_note_tcp(struct svr_local *l, const struct svr_pkt *p, size_t ip_len);
+void svr_rekey_note_tcp(struct svr_talk *talk, const struct svr_pkt *p, size_t ip_len);
 
 #endif

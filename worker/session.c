@@ -13,7 +13,9 @@
 
 #include "lib/epoch.h"
 #include "lib/kdf.h"
+#include "lib/replay.h"
 #include "lib/statickey.h"
+#include "lib/tcpstate.h"
 #include "lib/uuid.h"
 #include "sys/flows.h"
 #include "sys/keylog.h"
@@ -31,42 +33,7 @@ enum {
 	PORT_TRIES = 32,
 };
 
-/* ---- slots --------------------------------------------------------------------------------- */
-
-static uint32_t slot_take(struct svr_sessions *ss)
-{
-	uint32_t slot;
-
-	if (ss->n_free == 0)
-		return 0;
-	slot = ss->free[ss->free_head];
-	ss->free_head = (ss->free_head + 1) % ss->count;
-	ss->n_free--;
-	return slot;
-}
-
-static void slot_give(struct svr_sessions *ss, uint32_t slot)
-{
-	ss->free[(ss->free_head + ss->n_free) % ss->count] = slot;
-	ss->n_free++;
-}
-
-static void live_add(struct svr_sessions *ss, uint32_t slot)
-{
-	ss->local[slot].live_pos = ss->n_live;
-	ss->live[ss->n_live] = slot;
-	__atomic_store_n(&ss->n_live, ss->n_live + 1,
-			 __ATOMIC_RELAXED); /* the main thread looks if it is 0 */
-}
-
-static void live_remove(struct svr_sessions *ss, uint32_t slot)
-{
-	uint32_t pos = ss->local[slot].live_pos, last = ss->live[ss->n_live - 1];
-
-	ss->live[pos] = last;
-	ss->local[last].live_pos = pos;
-	__atomic_store_n(&ss->n_live, ss->n_live - 1, __ATOMIC_RELAXED);
-}
+/* ---- contexts of a thread ------------------------------------------------------------------ */
 
 static void local_keys_clear(struct svr_local_keys *k)
 {
@@ -81,7 +48,35 @@ static void local_clear(struct svr_local *l)
 {
 	local_keys_clear(&l->keys[0]);
 	local_keys_clear(&l->keys[1]);
-	*l = (struct svr_local){ .live_pos = l->live_pos };
+	*l = (struct svr_local){ 0 };
+}
+
+static void local_forget(uint32_t slot, void *user)
+{
+	struct svr_thread *t = user;
+
+	local_clear(&t->local[slot]);
+}
+
+int svr_session_locals_init(struct svr_thread *t)
+{
+	t->local = calloc(t->sessions->slots.count, sizeof(*t->local));
+	return t->local ? 0 : -ENOMEM;
+}
+
+void svr_session_locals_free(struct svr_thread *t)
+{
+	uint32_t i;
+
+	for (i = 0; t->local && i < t->sessions->slots.count; i++)
+		local_clear(&t->local[i]);
+	free(t->local);
+	t->local = NULL;
+}
+
+void svr_session_locals_pass(struct svr_thread *t)
+{
+	svr_slots_pass(&t->sessions->slots, t->number, local_forget, t);
 }
 
 /* ---- tombstones ---------------------------------------------------------------------------- */
@@ -98,17 +93,21 @@ static struct svr_tombstone *tomb_of(const struct svr_sessions *ss,
 
 /*
  * From the slot itself, which keeps these three also while it is free: a restarted worker reads
- * them again.
+ * them again, those of the same session in any order.
  */
 static void tomb_set(struct svr_sessions *ss, const struct svr_session *s)
 {
 	struct svr_tombstone *tomb = tomb_of(ss, s->uuid);
+	uint64_t tx = __atomic_load_n(&s->tx_counter, __ATOMIC_SEQ_CST);
+	bool same = memcmp(tomb->uuid, s->uuid, sizeof(tomb->uuid)) == 0;
 
 	if (s->cipher == SVR_CIPHER_NONE || s->originator)
 		return; /* our own sessions get a new UUID and a new key each time */
 	memcpy(tomb->uuid, s->uuid, sizeof(tomb->uuid));
-	tomb->tx_counter = s->tx_counter;
-	tomb->rx_top = s->replay.top;
+	if (!same || tx > tomb->tx_counter)
+		tomb->tx_counter = tx;
+	if (!same || s->replay.top > tomb->rx_top)
+		tomb->rx_top = s->replay.top;
 }
 
 static void tomb_apply(const struct svr_sessions *ss, struct svr_session *s)
@@ -125,30 +124,45 @@ static void tomb_apply(const struct svr_sessions *ss, struct svr_session *s)
 
 /* ---- start and end ------------------------------------------------------------------------- */
 
-int svr_sessions_init(struct svr_thread *t)
+int svr_sessions_init(struct svr_sessions *ss, uint32_t count)
 {
-	struct svr_sessions *ss = &t->sessions;
+	int err = svr_slots_init(&ss->slots, count);
 
-	ss->count = t->maps->count.sessions;
-	ss->free = calloc(ss->count, sizeof(*ss->free));
-	ss->live = calloc(ss->count, sizeof(*ss->live));
-	ss->local = calloc(ss->count, sizeof(*ss->local));
+	pthread_mutex_init(&ss->nonce_lock, NULL);
+	ss->talk = calloc(count, sizeof(*ss->talk));
 	ss->tombs = calloc(SVR_TOMBSTONES, sizeof(*ss->tombs));
-	return ss->free && ss->live && ss->local && ss->tombs ? 0 : -ENOMEM;
+	return err ? err : ss->talk && ss->tombs ? 0 : -ENOMEM;
 }
 
-void svr_sessions_free(struct svr_thread *t)
+void svr_sessions_free(struct svr_sessions *ss)
 {
-	struct svr_sessions *ss = &t->sessions;
-	uint32_t i;
-
-	for (i = 0; ss->local && i < ss->count; i++)
-		local_clear(&ss->local[i]);
-	free(ss->free);
-	free(ss->live);
-	free(ss->local);
+	if (!ss->slots.count)
+		return;
+	svr_slots_free(&ss->slots);
+	free(ss->talk);
 	free(ss->tombs);
+	pthread_mutex_destroy(&ss->nonce_lock);
 	*ss = (struct svr_sessions){ 0 };
+}
+
+bool svr_sessions_busy(struct svr_sessions *ss)
+{
+	bool waiting;
+
+	pthread_mutex_lock(&ss->slots.lock);
+	waiting = svr_slots_waiting(&ss->slots);
+	pthread_mutex_unlock(&ss->slots.lock);
+	return waiting || __atomic_load_n(&ss->slots.n_live, __ATOMIC_RELAXED);
+}
+
+void svr_sessions_lock(struct svr_thread *t)
+{
+	pthread_mutex_lock(&t->sessions->slots.lock);
+}
+
+void svr_sessions_unlock(struct svr_thread *t)
+{
+	pthread_mutex_unlock(&t->sessions->slots.lock);
 }
 
 /* ---- flows --------------------------------------------------------------------------------- */
@@ -253,10 +267,12 @@ static void flow_remove(const struct svr_thread *t, const struct svr_flow6_key *
 		svr_flow_delete(t->maps, key);
 }
 
-enum svr_flow_owner svr_session_of_flow(struct svr_thread *t, const struct svr_flow6_key *key,
-					uint32_t *slot, struct svr_flow *flow)
+/* Of a flow whose session is no more, *stale is set. */
+static enum svr_flow_owner flow_owner(struct svr_thread *t, const struct svr_flow6_key *key,
+				      uint32_t *slot, struct svr_flow *flow, bool *stale)
 {
 	*slot = 0;
+	*stale = false;
 	if (svr_flow_get(t->maps, key, flow))
 		return SVR_OWNER_NONE;
 	if (!(flow->flags & SVR_FLOW_WORKER))
@@ -265,8 +281,26 @@ enum svr_flow_owner svr_session_of_flow(struct svr_thread *t, const struct svr_f
 		*slot = flow->slot;
 		return SVR_OWNER_WORKER;
 	}
-	svr_flow_delete(t->maps, key);
+	*stale = true;
 	return SVR_OWNER_NONE;
+}
+
+enum svr_flow_owner svr_session_of_flow(struct svr_thread *t, const struct svr_flow6_key *key,
+					uint32_t *slot, struct svr_flow *flow)
+{
+	enum svr_flow_owner owner;
+	bool stale;
+
+	owner = flow_owner(t, key, slot, flow, &stale);
+	if (!stale)
+		return owner;
+	/* Under the lock no session is half made: it is an old one that this flow belongs to */
+	svr_sessions_lock(t);
+	owner = flow_owner(t, key, slot, flow, &stale);
+	if (stale)
+		svr_flow_delete(t->maps, key);
+	svr_sessions_unlock(t);
+	return owner;
 }
 
 void svr_session_remove_clear(struct svr_thread *t, const struct svr_flow6_key *key,
@@ -290,10 +324,13 @@ struct svr_session *svr_session_get(struct svr_thread *t, uint32_t slot, uint32_
 {
 	struct svr_session *s;
 
-	if (slot == 0 || slot >= t->sessions.count)
+	if (slot == 0 || slot >= t->sessions->slots.count)
 		return NULL;
 	s = &t->maps->sessions[slot];
-	return s->state == SVR_SESSION_LIVE && s->generation == generation ? s : NULL;
+	return __atomic_load_n(&s->state, __ATOMIC_ACQUIRE) == SVR_SESSION_LIVE &&
+			       s->generation == generation ?
+		       s :
+		       NULL;
 }
 
 static int local_keys(struct svr_thread *t, const struct svr_session *s,
@@ -324,7 +361,7 @@ static int local_keys(struct svr_thread *t, const struct svr_session *s,
 struct svr_local *svr_session_local(struct svr_thread *t, uint32_t slot)
 {
 	const struct svr_session *s = &t->maps->sessions[slot];
-	struct svr_local *l = &t->sessions.local[slot];
+	struct svr_local *l = &t->local[slot];
 
 	if (l->generation == s->generation)
 		return l;
@@ -334,22 +371,34 @@ struct svr_local *svr_session_local(struct svr_thread *t, uint32_t slot)
 	return l;
 }
 
+/* A copy, for they may be replaced at any time. The caller wipes it. */
+static bool keys_copy(struct svr_thread *t, const struct svr_session *s, unsigned int set,
+		      struct svr_session_keys *out)
+{
+	svr_sessions_lock(t);
+	*out = s->keys[set];
+	svr_sessions_unlock(t);
+	return out->epoch != 0;
+}
+
 struct svr_local_keys *svr_session_keys(struct svr_thread *t, uint32_t slot, unsigned int set)
 {
 	const struct svr_session *s = &t->maps->sessions[slot];
 	struct svr_local_keys *k = &svr_session_local(t, slot)->keys[set];
+	const uint16_t epoch = __atomic_load_n(&s->keys[set].epoch, __ATOMIC_ACQUIRE);
+	struct svr_session_keys from;
 
-	if (s->keys[set].epoch && k->epoch == s->keys[set].epoch)
+	if (epoch && k->epoch == epoch)
 		return k;
 	local_keys_clear(k);
-	if (!s->keys[set].epoch)
-		return NULL;
-	if (local_keys(t, s, &s->keys[set], k)) {
-		local_keys_clear(k);
-		return NULL;
+	if (keys_copy(t, s, set, &from)) {
+		if (local_keys(t, s, &from, k))
+			local_keys_clear(k);
+		else
+			k->epoch = from.epoch;
 	}
-	k->epoch = s->keys[set].epoch;
-	return k;
+	OPENSSL_cleanse(&from, sizeof(from));
+	return k->epoch ? k : NULL;
 }
 
 bool svr_session_path_up(const struct svr_thread *t, uint32_t path, uint32_t peer)
@@ -361,12 +410,32 @@ bool svr_session_path_up(const struct svr_thread *t, uint32_t path, uint32_t pee
 
 /* ---- set-up -------------------------------------------------------------------------------- */
 
+/* No thread knows the slot: wipe it, and somebody else may have it. */
+static void slot_wipe(struct svr_thread *t, uint32_t slot)
+{
+	struct svr_session *s = &t->maps->sessions[slot];
+
+	OPENSSL_cleanse(s->keys, sizeof(s->keys));
+	s->replay_lock = 0; /* of a worker that was killed */
+	__atomic_store_n(&s->state, SVR_SESSION_FREE, __ATOMIC_RELEASE);
+	svr_slots_give(&t->sessions->slots, slot);
+}
+
+static void slots_collect(struct svr_thread *t)
+{
+	uint32_t slot;
+
+	while ((slot = svr_slots_collect(&t->sessions->slots)))
+		slot_wipe(t, slot);
+}
+
 static struct svr_session *slot_begin(struct svr_thread *t, uint32_t *slot)
 {
 	struct svr_session *s;
 	uint32_t generation;
 
-	*slot = slot_take(&t->sessions);
+	slots_collect(t);
+	*slot = svr_slots_take(&t->sessions->slots);
 	if (*slot == 0)
 		return NULL;
 	s = &t->maps->sessions[*slot];
@@ -376,18 +445,15 @@ static struct svr_session *slot_begin(struct svr_thread *t, uint32_t *slot)
 	s->state = SVR_SESSION_SETUP;
 	s->created_ns = t->now_ns;
 	s->created_real_ns = t->real_ns;
+	t->sessions->talk[*slot] = (struct svr_talk){ 0 };
 	return s;
 }
 
-static void slot_end(struct svr_thread *t, uint32_t slot)
+/* Of a session that did not come to life. */
+static void slot_abort(struct svr_thread *t, uint32_t slot)
 {
-	struct svr_session *s = &t->maps->sessions[slot];
-
-	local_clear(&t->sessions.local[slot]);
-	tomb_set(&t->sessions, s);
-	OPENSSL_cleanse(s->keys, sizeof(s->keys));
-	__atomic_store_n(&s->state, SVR_SESSION_FREE, __ATOMIC_RELEASE);
-	slot_give(&t->sessions, slot);
+	local_clear(&t->local[slot]);
+	slot_wipe(t, slot);
 }
 
 static void slot_live(struct svr_thread *t, uint32_t slot)
@@ -395,7 +461,7 @@ static void slot_live(struct svr_thread *t, uint32_t slot)
 	struct svr_session *s = &t->maps->sessions[slot];
 
 	__atomic_store_n(&s->state, SVR_SESSION_LIVE, __ATOMIC_RELEASE);
-	live_add(&t->sessions, slot);
+	svr_slots_live_add(&t->sessions->slots, slot);
 }
 
 void svr_session_close(struct svr_thread *t, uint32_t slot, const char *why)
@@ -403,14 +469,83 @@ void svr_session_close(struct svr_thread *t, uint32_t slot, const char *why)
 	struct svr_session *s = &t->maps->sessions[slot];
 	char uuid[SVR_UUID_STRLEN];
 
+	svr_sessions_lock(t);
+	if (s->state != SVR_SESSION_LIVE)
+		goto out;
 	flow_remove(t, &s->lan, slot, s->generation);
 	flow_remove(t, &s->wan, slot, s->generation);
+	/* From here on no counter is used or accepted, and what was is in the slot */
+	__atomic_store_n(&s->state, SVR_SESSION_ENDING, __ATOMIC_SEQ_CST);
+	svr_replay_lock(&s->replay_lock);
+	svr_replay_unlock(&s->replay_lock);
+	tomb_set(t->sessions, s);
 	svr_count(&t->counters, s->lan.zone, SVR_STAT_SESSIONS_CLOSED, 1);
 	svr_uuid_print(s->uuid, uuid);
 	pr_debug("session %s: closed (%s)", uuid, why);
-	live_remove(&t->sessions, slot);
-	slot_end(t, slot);
+	svr_slots_live_remove(&t->sessions->slots, slot);
+	svr_slots_end(&t->sessions->slots, slot);
+out:
+	svr_sessions_unlock(t);
 }
+
+unsigned int svr_sessions_close_if(struct svr_thread *t, svr_session_match match, void *user,
+				   const char *why)
+{
+	struct svr_slots *slots = &t->sessions->slots;
+	uint32_t i = __atomic_load_n(&slots->n_live, __ATOMIC_RELAXED);
+	unsigned int closed = 0;
+
+	/*
+	 * Downwards, and free for others in between: a session that is closed gives its place to the
+	 * last one, which was looked at already or is new
+	 */
+	while (i-- > 0) {
+		svr_sessions_lock(t);
+		if (i < slots->n_live && match(&t->maps->sessions[slots->live[i]], user)) {
+			svr_session_close(t, slots->live[i], why);
+			closed++;
+		}
+		svr_sessions_unlock(t);
+	}
+	return closed;
+}
+
+/* ---- packets ------------------------------------------------------------------------------- */
+
+int svr_session_accept(struct svr_session *s, uint64_t counter)
+{
+	int err = svr_replay_accept(&s->replay, &s->replay_lock, counter);
+
+	/*
+	 * Whoever ends the session sets its state, then takes the lock, then reads the window: either
+	 * it finds this counter there, or its state is seen here
+	 */
+	if (!err && __atomic_load_n(&s->state, __ATOMIC_SEQ_CST) != SVR_SESSION_LIVE)
+		err = -SVR_DROP_NOT_WAN_SESSION;
+	return err;
+}
+
+void svr_session_note(struct svr_session *s, unsigned int dir, uint64_t bytes, uint64_t now_ns)
+{
+	__atomic_store_n(dir ? &s->last_wan_ns : &s->last_lan_ns, now_ns, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&s->packets[dir], 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&s->bytes[dir], bytes, __ATOMIC_RELAXED);
+}
+
+void svr_session_note_tcp(struct svr_session *s, unsigned int dir, uint8_t seen)
+{
+	uint8_t *flags = dir ? &s->tcp_wan : &s->tcp_lan;
+
+	if ((__atomic_load_n(flags, __ATOMIC_RELAXED) & seen) == seen)
+		return;
+	/* In one order: of two threads that see the last flags of both sides, one sees them all */
+	__atomic_fetch_or(flags, seen, __ATOMIC_SEQ_CST);
+	if (svr_tcp_closing(__atomic_load_n(&s->tcp_lan, __ATOMIC_SEQ_CST),
+			    __atomic_load_n(&s->tcp_wan, __ATOMIC_SEQ_CST)))
+		__atomic_store_n(&s->closing, 1, __ATOMIC_RELAXED);
+}
+
+/* ---- algorithms and routes ----------------------------------------------------------------- */
 
 static bool algorithms_ok(const struct svr_policy *p)
 {
@@ -556,11 +691,13 @@ void svr_session_install_fresh(struct svr_thread *t, uint32_t slot,
 			       const struct svr_session_keys *fresh, bool unconfirmed)
 {
 	struct svr_session *s = &t->maps->sessions[slot];
-	struct svr_local *l = svr_session_local(t, slot);
+	struct svr_talk *talk = &t->sessions->talk[slot];
 
+	svr_sessions_lock(t);
 	svr_epoch_install(s, fresh, unconfirmed, t->now_ns);
-	l->offer_ns = 0;
-	l->offers = 0;
+	talk->offer_ns = 0;
+	talk->offers = 0;
+	svr_sessions_unlock(t);
 	if (s->cipher != SVR_CIPHER_NONE)
 		svr_keylog_session_key(t->keylog, s->uuid, fresh->epoch, fresh->session_key,
 				       sizeof(fresh->session_key));
@@ -681,7 +818,7 @@ int svr_session_originate(struct svr_thread *t, const struct svr_work *w,
 	svr_count(&t->counters, lan->zone, SVR_STAT_SESSIONS_FWD, 1);
 out:
 	if (err)
-		slot_end(t, *slot);
+		slot_abort(t, *slot);
 	return err;
 }
 
@@ -778,8 +915,8 @@ static int metadata_check(const struct svr_thread *t, const struct svr_meta *m,
 	svr_addr_copy(s->lan.daddr, m->context.saddr);
 	if (m->context.proto != wan->proto ||
 	    !service_transports(svc, m->context.proto, ntohs(m->context.dport)) ||
-	    !service_covers(t, s->service, m->context.daddr) ||
-	    !svr_addr_one_host(s->lan.saddr) || !svr_addr_one_host(s->lan.daddr))
+	    !service_covers(t, s->service, m->context.daddr) || !svr_addr_one_host(s->lan.saddr) ||
+	    !svr_addr_one_host(s->lan.daddr))
 		return -SVR_DROP_META_CONTEXT;
 	if (!access_allowed(t, s->service, s->tenant))
 		return -SVR_DROP_NO_ACCESS;
@@ -853,12 +990,12 @@ int svr_session_terminate(struct svr_thread *t, const struct svr_meta *m,
 	/* what was checked, should the policy change in this moment */
 	take_algorithms(s, m->cipher, m->hmac, m->hmac_mode);
 	memcpy(s->uuid, m->uuid, sizeof(s->uuid));
-	tomb_apply(&t->sessions, s);
+	tomb_apply(t->sessions, s);
 	err = svr_session_install(t, *slot, m, peer_key);
 	if (!err)
 		err = flows_terminate(t, s, *slot);
 	if (err) {
-		slot_end(t, *slot);
+		slot_abort(t, *slot);
 		return err;
 	}
 	slot_live(t, *slot);
@@ -871,9 +1008,9 @@ int svr_session_terminate(struct svr_thread *t, const struct svr_meta *m,
 static bool slot_sane(const struct svr_thread *t, const struct svr_session *s)
 {
 	return s->generation != 0 && s->keys[svr_epoch_newest(s)].epoch != 0 &&
-	       s->lan.zone < t->maps->count.zones &&
-	       s->wan.zone < t->maps->count.zones && s->path < t->maps->count.paths &&
-	       s->service < t->maps->count.services && svr_hmac_tag_len(s->hmac) != 0;
+	       s->lan.zone < t->maps->count.zones && s->wan.zone < t->maps->count.zones &&
+	       s->path < t->maps->count.paths && s->service < t->maps->count.services &&
+	       svr_hmac_tag_len(s->hmac) != 0;
 }
 
 static bool orphan_flow(const struct svr_flow6_key *key, const struct svr_flow *flow, void *user)
@@ -885,28 +1022,29 @@ static bool orphan_flow(const struct svr_flow6_key *key, const struct svr_flow *
 
 int svr_sessions_adopt(struct svr_thread *t, struct svr_adopted *out)
 {
-	struct svr_sessions *ss = &t->sessions;
+	struct svr_sessions *ss = t->sessions;
 	uint32_t slot;
 	int n;
 
 	*out = (struct svr_adopted){ 0 };
-	for (slot = 1; slot < ss->count; slot++) {
+	for (slot = 1; slot < ss->slots.count; slot++) {
 		struct svr_session *s = &t->maps->sessions[slot];
 
 		if (s->state == SVR_SESSION_LIVE && slot_sane(t, s) &&
 		    flow_present(t, &s->lan, slot, s->generation) &&
 		    flow_present(t, &s->wan, slot, s->generation)) {
-			live_add(ss, slot);
+			s->replay_lock = 0; /* a thread that was killed may have held it */
+			svr_slots_live_add(&ss->slots, slot);
 			out->live++;
 			continue;
 		}
-		if (s->state != SVR_SESSION_FREE) {
-			out->freed++;
-			slot_end(t, slot);
+		tomb_set(ss, s);
+		if (s->state == SVR_SESSION_FREE) {
+			svr_slots_give(&ss->slots, slot);
 			continue;
 		}
-		tomb_set(ss, s);
-		slot_give(ss, slot);
+		out->freed++;
+		slot_wipe(t, slot);
 	}
 	n = svr_flowtable_remove_if(t->maps, orphan_flow, t);
 	if (n < 0)
@@ -919,31 +1057,41 @@ int svr_sessions_adopt(struct svr_thread *t, struct svr_adopted *out)
 
 static bool session_expired(const struct svr_thread *t, const struct svr_session *s)
 {
+	uint64_t lan_ns = __atomic_load_n(&s->last_lan_ns, __ATOMIC_RELAXED);
+	uint64_t wan_ns = __atomic_load_n(&s->last_wan_ns, __ATOMIC_RELAXED);
 	uint64_t last = s->created_ns;
 
-	if (s->last_lan_ns > last)
-		last = s->last_lan_ns;
-	if (s->last_wan_ns > last)
-		last = s->last_wan_ns;
+	if (lan_ns > last)
+		last = lan_ns;
+	if (wan_ns > last)
+		last = wan_ns;
 	return t->now_ns > last &&
 	       t->now_ns - last > svr_session_timeout_ns(s, &t->maps->services[s->service]);
 }
 
 void svr_sessions_expire(struct svr_thread *t, uint32_t count)
 {
-	struct svr_sessions *ss = &t->sessions;
+	struct svr_sessions *ss = t->sessions;
+	struct svr_slots *slots = &ss->slots;
+	bool more = true;
 	uint32_t slot;
 
-	while (count-- > 0 && ss->n_live > 0) {
-		if (ss->scan >= ss->n_live)
+	while (count-- > 0 && more) {
+		svr_sessions_lock(t);
+		if (ss->scan >= slots->n_live)
 			ss->scan = 0;
-		slot = ss->live[ss->scan];
-		if (session_expired(t, &t->maps->sessions[slot])) {
+		more = slots->n_live > 0;
+		slot = more ? slots->live[ss->scan] : 0;
+		if (more && session_expired(t, &t->maps->sessions[slot])) {
 			svr_session_close(t, slot,
 					  t->maps->sessions[slot].closing ? "ended" : "idle");
-		} else {
+		} else if (more) {
 			svr_rekey_look(t, slot);
 			ss->scan++;
 		}
+		svr_sessions_unlock(t);
 	}
+	svr_sessions_lock(t);
+	slots_collect(t);
+	svr_sessions_unlock(t);
 }

@@ -1,18 +1,26 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Session manager of a data thread: slots in the mapped array svr_sessions, the two flows of each
- * session in the flow tables, and the keyed contexts, which only this process has. All that a session
- * needs after a restart stands in its slot.
+ * Session manager: slots in the mapped array svr_sessions, the two flows of each session in the flow
+ * tables, and the keyed contexts, which only this process has. All that a session needs after a
+ * restart stands in its slot.
+ *
+ * Threads share the slots. The packets of one session, also those of one direction, may come to
+ * several threads at once, so what a packet changes in a slot is changed by atomic operations, and
+ * the replay window under a lock word of its own. Whatever else changes in a slot (set-up, keys,
+ * end) is done under the lock of svr_slots. Contexts belong to one thread each. A slot that a thread
+ * has found stays what it is until the thread's round is over, see slots.h.
  */
 #ifndef SVR_WORKER_SESSION_H
 #define SVR_WORKER_SESSION_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <svr/maps.h>
 
 #include "lib/crypt.h"
 #include "lib/meta.h"
+#include "worker/slots.h"
 
 struct svr_thread;
 struct svr_work;
@@ -24,20 +32,23 @@ struct svr_local_keys {
 	struct svr_cipher_key *enc_tx, *enc_rx;
 };
 
-/* What this process adds to a slot; made at first use. */
+/* What one thread adds to a slot; made at first use. */
 struct svr_local {
 	uint32_t generation; /* of the slot when it was made; 0: nothing here */
-	uint32_t live_pos; /* where in live[] */
 	uint32_t nexthop; /* where the LAN neighbour was found last; 0: not yet */
 	__be32 lan_target[4]; /* the LAN neighbour */
 	struct svr_local_keys keys[2]; /* of the slot's keys[] */
-	uint64_t offer_ns; /* last offer of new keys */
-	uint32_t offers; /* of the epoch that is offered */
-	/* of the last packet to the peer, for packets that this router makes itself */
-	uint32_t tcp_seq, tcp_ack;
-	uint16_t tcp_window;
-	bool tcp_known;
 };
+
+/* What the process knows of a session besides its slot: all that packets of its own need. */
+struct svr_talk {
+	uint64_t offer_ns; /* last offer of new keys; under lock */
+	uint32_t offers; /* of the epoch that is offered; under lock */
+	/* Of the last packet to the peer, atomic: */
+	uint32_t tcp_window; /* and SVR_TALK_KNOWN */
+	uint64_t tcp_seq_ack; /* sequence number in the upper half */
+};
+enum { SVR_TALK_KNOWN = 1 << 16 };
 
 /*
  * Counters of encrypted sessions that are over. If an originator goes on with a session that we
@@ -49,24 +60,33 @@ struct svr_tombstone {
 };
 enum { SVR_TOMBSTONES = 8192 };
 
+/* Of all threads. */
 struct svr_sessions {
-	uint32_t count; /* slots, number 0 is not used */
-	uint32_t n_live;
-	uint32_t n_free;
-	uint32_t free_head; /* free slots are used in turn: a slot rests as long as possible */
-	uint32_t scan; /* where svr_sessions_expire() goes on in live[] */
-	uint32_t *free; /* ring of count slots */
-	uint32_t *live;
-	struct svr_local *local;
-	struct svr_tombstone *tombs;
+	struct svr_slots slots; /* with the lock of the set-up */
+	uint32_t scan; /* where svr_sessions_expire() goes on in slots.live[]; under lock */
+	struct svr_talk *talk; /* of each slot */
+	struct svr_tombstone *tombs; /* under lock */
+	pthread_mutex_t nonce_lock; /* of the memory of metadata nonces */
 };
 
 struct svr_adopted {
 	unsigned int live, freed, flows_removed;
 };
 
-int svr_sessions_init(struct svr_thread *t);
-void svr_sessions_free(struct svr_thread *t);
+int svr_sessions_init(struct svr_sessions *ss, uint32_t count); /* 0 or -ENOMEM */
+void svr_sessions_free(struct svr_sessions *ss);
+/* True if there is something for svr_sessions_expire() to do. */
+bool svr_sessions_busy(struct svr_sessions *ss);
+/* The part of one thread. */
+int svr_session_locals_init(struct svr_thread *t); /* 0 or -ENOMEM */
+void svr_session_locals_free(struct svr_thread *t);
+/* Between two rounds of a thread: forgets the contexts of sessions that are over. */
+void svr_session_locals_pass(struct svr_thread *t);
+
+/* Around whatever looks for a session and makes one if there is none. Recursive. */
+void svr_sessions_lock(struct svr_thread *t);
+void svr_sessions_unlock(struct svr_thread *t);
+
 /* Take over what an earlier process left: complete sessions live on, anything else is removed. */
 int svr_sessions_adopt(struct svr_thread *t, struct svr_adopted *out);
 
@@ -91,7 +111,10 @@ int svr_session_install(struct svr_thread *t, uint32_t slot, const struct svr_me
 void svr_session_install_fresh(struct svr_thread *t, uint32_t slot,
 			       const struct svr_session_keys *fresh, bool unconfirmed);
 
-/* Session of a packet from the LAN without a flow. 0 or a negative drop reason. */
+/*
+ * Session of a packet from the LAN without a flow; the caller holds the lock since it looked for
+ * one. 0 or a negative drop reason.
+ */
 int svr_session_originate(struct svr_thread *t, const struct svr_work *w,
 			  const struct svr_flow6_key *lan, uint32_t *slot);
 
@@ -101,7 +124,8 @@ int svr_session_originate(struct svr_thread *t, const struct svr_work *w,
  * @wan: flow of the packet that brought it
  * @path: peer path, its peer is the sender
  * @peer_key: the key that @m was signed with
- * Sessions that hold the same flows are replaced. 0 or a negative drop reason.
+ * The caller holds the lock since it looked for a session. Sessions that hold the same flows are
+ * replaced. 0 or a negative drop reason.
  */
 int svr_session_terminate(struct svr_thread *t, const struct svr_meta *m,
 			  const struct svr_flow6_key *wan, uint32_t path,
@@ -134,19 +158,38 @@ void svr_session_rekeyed(struct svr_thread *t, struct svr_session *s);
 
 /*
  * The next packet counter. It is used up in the mapped slot before anything can leave with it, so
- * that a worker that is killed never uses it twice.
+ * that a worker that is killed never uses it twice. 0: the session has ended. Either the thread that
+ * ends it sees this counter in the slot and leaves it to whoever goes on with the session, or it is
+ * not used: that needs both sides' operations in one order.
  */
 static inline uint64_t svr_session_count(struct svr_session *s)
 {
-	uint64_t counter = s->tx_counter + 1;
+	uint64_t counter = __atomic_add_fetch(&s->tx_counter, 1, __ATOMIC_SEQ_CST);
 
-	__atomic_store_n(&s->tx_counter, counter, __ATOMIC_RELEASE);
-	return counter;
+	return __atomic_load_n(&s->state, __ATOMIC_SEQ_CST) == SVR_SESSION_LIVE ? counter : 0;
 }
 
-/* Flows go first, then the keys are wiped, then the slot is free. */
+/*
+ * The packet counter of an authentic packet: 0 if it is new, and it is seen from here on; otherwise
+ * a negative drop reason.
+ */
+int svr_session_accept(struct svr_session *s, uint64_t counter);
+
+/* A packet of one direction went through: 0 from the LAN, 1 from the peer. */
+void svr_session_note(struct svr_session *s, unsigned int dir, uint64_t bytes, uint64_t now_ns);
+/* Flags of a TCP header (enum svr_tcp_seen) of that direction. */
+void svr_session_note_tcp(struct svr_session *s, unsigned int dir, uint8_t seen);
+
+/*
+ * Flows go first, then no counter is used any more; keys are wiped and the slot is free when all
+ * threads have forgotten it. Nothing happens if another thread was faster.
+ */
 void svr_session_close(struct svr_thread *t, uint32_t slot, const char *why);
-/* Look at the next @count live sessions, close those that were silent too long. */
+/* Close all that match. Number of them. */
+typedef bool (*svr_session_match)(const struct svr_session *s, void *user);
+unsigned int svr_sessions_close_if(struct svr_thread *t, svr_session_match match, void *user,
+				   const char *why);
+/* Look at the next @count live sessions, close those that were silent too long; free slots. */
 void svr_sessions_expire(struct svr_thread *t, uint32_t count);
 
 /*

@@ -263,6 +263,7 @@ static void *thread_main(void *arg)
 	bool unsent;
 
 	for (;;) {
+		svr_session_locals_pass(t);
 		calls_run(t);
 		if (t->stop)
 			break;
@@ -277,14 +278,15 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
-int svr_thread_init(struct svr_thread *t, struct svr_mapset *maps, struct svr_mailbox *mailbox,
-		    FILE *keylog)
+int svr_thread_init(struct svr_thread *t, struct svr_mapset *maps, struct svr_sessions *sessions,
+		    struct svr_mailbox *mailbox, FILE *keylog)
 {
 	unsigned int i;
 	int err;
 
 	memset(t, 0, sizeof(*t));
 	t->maps = maps;
+	t->sessions = sessions;
 	t->mailbox = mailbox;
 	t->keylog = keylog;
 	t->event_fd = -1;
@@ -297,7 +299,7 @@ int svr_thread_init(struct svr_thread *t, struct svr_mapset *maps, struct svr_ma
 		return -errno;
 	err = svr_crypt_new(&t->crypt);
 	if (!err)
-		err = svr_sessions_init(t);
+		err = svr_session_locals_init(t);
 	if (!err)
 		err = svr_umem_init(&t->umem);
 	clocks_read(t);
@@ -309,12 +311,15 @@ int svr_thread_start(struct svr_thread *t)
 	sigset_t all, old;
 	int err;
 
+	svr_slots_thread_start(&t->sessions->slots, t->number);
 	/* Signals are for the main thread */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	err = -pthread_create(&t->id, NULL, thread_main, t);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	t->running = !err;
+	if (err)
+		svr_slots_thread_stop(&t->sessions->slots, t->number);
 	return err;
 }
 
@@ -331,12 +336,13 @@ void svr_thread_stop(struct svr_thread *t)
 	svr_thread_call(t, stop_call, NULL);
 	pthread_join(t->id, NULL);
 	t->running = false;
+	svr_slots_thread_stop(&t->sessions->slots, t->number);
 }
 
 void svr_thread_free(struct svr_thread *t)
 {
 	svr_umem_free(&t->umem);
-	svr_sessions_free(t);
+	svr_session_locals_free(t);
 	svr_keycache_free(&t->keycache);
 	svr_crypt_free(t->crypt);
 	if (t->event_fd >= 0)

@@ -40,13 +40,15 @@ struct svr_zone_tx {
 struct svr_call;
 
 struct svr_thread {
+	unsigned int number; /* from 0 */
 	struct svr_mapset *maps;
 	struct svr_mailbox *mailbox;
 	FILE *keylog; /* NULL: off */
 	struct svr_crypt *crypt;
 	uint64_t now_ns; /* CLOCK_MONOTONIC, once per batch */
 	uint64_t real_ns; /* CLOCK_REALTIME */
-	struct svr_sessions sessions;
+	struct svr_sessions *sessions; /* of all threads */
+	struct svr_local *local; /* of each slot */
 	struct svr_keycache keycache;
 	struct svr_counters counters;
 	struct svr_zone_tx zone_tx[SVR_MAX_ZONES];
@@ -64,8 +66,8 @@ struct svr_thread {
 	int event_fd;
 };
 
-int svr_thread_init(struct svr_thread *t, struct svr_mapset *maps, struct svr_mailbox *mailbox,
-		    FILE *keylog);
+int svr_thread_init(struct svr_thread *t, struct svr_mapset *maps, struct svr_sessions *sessions,
+		    struct svr_mailbox *mailbox, FILE *keylog);
 int svr_thread_start(struct svr_thread *t);
 void svr_thread_stop(struct svr_thread *t);
 void svr_thread_free(struct svr_thread *t);

@@ -33,6 +33,7 @@ struct svr_worker {
 	struct event_base *base;
 	struct svr_mapset maps;
 	struct svr_mailbox mailbox;
+	struct svr_sessions sessions;
 	struct svr_thread *thread;
 	struct svr_netlink *netlink;
 	struct svr_zones *zones;

@@ -446,20 +446,15 @@ static bool is_lost(const struct lost_zones *lost, uint16_t zone)
 	return zone < SVR_MAX_ZONES && lost->zones >> zone & 1;
 }
 
+static bool session_lost(const struct svr_session *s, void *user)
+{
+	return is_lost(user, s->lan.zone) || is_lost(user, s->wan.zone);
+}
+
 static void lost_sessions_close(struct svr_thread *t, void *arg)
 {
-	const struct lost_zones *lost = arg;
-	uint32_t i = 0, slot;
-
-	while (i < t->sessions.n_live) {
-		slot = t->sessions.live[i];
-		if (is_lost(lost, t->maps->sessions[slot].lan.zone) ||
-		    is_lost(lost, t->maps->sessions[slot].wan.zone))
-			svr_session_close(t, slot,
-					  "its interface was taken out of the configuration");
-		else
-			i++;
-	}
+	svr_sessions_close_if(t, session_lost, arg,
+			      "its interface was taken out of the configuration");
 }
 
 static bool lost_flow(const struct svr_flow6_key *key, const struct svr_flow *flow, void *user)

@@ -447,6 +447,7 @@ enum svr_session_state {
 	SVR_SESSION_FREE = 0,
 	SVR_SESSION_SETUP = 1,	/* slot is being filled; a restarted worker frees it */
 	SVR_SESSION_LIVE = 2,
+	SVR_SESSION_ENDING = 3,	/* over, but packets may be under way; a restarted worker frees it */
 };
 
 /*
@@ -499,7 +500,7 @@ struct svr_session {
 	__u8 unconfirmed;	/* 1: the peer did not use the newest keys yet; the originator sends with the older ones */
 	__u8 _pad;
 	__u32 rekeys;		/* changes to another epoch since the session began */
-	__u32 _pad2;
+	__u32 replay_lock;	/* held by the thread that moves the window; a worker that starts frees it */
 	__u64 tx_counter;	/* last packet counter used; goes on over epochs */
 	struct svr_replay replay;   /* over all epochs */
 	struct svr_session_keys keys[2]; /* the newest epoch, and the one before or none */
