@@ -25,6 +25,9 @@ enum svr_wire {
 	SVR_PORT_HI = 65534,
 	SVR_BLOCK_LEN = 16,	/* AES block and IV, bytes */
 	SVR_TAG_MAX = 64,	/* longest HMAC tag (sha512), bytes */
+	SVR_GCM_NONCE_LEN = 12,	/* bytes, NIST SP 800-38D section 8.2.1 */
+	SVR_GCM_EXPLICIT_LEN = 10, /* the part of it that is sent: epoch and counter, bytes */
+	SVR_GCM_TAG_LEN = 16,	/* bytes */
 	SVR_WINDOW_SEC = 2,	/* time-based HMAC: length of one window, seconds */
 	SVR_NONCE_LIFE_SEC = 10,/* a nonce older (or newer) than this is refused, seconds */
 	SVR_UUID_LEN = 16,
