@@ -37,15 +37,36 @@ static int skew_or_forged(struct svr_thread *t, const struct svr_pkt *p, const s
 	return -SVR_DROP_HMAC;
 }
 
-static bool tag_of_key(struct svr_thread *t, const struct svr_pkt *p, const struct svr_auth *a,
-		       const struct svr_window_rx *rx)
+static void windows_of(const struct svr_thread *t, const struct svr_auth *a,
+		       struct svr_window_rx *rx)
+{
+	svr_window_rx(a->hmac_mode, t->real_ns, svr_keys_clock_offset(t->maps, a->peer),
+		      a->hint ? *a->hint : 0, rx);
+}
+
+uint64_t svr_auth_likely_window(const struct svr_thread *t, const struct svr_auth *a)
+{
+	struct svr_window_rx rx;
+
+	windows_of(t, a, &rx);
+	return rx.window[0];
+}
+
+static void window_fits(struct svr_auth *a, const struct svr_window_rx *rx, unsigned int i)
+{
+	a->window = rx->window[i];
+	if (a->hint)
+		*a->hint = rx->shift[i];
+}
+
+static bool tag_of_key(struct svr_thread *t, const struct svr_pkt *p, struct svr_auth *a,
+		       const struct svr_window_rx *rx, const uint64_t *tried)
 {
 	unsigned int i;
 
 	for (i = 0; i < rx->count; i++) {
-		if (tag_fits(t, p, a, rx->window[i])) {
-			if (a->hint)
-				*a->hint = rx->shift[i];
+		if ((!tried || rx->window[i] != *tried) && tag_fits(t, p, a, rx->window[i])) {
+			window_fits(a, rx, i);
 			return true;
 		}
 	}
@@ -67,13 +88,13 @@ static int tag_check(struct svr_thread *t, const struct svr_pkt *p, struct svr_a
 	struct svr_window_rx rx;
 	int err;
 
-	svr_window_rx(a->hmac_mode, t->real_ns, offset_ns, a->hint ? *a->hint : 0, &rx);
-	if (tag_of_key(t, p, a, &rx))
+	windows_of(t, a, &rx);
+	if (tag_of_key(t, p, a, &rx, a->tried))
 		return 0;
 	if (!a->other)
 		return skew_or_forged(t, p, a, expected);
 	keys_swap(a);
-	if (tag_of_key(t, p, a, &rx))
+	if (tag_of_key(t, p, a, &rx, NULL))
 		return 0;
 	err = skew_or_forged(t, p, a, expected);
 	if (err != -SVR_DROP_HMAC)
@@ -82,12 +103,8 @@ static int tag_check(struct svr_thread *t, const struct svr_pkt *p, struct svr_a
 	return skew_or_forged(t, p, a, expected);
 }
 
-int svr_auth_check(struct svr_thread *t, const struct svr_pkt *p, struct svr_auth *a)
+int svr_auth_checksum(const struct svr_pkt *p)
 {
-	int err = tag_check(t, p, a);
-
-	if (err)
-		return err;
 	switch (svr_packet_csum_state(p)) {
 	case SVR_CSUM_NONE:
 	case SVR_CSUM_FULL:
@@ -97,4 +114,35 @@ int svr_auth_check(struct svr_thread *t, const struct svr_pkt *p, struct svr_aut
 		break;
 	}
 	return -SVR_DROP_BAD_CSUM;
+}
+
+int svr_auth_check(struct svr_thread *t, const struct svr_pkt *p, struct svr_auth *a)
+{
+	int err = tag_check(t, p, a);
+
+	return err ? err : svr_auth_checksum(p);
+}
+
+int svr_auth_gcm_again(struct svr_thread *t, struct svr_seal *seal, struct svr_pkt *p,
+		       struct svr_auth *a)
+{
+	struct svr_crypt_job *one = &seal->job;
+	struct svr_seal_input in = { .uuid = a->uuid, .dir = a->dir };
+	struct svr_window_rx rx;
+	unsigned int i;
+
+	windows_of(t, a, &rx);
+	for (i = 0; i < rx.count; i++) {
+		in.window = rx.window[i];
+		if (in.window == *a->tried)
+			continue;
+		if (svr_seal_again(t->crypt, seal, &in, p))
+			return -SVR_DROP_INTERNAL;
+		svr_crypt_open(t->crypt, &one, 1);
+		if (!seal->job.err) {
+			window_fits(a, &rx, i);
+			return 0;
+		}
+	}
+	return -SVR_DROP_HMAC;
 }

@@ -3,11 +3,13 @@
 #ifndef SVR_WORKER_AUTH_H
 #define SVR_WORKER_AUTH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/crypt.h"
 
 struct svr_pkt;
+struct svr_seal;
 struct svr_thread;
 
 struct svr_auth {
@@ -19,7 +21,13 @@ struct svr_auth {
 	uint32_t peer; /* whose clock counts */
 	const uint8_t *uuid; /* NULL: packet with session metadata */
 	int8_t *hint; /* window that fitted last, updated; NULL: none */
+	/* A window that does not fit with @key. It may not be the likeliest any more: the hint moves */
+	const uint64_t *tried; /* NULL: none */
+	uint64_t window; /* result: the one that fits */
 };
+
+/* The window to try first. */
+uint64_t svr_auth_likely_window(const struct svr_thread *t, const struct svr_auth *a);
 
 /*
  * 0 or a negative drop reason: hmac, hmac-skew, bad-checksum. The caller has checked that the
@@ -27,5 +35,15 @@ struct svr_auth {
  * wrong tag says more about a changed packet. If it was @other that fitted, both have changed places.
  */
 int svr_auth_check(struct svr_thread *t, const struct svr_pkt *p, struct svr_auth *a);
+
+/* The second half of it alone, for a packet whose tag was checked elsewhere. */
+int svr_auth_checksum(const struct svr_pkt *p);
+
+/*
+ * A GCM packet did not open with window @a->tried: opens it with the others. @seal: of that
+ * attempt. 0 or a negative drop reason as from svr_seal_opened(), but that it does not take off the trailer.
+ */
+int svr_auth_gcm_again(struct svr_thread *t, struct svr_seal *seal, struct svr_pkt *p,
+		       struct svr_auth *a);
 
 #endif

@@ -7,8 +7,8 @@ struct svr_thread;
 struct svr_work;
 
 /*
- * Sends, holds or refuses. 0 or a negative drop reason; w->gone tells whether the frame was handed
- * over.
+ * Checks the frame, finds its session or makes it, and brings the frame to its first stage. 0 or a
+ * negative drop reason.
  */
 int svr_forward_frame(struct svr_thread *t, struct svr_work *w);
 

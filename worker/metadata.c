@@ -137,16 +137,19 @@ static int algorithms_check(const struct svr_meta *m)
 {
 	bool known_mode = m->hmac_mode == SVR_HMAC_MODE_REGULAR ||
 			  m->hmac_mode == SVR_HMAC_MODE_TIME_BASED;
-	bool known_cipher = m->cipher == SVR_CIPHER_NONE || m->cipher == SVR_CIPHER_AES_CBC_128 ||
-			    m->cipher == SVR_CIPHER_AES_CBC_256;
+	bool known_cipher = m->cipher == SVR_CIPHER_NONE || svr_cipher_is_cbc(m->cipher) ||
+			    svr_cipher_is_gcm(m->cipher);
 
 	return known_mode && known_cipher && svr_hmac_tag_len(m->hmac) != 0 ? 0 :
 									      -SVR_DROP_ALGORITHM;
 }
 
 static int meta_authenticate(struct svr_thread *t, const struct svr_pkt *p, uint32_t peer,
-			     uint8_t dir, const struct svr_meta *m, const struct svr_peer_key *key)
+			     uint8_t dir, const struct svr_meta *m, const struct svr_peer_key *key,
+			     uint64_t *window)
 {
+	int err;
+
 	struct svr_auth auth = {
 		.key = svr_keycache_hmac(&t->keycache, t->crypt, peer, m->hmac, key->hmac_rx),
 		.hmac = m->hmac,
@@ -155,7 +158,9 @@ static int meta_authenticate(struct svr_thread *t, const struct svr_pkt *p, uint
 		.peer = peer,
 	};
 
-	return auth.key ? svr_auth_check(t, p, &auth) : -SVR_DROP_INTERNAL;
+	err = auth.key ? svr_auth_check(t, p, &auth) : -SVR_DROP_INTERNAL;
+	*window = auth.window;
+	return err;
 }
 
 static int meta_decrypt(struct svr_thread *t, struct svr_pkt *p, struct svr_meta *m)
@@ -242,7 +247,8 @@ static int peer_key_find(const struct svr_thread *t, uint32_t peer, uint32_t ind
 }
 
 int svr_metadata_open(struct svr_thread *t, struct svr_pkt *p, uint32_t path, uint8_t dir,
-		      const struct svr_session *live, struct svr_meta *m, struct svr_peer_key *key)
+		      const struct svr_session *live, struct svr_meta *m, struct svr_peer_key *key,
+		      uint64_t *window)
 {
 	const uint32_t both = SVR_HAVE_SECURITY_ID | SVR_HAVE_SECURITY_PARAMS;
 	uint32_t peer;
@@ -259,11 +265,11 @@ int svr_metadata_open(struct svr_thread *t, struct svr_pkt *p, uint32_t path, ui
 		return -SVR_DROP_UNKNOWN_PEER;
 	peer = t->maps->paths[path].peer;
 	if (p->payload_len <
-	    m->header_len + m->payload_len + svr_seal_trailer_len(m->cipher, m->hmac))
+	    m->header_len + m->payload_len + svr_seal_trailer_len(m->cipher, m->hmac, true))
 		return -SVR_DROP_HMAC_MISSING;
 	err = peer_key_find(t, peer, m->peer_key_index, live, key);
 	if (!err)
-		err = meta_authenticate(t, p, peer, dir, m, key);
+		err = meta_authenticate(t, p, peer, dir, m, key, window);
 	/*
 	 * Authentic, but not of this time: a nonce that is known or old tells a copy from a wrong
 	 * clock

@@ -36,11 +36,13 @@ bool svr_metadata_keys_fit(const struct svr_meta *m, bool encrypted);
  *	also when the peers have a newer one.
  * @m: header section is parsed already; filled. It may hold a session key: wipe it.
  * @key: peer key that it was signed with; wipe it
+ * @window: time window that it was signed with
  * Nothing but the memory of nonces is changed. The payload section in the packet is wiped.
  * Return: 0 or a negative drop reason.
  */
 int svr_metadata_open(struct svr_thread *t, struct svr_pkt *p, uint32_t path, uint8_t dir,
-		      const struct svr_session *live, struct svr_meta *m, struct svr_peer_key *key);
+		      const struct svr_session *live, struct svr_meta *m, struct svr_peer_key *key,
+		      uint64_t *window);
 
 /*
  * What the receiver of a block in this direction needs in it. 0, -SVR_DROP_META_UNEXPECTED,

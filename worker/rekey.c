@@ -74,23 +74,27 @@ static int packet_fill(struct svr_thread *t, uint32_t slot, struct svr_pkt *p)
 {
 	struct svr_session *s = &t->maps->sessions[slot];
 	const unsigned int set = svr_epoch_newest(s);
-	struct svr_local_keys *l = svr_session_keys(t, slot, set);
+	struct svr_keyset *k = svr_session_keys(t, slot, set);
+	const size_t tag_len = svr_seal_tag_len(s->cipher, s->hmac, true);
 	const struct svr_seal_input in = {
 		.window = svr_window_tx(s->hmac_mode, t->real_ns),
 		.dir = s->originator ? SVR_DIR_FWD : SVR_DIR_REV,
 	};
 	uint8_t meta[SVR_META_MAX], *room;
+	struct svr_seal seal;
+	struct svr_crypt_job *one = &seal.job;
 	uint64_t counter;
 	int len, err;
 
-	if (!l)
+	if (!k)
 		return -SVR_DROP_INTERNAL;
 	len = svr_metadata_build(t, s, set, SVR_METADATA_KEYS, meta);
 	if (len < 0)
 		return len;
+	svr_seal_begin(&seal);
 	if (s->cipher != SVR_CIPHER_NONE) {
 		counter = svr_session_count(s);
-		err = counter ? svr_seal_encrypt(t->crypt, l->enc_tx, l->epoch, counter, p) :
+		err = counter ? svr_seal_text(t->crypt, &seal, k->enc_tx, k->epoch, counter, p) :
 				-SVR_DROP_NOT_WAN_SESSION;
 		if (err)
 			return err;
@@ -100,9 +104,12 @@ static int packet_fill(struct svr_thread *t, uint32_t slot, struct svr_pkt *p)
 		return -SVR_DROP_INTERNAL;
 	memcpy(room, meta, (size_t)len);
 	err = svr_packet_readdress(p, &s->wan, svr_session_label(s));
+	if (!err)
+		err = svr_seal_tag(&seal, k->hmac_tx, tag_len, &in, p);
 	if (err)
 		return err;
-	err = svr_seal_sign(t->crypt, l->hmac_tx, svr_hmac_tag_len(s->hmac), &in, p);
+	svr_crypt_seal(t->crypt, &one, 1);
+	err = svr_seal_done(&seal, tag_len, p);
 	if (!err)
 		svr_packet_finish(p, false);
 	return err;
@@ -152,7 +159,7 @@ int svr_rekey_answer(struct svr_thread *t, uint32_t slot, const struct svr_work 
 	return packet_send(t, slot, &head);
 }
 
-void svr_rekey_confirm(struct svr_thread *t, uint32_t slot, unsigned int set)
+void svr_rekey_confirm(struct svr_thread *t, uint32_t slot, uint16_t epoch)
 {
 	struct svr_session *s = &t->maps->sessions[slot];
 
@@ -160,8 +167,7 @@ void svr_rekey_confirm(struct svr_thread *t, uint32_t slot, unsigned int set)
 		return;
 	/* Another thread may have put in newer keys since this packet was opened */
 	svr_sessions_lock(t);
-	if (s->keys[svr_epoch_newest(s)].epoch == t->local[slot].keys[set].epoch &&
-	    svr_epoch_confirm(s) && s->originator)
+	if (s->keys[svr_epoch_newest(s)].epoch == epoch && svr_epoch_confirm(s) && s->originator)
 		svr_session_rekeyed(t, s);
 	svr_sessions_unlock(t);
 }

@@ -26,8 +26,8 @@ void svr_rekey_look(struct svr_thread *t, uint32_t slot);
  */
 void svr_rekey_unheard(struct svr_thread *t, uint32_t slot);
 
-/* The peer has sent something under the keys that this thread has of @set: if those are the newest, it has them. */
-void svr_rekey_confirm(struct svr_thread *t, uint32_t slot, unsigned int set);
+/* The peer has sent something under the keys of @epoch: if those are the newest, it has them. */
+void svr_rekey_confirm(struct svr_thread *t, uint32_t slot, uint16_t epoch);
 
 /* Answer a verified offer. @w: the packet that brought it. 0 or a negative drop reason. */
 int svr_rekey_answer(struct svr_thread *t, uint32_t slot, const struct svr_work *w);

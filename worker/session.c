@@ -35,19 +35,21 @@ enum {
 
 /* ---- contexts of a thread ------------------------------------------------------------------ */
 
-static void local_keys_clear(struct svr_local_keys *k)
+void svr_keyset_put(struct svr_keyset *k)
 {
+	if (!k || __atomic_sub_fetch(&k->refs, 1, __ATOMIC_ACQ_REL) > 0)
+		return;
 	svr_hmac_key_free(k->hmac_tx);
 	svr_hmac_key_free(k->hmac_rx);
 	svr_cipher_key_free(k->enc_tx);
 	svr_cipher_key_free(k->enc_rx);
-	*k = (struct svr_local_keys){ 0 };
+	free(k);
 }
 
 static void local_clear(struct svr_local *l)
 {
-	local_keys_clear(&l->keys[0]);
-	local_keys_clear(&l->keys[1]);
+	svr_keyset_put(l->keys[0]);
+	svr_keyset_put(l->keys[1]);
 	*l = (struct svr_local){ 0 };
 }
 
@@ -333,29 +335,45 @@ struct svr_session *svr_session_get(struct svr_thread *t, uint32_t slot, uint32_
 		       NULL;
 }
 
-static int local_keys(struct svr_thread *t, const struct svr_session *s,
-		      const struct svr_session_keys *from, struct svr_local_keys *l)
+static int keyset_fill(struct svr_thread *t, const struct svr_session *s,
+		       const struct svr_session_keys *from, struct svr_keyset *k)
 {
 	const int tx = s->originator ? SVR_DIR_FWD : SVR_DIR_REV;
 	struct svr_payload_keys keys;
 	int err;
 
 	err = svr_hmac_key_new(t->crypt, s->hmac, from->hmac_tx, sizeof(from->hmac_tx),
-			       &l->hmac_tx);
+			       &k->hmac_tx);
 	if (!err)
 		err = svr_hmac_key_new(t->crypt, s->hmac, from->hmac_rx, sizeof(from->hmac_rx),
-				       &l->hmac_rx);
+				       &k->hmac_rx);
 	if (err || s->cipher == SVR_CIPHER_NONE)
 		return err;
 	err = svr_kdf_payload(from->session_key, s->uuid, from->epoch, &keys);
 	if (!err)
 		err = svr_cipher_key_new(t->crypt, s->cipher, keys.enc[tx], keys.iv[tx],
-					 &l->enc_tx);
+					 &k->enc_tx);
 	if (!err)
 		err = svr_cipher_key_new(t->crypt, s->cipher, keys.enc[!tx], keys.iv[!tx],
-					 &l->enc_rx);
+					 &k->enc_rx);
 	OPENSSL_cleanse(&keys, sizeof(keys));
 	return err;
+}
+
+static struct svr_keyset *keyset_new(struct svr_thread *t, const struct svr_session *s,
+				     const struct svr_session_keys *from)
+{
+	struct svr_keyset *k = calloc(1, sizeof(*k));
+
+	if (!k)
+		return NULL;
+	k->refs = 1;
+	k->epoch = from->epoch;
+	if (keyset_fill(t, s, from, k)) {
+		svr_keyset_put(k);
+		return NULL;
+	}
+	return k;
 }
 
 struct svr_local *svr_session_local(struct svr_thread *t, uint32_t slot)
@@ -381,24 +399,19 @@ static bool keys_copy(struct svr_thread *t, const struct svr_session *s, unsigne
 	return out->epoch != 0;
 }
 
-struct svr_local_keys *svr_session_keys(struct svr_thread *t, uint32_t slot, unsigned int set)
+struct svr_keyset *svr_session_keys(struct svr_thread *t, uint32_t slot, unsigned int set)
 {
 	const struct svr_session *s = &t->maps->sessions[slot];
-	struct svr_local_keys *k = &svr_session_local(t, slot)->keys[set];
+	struct svr_keyset **k = &svr_session_local(t, slot)->keys[set];
 	const uint16_t epoch = __atomic_load_n(&s->keys[set].epoch, __ATOMIC_ACQUIRE);
 	struct svr_session_keys from;
 
-	if (epoch && k->epoch == epoch)
-		return k;
-	local_keys_clear(k);
-	if (keys_copy(t, s, set, &from)) {
-		if (local_keys(t, s, &from, k))
-			local_keys_clear(k);
-		else
-			k->epoch = from.epoch;
-	}
+	if (*k && epoch && (*k)->epoch == epoch)
+		return *k;
+	svr_keyset_put(*k);
+	*k = keys_copy(t, s, set, &from) ? keyset_new(t, s, &from) : NULL;
 	OPENSSL_cleanse(&from, sizeof(from));
-	return k->epoch ? k : NULL;
+	return *k;
 }
 
 bool svr_session_path_up(const struct svr_thread *t, uint32_t path, uint32_t peer)
@@ -551,8 +564,8 @@ static bool algorithms_ok(const struct svr_policy *p)
 {
 	bool known_mode = p->hmac_mode == SVR_HMAC_MODE_REGULAR ||
 			  p->hmac_mode == SVR_HMAC_MODE_TIME_BASED;
-	bool known_cipher = p->encrypt ? p->cipher == SVR_CIPHER_AES_CBC_128 ||
-						 p->cipher == SVR_CIPHER_AES_CBC_256 :
+	bool known_cipher = p->encrypt ? svr_cipher_is_cbc(p->cipher) ||
+						 svr_cipher_is_gcm(p->cipher) :
 					 p->cipher == SVR_CIPHER_NONE;
 
 	return known_mode && known_cipher && svr_hmac_tag_len(p->hmac) != 0;

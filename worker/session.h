@@ -25,11 +25,15 @@
 struct svr_thread;
 struct svr_work;
 
-/* Contexts of one epoch. */
-struct svr_local_keys {
-	uint16_t epoch; /* 0: not made */
+/*
+ * Keys of one epoch, ready for use. Counted: packets in work keep them while the session goes on to
+ * others, or ends. Nothing in it changes but the count.
+ */
+struct svr_keyset {
+	uint32_t refs; /* atomic */
+	uint16_t epoch;
 	struct svr_hmac_key *hmac_tx, *hmac_rx;
-	struct svr_cipher_key *enc_tx, *enc_rx;
+	struct svr_cipher_key *enc_tx, *enc_rx; /* NULL: the session does not encrypt */
 };
 
 /* What one thread adds to a slot; made at first use. */
@@ -37,7 +41,7 @@ struct svr_local {
 	uint32_t generation; /* of the slot when it was made; 0: nothing here */
 	uint32_t nexthop; /* where the LAN neighbour was found last; 0: not yet */
 	__be32 lan_target[4]; /* the LAN neighbour */
-	struct svr_local_keys keys[2]; /* of the slot's keys[] */
+	struct svr_keyset *keys[2]; /* of the slot's keys[]; NULL: not made */
 };
 
 /* What the process knows of a session besides its slot: all that packets of its own need. */
@@ -94,8 +98,17 @@ int svr_sessions_adopt(struct svr_thread *t, struct svr_adopted *out);
 struct svr_session *svr_session_get(struct svr_thread *t, uint32_t slot, uint32_t generation);
 /* What this process knows of a live slot, made if it is missing. Never NULL. */
 struct svr_local *svr_session_local(struct svr_thread *t, uint32_t slot);
-/* Contexts of keys[@set] of a live slot, made if they are missing; NULL if that fails. */
-struct svr_local_keys *svr_session_keys(struct svr_thread *t, uint32_t slot, unsigned int set);
+/*
+ * keys[@set] of a live slot, made if they are missing; NULL if that fails. The session holds them:
+ * who needs them longer than until its next change takes a reference.
+ */
+struct svr_keyset *svr_session_keys(struct svr_thread *t, uint32_t slot, unsigned int set);
+static inline struct svr_keyset *svr_keyset_get(struct svr_keyset *k)
+{
+	__atomic_add_fetch(&k->refs, 1, __ATOMIC_RELAXED);
+	return k;
+}
+void svr_keyset_put(struct svr_keyset *k); /* the last one frees; NULL is fine */
 /*
  * New keys from the newest peer key and, if the session encrypts, a random session key; wipe them. 0
  * or a negative drop reason.

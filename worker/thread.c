@@ -12,7 +12,7 @@
 #include <svr/drops.h>
 
 #include "sys/log.h"
-#include "worker/forward.h"
+#include "worker/batch.h"
 #include "worker/thread.h"
 
 enum {
@@ -96,46 +96,6 @@ int svr_thread_send_copy(struct svr_thread *t, uint16_t zone, uint16_t queue, co
 
 /* ---- receiving ----------------------------------------------------------------------------- */
 
-/*
- * What XDP wrote in front of the frame. It is taken away, so that a frame without one never shows
- * an old one.
- */
-static int desc_take(struct svr_work *w, uint64_t addr)
-{
-	uint8_t *at = w->frame - sizeof(w->desc);
-
-	if (addr - svr_frame_chunk(addr) < sizeof(w->desc))
-		return -SVR_DROP_BAD_META_AREA;
-	memcpy(&w->desc, at, sizeof(w->desc));
-	memset(at, 0, sizeof(w->desc.magic));
-	if (w->desc.magic != SVR_FRAME_MAGIC) {
-		w->desc = (struct svr_frame_desc){ 0 };
-		return -SVR_DROP_BAD_META_AREA;
-	}
-	return 0;
-}
-
-static void frame_receive(struct svr_thread *t, uint16_t port, const struct xdp_desc *d)
-{
-	uint8_t *chunk = svr_frame_data(&t->umem, svr_frame_chunk(d->addr));
-	struct svr_work w = {
-		.pkt = { .room = chunk, .room_end = chunk + SVR_FRAME_SIZE },
-		.addr = svr_frame_chunk(d->addr),
-		.frame = svr_frame_data(&t->umem, d->addr),
-		.frame_len = d->len,
-		.port = port,
-	};
-	int err;
-
-	err = desc_take(&w, d->addr);
-	if (!err)
-		err = svr_forward_frame(t, &w);
-	if (err)
-		svr_count_drop(&t->counters, w.desc.zone, (unsigned int)-err);
-	if (!w.gone)
-		svr_frame_put(&t->umem, w.addr);
-}
-
 static uint64_t clock_ns(clockid_t id)
 {
 	struct timespec ts;
@@ -156,8 +116,8 @@ static void clocks_read(struct svr_thread *t)
  */
 static unsigned int round_run(struct svr_thread *t, bool *unsent)
 {
-	struct xdp_desc batch[SVR_BATCH];
-	unsigned int i, k, n, work = 0, seen;
+	struct xdp_desc received[SVR_BATCH];
+	unsigned int i, n, work = 0, seen;
 
 	for (i = 0, seen = 0; seen < t->umem.n_ports; i++) {
 		if (!t->umem.port[i])
@@ -165,11 +125,11 @@ static unsigned int round_run(struct svr_thread *t, bool *unsent)
 		seen++;
 		svr_port_complete(&t->umem, i);
 		svr_port_refill(&t->umem, i);
-		n = svr_port_receive(&t->umem, i, batch);
-		if (n)
-			clocks_read(t);
-		for (k = 0; k < n; k++)
-			frame_receive(t, (uint16_t)i, &batch[k]);
+		n = svr_port_receive(&t->umem, i, received);
+		if (!n)
+			continue;
+		clocks_read(t);
+		svr_batch_run(t, (uint16_t)i, received, n);
 		work += n;
 	}
 	*unsent = false;
@@ -297,6 +257,9 @@ int svr_thread_init(struct svr_thread *t, struct svr_mapset *maps, struct svr_se
 	t->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (t->event_fd < 0)
 		return -errno;
+	t->batch = calloc(1, sizeof(*t->batch));
+	if (!t->batch)
+		return -ENOMEM;
 	err = svr_crypt_new(&t->crypt);
 	if (!err)
 		err = svr_session_locals_init(t);
@@ -345,6 +308,7 @@ void svr_thread_free(struct svr_thread *t)
 	svr_session_locals_free(t);
 	svr_keycache_free(&t->keycache);
 	svr_crypt_free(t->crypt);
+	free(t->batch);
 	if (t->event_fd >= 0)
 		close(t->event_fd);
 	pthread_cond_destroy(&t->done);

@@ -19,8 +19,8 @@
 #include "worker/counters.h"
 #include "worker/keys.h"
 #include "worker/mailbox.h"
-#include "worker/packet.h"
 #include "worker/session.h"
+#include "worker/work.h"
 #include "worker/xsk.h"
 
 /* So many per second and no more. */
@@ -37,6 +37,7 @@ struct svr_zone_tx {
 	uint16_t port[SVR_MAX_QUEUES]; /* SVR_NO_PORT: none */
 };
 
+struct svr_batch;
 struct svr_call;
 
 struct svr_thread {
@@ -54,6 +55,7 @@ struct svr_thread {
 	struct svr_zone_tx zone_tx[SVR_MAX_ZONES];
 	struct svr_tokens icmp_tokens, skew_tokens, rekey_tokens;
 	struct svr_umem umem;
+	struct svr_batch *batch; /* what is in work */
 
 	/* between the threads */
 	pthread_t id;
@@ -79,18 +81,7 @@ void svr_thread_free(struct svr_thread *t);
 typedef void (*svr_thread_fn)(struct svr_thread *t, void *arg);
 void svr_thread_call(struct svr_thread *t, svr_thread_fn fn, void *arg);
 
-/* ---- for the pipelines (forward.c) --------------------------------------------------------- */
-
-/* A frame in work. */
-struct svr_work {
-	struct svr_pkt pkt;
-	struct svr_frame_desc desc;
-	uint64_t addr; /* its chunk */
-	uint8_t *frame; /* as received, valid until the packet is changed */
-	uint32_t frame_len;
-	uint16_t port;
-	bool gone; /* handed to a transmit ring */
-};
+/* ---- for the pipelines (batch.h) ----------------------------------------------------------- */
 
 /**
  * svr_thread_send() - finished IP packet out of @zone to a next hop.

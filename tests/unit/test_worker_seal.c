@@ -104,10 +104,22 @@ static struct svr_hmac_key *example_key(const struct example *e)
 	return k;
 }
 
+static struct svr_cipher_key *example_cipher(const struct example *e)
+{
+	const struct svr_payload_keys *keys = e->epoch == 2 ? &payload_keys_2 : &payload_keys;
+	struct svr_cipher_key *k;
+
+	cr_assert_eq(svr_cipher_key_new(crypt, e->cipher, keys->enc[e->dir], keys->iv[e->dir], &k),
+		     0);
+	return k;
+}
+
 Test(worker_seal, packets_of_the_text_are_made_byte_for_byte)
 {
 	static uint8_t room[ROOM];
-	struct svr_cipher_key *cipher = NULL;
+	struct svr_cipher_key *cipher;
+	struct svr_seal seal;
+	struct svr_crypt_job *one = &seal.job;
 	struct svr_pkt p;
 	int i;
 
@@ -117,23 +129,20 @@ Test(worker_seal, packets_of_the_text_are_made_byte_for_byte)
 		struct svr_seal_input in = example_input(e);
 		struct svr_hmac_key *k = example_key(e);
 		size_t len = strlen(e->payload);
+		size_t tag_len = svr_seal_tag_len(e->cipher, e->hmac, e->metadata);
 
+		cipher = NULL;
 		/* The headers of the text in front of the host's payload */
 		example_load(&want, room, &p);
 		memset(p.payload, 0xee, p.payload_len);
 		memcpy(p.payload, e->payload, len);
 		p.payload_len = (uint16_t)len;
 
+		svr_seal_begin(&seal);
 		if (e->cipher != SVR_CIPHER_NONE) {
-			const struct svr_payload_keys *keys = e->epoch == 2 ? &payload_keys_2 :
-									      &payload_keys;
-
-			cr_assert_eq(svr_cipher_key_new(crypt, e->cipher, keys->enc[e->dir],
-							keys->iv[e->dir], &cipher),
+			cipher = example_cipher(e);
+			cr_assert_eq(svr_seal_text(crypt, &seal, cipher, e->epoch, e->counter, &p),
 				     0);
-			cr_assert_eq(svr_seal_encrypt(crypt, cipher, e->epoch, e->counter, &p),
-				     0);
-			svr_cipher_key_free(cipher);
 		}
 		if (e->metadata) {
 			uint8_t *front;
@@ -143,13 +152,17 @@ Test(worker_seal, packets_of_the_text_are_made_byte_for_byte)
 			cr_assert_not_null(front);
 			memcpy(front, meta.bytes, meta.len);
 		}
-		cr_assert_eq(svr_seal_sign(crypt, k, svr_hmac_tag_len(e->hmac), &in, &p), 0);
+		cr_assert_eq(svr_seal_tag(&seal, tag_len ? k : NULL, tag_len, &in, &p), 0);
+		svr_crypt_seal(crypt, &one, 1);
+		cr_assert_eq(svr_seal_done(&seal, tag_len, &p), 0);
 		svr_packet_finish(&p, false);
 		cr_expect_eq(svr_packet_header_len(&p) + p.payload_len, want.len, "%s", e->name);
 		cr_expect(memcmp(p.ip, want.bytes, want.len) == 0, "%s", e->name);
-		cr_expect_eq(p.payload_len, meta.len + svr_seal_len(e->cipher, e->hmac, len),
+		cr_expect_eq(p.payload_len,
+			     meta.len + svr_seal_len(e->cipher, e->hmac, e->metadata, len),
 			     "%s: foretold length", e->name);
 		svr_hmac_key_free(k);
+		svr_cipher_key_free(cipher);
 	}
 }
 
@@ -214,9 +227,81 @@ Test(worker_seal, a_tag_fits_one_packet_window_session_and_direction_only)
 	}
 }
 
+/* In place, as the worker does it: the packet is back afterwards, whatever the tag was. */
+Test(worker_seal, packets_of_the_text_are_verified_and_opened_in_place)
+{
+	static uint8_t room[ROOM];
+	struct svr_crypt_job *one;
+	struct svr_seal_input in;
+	struct svr_seal seal;
+	struct svr_pkt p;
+	size_t tag_len;
+	uint64_t counter;
+	uint16_t epoch;
+	int i, wrong;
+
+	one = &seal.job;
+	for (i = 0; i < EXAMPLES; i++) {
+		const struct example *e = &examples[i];
+		struct hex packet = example_vec(e, "packet");
+		struct svr_hmac_key *k = example_key(e);
+
+		tag_len = svr_seal_tag_len(e->cipher, e->hmac, e->metadata);
+		in = example_input(e);
+		for (wrong = 0; tag_len && wrong < 2; wrong++) {
+			in.dir ^= wrong;
+			example_load(&packet, room, &p);
+			cr_assert(svr_seal_check(&seal, k, tag_len, &in, &p), "%s", e->name);
+			svr_crypt_tag(crypt, &one, 1);
+			cr_expect_eq(svr_seal_checked(&seal, tag_len, &p), !wrong, "%s", e->name);
+			cr_expect(memcmp(p.ip, packet.bytes, packet.len) == 0, "%s: as before",
+				  e->name);
+		}
+		if (e->cipher != SVR_CIPHER_NONE) {
+			struct svr_cipher_key *cipher = example_cipher(e);
+
+			in = example_input(e);
+			example_load(&packet, room, &p);
+			cr_assert_eq(svr_seal_counter(crypt, cipher, tag_len, &p, &epoch, &counter),
+				     0);
+			cr_expect(epoch == e->epoch && counter == e->counter, "%s", e->name);
+			if (e->metadata)
+				svr_packet_pull(&p, example_vec(e, "metadata").len);
+			p.payload_len = (uint16_t)(p.payload_len - tag_len);
+			cr_assert_eq(svr_seal_open(&seal, cipher, &in, &p), 0);
+			svr_crypt_open(crypt, &one, 1);
+			cr_assert_eq(svr_seal_opened(&seal, &p), 0, "%s", e->name);
+			cr_expect_eq(p.payload_len, strlen(e->payload), "%s", e->name);
+			cr_expect(memcmp(p.payload, e->payload, p.payload_len) == 0, "%s", e->name);
+			svr_cipher_key_free(cipher);
+		}
+		svr_hmac_key_free(k);
+	}
+}
+
+Test(worker_seal, a_packet_without_tail_room_is_not_verified_in_place)
+{
+	static uint8_t room[ROOM];
+	struct hex packet = vec("signed-tcp.packet");
+	struct svr_seal_input in = example_input(&examples[1]);
+	struct svr_hmac_key *k = example_key(&examples[1]);
+	struct svr_seal seal;
+	struct svr_pkt p;
+
+	example_load(&packet, room, &p);
+	p.room_end = p.payload + p.payload_len + SVR_UNSENT_LEN - 16;
+	cr_expect(svr_seal_check(&seal, k, 16, &in, &p));
+	example_load(&packet, room, &p);
+	p.room_end = p.payload + p.payload_len + SVR_UNSENT_LEN - 17;
+	cr_expect_not(svr_seal_check(&seal, k, 16, &in, &p));
+	cr_expect(memcmp(p.ip, packet.bytes, packet.len) == 0);
+	svr_hmac_key_free(k);
+}
+
 Test(worker_seal, no_room_is_refused_before_anything_is_written)
 {
 	static uint8_t room[ROOM];
+	struct svr_seal seal;
 	struct hex packet = vec("secret-tcp.packet");
 	struct svr_seal_input in = example_input(&examples[4]);
 	struct svr_hmac_key *k = example_key(&examples[4]);
@@ -228,9 +313,10 @@ Test(worker_seal, no_room_is_refused_before_anything_is_written)
 		     0);
 	example_load(&packet, room, &p);
 	p.room_end = p.payload + p.payload_len + 31;
-	cr_expect_eq(svr_seal_encrypt(crypt, cipher, 1, 1, &p), -SVR_DROP_TOO_BIG);
+	cr_expect_eq(svr_seal_text(crypt, &seal, cipher, 1, 1, &p), -SVR_DROP_TOO_BIG);
+	svr_seal_begin(&seal);
 	p.room_end = p.payload + p.payload_len + 47;
-	cr_expect_eq(svr_seal_sign(crypt, k, 48, &in, &p), -SVR_DROP_TOO_BIG);
+	cr_expect_eq(svr_seal_tag(&seal, k, 48, &in, &p), -SVR_DROP_TOO_BIG);
 	cr_expect(memcmp(p.ip, packet.bytes, packet.len) == 0);
 	svr_cipher_key_free(cipher);
 	svr_hmac_key_free(k);
@@ -241,7 +327,7 @@ Test(worker_seal, no_room_is_refused_before_anything_is_written)
 static size_t wire_len(uint8_t cipher, uint8_t hmac, size_t headers, size_t host_len, size_t front,
 		       size_t inside)
 {
-	return headers + front + svr_seal_len(cipher, hmac, inside + host_len - headers);
+	return headers + front + svr_seal_len(cipher, hmac, front > 0, inside + host_len - headers);
 }
 
 /*
@@ -251,7 +337,8 @@ static size_t wire_len(uint8_t cipher, uint8_t hmac, size_t headers, size_t host
 Test(worker_seal, the_mtu_told_to_hosts_fits)
 {
 	static const uint8_t ciphers[] = { SVR_CIPHER_NONE, SVR_CIPHER_AES_CBC_128,
-					   SVR_CIPHER_AES_CBC_256 };
+					   SVR_CIPHER_AES_CBC_256, SVR_CIPHER_AES_GCM_128,
+					   SVR_CIPHER_AES_GCM_256 };
 	static const uint8_t hmacs[] = { SVR_HMAC_SHA1, SVR_HMAC_SHA256, SVR_HMAC_SHA256_128,
 					 SVR_HMAC_SHA384, SVR_HMAC_SHA512 };
 	size_t c, h, front, inside, headers;
@@ -323,9 +410,11 @@ Test(worker_seal, a_full_segment_fits_the_limit)
 		for (options = 0; options <= 40; options += 4)
 			cr_assert_leq(40 + options +
 					      svr_seal_len(SVR_CIPHER_AES_CBC_256, SVR_HMAC_SHA384,
-							   mss - options),
+							   false, mss - options),
 				      limit);
 	}
 	cr_expect_eq(svr_seal_overhead(SVR_CIPHER_AES_CBC_256, SVR_HMAC_SHA384), 80);
 	cr_expect_eq(svr_seal_overhead(SVR_CIPHER_NONE, SVR_HMAC_SHA256_128), 16);
+	cr_expect_eq(svr_seal_overhead(SVR_CIPHER_AES_GCM_256, SVR_HMAC_SHA384), 26);
+	cr_expect_eq(svr_seal_trailer_len(SVR_CIPHER_AES_GCM_256, SVR_HMAC_SHA384, true), 74);
 }

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Stages of a batch of frames. */
+#include <stddef.h>
+#include <string.h>
+
+#include <svr/drops.h>
+
+#include "worker/batch.h"
+#include "worker/forward.h"
+#include "worker/inbound.h"
+#include "worker/outbound.h"
+#include "worker/thread.h"
+
+/*
+ * What XDP wrote in front of the frame. It is taken away, so that a frame without one never shows
+ * an old one.
+ */
+static int desc_take(struct svr_work *w, uint64_t addr)
+{
+	uint8_t *at = w->frame - sizeof(w->desc);
+
+	if (addr - svr_frame_chunk(addr) < sizeof(w->desc))
+		return -SVR_DROP_BAD_META_AREA;
+	memcpy(&w->desc, at, sizeof(w->desc));
+	memset(at, 0, sizeof(w->desc.magic));
+	if (w->desc.magic != SVR_FRAME_MAGIC) {
+		w->desc = (struct svr_frame_desc){ 0 };
+		return -SVR_DROP_BAD_META_AREA;
+	}
+	return 0;
+}
+
+static void work_begin(struct svr_thread *t, struct svr_work *w, uint16_t port,
+		       const struct xdp_desc *d)
+{
+	uint8_t *chunk = svr_frame_data(&t->umem, svr_frame_chunk(d->addr));
+
+	memset(w, 0, offsetof(struct svr_work, seal));
+	w->pkt.room = chunk;
+	w->pkt.room_end = chunk + SVR_FRAME_SIZE;
+	w->addr = svr_frame_chunk(d->addr);
+	w->frame = svr_frame_data(&t->umem, d->addr);
+	w->frame_len = d->len;
+	w->port = port;
+}
+
+/* A step of one frame ended with @err. */
+static void step_end(struct svr_thread *t, struct svr_work *w, int err)
+{
+	if (!err)
+		return;
+	svr_count_drop(&t->counters, w->desc.zone, (unsigned int)-err);
+	w->stage = SVR_STAGE_OVER;
+}
+
+static void work_end(struct svr_thread *t, struct svr_work *w)
+{
+	svr_keyset_put(w->keys);
+	if (!w->gone)
+		svr_frame_put(&t->umem, w->addr);
+}
+
+/* Jobs of the frames at @stage. GCM is verified by decrypting, so it has jobs of its own. */
+static unsigned int jobs_collect(struct svr_batch *b, enum svr_stage stage, bool gcm)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < b->count; i++) {
+		struct svr_work *w = &b->work[i];
+
+		if (w->stage == stage && w->in.opened == gcm)
+			b->job[n++] = &w->seal.job;
+	}
+	return n;
+}
+
+static void seal_all(struct svr_thread *t, struct svr_batch *b)
+{
+	unsigned int n = jobs_collect(b, SVR_STAGE_SEAL, false);
+
+	if (n)
+		svr_crypt_seal(t->crypt, b->job, n);
+}
+
+static void verify_all(struct svr_thread *t, struct svr_batch *b)
+{
+	unsigned int i, n = jobs_collect(b, SVR_STAGE_VERIFY, false), gcm;
+
+	if (n)
+		svr_crypt_tag(t->crypt, b->job, n);
+	gcm = jobs_collect(b, SVR_STAGE_VERIFY, true);
+	if (gcm)
+		svr_crypt_open(t->crypt, b->job, gcm);
+	for (i = 0; n + gcm > 0 && i < b->count; i++)
+		if (b->work[i].stage == SVR_STAGE_VERIFY)
+			step_end(t, &b->work[i], svr_inbound_verified(t, &b->work[i]));
+}
+
+static void open_all(struct svr_thread *t, struct svr_batch *b)
+{
+	unsigned int n = jobs_collect(b, SVR_STAGE_OPEN, false);
+
+	if (n)
+		svr_crypt_open(t->crypt, b->job, n);
+}
+
+static void finish(struct svr_thread *t, struct svr_work *w)
+{
+	switch (w->stage) {
+	case SVR_STAGE_SEAL:
+		step_end(t, w, svr_outbound_finish(t, w));
+		break;
+	case SVR_STAGE_OPEN:
+	case SVR_STAGE_OPENED:
+		step_end(t, w, svr_inbound_finish(t, w));
+		break;
+	case SVR_STAGE_VERIFY:
+	case SVR_STAGE_OVER:
+		break;
+	}
+}
+
+void svr_batch_run(struct svr_thread *t, uint16_t port, const struct xdp_desc frames[],
+		   unsigned int count)
+{
+	struct svr_batch *b = t->batch;
+	unsigned int i;
+	int err;
+
+	b->count = count;
+	for (i = 0; i < count; i++) {
+		work_begin(t, &b->work[i], port, &frames[i]);
+		err = desc_take(&b->work[i], frames[i].addr);
+		if (!err)
+			err = svr_forward_frame(t, &b->work[i]);
+		step_end(t, &b->work[i], err);
+	}
+	seal_all(t, b);
+	verify_all(t, b);
+	open_all(t, b);
+	for (i = 0; i < count; i++)
+		finish(t, &b->work[i]);
+	for (i = 0; i < count; i++)
+		work_end(t, &b->work[i]);
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* From the data thread to the main thread. */
+#include <svr/drops.h>
+
+#include "worker/addr.h"
+#include "worker/handover.h"
+#include "worker/thread.h"
+
+int svr_hand_over(struct svr_thread *t, const struct svr_work *w, enum svr_letter_kind kind,
+		  uint16_t zone, const __be32 addr[static 4])
+{
+	bool whole = kind == SVR_LETTER_XDP;
+	const struct svr_port *port = t->umem.port[w->port];
+	struct svr_letter *l;
+
+	if (whole)
+		l = svr_letter_new(t->mailbox, w->frame, w->frame_len);
+	else
+		l = svr_letter_new(t->mailbox, w->pkt.ip,
+				   svr_packet_header_len(&w->pkt) + w->pkt.payload_len);
+	if (!l)
+		return -SVR_DROP_HOLD_FULL;
+	l->kind = (uint8_t)kind;
+	l->since_ns = t->now_ns;
+	l->in_zone = w->desc.zone;
+	l->zone = zone;
+	svr_addr_copy(l->addr, addr);
+	l->ifindex = port ? port->ifindex : 0;
+	l->queue = port ? port->queue : 0;
+	svr_mailbox_post(t->mailbox, l);
+	if (zone)
+		svr_count(&t->counters, w->desc.zone, SVR_STAT_NEIGHBOUR_HELD, 1);
+	return 0;
+}
