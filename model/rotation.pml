@@ -15,8 +15,8 @@
  *	  (which is also why nothing deadlocks)
  *
  * A number stands for an exchange and the key that it agrees. Not modelled: cryptography, metadata
- * keys (a BFD packet stands for the sender's), pieces of a message, rate limits, the pause of a hold
- * time between two rekeys. The random histories of tests/peers/test_schedules.c have metadata keys.
+ * keys (a BFD packet stands for the sender's; metadata.pml has them), pieces of a message, rate limits,
+ * the pause of a hold time between two rekeys.
  *
  * -DBROKEN=n makes mistakes that have to be found: see BROKEN below.
  */
