@@ -92,6 +92,9 @@ void km_certs_refused(struct km_peer *peer, const struct svr_pki_report *report)
 int km_trust_new(const struct keymgr *km, const struct svr_view_peer *peer,
 		 struct svr_pki_trust **out);
 
+/* Adds local_cert and peer_cert: what stands in them, and the verdicts. */
+void km_certs_show_peer(const struct km_peer *peer, struct json_object *o);
+
 /* An answer to a command of the control socket, NULL if it is not about certificates. */
 struct json_object *km_certs_request(struct keymgr *km, const char *command,
 				     struct json_object *request);

@@ -5,6 +5,7 @@
  *	show peers		one object per path: peer, node, network_interface, destination, status, hostname, path_mtu, uptime_s
  *	show peers detail	the same and latency, jitter, loss, MOS, timers of BFD, why the path went down how often
  *	show peers security	the same as show peers and security_status, salts, indexes, what was received and acknowledged, reason, clock offset
+ *	show peers certificate	the same as show peers and what stands in the own and in the peer's certificate
  *	show stats		counters of the process and of each path
  *	keys			see show_keys.c
  *	alarms and events	see alarms_ctl.c
@@ -213,6 +214,14 @@ static struct json_object *show_security(const struct km_path *path)
 	return o;
 }
 
+static struct json_object *show_certificates(const struct km_path *path)
+{
+	struct json_object *o = show_path(path);
+
+	km_certs_show_peer(path->peer, o);
+	return o;
+}
+
 static struct json_object *show_paths(const struct keymgr *km,
 				      struct json_object *(*show)(const struct km_path *path))
 {
@@ -282,6 +291,8 @@ static struct json_object *on_request(const char *command, struct json_object *r
 		result = show_paths(km, show_detail);
 	else if (strcmp(command, "show peers security") == 0)
 		result = show_paths(km, show_security);
+	else if (strcmp(command, "show peers certificate") == 0)
+		result = show_paths(km, show_certificates);
 	else if (strcmp(command, "show stats") == 0)
 		result = show_stats(km);
 	else {
@@ -291,7 +302,7 @@ static struct json_object *on_request(const char *command, struct json_object *r
 		if (known)
 			return answer;
 		return svr_ctl_error(
-			"unknown command \"%.63s\"; known are: show peers, show peers detail, show peers security, show stats, show security key-status, security metadata-key regenerate, security peer-key rekey, show alarms, show events, alarm raise, alarm clear, alarm sync",
+			"unknown command \"%.63s\"; known are: show peers, show peers detail, show peers security, show peers certificate, show stats, show security key-status, security metadata-key regenerate, security peer-key rekey, show alarms, show events, alarm raise, alarm clear, alarm sync",
 			command);
 	}
 	answer = json_object_new_object();

@@ -76,6 +76,72 @@ static struct json_object *fetch(struct keymgr *km, struct json_object *request)
 	return o;
 }
 
+/* ---- of the peers ---------------------------------------------------------------------------- */
+
+static void add_date(struct json_object *o, const char *key, int64_t sec)
+{
+	char text[NOTES_TIME_LEN];
+
+	svr_pki_date_text(sec, text, sizeof(text));
+	add_str(o, key, text);
+}
+
+/* What stands in a certificate, and what is thought of it; @info NULL: there is none. */
+static struct json_object *show_cert(const struct svr_pki_cert_info *info,
+				     const struct svr_pki_report *report,
+				     enum svr_pki_revocation_state revocation)
+{
+	char fingerprint[3 * SVR_PKI_FINGERPRINT_LEN];
+	struct json_object *o = json_object_new_object();
+
+	add_str(o, "verdict", svr_pki_verdict_name(report->verdict));
+	add_str(o, "reason", report->text);
+	if (!info)
+		return o;
+	add_str(o, "subject", info->subject);
+	add_str(o, "issuer", info->issuer);
+	add_str(o, "serial", info->serial);
+	add_str(o, "names", info->names);
+	add_date(o, "not_before", info->not_before);
+	add_date(o, "not_after", info->not_after);
+	add_str(o, "key", info->key);
+	add_str(o, "signature", info->signature);
+	svr_pki_fingerprint_text(info->fingerprint, fingerprint);
+	add_str(o, "fingerprint", fingerprint);
+	add_str(o, "revocation", revocation_name(revocation));
+	return o;
+}
+
+void km_certs_show_peer(const struct km_peer *peer, struct json_object *o)
+{
+	const struct km_certs *c = peer->km->certs;
+	const struct km_peer_cert *p = peer->cert;
+
+	if (svr_peering_is_static(peer->peering) || !c || !p) {
+		add_str(o, "local_cert", "unavailable"); /* static keys: there are no certificates */
+		add_str(o, "peer_cert", "unavailable");
+		return;
+	}
+	if (peer->km->identity)
+		json_object_object_add(o, "local_cert",
+				       show_cert(svr_pki_identity_info(peer->km->identity), &c->own,
+						 c->own_revocation));
+	else
+		add_str(o, "local_cert", "unavailable");
+	if (p->shown)
+		json_object_object_add(o, "peer_cert",
+				       show_cert(svr_pki_peer_info(p->shown), &p->report,
+						 svr_pki_peer_revocation(p->shown)));
+	else if (peer->peering->kex.certificate.verdict) /* one that was refused */
+		json_object_object_add(o, "peer_cert",
+				       show_cert(NULL, &peer->peering->kex.certificate,
+						 SVR_PKI_REVOCATION_UNKNOWN));
+	else
+		add_str(o, "peer_cert", "unavailable");
+}
+
+/* ---- commands -------------------------------------------------------------------------------- */
+
 static struct json_object *result_of(struct json_object *result)
 {
 	struct json_object *answer = json_object_new_object();

@@ -12,12 +12,12 @@
 #include "show_paths.h"
 #include "state.h"
 
-static const char *const what_words[] = { "detail", "security", NULL };
+static const char *const what_words[] = { "detail", "security", "certificate", NULL };
 
 enum { PEERS_WHAT };
 const struct svr_arg svr_show_peers_args[] = {
 	[PEERS_WHAT] = { NULL, "WHAT", what_words, false, false,
-			 "detail: latency, jitter, loss, timers; security: certificates, salts and keys" },
+			 "detail: latency, jitter, loss, timers; security: salts and keys; certificate: what stands in the own and in the peer's" },
 	{},
 };
 

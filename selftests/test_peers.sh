@@ -20,6 +20,13 @@ import json, sys
 print(json.load(sys.stdin)[0].get(sys.argv[1]))' "$2"
 }
 
+# fingerprint_of ROUTER: as the configuration has it, without the name of the digest
+fingerprint_of() {
+	local name=${1}_fingerprint
+
+	echo "${!name#sha256:}"
+}
+
 said() { security "$1" reason | grep -qiE "$2"; }
 
 test_good_peers() {
@@ -31,6 +38,14 @@ test_good_peers() {
 			check_equal "$router: $member" True "$(security "$router" "$member")"
 		done
 	done
+	check_equal "west: certificates" "ok CN=west.svr.test ok CN=east.svr.test $(fingerprint_of east)" \
+		"$(svr_on west -j show peers certificate | /usr/bin/python3 -c '
+import json, sys
+p = json.load(sys.stdin)[0]
+own, peer = p["local_cert"], p["peer_cert"]
+print(own["verdict"], own["subject"], peer["verdict"], peer["subject"], peer["fingerprint"])')"
+	check "certificates as text" bash -c "$(declare -f svr_on on_router on); $(declare -p west SVR_PKI_DIR)
+		svr_on west show peers certificate | tee /dev/stderr | grep -q 'CN=east.svr.test'"
 	check "text for people" bash -c "$(declare -f svr_on on_router on); $(declare -p west SVR_PKI_DIR)
 		svr_on west show peers security | tee /dev/stderr | grep -q 'Security Status: *MKEY_EXCH_COMP'"
 }
