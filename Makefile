@@ -177,8 +177,8 @@ soak-secure: ## what routers hold does not grow, for SOAK_SEC seconds (1800) (ro
 soak-wan soak-kills soak-secure:
 	@$(have_deps)
 	@$(MAKE) --no-print-directory $(jobs) all helpers
-	@BUILD=$(BUILD) WAN_SEC=$(or $(WAN_SEC),600) KILL_SEC=$(or $(KILL_SEC),300) KILL_EVERY=$(or $(KILL_EVERY),10) GAP_MS=$(or $(GAP_MS),1000) \
-		SOAK_SEC=$(if $(filter command% env%,$(origin SOAK_SEC)),$(SOAK_SEC),1800) selftests/test_endurance.sh \
+	@BUILD=$(BUILD) WAN_SEC=$(or $(WAN_SEC),600) KILL_SEC=$(or $(KILL_SEC),300) KILL_EVERY=$(or $(KILL_EVERY),10) \
+		GAP_MS=$(or $(GAP_MS),1000) SOAK_SEC=$(if $(filter command% env%,$(origin SOAK_SEC)),$(SOAK_SEC),1800) selftests/test_endurance.sh \
 		$(patsubst soak-%,test_%,$(subst wan,bad_wan,$(subst secure,soak,$(subst kills,killed_workers,$@))))
 
 check-unit: ## unit tests (criterion) and source checks
