@@ -221,11 +221,15 @@ model: ## every state of key exchange and rotation, within bounds (spin; minutes
 bench: all $(benches) ## measurements, beside what they have to be compared with (root)
 	@$(BUILD)/bench/fastpath
 	@$(BUILD)/bench/crl
-	@BUILD=$(BUILD) bench/end_to_end.sh
+	@BUILD=$(BUILD) bench/secure.sh kernel clear signed secret
 
 .PHONY: bench-secure
-bench-secure: all $(benches) ## the encrypted path and set-up of its sessions (root; installs the [bench] packages)
+SECURE_PATHS ?= kernel xsk xsk-cbc xsk-gcm clear signed secret gcm wireguard strongswan openvpn-cbc openvpn-gcm
+bench-secure: all $(benches) ## the encrypted path beside other tunnels, and set-up of its sessions (root; installs the [bench] packages)
 	@scripts/deps --check bench || scripts/deps bench
+	@BUILD=$(BUILD) bench/secure.sh -o $(BUILD)/bench/secure.json $(SECURE_PATHS)
+	@for m in tcp_mbps udp_mbps rtt_us carry_kpps_per_cpu; do \
+		bench/secure_report.py draw $(BUILD)/bench/secure.json $$m >$(BUILD)/bench/secure-$$m.svg || exit 1; done
 	@BUILD=$(BUILD) bench/setup.sh
 
 format: ## clang-format the C sources

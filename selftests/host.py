@@ -16,7 +16,7 @@
                                              session: print JSON {"sessions", "answered"}
     host.py source PORT [--seconds S] [--interval S]
                                              UDP: send numbered datagrams to whoever has sent one
-    host.py ping ADDRESS PORT [--size N] [--count N] [--interval S] [--df]
+    host.py ping ADDRESS PORT [--size N] [--count N] [--interval S] [--df] [--from PORT]
                                              UDP echo: print JSON {"sent", "received", "wrong"}
 """
 import argparse
@@ -235,6 +235,8 @@ def source(args):
 
 def ping(args):
     s = socket.socket(family_of(args.address), socket.SOCK_DGRAM)
+    if args.source:
+        s.bind(("", args.source))
     s.connect((args.address, args.port))
     if args.df and s.family == socket.AF_INET6:
         s.setsockopt(socket.IPPROTO_IPV6, 23, 2)  # IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DO
@@ -284,6 +286,7 @@ def main():
     p3.add_argument("--count", type=int, default=5)
     p3.add_argument("--interval", type=float, default=0.01)
     p3.add_argument("--df", action="store_true")
+    p3.add_argument("--from", type=int, dest="source", metavar="PORT")
     p3.set_defaults(run=ping)
     p4 = sub.add_parser("exercise")
     p4.add_argument("--udp", action="store_true")

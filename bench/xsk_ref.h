@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Shared by xsk_ref.bpf.c and the programs that load it. */
+#ifndef BENCH_XSK_REF_H
+#define BENCH_XSK_REF_H
+
+#include <linux/types.h>
+
+enum xsk_ref_limits {
+	XSK_REF_PORTS = 2, /* devices of a forwarder, each with one queue */
+	XSK_REF_HEADERS = 42, /* bytes of Ethernet, IPv4 and UDP */
+};
+
+/* What the sink has taken, per CPU. */
+struct xsk_ref_count {
+	__u64 packets;
+	__u64 bytes;
+};
+
+#endif
