@@ -59,8 +59,9 @@ static void print_zone(const struct show *sh, uint32_t zone)
 	const struct svr_zone *z = &sh->s->m.zones[zone];
 	struct svr_attached a = {};
 	struct svr_out *o = sh->o;
+	char threads[SVR_PROCESS_THREADS_LEN];
+	bool here, bound, zero_copy;
 	struct svr_netdev d;
-	bool here;
 	int sockets;
 
 	here = !svr_netdev_get(z->device, &d) && !svr_attach_query(sh->s->router, &d, &a);
@@ -84,6 +85,9 @@ static void print_zone(const struct show *sh, uint32_t zone)
 		svr_out_str(o, "sockets", "Sockets", NULL);
 	else
 		svr_out_u64(o, "sockets", "Sockets", (uint64_t)sockets);
+	bound = svr_process_queues(sh->worker, z->name, &zero_copy, threads, sizeof(threads));
+	svr_out_str(o, "frames", "Frames", !bound ? NULL : zero_copy ? "zero copy" : "copy");
+	svr_out_str(o, "threads", "Threads", bound ? threads : NULL);
 	for (unsigned int i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
 		svr_out_u64(o, keys[i], titles[i], sh->stats[zone * SVR_STAT_MAX + shown[i]]);
 	svr_out_item_end(o);

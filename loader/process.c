@@ -59,19 +59,61 @@ int svr_process_ask(struct svr_cli *cli, const char *router, const char *process
 	return err;
 }
 
-int svr_process_sockets(struct json_object *answer, const char *interface)
+static bool interfaces_of(struct json_object *answer, struct json_object **list)
 {
-	struct json_object *list, *entry, *name, *sockets;
+	return answer && json_object_object_get_ex(answer, "interfaces", list) &&
+	       json_object_is_type(*list, json_type_array);
+}
 
-	if (!answer || !json_object_object_get_ex(answer, "interfaces", &list) ||
-	    !json_object_is_type(list, json_type_array))
-		return -1;
+static struct json_object *interface_of(struct json_object *list, const char *interface)
+{
+	struct json_object *entry, *name;
+
 	for (size_t i = 0; i < json_object_array_length(list); i++) {
 		entry = json_object_array_get_idx(list, i);
 		if (json_object_object_get_ex(entry, "interface", &name) &&
-		    json_object_object_get_ex(entry, "sockets", &sockets) &&
 		    !strcmp(json_object_get_string(name), interface))
-			return json_object_get_int(sockets);
+			return entry;
 	}
-	return 0;
+	return NULL;
+}
+
+int svr_process_sockets(struct json_object *answer, const char *interface)
+{
+	struct json_object *list, *sockets;
+
+	if (!interfaces_of(answer, &list))
+		return -1;
+	return json_object_object_get_ex(interface_of(list, interface), "sockets", &sockets) ?
+		       json_object_get_int(sockets) :
+		       0;
+}
+
+bool svr_process_queues(struct json_object *answer, const char *interface, bool *zero_copy,
+			char *threads, size_t len)
+{
+	struct json_object *list, *queues, *queue, *o;
+	uint64_t seen = 0;
+	size_t used = 0;
+
+	*zero_copy = true;
+	*threads = '\0';
+	if (!interfaces_of(answer, &list) ||
+	    !json_object_object_get_ex(interface_of(list, interface), "queues", &queues) ||
+	    !json_object_is_type(queues, json_type_array))
+		return false;
+	for (size_t i = 0; i < json_object_array_length(queues); i++) {
+		queue = json_object_array_get_idx(queues, i);
+		if (!json_object_object_get_ex(queue, "zero_copy", &o) ||
+		    !json_object_get_boolean(o))
+			*zero_copy = false;
+		if (!json_object_object_get_ex(queue, "thread", &o) ||
+		    json_object_get_uint64(o) >= 64 || used >= len ||
+		    seen >> json_object_get_uint64(o) & 1)
+			continue;
+		seen |= 1ULL << json_object_get_uint64(o);
+		used += (size_t)snprintf(threads + used, len - used, "%s%llu", used ? "," : "",
+					 (unsigned long long)json_object_get_uint64(o));
+	}
+	return seen != 0;
 }

@@ -4,6 +4,7 @@
 #define SVR_LOADER_PROCESS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct json_object;
 struct svr_cli;
@@ -23,6 +24,14 @@ int svr_process_ask(struct svr_cli *cli, const char *router, const char *process
  * -1: @answer says nothing.
  */
 int svr_process_sockets(struct json_object *answer, const char *interface);
+
+/*
+ * How they are served: in zero-copy mode, and by which threads ("0,1"). False: there is none, or
+ * @answer says nothing.
+ */
+enum { SVR_PROCESS_THREADS_LEN = 128 };
+bool svr_process_queues(struct json_object *answer, const char *interface, bool *zero_copy,
+			char *threads, size_t len);
 
 /* A request {"command": @command}; NULL: no memory. */
 struct json_object *svr_process_request(const char *command);

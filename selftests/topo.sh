@@ -38,6 +38,7 @@
 # What a test may set before topo_up and topo_svr_start
 : "${TOPO_MTU:=1500}"              # of every link
 : "${TOPO_WAN_MTU:=$TOPO_MTU}"     # of the link between the routers
+: "${TOPO_QUEUES:=1}"               # of every link; a packet arrives in the queue that it was sent to
 : "${TOPO_LAN:=4}"                # families of hosts and LAN interfaces: 4 or 46
 : "${TOPO_WAN:=4}"                # families of WAN interfaces in the configuration: 4, 6 or 46
 : "${TOPO_LINK_ARGS:=}"            # of svr link set dev ... up: sizes of tables
@@ -63,7 +64,8 @@ east_lan_ip6=2001:db8:2::1 east_wan_ip6=2001:db8:99::2
 
 # _topo_veth MTU NS DEV ADDRESS NS DEV ADDRESS
 _topo_veth() {
-	ip link add "$3" mtu "$1" netns "$2" type veth peer name "$6" mtu "$1" netns "$5" &&
+	ip link add "$3" mtu "$1" netns "$2" numtxqueues "$TOPO_QUEUES" numrxqueues "$TOPO_QUEUES" type veth \
+		peer name "$6" mtu "$1" netns "$5" numtxqueues "$TOPO_QUEUES" numrxqueues "$TOPO_QUEUES" &&
 		ip -n "$2" addr add "$4/24" dev "$3" &&
 		ip -n "$5" addr add "$7/24" dev "$6" &&
 		ip -n "$2" link set dev "$3" up &&
@@ -90,8 +92,10 @@ _topo_host() {
 
 # _topo_wan PORT ROUTER ADDRESS ADDRESS6: join ge1 of a router to the bridge
 _topo_wan() {
-	ip link add "$1" mtu "$TOPO_WAN_MTU" netns "$wan" type veth \
-		peer name ge1 mtu "$TOPO_WAN_MTU" netns "$2" &&
+	ip link add "$1" mtu "$TOPO_WAN_MTU" netns "$wan" \
+		numtxqueues "$TOPO_QUEUES" numrxqueues "$TOPO_QUEUES" type veth \
+		peer name ge1 mtu "$TOPO_WAN_MTU" netns "$2" \
+		numtxqueues "$TOPO_QUEUES" numrxqueues "$TOPO_QUEUES" &&
 		ip -n "$wan" link set dev "$1" master br0 gro_max_size 1 up &&
 		# NAPI for what the router redirects; gro_max_size 1 keeps packets as they are
 		on "$wan" ethtool -K "$1" gro on &&

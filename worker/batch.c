@@ -104,6 +104,17 @@ static void open_all(struct svr_thread *t, struct svr_batch *b)
 		svr_crypt_open(t->crypt, b->job, n);
 }
 
+/* All cryptography of the batch, timed. */
+static void crypto_all(struct svr_thread *t, struct svr_batch *b)
+{
+	const uint64_t begun_ns = svr_thread_clock_ns();
+
+	seal_all(t, b);
+	verify_all(t, b);
+	open_all(t, b);
+	svr_thist(&t->stats, SVR_THIST_CRYPTO, svr_thread_clock_ns() - begun_ns);
+}
+
 static void finish(struct svr_thread *t, struct svr_work *w)
 {
 	switch (w->stage) {
@@ -135,9 +146,7 @@ void svr_batch_run(struct svr_thread *t, uint16_t port, const struct xdp_desc fr
 			err = svr_forward_frame(t, &b->work[i]);
 		step_end(t, &b->work[i], err);
 	}
-	seal_all(t, b);
-	verify_all(t, b);
-	open_all(t, b);
+	crypto_all(t, b);
 	for (i = 0; i < count; i++)
 		finish(t, &b->work[i]);
 	for (i = 0; i < count; i++)

@@ -13,6 +13,7 @@
 #include <svr/stats.h>
 
 struct svr_mapset;
+struct svr_thread_stats;
 
 struct svr_counters {
 	uint64_t dirty; /* bit per zone with something to flush */
@@ -24,6 +25,8 @@ _Static_assert(SVR_MAX_ZONES <= 64, "a bit per zone");
 /* A zone out of range (a frame without a description) counts for zone 0. */
 void svr_count_drop(struct svr_counters *c, uint32_t zone, unsigned int reason);
 void svr_count(struct svr_counters *c, uint32_t zone, enum svr_stat stat, uint64_t by);
-void svr_counters_flush(struct svr_counters *c, struct svr_mapset *maps);
+/* Drops are added up for the thread, too. */
+void svr_counters_flush(struct svr_counters *c, struct svr_mapset *maps,
+			struct svr_thread_stats *stats);
 
 #endif

@@ -3,6 +3,7 @@
  * Control socket "worker":
  *
  *	{"command": "status"}                                 this process, its sockets
+ *	{"command": "stats"}                                  what its threads do
  *	{"command": "delete sessions"}                        all of them
  *	{"command": "delete sessions", "by_id": "<uuid>"}
  *	{"command": "delete sessions", "service_name": "<name>"}
@@ -24,6 +25,7 @@
 #include "sys/flows.h"
 #include "sys/log.h"
 #include "worker/flowtable.h"
+#include "worker/sockets.h"
 #include "worker/worker.h"
 
 #define NS_PER_SEC 1000000000ULL
@@ -33,14 +35,12 @@
 static struct json_object *status_show(struct svr_worker *w)
 {
 	struct json_object *answer = json_object_new_object(), *o = json_object_new_object();
-	const struct svr_thread *t = w->thread;
-
 	json_object_object_add(o, "pid", json_object_new_int64(getpid()));
 	json_object_object_add(
 		o, "uptime_seconds",
 		json_object_new_uint64((svr_worker_now_ns() - w->started_ns) / NS_PER_SEC));
-	json_object_object_add(o, "zero_copy",
-			       json_object_new_boolean(t->umem.n_ports && t->umem.zerocopy));
+	json_object_object_add(o, "zero_copy", json_object_new_boolean(svr_sockets_zerocopy(w)));
+	json_object_object_add(o, "threads", json_object_new_int64(w->pool.n));
 	json_object_object_add(o, "sessions",
 			       json_object_new_uint64(__atomic_load_n(&w->sessions.slots.n_live,
 								      __ATOMIC_RELAXED)));
@@ -49,6 +49,14 @@ static struct json_object *status_show(struct svr_worker *w)
 	json_object_object_add(o, "held_packets", json_object_new_uint64(svr_hold_count(w)));
 	json_object_object_add(o, "interfaces", svr_zones_json(w));
 	json_object_object_add(answer, "result", o);
+	return answer;
+}
+
+static struct json_object *stats_show(const struct svr_worker *w)
+{
+	struct json_object *answer = json_object_new_object();
+
+	json_object_object_add(answer, "result", svr_stats_json(w));
 	return answer;
 }
 
@@ -127,7 +135,7 @@ static struct json_object *sessions_delete(struct svr_worker *w, struct json_obj
 			return svr_ctl_error("there is no service %s; see: svr show service",
 					     service);
 	}
-	svr_thread_call(w->thread, worker_sessions_delete, &sel);
+	svr_thread_call(w->pool.thread[0], worker_sessions_delete, &sel);
 	err = svr_flow_walk_all(&w->maps, clear_flow_visit, &sel);
 	if (err)
 		return svr_ctl_error("walk over the flow table failed after %u sessions: %s",
@@ -144,10 +152,12 @@ static struct json_object *handle(const char *command, struct json_object *reque
 {
 	if (strcmp(command, "status") == 0)
 		return status_show(user);
+	if (strcmp(command, "stats") == 0)
+		return stats_show(user);
 	if (strcmp(command, "delete sessions") == 0)
 		return sessions_delete(user, request);
 	return svr_ctl_error(
-		"svr-worker does not know the command \"%s\"; it knows: status, delete sessions",
+		"svr-worker does not know the command \"%s\"; it knows: status, stats, delete sessions",
 		command);
 }
 

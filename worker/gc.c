@@ -142,11 +142,15 @@ static void walk_step(struct svr_worker *w)
 static void tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct svr_worker *w = arg;
+	bool ended;
 
 	(void)fd;
 	(void)what;
-	if (svr_sessions_busy(&w->sessions))
-		svr_thread_call(w->thread, expire_call, NULL);
+	if (svr_sessions_busy(&w->sessions, &ended)) {
+		svr_thread_call(w->pool.thread[0], expire_call, NULL);
+		if (ended)
+			svr_pool_wake(w);
+	}
 	walk_step(w);
 }
 

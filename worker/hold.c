@@ -112,7 +112,7 @@ static void letter_deliver(struct svr_worker *w, struct svr_letter *l)
 	if (l->kind == SVR_LETTER_XDP)
 		s.err = xdp_run(l);
 	else
-		svr_thread_call(w->thread, letter_send, &s);
+		svr_thread_call(w->pool.thread[l->queue % w->pool.n], letter_send, &s);
 	if (s.err)
 		svr_worker_count_drop(w, l->in_zone, (unsigned int)-s.err);
 	svr_letter_free(&w->mailbox, l);

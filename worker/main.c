@@ -14,6 +14,7 @@
 #include "sys/keylog.h"
 #include "sys/log.h"
 #include "worker/netlink.h"
+#include "worker/sockets.h"
 #include "worker/worker.h"
 
 enum { REASON_LEN = 512 };
@@ -43,17 +44,24 @@ void svr_worker_count_drop(struct svr_worker *w, uint32_t zone, unsigned int rea
 }
 
 static const char usage[] =
-	"usage: svr-worker --router NAME [--verbose]\n"
+	"usage: svr-worker --router NAME [--threads N] [--cpus LIST] [--busy-poll USEC]\n"
+	"                  [--verbose]\n"
 	"\n"
 	"Carries the sessions whose policy signs or encrypts, resolves next hops and\n"
 	"ends idle sessions of one router. Attach the interfaces first:\n"
 	"svr link set dev ... up\n"
 	"\n"
 	"  --router NAME   name of the router, or the environment variable SVR_ROUTER\n"
+	"  --threads N     at most so many data threads; each takes a part of the receive\n"
+	"                  queues. Without it as many as CPUs or queues, whatever is less\n"
+	"  --cpus LIST     run them on these CPUs, such as 2,4-7, one on each\n"
+	"  --busy-poll USEC  so long an idle thread looks for packets itself before it\n"
+	"                  sleeps; takes CPU time and saves the wake-up\n"
 	"  --verbose       tell more\n"
 	"  --version       print the version\n"
 	"  --help          print this\n"
 	"\n"
+	"SVR_WORKER_THREADS, SVR_WORKER_CPUS and SVR_WORKER_BUSY_POLL say the same.\n"
 	"SVR_RUN_DIR (default /run/svr) is where the control socket goes. SVR_KEYLOG\n"
 	"names a file for session keys.\n";
 
@@ -84,12 +92,12 @@ static int sessions_start(struct svr_worker *w)
 
 	err = svr_sessions_init(&w->sessions, w->maps.count.sessions);
 	if (!err)
-		err = svr_thread_init(w->thread, &w->maps, &w->sessions, &w->mailbox, w->keylog);
+		err = svr_pool_new(w);
 	if (err) {
-		pr_err("cannot set up the data thread: %s", strerror(-err));
+		pr_err("cannot set up a data thread: %s", strerror(-err));
 		return err;
 	}
-	err = svr_sessions_adopt(w->thread, &adopted);
+	err = svr_sessions_adopt(w->pool.thread[0], &adopted);
 	if (err) {
 		pr_err("cannot read the flow table: %s", strerror(-err));
 		return err;
@@ -129,6 +137,8 @@ static int start(struct svr_worker *w)
 
 	err = svr_zones_new(w);
 	if (!err)
+		err = svr_sockets_new(w);
+	if (!err)
 		err = svr_netlink_open(w->base, &handlers, &w->netlink);
 	if (!err)
 		err = svr_neigh_new(w);
@@ -145,22 +155,23 @@ static int start(struct svr_worker *w)
 		return err;
 	}
 	svr_zones_scan(w);
-	err = svr_thread_start(w->thread);
+	err = svr_pool_start(w);
 	if (err)
-		pr_err("cannot start the data thread: %s", strerror(-err));
+		pr_err("cannot start the data threads: %s", strerror(-err));
 	return err;
 }
 
 static void finish(struct svr_worker *w)
 {
-	svr_thread_stop(w->thread);
+	svr_pool_stop(w);
 	svr_gc_free(w);
 	svr_worker_alarms_free(w);
 	svr_hold_free(w);
 	svr_neigh_free(w);
 	svr_netlink_close(w->netlink);
 	svr_zones_free(w);
-	svr_thread_free(w->thread);
+	svr_sockets_free(w);
+	svr_pool_free(w);
 	svr_sessions_free(&w->sessions);
 	svr_worker_ctl_stop(w);
 	svr_mailbox_free(&w->mailbox);
@@ -180,8 +191,9 @@ static int run(struct svr_worker *w)
 		goto out;
 	err = start(w);
 	if (!err) {
-		pr_info("router %s: started, %u socket%s", w->router, w->thread->umem.n_ports,
-			w->thread->umem.n_ports == 1 ? "" : "s");
+		pr_info("router %s: started, %u socket%s, %u thread%s", w->router,
+			svr_sockets_count(w), svr_sockets_count(w) == 1 ? "" : "s", w->pool.n,
+			w->pool.n == 1 ? "" : "s");
 		event_base_dispatch(w->base);
 	}
 	finish(w);
@@ -195,8 +207,16 @@ out:
 
 int main(int argc, char **argv)
 {
-	struct svr_arguments arguments = { .program = "svr-worker", .usage = usage };
+	enum { THREADS, CPUS, BUSY_POLL };
+	struct svr_argument more[] = {
+		[THREADS] = { "threads", "SVR_WORKER_THREADS", NULL },
+		[CPUS] = { "cpus", "SVR_WORKER_CPUS", NULL },
+		[BUSY_POLL] = { "busy-poll", "SVR_WORKER_BUSY_POLL", NULL },
+		{ 0 },
+	};
+	struct svr_arguments arguments = { .program = "svr-worker", .usage = usage, .more = more };
 	struct svr_worker *w = calloc(1, sizeof(*w));
+	char reason[REASON_LEN];
 	int code = EXIT_FAILURE;
 
 	if (!w)
@@ -207,17 +227,18 @@ int main(int argc, char **argv)
 	svr_log_init(arguments.program, arguments.level);
 	w->started_ns = svr_worker_now_ns();
 	code = EXIT_FAILURE;
-	w->thread = calloc(1, sizeof(*w->thread));
+	if (svr_worker_options_parse(more[THREADS].value, more[CPUS].value, more[BUSY_POLL].value,
+				     &w->pool.options, reason, sizeof(reason))) {
+		pr_err("%s", reason);
+		goto out;
+	}
 	w->base = event_base_new();
-	if (w->thread)
-		w->thread->event_fd = -1;
-	if (w->thread && w->base && svr_mailbox_init(&w->mailbox) == 0)
+	if (w->base && svr_mailbox_init(&w->mailbox) == 0)
 		code = run(w) ? EXIT_FAILURE : EXIT_SUCCESS;
 	else
 		pr_err("cannot start: %s", strerror(ENOMEM));
 	if (w->base)
 		event_base_free(w->base);
-	free(w->thread);
 out:
 	free(w);
 	return code;

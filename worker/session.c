@@ -147,14 +147,12 @@ void svr_sessions_free(struct svr_sessions *ss)
 	*ss = (struct svr_sessions){ 0 };
 }
 
-bool svr_sessions_busy(struct svr_sessions *ss)
+bool svr_sessions_busy(struct svr_sessions *ss, bool *ended)
 {
-	bool waiting;
-
 	pthread_mutex_lock(&ss->slots.lock);
-	waiting = svr_slots_waiting(&ss->slots);
+	*ended = svr_slots_waiting(&ss->slots);
 	pthread_mutex_unlock(&ss->slots.lock);
-	return waiting || __atomic_load_n(&ss->slots.n_live, __ATOMIC_RELAXED);
+	return *ended || __atomic_load_n(&ss->slots.n_live, __ATOMIC_RELAXED);
 }
 
 void svr_sessions_lock(struct svr_thread *t)
@@ -789,8 +787,8 @@ static int session_fill_originated(struct svr_thread *t, const struct svr_work *
 	return 0;
 }
 
-int svr_session_originate(struct svr_thread *t, const struct svr_work *w,
-			  const struct svr_flow6_key *lan, uint32_t *slot)
+static int originate(struct svr_thread *t, const struct svr_work *w,
+		     const struct svr_flow6_key *lan, uint32_t *slot)
 {
 	const struct svr_service *svc = service_row(t, w->desc.service);
 	const struct svr_policy *policy;
@@ -832,6 +830,17 @@ int svr_session_originate(struct svr_thread *t, const struct svr_work *w,
 out:
 	if (err)
 		slot_abort(t, *slot);
+	return err;
+}
+
+int svr_session_originate(struct svr_thread *t, const struct svr_work *w,
+			  const struct svr_flow6_key *lan, uint32_t *slot)
+{
+	const uint64_t begun_ns = svr_thread_clock_ns();
+	int err = originate(t, w, lan, slot);
+
+	if (!err)
+		svr_thist(&t->stats, SVR_THIST_SETUP, svr_thread_clock_ns() - begun_ns);
 	return err;
 }
 
@@ -975,9 +984,9 @@ static int flows_terminate(struct svr_thread *t, struct svr_session *s, uint32_t
 	return err == -EEXIST ? -SVR_DROP_NOT_WAN_SESSION : err;
 }
 
-int svr_session_terminate(struct svr_thread *t, const struct svr_meta *m,
-			  const struct svr_flow6_key *wan, uint32_t path,
-			  const struct svr_peer_key *peer_key, uint32_t *slot)
+static int terminate(struct svr_thread *t, const struct svr_meta *m,
+		     const struct svr_flow6_key *wan, uint32_t path,
+		     const struct svr_peer_key *peer_key, uint32_t *slot)
 {
 	struct svr_session checked = { 0 }, *s;
 	int err;
@@ -1014,6 +1023,18 @@ int svr_session_terminate(struct svr_thread *t, const struct svr_meta *m,
 	slot_live(t, *slot);
 	svr_count(&t->counters, wan->zone, SVR_STAT_SESSIONS_REV, 1);
 	return 0;
+}
+
+int svr_session_terminate(struct svr_thread *t, const struct svr_meta *m,
+			  const struct svr_flow6_key *wan, uint32_t path,
+			  const struct svr_peer_key *peer_key, uint32_t *slot)
+{
+	const uint64_t begun_ns = svr_thread_clock_ns();
+	int err = terminate(t, m, wan, path, peer_key, slot);
+
+	if (!err)
+		svr_thist(&t->stats, SVR_THIST_SETUP, svr_thread_clock_ns() - begun_ns);
+	return err;
 }
 
 /* ---- restart ------------------------------------------------------------------------------- */

@@ -79,8 +79,11 @@ struct svr_adopted {
 
 int svr_sessions_init(struct svr_sessions *ss, uint32_t count); /* 0 or -ENOMEM */
 void svr_sessions_free(struct svr_sessions *ss);
-/* True if there is something for svr_sessions_expire() to do. */
-bool svr_sessions_busy(struct svr_sessions *ss);
+/*
+ * True if there is something for svr_sessions_expire() to do. *@ended: slots wait for threads to
+ * pass, also for those that sleep.
+ */
+bool svr_sessions_busy(struct svr_sessions *ss, bool *ended);
 /* The part of one thread. */
 int svr_session_locals_init(struct svr_thread *t); /* 0 or -ENOMEM */
 void svr_session_locals_free(struct svr_thread *t);

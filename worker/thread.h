@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The data thread: everything that touches frames and sessions of the worker belongs to it alone,
- * so there are no locks in it. The main thread asks it to do things with svr_thread_call(). One
- * such thread serves all queues today; nothing in here is global, so that later each set of queues
- * can have its own.
+ * A data thread: frames, rings, contexts and counters belong to it alone, so there are no locks in
+ * it; sessions are shared (session.h). The main thread asks it to do things with svr_thread_call().
+ * Each serves a part of the queues of all devices (sockets.h).
  */
 #ifndef SVR_WORKER_THREAD_H
 #define SVR_WORKER_THREAD_H
@@ -20,6 +19,7 @@
 #include "worker/keys.h"
 #include "worker/mailbox.h"
 #include "worker/session.h"
+#include "worker/stats.h"
 #include "worker/work.h"
 #include "worker/xsk.h"
 
@@ -32,16 +32,29 @@ bool svr_tokens_take(struct svr_tokens *b, uint64_t now_ns, uint32_t per_sec);
 
 /* Sockets that reach the device of a zone, by queue. */
 struct svr_zone_tx {
-	uint16_t count;
+	uint16_t count; /* 0: the thread has none, frames go through rawtx */
 	uint16_t vlan;
+	int ifindex; /* 0: no such device */
 	uint16_t port[SVR_MAX_QUEUES]; /* SVR_NO_PORT: none */
 };
 
 struct svr_batch;
 struct svr_call;
 
+struct svr_thread_config {
+	unsigned int number; /* from 0 */
+	int cpu; /* to run on, -1: any */
+	unsigned int busy_poll_us; /* before it sleeps it looks for packets itself for so long */
+	struct svr_mapset *maps;
+	struct svr_sessions *sessions;
+	struct svr_mailbox *mailbox;
+	FILE *keylog; /* NULL: off */
+};
+
 struct svr_thread {
 	unsigned int number; /* from 0 */
+	int cpu;
+	unsigned int busy_poll_us;
 	struct svr_mapset *maps;
 	struct svr_mailbox *mailbox;
 	FILE *keylog; /* NULL: off */
@@ -52,10 +65,12 @@ struct svr_thread {
 	struct svr_local *local; /* of each slot */
 	struct svr_keycache keycache;
 	struct svr_counters counters;
+	struct svr_thread_stats stats;
 	struct svr_zone_tx zone_tx[SVR_MAX_ZONES];
 	struct svr_tokens icmp_tokens, skew_tokens, rekey_tokens;
 	struct svr_umem umem;
 	struct svr_batch *batch; /* what is in work */
+	int rawtx; /* descriptor */
 
 	/* between the threads */
 	pthread_t id;
@@ -68,9 +83,12 @@ struct svr_thread {
 	int event_fd;
 };
 
-int svr_thread_init(struct svr_thread *t, struct svr_mapset *maps, struct svr_sessions *sessions,
-		    struct svr_mailbox *mailbox, FILE *keylog);
+int svr_thread_init(struct svr_thread *t, const struct svr_thread_config *config);
 int svr_thread_start(struct svr_thread *t);
+/* CLOCK_MONOTONIC, now and not when the batch began. */
+uint64_t svr_thread_clock_ns(void);
+/* It passes through its loop, soon. */
+void svr_thread_wake(struct svr_thread *t);
 void svr_thread_stop(struct svr_thread *t);
 void svr_thread_free(struct svr_thread *t);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * svr-worker: the main thread's view of everything. It runs the event loop: zones and their
- * sockets, next hops, packets that wait, expiry, control socket. The data thread (thread.h) moves
+ * sockets, next hops, packets that wait, expiry, control socket. The data threads (thread.h) move
  * the packets.
  */
 #ifndef SVR_WORKER_WORKER_H
@@ -15,6 +15,7 @@
 
 #include "sys/mapset.h"
 #include "worker/mailbox.h"
+#include "worker/options.h"
 #include "worker/thread.h"
 
 struct event;
@@ -25,8 +26,16 @@ struct svr_gc;
 struct svr_hold;
 struct svr_neigh;
 struct svr_netlink;
+struct svr_sockets;
 struct svr_worker_alarms;
 struct svr_zones;
+
+struct svr_pool {
+	struct svr_worker_options options;
+	bool started;
+	unsigned int n; /* at least one */
+	struct svr_thread *thread[SVR_MAX_THREADS];
+};
 
 struct svr_worker {
 	const char *router;
@@ -34,9 +43,10 @@ struct svr_worker {
 	struct svr_mapset maps;
 	struct svr_mailbox mailbox;
 	struct svr_sessions sessions;
-	struct svr_thread *thread;
+	struct svr_pool pool;
 	struct svr_netlink *netlink;
 	struct svr_zones *zones;
+	struct svr_sockets *sockets;
 	struct svr_neigh *neigh;
 	struct svr_hold *hold;
 	struct svr_gc *gc;
@@ -53,7 +63,20 @@ uint64_t svr_worker_now_ns(void);
 void svr_worker_count_drop(struct svr_worker *w, uint32_t zone, unsigned int reason);
 void svr_worker_count(struct svr_worker *w, uint32_t zone, unsigned int stat, uint64_t by);
 
-/* ---- zones.c: interfaces of the router, their devices, AF_XDP sockets on each receive queue  */
+/* ---- pool.c: data threads ------------------------------------------------------------------ */
+int svr_pool_new(struct svr_worker *w); /* with the first one, which does not run yet */
+int svr_pool_start(struct svr_worker *w);
+/*
+ * As many threads as are worth while for devices with up to @queues queues: number of those that
+ * should share them out, thread 0 first.
+ */
+unsigned int svr_pool_want(struct svr_worker *w, unsigned int queues);
+/* Each passes through its loop once, so that what all of them have to pass goes on. */
+void svr_pool_wake(struct svr_worker *w);
+void svr_pool_stop(struct svr_worker *w);
+void svr_pool_free(struct svr_worker *w);
+
+/* ---- zones.c: interfaces of the router and their devices (their sockets: sockets.h) -------- */
 struct svr_nl_link;
 
 int svr_zones_new(struct svr_worker *w);

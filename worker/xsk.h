@@ -30,6 +30,8 @@ enum svr_xsk_sizes {
 	SVR_MAX_PORTS = 256,
 };
 
+struct svr_thread_stats;
+
 struct svr_port {
 	struct xsk_socket *xsk;
 	struct xsk_ring_prod fill, tx;
@@ -47,6 +49,8 @@ struct svr_umem {
 	uint8_t *area;
 	struct xsk_umem *umem;
 	bool zerocopy; /* all sockets of a UMEM are, or none is */
+	unsigned int busy_poll_us; /* 0: receive by interrupts */
+	struct svr_thread_stats *stats;
 	uint32_t n_free;
 	uint32_t free[SVR_FRAMES]; /* stack of frame numbers */
 	uint16_t owner[SVR_FRAMES]; /* port that a frame was given to, SVR_NO_PORT: none */
@@ -55,7 +59,8 @@ struct svr_umem {
 };
 enum { SVR_NO_PORT = UINT16_MAX };
 
-int svr_umem_init(struct svr_umem *u); /* 0 or negative errno */
+/* @stats: counts for the thread. 0 or negative errno. */
+int svr_umem_init(struct svr_umem *u, unsigned int busy_poll_us, struct svr_thread_stats *stats);
 void svr_umem_free(struct svr_umem *u); /* closes all ports */
 
 /**
@@ -84,6 +89,8 @@ static inline uint64_t svr_frame_chunk(uint64_t addr)
 
 /* Give empty frames to the kernel. Call before reading. */
 void svr_port_refill(struct svr_umem *u, unsigned int index);
+/* Let the device's driver work for the queue now, within this call (busy polling). */
+void svr_port_poll(struct svr_umem *u, unsigned int index);
 /* Take back frames that were sent. */
 void svr_port_complete(struct svr_umem *u, unsigned int index);
 /* Received frames; ownership goes to the caller. */

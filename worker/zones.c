@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Zones and their sockets. The table svr_zones is compared with what is bound; differences are
- * applied inside the data thread, to which sockets and frames belong. A queue that is busy is tried
- * again with growing pauses.
+ * Zones and their devices. The table svr_zones and the kernel's links say which queues there should
+ * be sockets on (sockets.c); sessions of a zone that is no more end.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -23,14 +22,12 @@
 #include "sys/log.h"
 #include "worker/flowtable.h"
 #include "worker/netlink.h"
+#include "worker/sockets.h"
 #include "worker/worker.h"
 
 enum {
 	SCAN_MS = 500,
-	RETRY_MIN_MS = 50, /* the kernel lets go of a socket's queue a moment after close() */
-	RETRY_MAX_MS = 5000,
-	QUIET_MS = 2000, /* so long a queue that is busy or gone is nothing to talk about */
-	NS_PER_MS = 1000000,
+	RETRY_MS = 50, /* between two looks while a queue has no socket */
 	LINKS_MAX = 4096,
 };
 
@@ -43,15 +40,6 @@ struct zone_info {
 	char name[SVR_NAME_LEN];
 };
 
-/* A queue that should have a socket and has none. */
-struct retry {
-	int ifindex;
-	uint32_t queue;
-	uint64_t since_ns, next_ns;
-	uint32_t pause_ms;
-	bool told;
-};
-
 struct svr_zones {
 	struct event *scan_event, *soon_event, *retry_event;
 	int ioctl_fd;
@@ -59,9 +47,6 @@ struct svr_zones {
 	struct zone_info zone[SVR_MAX_ZONES];
 	struct svr_nl_link *links;
 	unsigned int n_links;
-	struct retry retry[SVR_MAX_PORTS];
-	unsigned int n_retry;
-	bool copy_only; /* a device refused zero copy */
 	bool reported; /* the line about all zones was printed */
 };
 
@@ -158,211 +143,6 @@ static uint32_t queue_count(const struct svr_zones *z, const struct zone_info *i
 	return n < SVR_MAX_QUEUES ? n : SVR_MAX_QUEUES;
 }
 
-/* An XDP program in skb mode has copies to give only. */
-static bool zerocopy_possible(int ifindex)
-{
-	LIBBPF_OPTS(bpf_xdp_query_opts, opts);
-
-	return bpf_xdp_query(ifindex, 0, &opts) == 0 && opts.attach_mode != XDP_ATTACHED_SKB;
-}
-
-/* ---- inside of the data thread ------------------------------------------------------------- */
-
-struct wanted {
-	int ifindex;
-	uint32_t queues;
-	uint32_t zone; /* the first of the device */
-	char device[IF_NAMESIZE];
-};
-
-struct plan {
-	struct svr_worker *w;
-	struct wanted device[SVR_MAX_ZONES];
-	unsigned int n_devices;
-};
-
-static int port_of(const struct svr_umem *u, int ifindex, uint32_t queue)
-{
-	int i;
-
-	for (i = 0; i < SVR_MAX_PORTS; i++)
-		if (u->port[i] && u->port[i]->ifindex == ifindex && u->port[i]->queue == queue)
-			return i;
-	return -1;
-}
-
-static const struct wanted *wanted_of(const struct plan *p, int ifindex)
-{
-	unsigned int i;
-
-	for (i = 0; i < p->n_devices; i++)
-		if (p->device[i].ifindex == ifindex)
-			return &p->device[i];
-	return NULL;
-}
-
-static struct retry *retry_find(struct svr_zones *z, int ifindex, uint32_t queue)
-{
-	unsigned int i;
-
-	for (i = 0; i < z->n_retry; i++)
-		if (z->retry[i].ifindex == ifindex && z->retry[i].queue == queue)
-			return &z->retry[i];
-	return NULL;
-}
-
-static void retry_note(struct svr_zones *z, const struct wanted *d, uint32_t queue, uint64_t now_ns,
-		       int err)
-{
-	struct retry *r = retry_find(z, d->ifindex, queue);
-	bool passing;
-
-	if (!r) {
-		if (z->n_retry == SVR_MAX_PORTS)
-			return;
-		r = &z->retry[z->n_retry++];
-		*r = (struct retry){ .ifindex = d->ifindex,
-				     .queue = queue,
-				     .since_ns = now_ns,
-				     .pause_ms = RETRY_MIN_MS };
-	}
-	r->next_ns = now_ns + (uint64_t)r->pause_ms * NS_PER_MS;
-	r->pause_ms = r->pause_ms < RETRY_MAX_MS ? 2 * r->pause_ms : RETRY_MAX_MS;
-	/* Busy or gone may be over in a moment: a socket that is being released, a device too */
-	passing = err == -EBUSY || err == -ENODEV;
-	if (!r->told && (!passing || now_ns - r->since_ns > (uint64_t)QUIET_MS * NS_PER_MS)) {
-		r->told = true;
-		pr_err("%s queue %u: cannot bind an AF_XDP socket: %s; its packets are dropped "
-		       "(no-worker). %s",
-		       d->device, queue, strerror(-err),
-		       err == -EBUSY ? "Is another program bound to it? I keep trying." :
-				       "I keep trying.");
-	}
-}
-
-static void retry_forget(struct svr_zones *z, const struct wanted *d, uint32_t queue)
-{
-	struct retry *r = retry_find(z, d->ifindex, queue);
-
-	if (!r)
-		return;
-	if (r->told)
-		pr_info("%s queue %u: bound at last", d->device, queue);
-	*r = z->retry[--z->n_retry];
-}
-
-/*
- * All sockets of a UMEM are bound as the first one was; a device that cannot do that makes all of
- * them copy.
- */
-static void zerocopy_give_up(struct svr_zones *z, struct svr_umem *u, const struct wanted *d)
-{
-	pr_debug("%s: no zero copy, all sockets copy", d->device);
-	z->copy_only = true;
-	svr_port_close_all(u);
-}
-
-/* 0; 1: start over, because the way of copying changed. */
-static int queue_bind(struct svr_thread *t, struct svr_zones *z, const struct wanted *d,
-		      uint32_t queue)
-{
-	struct retry *r = retry_find(z, d->ifindex, queue);
-	bool zerocopy = !z->copy_only && zerocopy_possible(d->ifindex);
-	int err;
-
-	if (r && r->next_ns > t->now_ns)
-		return 0;
-	if (!zerocopy && !z->copy_only && t->umem.zerocopy && t->umem.n_ports) {
-		zerocopy_give_up(z, &t->umem, d);
-		return 1;
-	}
-	if (!zerocopy)
-		z->copy_only = true;
-	err = svr_port_open(&t->umem, d->device, d->ifindex, queue, zerocopy);
-	if (err >= 0) {
-		retry_forget(z, d, queue);
-		return 0;
-	}
-	if (zerocopy && err != -EBUSY) {
-		zerocopy_give_up(z, &t->umem, d);
-		return 1;
-	}
-	if (err == -EINVAL && queue > 0)
-		return 0; /* the device does not have it */
-	retry_note(z, d, queue, t->now_ns, err);
-	return 0;
-}
-
-static void surplus_close(struct svr_thread *t, const struct plan *p)
-{
-	unsigned int i;
-	bool anchor = false;
-
-	for (i = 0; i < SVR_MAX_PORTS; i++) {
-		const struct svr_port *port = t->umem.port[i];
-		const struct wanted *d = port ? wanted_of(p, port->ifindex) : NULL;
-
-		if (!port || (d && port->queue < d->queues))
-			continue;
-		pr_info("%s queue %u: socket closed", port->device, port->queue);
-		anchor |= port->anchor;
-		svr_port_close(&t->umem, i);
-	}
-	if (anchor) /* its device holds the UMEM: the others have to be bound anew */
-		svr_port_close_all(&t->umem);
-}
-
-static void maps_fill(struct svr_thread *t, const struct plan *p)
-{
-	const struct svr_zones *z = p->w->zones;
-	uint32_t zone, queue, index;
-	int port, fd;
-
-	for (zone = 0; zone < SVR_MAX_ZONES; zone++) {
-		struct svr_zone_tx *tx = &t->zone_tx[zone];
-
-		*tx = (struct svr_zone_tx){ .vlan = z->zone[zone].vlan };
-		for (queue = 0; queue < SVR_MAX_QUEUES; queue++) {
-			index = zone * SVR_MAX_QUEUES + queue;
-			port = z->zone[zone].ifindex ?
-				       port_of(&t->umem, (int)z->zone[zone].ifindex, queue) :
-				       -1;
-			if (port < 0) {
-				bpf_map_delete_elem(t->maps->fd.xsks, &index);
-				continue;
-			}
-			fd = t->umem.port[port]->fd;
-			if (bpf_map_update_elem(t->maps->fd.xsks, &index, &fd, BPF_ANY)) {
-				pr_err("%s queue %u: cannot register the socket in svr_xsks: %s",
-				       z->zone[zone].device, queue, strerror(errno));
-				continue;
-			}
-			tx->port[tx->count++] = (uint16_t)port;
-		}
-	}
-}
-
-static void plan_apply(struct svr_thread *t, void *arg)
-{
-	struct plan *p = arg;
-	unsigned int i;
-	uint32_t queue;
-	bool again;
-
-	surplus_close(t, p);
-	do {
-		again = false;
-		for (i = 0; i < p->n_devices && !again; i++)
-			for (queue = 0; queue < p->device[i].queues && !again; queue++)
-				if (port_of(&t->umem, p->device[i].ifindex, queue) < 0)
-					again = queue_bind(t, p->w->zones, &p->device[i], queue);
-	} while (again);
-	for (i = 0; i < SVR_MAX_PORTS; i++)
-		if (t->umem.port[i])
-			svr_port_refill(&t->umem, i);
-	maps_fill(t, p);
-}
-
 /* ---- scan ---------------------------------------------------------------------------------- */
 
 static void zone_read(const struct svr_zone *from, struct zone_info *to)
@@ -378,51 +158,46 @@ static void zone_read(const struct svr_zone *from, struct zone_info *to)
 	memcpy(to->device, from->device, sizeof(to->device) - 1);
 }
 
-static void plan_make(struct svr_worker *w, struct plan *p)
+static bool planned(const struct svr_plan *p, int ifindex)
+{
+	unsigned int i;
+
+	for (i = 0; i < p->n_devices; i++)
+		if (p->device[i].ifindex == ifindex)
+			return true;
+	return false;
+}
+
+static void plan_make(struct svr_worker *w, struct svr_plan *p)
 {
 	uint32_t i;
 
-	*p = (struct plan){ .w = w };
+	*p = (struct svr_plan){ 0 };
 	for (i = 0; i < SVR_MAX_ZONES; i++) {
 		const struct zone_info *info = &w->zones->zone[i];
-		struct wanted *d = &p->device[p->n_devices];
+		struct svr_device *d = &p->device[p->n_devices];
 
-		if (info->ifindex == 0 || wanted_of(p, (int)info->ifindex) ||
+		p->zone[i].ifindex = (int)info->ifindex;
+		p->zone[i].vlan = info->vlan;
+		if (info->ifindex == 0 || planned(p, (int)info->ifindex) ||
 		    !link_find(w->zones, (int)info->ifindex))
 			continue;
 		d->ifindex = (int)info->ifindex;
-		d->zone = i;
 		d->queues = queue_count(w->zones, info);
-		memcpy(d->device, info->device, sizeof(d->device));
+		memcpy(d->name, info->device, sizeof(d->name));
 		p->n_devices++;
 	}
 }
 
-/* Is there anything that plan_apply() would do? */
-static bool plan_differs(const struct svr_worker *w, const struct plan *p)
-{
-	const struct svr_umem *u = &w->thread->umem; /* only the main thread's calls change ports */
-	uint32_t have = 0, want = 0, queue;
-	unsigned int i;
-
-	for (i = 0; i < p->n_devices; i++) {
-		for (queue = 0; queue < p->device[i].queues; queue++) {
-			want++;
-			have += port_of(u, p->device[i].ifindex, queue) >= 0;
-		}
-	}
-	return have != want || have != u->n_ports;
-}
-
-static void zones_report(struct svr_worker *w, const struct plan *p)
+static void zones_report(struct svr_worker *w, const struct svr_plan *p)
 {
 	unsigned int i;
 	uint32_t zone;
 
 	for (i = 0; i < p->n_devices; i++)
-		pr_info("%s: %u queue%s, %s", p->device[i].device, p->device[i].queues,
+		pr_info("%s: %u queue%s, %s", p->device[i].name, p->device[i].queues,
 			p->device[i].queues == 1 ? "" : "s",
-			w->thread->umem.zerocopy ? "zero copy" : "copy mode");
+			svr_sockets_zerocopy(w) ? "zero copy" : "copy mode");
 	if (p->n_devices == 0 && !w->zones->reported)
 		pr_info("no interface is attached yet; next: svr link set dev ... up");
 	for (zone = 0; zone < SVR_MAX_ZONES; zone++)
@@ -484,7 +259,7 @@ static void lost_zones_forget(struct svr_worker *w, const struct zone_info *seen
 	}
 	if (!lost.zones)
 		return;
-	svr_thread_call(w->thread, lost_sessions_close, &lost);
+	svr_thread_call(w->pool.thread[0], lost_sessions_close, &lost);
 	if (svr_flowtable_remove_if(&w->maps, lost_flow, &lost) < 0)
 		pr_warn("clear sessions of removed interfaces could not be removed");
 }
@@ -492,11 +267,11 @@ static void lost_zones_forget(struct svr_worker *w, const struct zone_info *seen
 void svr_zones_scan(struct svr_worker *w)
 {
 	struct svr_zones *z = w->zones;
-	const struct timeval retry = { .tv_usec = RETRY_MIN_MS * 1000 };
+	const struct timeval retry = { .tv_usec = RETRY_MS * 1000 };
 	struct zone_info seen[SVR_MAX_ZONES];
 	uint32_t i, generation = w->maps.router->generation, before;
 	bool changed;
-	struct plan p;
+	struct svr_plan p;
 
 	memset(seen, 0, sizeof(seen));
 	for (i = 1; i < SVR_MAX_ZONES && i < w->maps.count.zones; i++)
@@ -507,14 +282,14 @@ void svr_zones_scan(struct svr_worker *w)
 	memcpy(z->zone, seen, sizeof(seen));
 	plan_make(w, &p);
 	if (changed)
-		z->n_retry = 0;
-	if (changed || plan_differs(w, &p)) {
-		before = w->thread->umem.n_ports;
-		svr_thread_call(w->thread, plan_apply, &p);
-		if (changed || before != w->thread->umem.n_ports)
+		svr_sockets_retry_now(w);
+	if (changed || svr_sockets_differ(w, &p)) {
+		before = svr_sockets_count(w);
+		svr_sockets_apply(w, &p);
+		if (changed || before != svr_sockets_count(w))
 			zones_report(w, &p);
 	}
-	if (z->n_retry)
+	if (svr_sockets_missing(w))
 		event_add(z->retry_event, &retry);
 	if (changed || generation != z->generation)
 		svr_neigh_reload(w);
@@ -577,38 +352,12 @@ void svr_zones_free(struct svr_worker *w)
 
 /* ---- show ---------------------------------------------------------------------------------- */
 
-#ifndef SOL_XDP
-#define SOL_XDP 283
-#endif
-
-static struct json_object *queue_json(const struct svr_port *port)
-{
-	struct json_object *o = json_object_new_object();
-	struct xdp_statistics st = { 0 };
-	socklen_t len = sizeof(st);
-
-	json_object_object_add(o, "queue", json_object_new_int64(port->queue));
-	if (getsockopt(port->fd, SOL_XDP, XDP_STATISTICS, &st, &len) == 0) {
-		json_object_object_add(o, "rx_dropped", json_object_new_uint64(st.rx_dropped));
-		json_object_object_add(o, "rx_ring_full", json_object_new_uint64(st.rx_ring_full));
-		json_object_object_add(o, "fill_ring_empty",
-				       json_object_new_uint64(st.rx_fill_ring_empty_descs));
-		json_object_object_add(o, "tx_invalid",
-				       json_object_new_uint64(st.tx_invalid_descs));
-	}
-	return o;
-}
-
 static struct json_object *zone_json(struct svr_worker *w, uint32_t zone)
 {
 	const struct zone_info *info = &w->zones->zone[zone];
-	struct json_object *o = json_object_new_object(), *queues = json_object_new_array();
-	const struct svr_umem *u = &w->thread->umem;
-	unsigned int i;
+	struct json_object *queues = svr_sockets_json(w, (int)info->ifindex);
+	struct json_object *o = json_object_new_object();
 
-	for (i = 0; i < SVR_MAX_PORTS; i++)
-		if (u->port[i] && u->port[i]->ifindex == (int)info->ifindex)
-			json_object_array_add(queues, queue_json(u->port[i]));
 	json_object_object_add(
 		o, "interface",
 		json_object_new_string_len(w->maps.zones[zone].name,
