@@ -41,8 +41,9 @@ unit_objs := $(call objs,tests/unit)
 prog_objs := $(call objs,tests/prog)
 peers_objs := $(call objs,tests/peers)
 bench_objs := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %.bpf.c,$(wildcard bench/*.c)))
+fastpath_objs := $(call objs,bench/fastpath)
 all_objs := $(lib_objs) $(sys_objs) $(loader_objs) $(worker_objs) $(keymgr_objs) \
-	    $(unit_objs) $(prog_objs) $(peers_objs) $(bench_objs) $(helper_objs)
+	    $(unit_objs) $(prog_objs) $(peers_objs) $(bench_objs) $(fastpath_objs) $(helper_objs)
 
 libs := $(if $(sys_objs),$(BUILD)/libsvrsys.a) $(if $(lib_objs),$(BUILD)/libsvr.a)
 programs := $(if $(loader_objs),$(BUILD)/svr) $(if $(worker_objs),$(BUILD)/svr-worker) \
@@ -50,7 +51,7 @@ programs := $(if $(loader_objs),$(BUILD)/svr) $(if $(worker_objs),$(BUILD)/svr-w
 # Programs that only the selftests run
 helper_objs := $(call objs,selftests)
 helpers := $(helper_objs:$(BUILD)/obj/%.o=$(BUILD)/%)
-benches := $(bench_objs:$(BUILD)/obj/%.o=$(BUILD)/%)
+benches := $(bench_objs:$(BUILD)/obj/%.o=$(BUILD)/%) $(BUILD)/bench/fastpath
 
 .PHONY: all help deps demo bench fuzz install clean format tests bpf
 .PHONY: helpers soak soak-sessions soak-certificates check check-unit check-prog check-peers check-net check-san
@@ -99,7 +100,7 @@ $(lib_objs) $(sys_objs): $(BUILD)/obj/%.o: %.c
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
 
 $(unit_objs) $(prog_objs) $(peers_objs): extra_cflags = $(test_cflags)
-$(bench_objs): | $(bench_skels)
+$(bench_objs) $(fastpath_objs): | $(bench_skels)
 
 $(BUILD)/libsvr.a: $(lib_objs)
 $(BUILD)/libsvrsys.a: $(sys_objs)
@@ -128,6 +129,11 @@ $(BUILD)/tests/%:
 	$(Q)$(call link,$(test_libs))
 
 $(helpers): $(BUILD)/%: $(BUILD)/obj/%.o $(libs)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(call link)
+
+$(BUILD)/bench/fastpath: $(fastpath_objs) $(libs)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(call link)
@@ -234,7 +240,7 @@ bench-secure: all $(benches) ## the encrypted path beside other tunnels, and set
 
 format: ## clang-format the C sources
 	$(CLANG_FORMAT) -i $(wildcard $(foreach d,bpf include/svr lib sys loader worker keymgr \
-		tests/unit tests/prog tests/peers bench,$(d)/*.[ch]))
+		tests/unit tests/prog tests/peers bench bench/fastpath,$(d)/*.[ch]))
 
 install_into = $(if $(2),install -d $(DESTDIR)$(3) && install -m $(1) $(2) $(DESTDIR)$(3)/)
 install: all ## install below $(DESTDIR)$(PREFIX)

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What svr's XDP programs are measured against: a program that does nothing, and the least that re-addressing a packet can
- * be: one look-up of the 5-tuple, new addresses and ports, both checksums, TTL, redirect. No policy, counters, path
- * state, MTU, metadata or closed connections.
+ * What svr's XDP programs are measured against: a program that does nothing, one that only redirects, and the least that
+ * re-addressing a packet can be: one look-up of the 5-tuple, new addresses and ports, both checksums, TTL, redirect. No
+ * policy, counters, path state, MTU, metadata or closed connections.
  */
-#include <stdbool.h>
-
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
@@ -27,6 +25,8 @@ struct {
 	__type(value, struct ref_nat);
 } ref_flows SEC(".maps");
 
+enum { REF_PORT = 2 }; /* of ref_redirect */
+
 struct {
 	__uint(type, BPF_MAP_TYPE_DEVMAP);
 	__uint(max_entries, SVR_MAX_ZONES);
@@ -41,46 +41,74 @@ int ref_empty(struct xdp_md *ctx)
 	return XDP_DROP;
 }
 
-static __always_inline __u16 csum_add(__u16 check, __u32 delta)
+SEC("xdp")
+int ref_redirect(struct xdp_md *ctx)
 {
-	__u32 sum = (__u16)~check + delta;
+	(void)ctx;
+	return bpf_redirect_map(&ref_ports, REF_PORT, XDP_DROP);
+}
 
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return ~sum;
+/* The checksum field after a folded difference */
+static __always_inline __u16 csum_add(__u16 check, __u16 delta)
+{
+	__u32 sum = (__u32)(__u16)~check + delta;
+
+	return ~((sum & 0xffff) + (sum >> 16));
+}
+
+/* Fields side by side as one word, as bpf/fast.h has it: the reference is as good as we know how to write it. */
+typedef __u32 __attribute__((may_alias)) word32;
+typedef __u64 __attribute__((may_alias)) word64;
+
+static __always_inline __u32 load32(const void *from)
+{
+	return *(const word32 *)from;
+}
+
+static __always_inline __u64 load64(const void *from)
+{
+	return *(const word64 *)from;
+}
+
+static __always_inline void store32(void *to, __u32 word)
+{
+	*(word32 *)to = word;
+}
+
+static __always_inline void store64(void *to, __u64 word)
+{
+	*(word64 *)to = word;
 }
 
 SEC("xdp")
 int ref_nat(struct xdp_md *ctx)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	struct ethhdr *eth = data;
-	struct iphdr *ip = data + sizeof(*eth);
+	struct iphdr *ip = data + ETH_HLEN;
 	struct tcphdr *tcp = (void *)(ip + 1);
-	struct svr_flow4_key key = {};
 	struct ref_nat *nat;
+	union {
+		struct svr_flow4_key key;
+		__u64 word[2];
+	} k;
 
-	if ((void *)(tcp + 1) > end || eth->h_proto != bpf_htons(ETH_P_IP) || ip->ihl != 5 || ip->protocol != IPPROTO_TCP ||
-	    ip->ttl <= 1)
+	if ((void *)(tcp + 1) > end || *(__be16 *)(data + 2 * ETH_ALEN) != bpf_htons(ETH_P_IP) ||
+	    ip->ihl != 5 || ip->protocol != IPPROTO_TCP || ip->ttl <= 1)
 		return XDP_DROP;
-	key.saddr = ip->saddr;
-	key.daddr = ip->daddr;
-	key.sport = tcp->source;
-	key.dport = tcp->dest;
-	key.proto = IPPROTO_TCP;
-	nat = bpf_map_lookup_elem(&ref_flows, &key);
+	k.word[0] = load64(&ip->saddr);
+	k.word[1] = load32(tcp) | (__u64)IPPROTO_TCP << 48; /* little-endian, as this machine */
+	nat = bpf_map_lookup_elem(&ref_flows, &k.key);
 	if (!nat)
 		return XDP_DROP;
-	__builtin_memcpy(eth->h_dest, nat->dmac, ETH_ALEN);
-	__builtin_memcpy(eth->h_source, nat->smac, ETH_ALEN);
+	store64(data, load64(nat->dmac));
+	store32(data + 8, load32(nat->dmac + 8));
 	ip->ttl--;
-	ip->check = csum_add(ip->check, nat->l3_delta + (__u16)~bpf_htons(0x0100));
-	ip->saddr = nat->saddr;
-	ip->daddr = nat->daddr;
-	tcp->source = nat->sport;
-	tcp->dest = nat->dport;
+	ip->check = csum_add(ip->check, nat->l3_delta);
+	store64(&ip->saddr, load64(&nat->saddr));
+	store32(tcp, load32(&nat->sport));
 	tcp->check = csum_add(tcp->check, nat->l4_delta);
 	return bpf_redirect_map(&ref_ports, nat->port, XDP_DROP);
 }
 
-char _license[] SEC("license") = "Dual BSD/GPL";
+char _license[] SEC("license")
+= "Dual BSD/GPL";
