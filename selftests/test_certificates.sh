@@ -155,8 +155,39 @@ print(",".join(sorted(sys.stdin.read().split("\n")[:-1], key=lambda x: order.ind
 	check "counted: not made" wait_for $MARGIN counter_reaches west "csr failure" 1
 }
 
+# another_ca: an authority that has nothing to do with ours, $TMP/another.pem and .key
+another_ca() {
+	openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=another -days 3 -keyout "$TMP/another.key" -out "$TMP/another.pem" \
+		-addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign 2>>"$TMP/log/pki"
+}
+
+# I95-65129, I95-65603: a path came up with certificates of different issuers, even with fail-hard
+test_different_issuers() {
+	local router
+
+	another_ca
+	pki_config fail-hard
+	check "fail-hard" apply
+	for router in west east; do
+		check "$router trusts both authorities" cert $router trusted-ca add name another file "$TMP/another.pem"
+	done
+	printf 'basicConstraints = critical,CA:FALSE\nkeyUsage = critical,digitalSignature\n' >"$TMP/leaf.ext"
+	openssl x509 -req -in "$SVR_PKI_DIR/east/$NAME.csr" -CA "$TMP/another.pem" -CAkey "$TMP/another.key" -days 9 \
+		-extfile "$TMP/leaf.ext" -out "$TMP/east.another" 2>>"$TMP/log/pki"
+	check "west's certificate is of one" renew west
+	check "east's of the other" cert east import name $NAME file "$TMP/east.another"
+	check "west refuses it (I95-65129)" wait_for 40 alarm west peer/authentication "east: .*other-anchor|hierarchy"
+	check "east refuses west's" wait_for 40 alarm east peer/authentication "west: .*other-anchor|hierarchy"
+	check_fails "no path (I95-65603)" topo_peer_up west
+	for router in west east; do
+		check "$router trusts one authority" cert $router trusted-ca remove name another
+	done
+	pki_config fail-soft
+	check "fail-soft" apply
+}
+
 test_import() {
-	local before=$(pids)
+	local words before=$(pids) imported=$(counter west 'certificate import success')
 
 	check "west's certificate" renew west
 	check "east's certificate" renew east
@@ -165,7 +196,14 @@ test_import() {
 	check "secret traffic" talks
 	check "audit event" wait_for $MARGIN event west system.ingest_certificate \
 		"e['common_name'] == 'west.svr.test' and e['crl_urls'] == ['$PKI_URL/issuing.crl'] and e['success']"
-	check_equal "counted" 1 "$(counter west 'certificate import success')"
+	check_equal "counted" $((imported + 1)) "$(counter west 'certificate import success')"
+	for words in "CSR success" "CSR failure" "certificate import success" "certificate import failure" \
+		"CRL fetch success" "CRL fetch failure" "CRL ingestion success" "CRL ingestion failure" \
+		"certificate expired" "certificate invalid" "certificate revoked" \
+		"peer certificate expired" "peer certificate invalid" "peer certificate revoked"; do
+		# shellcheck disable=SC2086 # several words
+		check "show stats security $words" svr_on west show stats security $words
+	done
 	check "no alarm about peers" wait_for $MARGIN no_alarm east peer/authentication
 	check "no alarm about the own one" wait_for $MARGIN no_alarm east platform/certificate
 	check "show certificate says what is in use" bash -c "$(declare -f svr_on on_router on json); $(declare -p east SVR_PKI_DIR TOPO_CONFIG)
@@ -210,8 +248,7 @@ test_import_refuses() {
 }
 
 test_trusted_ca() {
-	openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=another -days 3 -keyout "$TMP/another.key" -out "$TMP/another.pem" \
-		-addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign 2>>"$TMP/log/pki"
+	another_ca
 	check "added" cert west trusted-ca add name another file "$TMP/another.pem"
 	check_fails "twice" cert west trusted-ca add name another file "$TMP/another.pem"
 	check_fails "strict: no root" cert west trusted-ca add name part file "$PKI/issuing/ca.pem"
@@ -241,6 +278,39 @@ test_renewal_without_loss() {
 	check_equal "nothing was lost" '{"sent": 600, "received": 600, "wrong": 0, "errors": []}' "$(cat "$TMP/ping")"
 	check_equal "the path never left service" "$downs" "$(down_count)"
 	check_equal "nobody was restarted" "$before" "$(pids)"
+}
+
+# severity_is ROUTER ALARM SEVERITY PATTERN
+severity_is() {
+	svr_on "$1" -j show alarms | tee /dev/stderr | json "any(a['alarm'] == '$2' and a['severity'] == '$3' and
+		__import__('re').search('$4', a['message']) for a in d['alarms']) or sys.exit(1)"
+}
+
+# expiring WORDS SEVERITY [openssl ca option...]: west gets such a certificate; both routers say so
+expiring() {
+	local words=$1 severity=$2
+	shift 2
+
+	check "a certificate for west that expires $words" renew west "$@"
+	check "$severity alarm at west" wait_for $MARGIN severity_is west platform/certificate "$severity" "expires $words"
+	check "$severity alarm at east" wait_for 40 severity_is east peer/certificate "$severity" "Peer west certificate expires $words"
+}
+
+test_expiry() {
+	local downs=$(down_count)
+
+	expiring "within a month" minor -days 29
+	expiring "within a week" major -days 6
+	expiring "within a week" major -enddate "$(date -u -d "+40 seconds" +%Y%m%d%H%M%SZ)"
+	check "it expires: critical alarm at west" wait_for 60 severity_is west platform/certificate critical "invalid: expired"
+	check "critical alarm at east" wait_for 60 severity_is east peer/certificate critical "Peer west certificate is invalid: expired"
+	check "fail-soft: the path stays in service" peers_up
+	check "counted at west" counter_reaches west "certificate expired" 1
+	check "counted at east" counter_reaches east "peer certificate expired" 1
+	check "a new certificate" renew west
+	check "no alarm at west" wait_for $MARGIN no_alarm west platform/certificate
+	check "no alarm at east" wait_for 40 no_alarm east peer/certificate
+	check_equal "the path never left service" "$downs" "$(down_count)"
 }
 
 # I95-65439: the distribution point in the certificate was ignored: no URL is configured here

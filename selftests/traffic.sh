@@ -12,7 +12,7 @@ traffic_servers() {
 			"$SELFTESTS/host.py" serve 8100 8200 8300 53 ${1:+--file "$1"}
 	done
 	for host in h1 h2; do
-		wait_for 5 logged "$host-server" serving || die "no server on $host"
+		wait_for 30 logged "$host-server" serving || die "no server on $host"
 	done
 }
 
@@ -36,7 +36,7 @@ capture_start() {
 	shift 3
 
 	start_proc "capture-$dev" on "$ns" tcpdump -i "$dev" -U --immediate-mode -n -s 0 -B 16384 -Z root -w "$file" "$@"
-	wait_for 5 logged "capture-$dev" "listening on" || die "tcpdump does not start"
+	wait_for 30 logged "capture-$dev" "listening on" || die "tcpdump does not start"
 }
 
 # capture_stop DEV
