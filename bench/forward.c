@@ -3,10 +3,11 @@
  * How many packets does a router carry? Sends one UDP packet again and again, as fast as the kernel can (live frames of
  * BPF_PROG_TEST_RUN), and counts and drops what leaves the router on its other side.
  *
- *	forward FROM-NS DEVICE MAC ADDRESS PORT TO-NS DEVICE ADDRESS PORT LENGTH CPU PID MS
+ *	forward FROM-NS DEVICE MAC ADDRESS PORT TO-NS DEVICE ADDRESS PORT LENGTH CPU[,CPU...] PID MS
  *
- * LENGTH: bytes of the IP packet. CPU: where packets are made, and where the kernel gives them to the router's device. PID: the
- * process that forwards, whose CPU time is counted. Prints JSON. The sink lets BFD of svr through and takes everything else.
+ * LENGTH: bytes of the IP packet. CPU: where packets are made, and where the kernel gives them to the router's device; a veth
+ * with several queues puts them into queue CPU mod queues. With several CPUs each sends packets of a session of its own, from
+ * the next port. PID: the process that forwards, whose CPU time is counted. Prints JSON. The sink lets BFD of svr through and takes everything else.
  */
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -17,6 +18,7 @@
 #include <netinet/ether.h>
 #include <netinet/ip.h>
 #include <netinet/udp.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -40,6 +42,7 @@ enum {
 	BATCH = 64,
 	WARM_UP_MS = 200,
 	CPUS_MAX = 256,
+	SENDERS_MAX = 16,
 };
 #define NS_PER_SEC 1000000000ULL
 #define NS_PER_MS  1000000ULL
@@ -161,73 +164,117 @@ static void sample_take(struct sample *s, int map, const char *pid)
 	}
 }
 
-static void send_for(int prog, void *frame, uint32_t len, uint64_t ns)
-{
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = len,
-		    .repeat = REPEAT, .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = BATCH);
-	uint64_t end = now_ns() + ns;
+/* Makes packets on one CPU, until it is stopped. */
+struct sender {
+	unsigned int cpu;
+	struct xsk_ref *bpf;
+	uint8_t frame[FRAME_MAX];
+	uint32_t len;
+	pthread_t id;
+};
+static bool stop; /* atomic */
 
-	while (now_ns() < end)
-		if (bpf_prog_test_run_opts(prog, &opts))
+static void *sender_run(void *arg)
+{
+	struct sender *s = arg;
+	cpu_set_t cpus;
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = s->frame, .data_size_in = s->len,
+		    .repeat = REPEAT, .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = BATCH);
+
+	CPU_ZERO(&cpus);
+	CPU_SET(s->cpu, &cpus);
+	if (sched_setaffinity(0, sizeof(cpus), &cpus))
+		die("CPU");
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED))
+		if (bpf_prog_test_run_opts(bpf_program__fd(s->bpf->progs.xsk_ref_generate), &opts))
 			die("live frames");
+	return NULL;
+}
+
+/* "0,1": the CPUs of senders. Their number, or 0. */
+static unsigned int cpus_parse(const char *text, struct sender out[SENDERS_MAX])
+{
+	unsigned int n = 0;
+	char *end;
+
+	do {
+		if (n == SENDERS_MAX || *text < '0' || *text > '9')
+			return 0;
+		out[n++].cpu = (unsigned int)strtoul(text, &end, 10);
+		text = end + 1;
+	} while (*end == ',');
+	return *end ? 0 : n;
+}
+
+static void wait_ms(long ms)
+{
+	const struct timespec t = { ms / 1000, ms % 1000 * (long)NS_PER_MS };
+
+	nanosleep(&t, NULL);
 }
 
 int main(int argc, char **argv)
 {
-	static uint8_t frame[FRAME_MAX];
+	static struct sender sender[SENDERS_MAX];
 	const struct ether_addr *mac;
 	struct sample before, after;
 	struct bpf_link *sink;
-	struct xsk_ref *bpf;
 	uint32_t saddr, daddr;
+	unsigned int i, n;
 	double seconds;
-	cpu_set_t cpus;
 	long len, ms;
-	int cpu;
 
 	if (argc != 14) {
 		fprintf(stderr,
-			"usage: forward FROM-NS DEVICE MAC ADDRESS PORT TO-NS DEVICE ADDRESS PORT LENGTH CPU PID MS\n");
+			"usage: forward FROM-NS DEVICE MAC ADDRESS PORT TO-NS DEVICE ADDRESS PORT LENGTH CPU[,CPU...] PID MS\n");
 		return 2;
 	}
 	mac = ether_aton(argv[3]);
 	len = strtol(argv[10], NULL, 10);
-	cpu = (int)strtol(argv[11], NULL, 10);
+	n = cpus_parse(argv[11], sender);
 	ms = strtol(argv[13], NULL, 10);
 	if (!mac || inet_pton(AF_INET, argv[4], &saddr) != 1 ||
 	    inet_pton(AF_INET, argv[8], &daddr) != 1 ||
 	    len < (long)(sizeof(struct iphdr) + sizeof(struct udphdr)) ||
-	    len + ETH_HLEN > FRAME_MAX || cpu < 0 || ms < 1) {
+	    len + ETH_HLEN > FRAME_MAX || n == 0 || ms < 1) {
 		fprintf(stderr, "forward: bad MAC, address, length, CPU or time\n");
 		return 2;
 	}
-	CPU_ZERO(&cpus);
-	CPU_SET((unsigned int)cpu, &cpus);
-	if (sched_setaffinity(0, sizeof(cpus), &cpus))
-		die("CPU");
 	enter(argv[1]);
-	bpf = xsk_ref__open();
-	if (!bpf)
-		die("BPF");
-	bpf->rodata->xsk_ref_out = if_nametoindex(argv[2]);
-	frame_make(frame, (size_t)len, mac, argv[2], saddr, (uint16_t)strtol(argv[5], NULL, 10),
-		   daddr, (uint16_t)strtol(argv[9], NULL, 10));
-	memcpy((void *)bpf->rodata->xsk_ref_headers, frame, XSK_REF_HEADERS);
-	if (xsk_ref__load(bpf))
-		die("BPF");
+	for (i = 0; i < n; i++) {
+		struct sender *s = &sender[i];
+
+		s->bpf = xsk_ref__open();
+		if (!s->bpf)
+			die("BPF");
+		s->bpf->rodata->xsk_ref_out = if_nametoindex(argv[2]);
+		s->len = (uint32_t)(len + ETH_HLEN);
+		frame_make(s->frame, (size_t)len, mac, argv[2], saddr,
+			   (uint16_t)(strtol(argv[5], NULL, 10) + i), daddr,
+			   (uint16_t)strtol(argv[9], NULL, 10));
+		memcpy((void *)s->bpf->rodata->xsk_ref_headers, s->frame, XSK_REF_HEADERS);
+		if (xsk_ref__load(s->bpf))
+			die("BPF");
+	}
 	enter(argv[6]);
-	sink = bpf_program__attach_xdp(bpf->progs.xsk_ref_sink, (int)if_nametoindex(argv[7]));
+	sink = bpf_program__attach_xdp(sender[0].bpf->progs.xsk_ref_sink,
+				       (int)if_nametoindex(argv[7]));
 	if (!sink)
 		die(argv[7]);
 	enter(argv[1]);
-	send_for(bpf_program__fd(bpf->progs.xsk_ref_generate), frame, (uint32_t)(len + ETH_HLEN),
-		 WARM_UP_MS * NS_PER_MS);
-	sample_take(&before, bpf_map__fd(bpf->maps.xsk_ref_counts), argv[12]);
-	send_for(bpf_program__fd(bpf->progs.xsk_ref_generate), frame, (uint32_t)(len + ETH_HLEN),
-		 (uint64_t)ms * NS_PER_MS);
-	sample_take(&after, bpf_map__fd(bpf->maps.xsk_ref_counts), argv[12]);
+	for (i = 0; i < n; i++)
+		if (pthread_create(&sender[i].id, NULL, sender_run, &sender[i]))
+			die("thread");
+	wait_ms(WARM_UP_MS);
+	sample_take(&before, bpf_map__fd(sender[0].bpf->maps.xsk_ref_counts), argv[12]);
+	wait_ms(ms);
+	sample_take(&after, bpf_map__fd(sender[0].bpf->maps.xsk_ref_counts), argv[12]);
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	for (i = 0; i < n; i++)
+		pthread_join(sender[i].id, NULL);
 	bpf_link__destroy(sink);
-	xsk_ref__destroy(bpf);
+	for (i = 0; i < n; i++)
+		xsk_ref__destroy(sender[i].bpf);
 	seconds = (double)(after.ns - before.ns) / 1e9;
 	if (after.packets == before.packets) {
 		fprintf(stderr, "forward: nothing was forwarded\n");
