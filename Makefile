@@ -224,7 +224,8 @@ check-threads: ## what data threads share, with ThreadSanitizer
 model: ## every state of key exchange and rotation, within bounds (spin; minutes)
 	@model/run
 
-bench: all $(benches) ## measurements, beside what they have to be compared with (root)
+bench: all $(benches) ## measurements, beside what they have to be compared with (root; installs the [bench] packages)
+	@scripts/deps --check bench || scripts/deps bench
 	@$(BUILD)/bench/fastpath
 	@$(BUILD)/bench/crl
 	@BUILD=$(BUILD) bench/secure.sh kernel clear signed secret

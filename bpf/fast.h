@@ -57,7 +57,6 @@ struct svr_fast {
 	struct iphdr *ip;
 	__u32 len; /* of the IP packet */
 	__u8 proto;
-	__u16 *l4_check;
 };
 
 /*
@@ -86,41 +85,43 @@ static __always_inline bool svr_fast_no_cookie(const struct svr_fast *f, void *p
 	       svr_load64(payload) != bpf_cpu_to_be64(SVR_COOKIE_HOST);
 }
 
-/* An acknowledgement, with or without payload */
-static __always_inline bool svr_fast_tcp(struct svr_fast *f, struct tcphdr *tcp)
-{
-	const __u8 *bytes = (const __u8 *)tcp;
-	__u32 hlen = (bytes[12] >> 2) & 0x3c;
-
-	f->l4_check = &tcp->check;
-	return (bytes[13] & (SVR_TH_SYN | SVR_TH_FIN | SVR_TH_RST | SVR_TH_ACK)) == SVR_TH_ACK &&
-	       hlen >= sizeof(*tcp) && hlen + SVR_IP_HLEN <= f->len &&
-	       svr_fast_no_cookie(f, (void *)tcp + hlen);
-}
-
-static __always_inline bool svr_fast_udp(struct svr_fast *f, struct udphdr *udp)
-{
-	f->l4_check = &udp->check;
-	return bpf_ntohs(udp->len) + SVR_IP_HLEN == f->len && svr_fast_no_cookie(f, udp + 1);
-}
-
 /*
  * Can the checksum be the folded sum of the pseudo header, as in svr_csum_is_partial()? Then their
  * difference is divisible by 65535, which one multiplication by its inverse tells (Granlund and
- * Montgomery, "Division by Invariant Integers", 9); folding would cost three times as much.
+ * Montgomery, "Division by Invariant Integers", 9); folding would cost three times as much. The
+ * length is taken as it stands in the IP header, whose own length is subtracted with the constants.
  */
-static __always_inline bool svr_fast_maybe_partial(const struct svr_fast *f,
-						   const union svr_fast_key *key)
+static __always_inline bool svr_fast_maybe_partial(const struct iphdr *ip, __u8 proto, __u16 check)
 {
 	const __u64 inverse = 0xfffefffefffeffffULL; /* of 65535, modulo 2^64 */
-	__u64 sum = (key->word[0] & 0xffffffff) + (key->word[0] >> 32) + bpf_htons(f->proto) +
-		    bpf_htons(f->len - SVR_IP_HLEN) + (__u16) ~*f->l4_check;
+	__u64 sum = (__u64)ip->saddr + ip->daddr + ip->tot_len + (__u16)~check +
+		    (bpf_htons(proto) + (__u16)~bpf_htons(SVR_IP_HLEN));
 
 	return sum * inverse <= ~0ULL / 0xffff;
 }
 
+/* An acknowledgement, with or without payload */
+static __always_inline bool svr_fast_tcp(const struct svr_fast *f, struct tcphdr *tcp,
+					 bool from_wan)
+{
+	const __u8 *bytes = (const __u8 *)tcp;
+	__u32 hlen = (bytes[12] >> 2) & 0x3c;
+
+	return (bytes[13] & (SVR_TH_SYN | SVR_TH_FIN | SVR_TH_RST | SVR_TH_ACK)) == SVR_TH_ACK &&
+	       hlen >= sizeof(*tcp) && hlen + SVR_IP_HLEN <= f->len &&
+	       svr_fast_no_cookie(f, (void *)tcp + hlen) &&
+	       (from_wan || !svr_fast_maybe_partial(f->ip, IPPROTO_TCP, tcp->check));
+}
+
+static __always_inline bool svr_fast_udp(const struct svr_fast *f, struct udphdr *udp,
+					 bool from_wan)
+{
+	return bpf_ntohs(udp->len) + SVR_IP_HLEN == f->len && svr_fast_no_cookie(f, udp + 1) &&
+	       (from_wan || !svr_fast_maybe_partial(f->ip, IPPROTO_UDP, udp->check));
+}
+
 /* Is the packet ordinary, as far as it says by itself? Fills @f and @key. */
-static __always_inline bool svr_fast_parse(struct xdp_md *ctx, struct svr_fast *f,
+static __always_inline bool svr_fast_parse(struct xdp_md *ctx, bool from_wan, struct svr_fast *f,
 					   union svr_fast_key *key)
 {
 	struct tcphdr *tcp;
@@ -142,14 +143,15 @@ static __always_inline bool svr_fast_parse(struct xdp_md *ctx, struct svr_fast *
 	key->word[0] = svr_load64(&f->ip->saddr);
 	key->word[1] = svr_fast_key_word(svr_load32(tcp), svr_zone, f->proto);
 	if (f->proto == IPPROTO_TCP)
-		return svr_fast_tcp(f, tcp);
-	return f->proto == IPPROTO_UDP && svr_fast_udp(f, (struct udphdr *)tcp);
+		return svr_fast_tcp(f, tcp, from_wan);
+	return f->proto == IPPROTO_UDP && svr_fast_udp(f, (struct udphdr *)tcp, from_wan);
 }
 
 static __always_inline void svr_fast_rewrite(const struct svr_fast *f, const struct svr_flow *flow,
 					     const struct svr_nexthop *nexthop)
 {
-	__u16 check = *f->l4_check;
+	struct tcphdr *tcp = (struct tcphdr *)(f->ip + 1);
+	struct udphdr *udp = (struct udphdr *)tcp;
 
 	/* The next hop has both addresses of the link layer in the order of the packet */
 	svr_store64(f->data, svr_load64(nexthop->dmac));
@@ -157,13 +159,14 @@ static __always_inline void svr_fast_rewrite(const struct svr_fast *f, const str
 	f->ip->ttl--;
 	f->ip->check = svr_csum_add(f->ip->check, flow->l3_delta);
 	svr_store64(&f->ip->saddr, svr_load64(&flow->saddr4));
-	svr_store32(f->ip + 1, svr_load32(&flow->sport));
-	if (f->proto == IPPROTO_UDP && !check)
-		return;
-	check = svr_csum_add(check, flow->l4_delta);
-	if (unlikely(!check) && f->proto == IPPROTO_UDP)
-		check = 0xffff; /* RFC 768 */
-	*f->l4_check = check;
+	svr_store32(tcp, svr_load32(&flow->sport));
+	if (f->proto == IPPROTO_TCP) {
+		tcp->check = svr_csum_add(tcp->check, flow->l4_delta);
+	} else if (udp->check) {
+		__u16 check = svr_csum_add(udp->check, flow->l4_delta);
+
+		udp->check = check ? check : 0xffff; /* RFC 768 */
+	}
 }
 
 /**
@@ -184,15 +187,14 @@ static __always_inline bool svr_fast(struct xdp_md *ctx, bool from_wan, struct s
 	struct svr_flow *flow;
 	__u32 id = svr_zone;
 
-	if (!svr_fast_parse(ctx, &f, &key))
+	if (!svr_fast_parse(ctx, from_wan, &f, &key))
 		return false;
 	flow = bpf_map_lookup_elem(&svr_flows4, &key.key);
 	if (!flow)
 		return false;
 	*found = flow;
 	if (flow->flags & SVR_FAST_NOT ||
-	    (f.proto == IPPROTO_TCP && !(flow->tcp_seen & SVR_TCP_DATA)) ||
-	    (!from_wan && svr_fast_maybe_partial(&f, &key)))
+	    (f.proto == IPPROTO_TCP && !(flow->tcp_seen & SVR_TCP_DATA)))
 		return false;
 
 	capture = bpf_map_lookup_elem(&svr_captures, &id);
