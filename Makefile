@@ -54,7 +54,7 @@ helpers := $(helper_objs:$(BUILD)/obj/%.o=$(BUILD)/%)
 benches := $(bench_objs:$(BUILD)/obj/%.o=$(BUILD)/%) $(BUILD)/bench/fastpath
 
 .PHONY: all help deps demo bench fuzz install clean format tests bpf
-.PHONY: helpers soak soak-sessions soak-certificates check check-unit check-prog check-peers check-net check-san
+.PHONY: helpers soak soak-keys soak-sessions soak-certificates check check-unit check-prog check-peers check-net check-san
 .PHONY: model check-kernels check-trixie check-kills check-schedules check-mutations check-threads
 
 all: $(bpf_objs) $(skels) $(libs) $(programs) ## build the programs (SAN=1: with sanitizers, into build-san/)
@@ -163,6 +163,11 @@ soak: ## keys that rotate all the time, on a bad WAN, for SOAK_SEC seconds (root
 	@$(have_deps)
 	@$(MAKE) --no-print-directory $(jobs) all helpers
 	@BUILD=$(BUILD) ROTATION_SEC=$(SOAK_SEC) selftests/test_rotation.sh
+
+soak-keys: ## MANY_SESSIONS (50,000) encrypted sessions at a time, each with keys of its own that change (root)
+	@$(have_deps)
+	@$(MAKE) --no-print-directory $(jobs) all helpers
+	@BUILD=$(BUILD) MANY_SESSIONS=$(or $(MANY_SESSIONS),50000) selftests/test_many_keys.sh
 
 soak-sessions: ## 20,000 TCP connections at 2,000 new ones per second for 5 minutes (SOAK_RATE, SOAK_KEEP, SOAK_SECONDS)
 	@$(have_deps)

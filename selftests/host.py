@@ -14,6 +14,10 @@
     host.py visitors ADDRESS PORT... [--seconds S] [--rate N]
                                              UDP echo: N times a second one datagram from a port of its own, so each is a
                                              session: print JSON {"sessions", "answered"}
+    host.py many ADDRESS PORT... [--count N] [--rounds N] [--hold FILE]
+                                             UDP echo: N sockets that stay open, each with bytes of its own in every round;
+                                             says "round N" after each and goes on when FILE is not there: print
+                                             JSON {"sockets", "rounds", "answered", "wrong", "sent_again"}
     host.py source PORT [--seconds S] [--interval S]
                                              UDP: send numbered datagrams to whoever has sent one
     host.py ping ADDRESS PORT [--size N] [--count N] [--interval S] [--df] [--from PORT]
@@ -23,6 +27,7 @@ import argparse
 import hashlib
 import json
 import os
+import resource
 import selectors
 import socket
 import struct
@@ -220,6 +225,57 @@ def visitors(args):
     print(json.dumps(count))
 
 
+def many_round(sockets, round_no, args, count):
+    """Every socket gets its own datagram back. What is lost is sent again, few at a time: buffers are finite."""
+    waiting = {}  # number: when it is sent again
+    todo = list(range(len(sockets) - 1, -1, -1))
+    sel = selectors.EpollSelector()
+    for number, s in enumerate(sockets):
+        sel.register(s, selectors.EVENT_READ, number)
+    give_up = time.monotonic() + args.timeout
+    with sel:
+        while todo or waiting:
+            now = time.monotonic()
+            if now > give_up:
+                return
+            late = [number for number, due in waiting.items() if due <= now]
+            count["sent_again"] += len(late)
+            while late or (todo and len(waiting) < args.window):
+                number = late.pop() if late else todo.pop()
+                sockets[number].send(numbered(round_no << 32 | number, 64 + number % 512))
+                waiting[number] = now + 1
+            for key, _ in sel.select(0.05):
+                number = key.data
+                try:
+                    data = key.fileobj.recv(65536)
+                except OSError:
+                    continue
+                if data != numbered(round_no << 32 | number, 64 + number % 512):
+                    # the second answer to what was sent again comes late, of this or of the last round
+                    known = len(data) >= 8 and struct.unpack("!Q", data[:8])[0] == (round_no - 1) << 32 | number
+                    count["wrong"] += not known
+                elif waiting.pop(number, None) is not None:
+                    count["answered"] += 1
+
+
+def many(args):
+    count = {"sockets": args.count, "rounds": 0, "answered": 0, "wrong": 0, "sent_again": 0}
+    sockets = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (args.count + 64, args.count + 64))
+    for number in range(args.count):
+        s = socket.socket(family_of(args.address), socket.SOCK_DGRAM)
+        s.setblocking(False)
+        s.connect((args.address, args.port[number % len(args.port)]))
+        sockets.append(s)
+    for round_no in range(1, args.rounds + 1):
+        many_round(sockets, round_no, args, count)
+        count["rounds"] = round_no
+        print("round %d" % round_no, flush=True)
+        while args.hold and round_no < args.rounds and os.path.exists(args.hold):
+            time.sleep(0.05)
+    print(json.dumps(count))
+
+
 def source(args):
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     s.bind(("0.0.0.0", args.port))
@@ -303,6 +359,15 @@ def main():
     p6.add_argument("--rate", type=float, default=50)
     p6.add_argument("--timeout", type=float, default=2)
     p6.set_defaults(run=visitors)
+    p7 = sub.add_parser("many")
+    p7.add_argument("address")
+    p7.add_argument("port", type=int, nargs="+")
+    p7.add_argument("--count", type=int, default=1000)
+    p7.add_argument("--rounds", type=int, default=2)
+    p7.add_argument("--window", type=int, default=64)
+    p7.add_argument("--hold")
+    p7.add_argument("--timeout", type=float, default=300)
+    p7.set_defaults(run=many)
     p5 = sub.add_parser("source")
     p5.add_argument("port", type=int)
     p5.add_argument("--seconds", type=float, default=10)
