@@ -195,26 +195,26 @@ servers() {
 	done
 }
 
-# routers PATH [ROUTER]: ids of the processes that forward, none where the kernel does
+# routers PATH [ROUTER]: ids of the processes that forward, none where the kernel or XDP does
 routers() {
-	local router name
+	local router
 
 	for router in ${2:-west east}; do
-		case $(world_of "$1") in
-		svr) name=$router-worker ;;
-		*) name=$1-$router ;;
+		case $1 in
+		kernel | clear) ;;
+		signed | secret | gcm) proc_pid "$router-worker" ;;
+		*) proc_pid "$1-$router" ;;
 		esac
-		proc_pid "$name"
 	done
 }
 
-# cpu_ns PID...: what all threads have used so far
+# cpu_ns PID...: what all threads have used so far; mawk's %d has 32 bits
 cpu_ns() {
 	local pid
 
 	for pid; do
 		cat "/proc/$pid"/task/*/schedstat
-	done | awk '{ sum += $1 } END { printf "%d\n", sum }'
+	done | awk '{ sum += $1 } END { printf "%.0f\n", sum }'
 }
 
 # ---- figures ---------------------------------------------------------------------------------

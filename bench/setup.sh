@@ -50,7 +50,7 @@ mac() {
 
 # cpu_ns ROUTER: what all threads of its worker have used so far
 cpu_ns() {
-	cat /proc/"$(proc_pid "$1-worker")"/task/*/schedstat | awk '{ sum += $1 } END { printf "%d\n", sum }'
+	cat /proc/"$(proc_pid "$1-worker")"/task/*/schedstat | awk '{ sum += $1 } END { printf "%.0f\n", sum }'
 }
 
 # anonymous ROUTER: bytes that only its worker has; mapped tables are counted as the kernel's
@@ -66,7 +66,7 @@ kernel_bytes() {
 	[ $# -gt 0 ] || set -- $(ls "/sys/fs/bpf/svr/$router")
 	for map; do
 		bpftool -j map show pinned "/sys/fs/bpf/svr/$router/$map" 2>/dev/null | grep -o '"bytes_memlock":[0-9]*' | cut -d: -f2
-	done | awk '{ sum += $1 } END { printf "%d\n", sum }'
+	done | awk '{ sum += $1 } END { printf "%.0f\n", sum }'
 }
 
 # live ROUTER: sessions there, as its worker counts them

@@ -150,7 +150,7 @@ census() {
 	echo "$1-maps $(ls "/sys/fs/bpf/svr/$1" | wc -l)"
 	echo "$1-map-bytes $(for program in "/sys/fs/bpf/svr/$1"/*; do
 		bpftool -j map show pinned "$program" | grep -o '"bytes_memlock":[0-9]*' | cut -d: -f2
-	done | awk '{ sum += $1 } END { printf "%d", sum }')"
+	done | awk '{ sum += $1 } END { printf "%.0f", sum }')"
 	echo "$1-sessions $(sessions "$1")"
 }
 
