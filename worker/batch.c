@@ -11,6 +11,8 @@
 #include "worker/outbound.h"
 #include "worker/thread.h"
 
+enum { CACHE_LINE = 64 }; /* bytes; a guess is good enough */
+
 /*
  * What XDP wrote in front of the frame. It is taken away, so that a frame without one never shows
  * an old one.
@@ -42,6 +44,19 @@ static void work_begin(struct svr_thread *t, struct svr_work *w, uint16_t port,
 	w->frame = svr_frame_data(&t->umem, d->addr);
 	w->frame_len = d->len;
 	w->port = port;
+}
+
+/*
+ * Another CPU has just written the frame. Its cache lines come one after the other while it is read;
+ * asked for beforehand, they come together, while the frame in front of it is worked on.
+ */
+static void frame_prefetch(const struct svr_thread *t, const struct xdp_desc *d)
+{
+	const uint8_t *frame = svr_frame_data(&t->umem, d->addr);
+	const uint8_t *p = frame - sizeof(struct svr_frame_desc);
+
+	for (; p < frame + d->len; p += CACHE_LINE)
+		__builtin_prefetch(p, 1);
 }
 
 /* A step of one frame ended with @err. */
@@ -139,7 +154,10 @@ void svr_batch_run(struct svr_thread *t, uint16_t port, const struct xdp_desc fr
 	int err;
 
 	b->count = count;
+	frame_prefetch(t, &frames[0]);
 	for (i = 0; i < count; i++) {
+		if (i + 1 < count)
+			frame_prefetch(t, &frames[i + 1]);
 		work_begin(t, &b->work[i], port, &frames[i]);
 		err = desc_take(&b->work[i], frames[i].addr);
 		if (!err)

@@ -36,25 +36,29 @@ _Static_assert(sizeof(struct svr_eth) == SVR_ETH_LEN &&
 
 /* ---- checksums ----------------------------------------------------------------------------- */
 
+/* Four 32-bit words, which every 64-bit CPU adds at once. */
+typedef uint32_t csum_words __attribute__((vector_size(16)));
+
 uint64_t svr_csum_add(uint64_t sum, const void *data, size_t len)
 {
+	csum_words low = { 0 }, high = { 0 }, low2 = { 0 }, high2 = { 0 }, w[2];
 	const uint8_t *p = data;
-	uint64_t a = 0, b = 0, c = 0, d = 0;
-	uint32_t w[4];
+	unsigned int i;
 	uint16_t h = 0;
 
 	/*
-	 * Sums of 32-bit words in 64 bits cannot overflow for any frame; four of them, so that
-	 * additions overlap.
+	 * Halves of words, so that 32 bits hold the sums of two megabytes; two at a time, so that
+	 * additions overlap
 	 */
 	for (; len >= sizeof(w); p += sizeof(w), len -= sizeof(w)) {
 		memcpy(w, p, sizeof(w));
-		a += w[0];
-		b += w[1];
-		c += w[2];
-		d += w[3];
+		low += w[0] & 0xffff;
+		high += w[0] >> 16;
+		low2 += w[1] & 0xffff;
+		high2 += w[1] >> 16;
 	}
-	sum += a + b + c + d;
+	for (i = 0; i < sizeof(low) / sizeof(low[0]); i++)
+		sum += (uint64_t)low[i] + high[i] + low2[i] + high2[i];
 	for (; len >= sizeof(h); p += sizeof(h), len -= sizeof(h)) {
 		memcpy(&h, p, sizeof(h));
 		sum += h;
