@@ -71,10 +71,10 @@ static __always_inline struct svr_cursor svr_cursor_at(struct xdp_md *ctx, __u8 
 }
 
 /*
- * IEEE 802.1Q, and 802.1ad with a second tag: the network interface that owns the tags. Inner
- * ethertype, or a negative drop reason.
+ * One tag of IEEE 802.1Q, or one of 802.1ad (@outer) in front of it: the network interface that owns
+ * them. Ethertype behind them, or a negative drop reason.
  */
-SVR_HELPER int svr_parse_vlan(struct xdp_md *ctx, struct svr_pkt *pkt)
+SVR_HELPER int svr_parse_vlan(struct xdp_md *ctx, struct svr_pkt *pkt, __u32 outer)
 {
 	struct svr_cursor nh = svr_cursor_at(ctx, ETH_HLEN);
 	struct svr_vlan_key key = { .ifindex = ctx->ingress_ifindex };
@@ -87,7 +87,10 @@ SVR_HELPER int svr_parse_vlan(struct xdp_md *ctx, struct svr_pkt *pkt)
 	key.vlan = bpf_ntohs(tag[0]) & SVR_VLAN_VID_MASK;
 	proto = bpf_ntohs(tag[1]);
 	pkt->l3 = ETH_HLEN + SVR_VLAN_HLEN;
-	if (proto == ETH_P_8021Q) {
+	if (outer == ETH_P_8021AD) {
+		/* What it is without a customer's tag, no network interface says */
+		if (proto != ETH_P_8021Q)
+			return -SVR_DROP_VLAN;
 		if ((void *)(tag + 4) > nh.end)
 			return -SVR_DROP_SHORT;
 		key.outer_vlan = key.vlan;
@@ -95,7 +98,7 @@ SVR_HELPER int svr_parse_vlan(struct xdp_md *ctx, struct svr_pkt *pkt)
 		proto = bpf_ntohs(tag[3]);
 		pkt->l3 = ETH_HLEN + 2 * SVR_VLAN_HLEN;
 	}
-	/* A tag with number 0 carries a priority and no VLAN */
+	/* Tags with number 0 carry a priority and no VLAN */
 	if (!key.vlan && !key.outer_vlan)
 		return proto;
 	zone = bpf_map_lookup_elem(&svr_vlans, &key);
@@ -288,7 +291,7 @@ static __always_inline int svr_parse(struct xdp_md *ctx, struct svr_pkt *pkt)
 		return -SVR_DROP_SHORT;
 	proto = bpf_ntohs(eth->h_proto);
 	if (unlikely(proto == ETH_P_8021Q || proto == ETH_P_8021AD)) {
-		proto = svr_parse_vlan(ctx, pkt);
+		proto = svr_parse_vlan(ctx, pkt, proto);
 		if (proto < 0)
 			return proto;
 	}

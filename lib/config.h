@@ -308,6 +308,7 @@ struct svr_cfg_if_address {			/* .../network-interface/N/address/N */
 struct svr_cfg_network_interface {
 	const char *name;			/* unique in the router */
 	uint16_t vlan;				/* 0 = untagged, 1..4094 */
+	uint16_t outer_vlan;			/* IEEE 802.1ad tag in front of vlan; 0 = none */
 	enum svr_cfg_role role;			/* from what is configured, see docs/config.md */
 	const char *tenant;			/* LAN: of sources that no tenant prefix covers; NULL = none */
 	int tenant_index;			/* in svr_config.tenants; -1 = none */
@@ -409,6 +410,7 @@ struct svr_view_zone {				/* one per network-interface, in the order of the file
 	const char *device;			/* Linux device name */
 	const char *interface;			/* network-interface name */
 	uint16_t vlan;				/* 0 = untagged */
+	uint16_t outer_vlan;			/* 0 = a single tag, or none */
 	enum svr_cfg_role role;
 	int tenant;				/* index in svr_router_view.tenants; -1 = none */
 	const struct svr_cfg_tenant_prefix *tenant_prefixes;

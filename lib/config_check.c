@@ -718,6 +718,9 @@ static void check_interface(struct checker *c, const struct svr_cfg_if_ref *ref,
 
 	for (i = 0; i < ref->cfg->n_address; i++)
 		check_if_address(c, ref, r, i);
+	at(c, IF_POINTER "/outer-vlan", IF_ARGS(r, ref));
+	if (ref->cfg->outer_vlan && !ref->cfg->vlan)
+		bad(c, "needs an inner tag: vlan must be from 1 to 4094");
 	at(c, IF_POINTER, IF_ARGS(r, ref));
 	check_role(c, ref->cfg);
 	check_lan(c, ref, r);
@@ -745,7 +748,8 @@ static void check_interface_pair(struct checker *c, const struct svr_cfg_if_ref 
 		    "device-interface \"%s\" has a network-interface of this name; must be different in the whole router",
 		    a->cfg_device->name);
 	at(c, IF_POINTER "/vlan", IF_ARGS(r, b));
-	if (a->cfg_device == b->cfg_device && a->cfg->vlan == b->cfg->vlan)
+	if (a->cfg_device == b->cfg_device && a->cfg->vlan == b->cfg->vlan &&
+	    a->cfg->outer_vlan == b->cfg->outer_vlan)
 		bad(c, "network-interface \"%s\" of this device has the same VLAN", a->cfg->name);
 	for (i = 0; i < a->cfg->n_address; i++) {
 		for (k = 0; k < b->cfg->n_address; k++) {

@@ -363,6 +363,7 @@ TABLE(adjacency, adjacency_fields, S, false);
 static const struct svr_cfg_field network_interface_fields[] = {
 	STRING("name", name, NAME, REQUIRED),
 	UINT("vlan", vlan, 0, 4094, 0),
+	UINT("outer-vlan", outer_vlan, 0, 4094, 0),
 	STRING("tenant", tenant, DOTTED),
 	LIST("tenant-prefixes", tenant_prefixes, tenant_prefix, 1, SVR_MAX_TENANTS - 1),
 	LIST("address", address, if_address, 1, SVR_CFG_IF_ADDRS, REQUIRED),

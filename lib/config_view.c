@@ -74,6 +74,7 @@ static int build_zones(struct builder *b)
 			.device = ref.cfg_device->name,
 			.interface = ref.cfg->name,
 			.vlan = ref.cfg->vlan,
+			.outer_vlan = ref.cfg->outer_vlan,
 			.role = ref.cfg->role,
 			.tenant = ref.cfg->tenant_index,
 			.tenant_prefixes = ref.cfg->tenant_prefixes,

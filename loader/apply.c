@@ -286,6 +286,7 @@ static int make_zones(struct maker *mk)
 		to->ifindex = d.ifindex;
 		memcpy(to->mac, d.mac, sizeof(to->mac));
 		to->vlan = z->vlan;
+		to->outer_vlan = z->outer_vlan;
 		to->role = z->role == SVR_CFG_ROLE_WAN ? SVR_ROLE_WAN : SVR_ROLE_LAN;
 		to->enforced_mss = mss_modes[z->enforced_mss_mode];
 		to->mss = z->enforced_mss;
@@ -296,6 +297,7 @@ static int make_zones(struct maker *mk)
 		put_name(to->device, z->device);
 		vlan.ifindex = d.ifindex;
 		vlan.vlan = z->vlan;
+		vlan.outer_vlan = z->outer_vlan;
 		if (z->vlan && d.ifindex &&
 		    svr_keyed_add(&mk->p->vlans, &vlan, &mk->p->zone_slot[i]))
 			return svr_cli_error(mk->cli, -ENOMEM, "out of memory");

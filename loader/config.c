@@ -107,6 +107,7 @@ static void show_zones(struct svr_out *o, const struct svr_router_view *v)
 		svr_out_str(o, "interface", "Intf Name", z->interface);
 		svr_out_str(o, "node", "Node", z->node);
 		svr_out_u64(o, "vlan", "VLAN", z->vlan);
+		svr_out_u64(o, "outer_vlan", "Outer VLAN", z->outer_vlan);
 		svr_out_str(o, "role", "Role", svr_config_role_name(z->role));
 		svr_out_str(o, "tenant", "Tenant",
 			    z->tenant < 0 ? NULL : v->tenants[z->tenant].name);

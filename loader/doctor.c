@@ -292,7 +292,9 @@ static void check_zone(struct doctor *d, const struct svr_view_zone *z,
 	char device[IF_NAMESIZE + sizeof(vlan)];
 
 	d->c.device = dev->name;
-	if (z->vlan)
+	if (z->outer_vlan)
+		snprintf(vlan, sizeof(vlan), ".%u.%u", z->outer_vlan, z->vlan);
+	else if (z->vlan)
 		snprintf(vlan, sizeof(vlan), ".%u", z->vlan);
 	snprintf(device, sizeof(device), "%s%s", dev->name, vlan);
 	for (unsigned int i = 0; i < z->n_address; i++) {

@@ -70,6 +70,7 @@ static void print_zone(const struct show *sh, uint32_t zone)
 	svr_out_u64(o, "zone", "Zone", zone);
 	svr_out_str(o, "interface", "Intf Name", z->name);
 	svr_out_u64(o, "vlan", "VLAN", z->vlan);
+	svr_out_u64(o, "outer_vlan", "Outer VLAN", z->outer_vlan);
 	svr_out_str(o, "role", "Role", roles[z->role <= SVR_ROLE_WAN ? z->role : 0]);
 	svr_out_str(o, "state", "State", state_of(sh, z, &a));
 	svr_out_str(o, "mode", "Mode",

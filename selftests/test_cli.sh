@@ -254,6 +254,14 @@ r[0]["network-interface"].append({"name": "lan100", "vlan": 100, "tenant": "lab"
 	check "both are ways out" json '[e["key"][0] for e in d if isinstance(e["value"], list)] == ["0x01", "0x02"]' \
 		bpftool -j map dump pinned "$PINS/svr_txports"
 	change 'r = a["router"][0]["node"][0]["device-interface"]
+r[0]["network-interface"].append({"name": "lan100", "vlan": 100, "tenant": "lab", "address": [{"ip-address": "172.16.100.1", "prefix-length": 24}]})
+r[0]["network-interface"].append({"name": "lan7-100", "vlan": 100, "outer-vlan": 7, "tenant": "lab", "address": [{"ip-address": "172.16.107.1", "prefix-length": 24}]})'
+	TOPO_CONFIG=$TMP/changed.json check "an interface with two tags beside it" w config apply
+	check "its tags have a number of their own" json 'sorted((e["formatted"]["key"]["outer_vlan"], e["formatted"]["key"]["vlan"]) for e in d) == [(0, 100), (7, 100)]' \
+		bpftool -j map dump pinned "$PINS/svr_vlans"
+	check "both tags are shown" json '[(z["interface"], z["outer_vlan"], z["vlan"]) for z in d if z["outer_vlan"]] == [("lan7-100", 7, 100)]' \
+		w -j link show
+	change 'r = a["router"][0]["node"][0]["device-interface"]
 r[0]["network-interface"].append({"name": "wan100", "vlan": 100, "neighborhood": [{"name": "other"}], "address": [{"ip-address": "192.0.100.1", "prefix-length": 24}]})'
 	TOPO_CONFIG=$TMP/changed.json check "both roles on one device are refused" refused 1 'different roles' w link set dev ge0 up
 }

@@ -99,7 +99,8 @@ static void letter_send(struct svr_thread *t, void *arg)
 	if (l->len > sizeof(frame) - SVR_ETH_LEN - SVR_VLAN_LEN)
 		return;
 	memcpy(p.ip, l->data, l->len);
-	s->err = svr_packet_set_eth(&p, nh->dmac, nh->smac, t->zone_tx[l->zone].vlan);
+	s->err = svr_packet_set_eth(&p, nh->dmac, nh->smac, t->zone_tx[l->zone].vlan,
+				    t->zone_tx[l->zone].outer_vlan);
 	if (!s->err)
 		s->err = svr_thread_send_copy(t, l->zone, (uint16_t)l->queue, p.eth,
 					      (size_t)(p.ip - p.eth) + l->len);

@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <arpa/inet.h>
+#include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
 #include <linux/netlink.h>
@@ -51,13 +53,13 @@ static bool attr_mac(const struct rtattr *a, uint8_t mac[6])
 	return true;
 }
 
-/* IFLA_LINKINFO of a VLAN device: its number. */
-static uint16_t linkinfo_vlan(const struct rtattr *info)
+/* IFLA_LINKINFO of a VLAN device: its number, and the kind of its tags. */
+static void linkinfo_vlan(const struct rtattr *info, struct svr_nl_link *link)
 {
 	const struct rtattr *a, *b;
 	int len = (int)RTA_PAYLOAD(info), inner;
 	bool is_vlan = false;
-	uint16_t vlan = 0;
+	__be16 proto;
 
 	for (a = RTA_DATA(info); RTA_OK(a, len); a = RTA_NEXT(a, len)) {
 		if (a->rta_type == IFLA_INFO_KIND)
@@ -66,11 +68,17 @@ static uint16_t linkinfo_vlan(const struct rtattr *info)
 		if (a->rta_type != IFLA_INFO_DATA || !is_vlan)
 			continue;
 		inner = (int)RTA_PAYLOAD(a);
-		for (b = RTA_DATA(a); RTA_OK(b, inner); b = RTA_NEXT(b, inner))
-			if (b->rta_type == IFLA_VLAN_ID && RTA_PAYLOAD(b) >= sizeof(vlan))
-				memcpy(&vlan, RTA_DATA(b), sizeof(vlan));
+		for (b = RTA_DATA(a); RTA_OK(b, inner); b = RTA_NEXT(b, inner)) {
+			if (RTA_PAYLOAD(b) < sizeof(uint16_t))
+				continue;
+			if (b->rta_type == IFLA_VLAN_ID)
+				memcpy(&link->vlan, RTA_DATA(b), sizeof(link->vlan));
+			if (b->rta_type == IFLA_VLAN_PROTOCOL) {
+				memcpy(&proto, RTA_DATA(b), sizeof(proto));
+				link->service_tag = proto == htons(ETH_P_8021AD);
+			}
+		}
 	}
-	return vlan;
 }
 
 static void link_parse(struct svr_netlink *nl, const struct nlmsghdr *h)
@@ -97,7 +105,7 @@ static void link_parse(struct svr_netlink *nl, const struct nlmsghdr *h)
 			link.rx_queues = attr_u32(a);
 			break;
 		case IFLA_LINKINFO:
-			link.vlan = linkinfo_vlan(a);
+			linkinfo_vlan(a, &link);
 			break;
 		}
 	}

@@ -17,6 +17,7 @@ struct svr_nl_link {
 	int ifindex;
 	int parent; /* IFLA_LINK, 0: none */
 	uint16_t vlan; /* 0: not a VLAN device */
+	bool service_tag; /* of a VLAN device: its tags are those of IEEE 802.1ad */
 	uint32_t rx_queues; /* as many as the device can have */
 	bool has_mac, gone;
 	uint8_t mac[6];

@@ -13,6 +13,7 @@ enum {
 	ETH_P_IP4 = 0x0800,
 	ETH_P_IP6 = 0x86dd,
 	ETH_P_VLAN = 0x8100,
+	ETH_P_SERVICE_VLAN = 0x88a8,
 	IP4_VER_IHL = 0x45, /* version 4, five words */
 	IP4_FRAGMENT = 0x3fff, /* more fragments, offset */
 	IP4_DONT_FRAGMENT = 0x4000,
@@ -396,12 +397,23 @@ bool svr_packet_clamp_mss(struct svr_pkt *p, uint16_t mss)
 	return false;
 }
 
-int svr_packet_set_eth(struct svr_pkt *p, const uint8_t dst[6], const uint8_t src[6], uint16_t vlan)
+/* A tag, and the ethertype of what follows it. Return: where that begins. */
+static uint8_t *put_tag(uint8_t *at, uint16_t tci, uint16_t next)
 {
-	const size_t len = SVR_ETH_LEN + (vlan ? SVR_VLAN_LEN : 0);
+	const struct svr_vlan_tag tag = { .tci = htons(tci), .proto = htons(next) };
+
+	memcpy(at, &tag, sizeof(tag));
+	return at + sizeof(tag);
+}
+
+int svr_packet_set_eth(struct svr_pkt *p, const uint8_t dst[6], const uint8_t src[6], uint16_t vlan,
+		       uint16_t outer_vlan)
+{
+	const size_t len = SVR_ETH_LEN + (vlan ? SVR_VLAN_LEN : 0) +
+			   (outer_vlan ? SVR_VLAN_LEN : 0);
 	const uint16_t proto = *p->ip >> 4 == SVR_FAMILY_6 ? ETH_P_IP6 : ETH_P_IP4;
-	struct svr_vlan_tag *tag;
 	struct svr_eth *eth;
+	uint8_t *tag;
 
 	if ((size_t)(p->ip - p->room) < len)
 		return -SVR_DROP_INTERNAL;
@@ -409,13 +421,12 @@ int svr_packet_set_eth(struct svr_pkt *p, const uint8_t dst[6], const uint8_t sr
 	eth = (struct svr_eth *)p->eth;
 	memcpy(eth->dst, dst, sizeof(eth->dst));
 	memcpy(eth->src, src, sizeof(eth->src));
-	eth->proto = htons(proto);
-	if (vlan) {
-		eth->proto = htons(ETH_P_VLAN);
-		tag = (struct svr_vlan_tag *)(p->eth + SVR_ETH_LEN);
-		tag->tci = htons(vlan);
-		tag->proto = htons(proto);
-	}
+	eth->proto = htons(outer_vlan ? ETH_P_SERVICE_VLAN : vlan ? ETH_P_VLAN : proto);
+	tag = p->eth + SVR_ETH_LEN;
+	if (outer_vlan)
+		tag = put_tag(tag, outer_vlan, vlan ? ETH_P_VLAN : proto);
+	if (vlan)
+		put_tag(tag, vlan, proto);
 	return 0;
 }
 

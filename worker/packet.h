@@ -200,11 +200,11 @@ bool svr_packet_clamp_mss(struct svr_pkt *p, uint16_t mss);
 void svr_packet_finish(struct svr_pkt *p, bool no_csum);
 
 /*
- * Ethernet header (with VLAN tag if @vlan) directly in front of the IP header, whose first byte says
- * what it is. -SVR_DROP_INTERNAL if there is no room.
+ * Ethernet header (with VLAN tag if @vlan, and a service tag in front of it if @outer_vlan) directly in
+ * front of the IP header, whose first byte says what it is. -SVR_DROP_INTERNAL if there is no room.
  */
 int svr_packet_set_eth(struct svr_pkt *p, const uint8_t dst[6], const uint8_t src[6],
-		       uint16_t vlan);
+		       uint16_t vlan, uint16_t outer_vlan);
 
 /* TCP state bits (enum svr_tcp_seen) that a packet with these flags adds. */
 uint8_t svr_tcp_track(uint8_t tcp_flags);

@@ -131,7 +131,8 @@ static int packet_send(struct svr_thread *t, uint32_t slot, const struct tcp_hea
 	packet_begin(&p, frame, sizeof(frame), s, head);
 	err = packet_fill(t, slot, &p);
 	if (!err)
-		err = svr_packet_set_eth(&p, nh->dmac, nh->smac, t->zone_tx[zone].vlan);
+		err = svr_packet_set_eth(&p, nh->dmac, nh->smac, t->zone_tx[zone].vlan,
+					 t->zone_tx[zone].outer_vlan);
 	if (!err)
 		err = svr_thread_send_copy(t, zone, 0, p.eth, svr_packet_frame_len(&p));
 	if (!err) {

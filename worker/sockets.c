@@ -215,7 +215,8 @@ static void zone_tx_fill(struct svr_thread *t, const struct svr_plan *p)
 		struct svr_zone_tx *tx = &t->zone_tx[zone];
 		const struct svr_device *d = device_of(p, p->zone[zone].ifindex);
 
-		*tx = (struct svr_zone_tx){ .vlan = p->zone[zone].vlan };
+		*tx = (struct svr_zone_tx){ .vlan = p->zone[zone].vlan,
+					    .outer_vlan = p->zone[zone].outer_vlan };
 		if (!d)
 			continue;
 		tx->ifindex = d->ifindex;

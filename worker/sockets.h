@@ -31,7 +31,7 @@ struct svr_plan {
 	struct svr_device device[SVR_MAX_ZONES];
 	struct {
 		int ifindex; /* 0: no such zone */
-		uint16_t vlan;
+		uint16_t vlan, outer_vlan;
 	} zone[SVR_MAX_ZONES];
 };
 

@@ -81,7 +81,8 @@ int svr_thread_send(struct svr_thread *t, struct svr_work *w, uint16_t zone,
 
 	if (zone >= SVR_MAX_ZONES)
 		return -SVR_DROP_TX_FULL;
-	err = svr_packet_set_eth(&w->pkt, nh->dmac, nh->smac, t->zone_tx[zone].vlan);
+	err = svr_packet_set_eth(&w->pkt, nh->dmac, nh->smac, t->zone_tx[zone].vlan,
+				 t->zone_tx[zone].outer_vlan);
 	if (err)
 		return err;
 	len = svr_packet_frame_len(&w->pkt);

@@ -33,7 +33,7 @@ bool svr_tokens_take(struct svr_tokens *b, uint64_t now_ns, uint32_t per_sec);
 /* Sockets that reach the device of a zone, by queue. */
 struct svr_zone_tx {
 	uint16_t count; /* 0: the thread has none, frames go through rawtx */
-	uint16_t vlan;
+	uint16_t vlan, outer_vlan; /* tags of its frames, 0: none */
 	int ifindex; /* 0: no such device */
 	uint16_t port[SVR_MAX_QUEUES]; /* SVR_NO_PORT: none */
 };

@@ -33,7 +33,7 @@ enum {
 
 struct zone_info {
 	uint32_t ifindex; /* 0: no such zone */
-	uint16_t vlan;
+	uint16_t vlan, outer_vlan;
 	uint8_t role;
 	uint16_t mtu;
 	char device[IF_NAMESIZE];
@@ -64,7 +64,8 @@ static struct svr_nl_link *link_find(const struct svr_zones *z, int ifindex)
 
 static bool link_same(const struct svr_nl_link *a, const struct svr_nl_link *b)
 {
-	return a->parent == b->parent && a->vlan == b->vlan && a->rx_queues == b->rx_queues &&
+	return a->parent == b->parent && a->vlan == b->vlan &&
+	       a->service_tag == b->service_tag && a->rx_queues == b->rx_queues &&
 	       a->has_mac == b->has_mac && memcmp(a->mac, b->mac, sizeof(a->mac)) == 0;
 }
 
@@ -93,21 +94,34 @@ void svr_zones_link(struct svr_worker *w, const struct svr_nl_link *link)
 	event_add(z->soon_event, &now); /* once, however many links change */
 }
 
+/* The kernel's device of tag @vlan on @parent, 0: none */
+static int link_tagged(const struct svr_zones *z, int parent, uint16_t vlan, bool service_tag)
+{
+	const struct svr_nl_link *l;
+	unsigned int i;
+
+	for (i = 0; i < z->n_links; i++) {
+		l = &z->links[i];
+		if (l->parent == parent && l->vlan == vlan && l->service_tag == service_tag)
+			return l->ifindex;
+	}
+	return 0;
+}
+
 int svr_zones_ifindex(const struct svr_worker *w, uint32_t zone)
 {
 	const struct zone_info *info;
-	unsigned int i;
+	int parent;
 
 	if (zone >= SVR_MAX_ZONES)
 		return 0;
 	info = &w->zones->zone[zone];
 	if (info->ifindex == 0 || info->vlan == 0)
 		return (int)info->ifindex;
-	for (i = 0; i < w->zones->n_links; i++)
-		if (w->zones->links[i].parent == (int)info->ifindex &&
-		    w->zones->links[i].vlan == info->vlan)
-			return w->zones->links[i].ifindex;
-	return 0;
+	parent = (int)info->ifindex;
+	if (info->outer_vlan)
+		parent = link_tagged(w->zones, parent, info->outer_vlan, true);
+	return parent ? link_tagged(w->zones, parent, info->vlan, false) : 0;
 }
 
 bool svr_zones_mac(const struct svr_worker *w, uint32_t zone, uint8_t mac[6])
@@ -153,6 +167,7 @@ static void zone_read(const struct svr_zone *from, struct zone_info *to)
 		return;
 	to->ifindex = from->ifindex;
 	to->vlan = from->vlan;
+	to->outer_vlan = from->outer_vlan;
 	to->role = from->role;
 	to->mtu = from->mtu;
 	memcpy(to->device, from->device, sizeof(to->device) - 1);
@@ -179,6 +194,7 @@ static void plan_make(struct svr_worker *w, struct svr_plan *p)
 
 		p->zone[i].ifindex = (int)info->ifindex;
 		p->zone[i].vlan = info->vlan;
+		p->zone[i].outer_vlan = info->outer_vlan;
 		if (info->ifindex == 0 || planned(p, (int)info->ifindex) ||
 		    !link_find(w->zones, (int)info->ifindex))
 			continue;

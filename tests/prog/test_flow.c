@@ -844,31 +844,48 @@ Test(flow, removal_spares_strangers)
 
 /* ---- VLAN ------------------------------------------------------------------------------------ */
 
+enum { OUTER_VLAN = 7 };
+
+static void add_outer_vlan(struct svr_zone *z)
+{
+	z->outer_vlan = OUTER_VLAN;
+}
+
 /*
- * A tagged LAN: the tag is taken off on the way to the untagged WAN, and put on again on the way
+ * A tagged LAN: the tags are taken off on the way to the untagged WAN, and put on again on the way
  * back.
  */
-Test(flow, tagged_lan)
+static void tagged_lan(uint16_t outer)
 {
+	struct svr_vlan_key key = { .ifindex = LO, .vlan = LAN_VLAN, .outer_vlan = outer };
+	const size_t tags = outer ? 8 : 4;
 	struct env *e = env_open(NULL);
 	static struct result out, back;
+	const uint8_t *tag;
+	uint32_t zone = TAGGED;
 	static struct frame f;
 	struct spec s = { .src = "172.16.30.10",
 			  .dst = "172.16.2.20",
 			  .dport = 80,
 			  .tcp_flags = TH_SYN,
+			  .outer_vlan = outer ? outer | 0x4000 : 0,
 			  .vlan = LAN_VLAN | 0x6000 };
 	struct spec answer = {
 		.src = "192.0.2.2", .dst = "192.0.2.1", .tcp_flags = TH_SYN | TH_ACK, .fill = 3
 	};
 	struct svr_flow lan_flow;
 
+	if (outer) {
+		zone_change(e, TAGGED, add_outer_vlan);
+		map_del(e, "svr_vlans", &(struct svr_vlan_key){ .ifindex = LO, .vlan = LAN_VLAN });
+		map_put(e, "svr_vlans", &key, &zone);
+	}
 	frame_build(&f, &s);
 	run_frame(e, PROG_LAN, &f, &out, "to the WAN");
 	cr_assert(out.verdict == XDP_REDIRECT, "reason %d", out.reason);
 	cr_expect(get16(out.out + 12) == 0x0800 && frame_csums_ok(out.out, out.len),
 		  "no tag on the WAN");
-	cr_expect(out.len == f.len - 4 + META_LEN, "%zu bytes", out.len);
+	cr_expect(out.len == f.len - tags + META_LEN, "%zu bytes", out.len);
 	cr_assert(flow_get(e, TAGGED, IPPROTO_TCP, "172.16.30.10", 40000, "172.16.2.20", 80,
 			   &lan_flow));
 
@@ -877,12 +894,26 @@ Test(flow, tagged_lan)
 	frame_build(&f, &answer);
 	run_frame(e, PROG_WAN, &f, &back, "to the LAN");
 	cr_assert(back.verdict == XDP_REDIRECT, "reason %d", back.reason);
-	cr_expect(back.len == f.len + 4 && get16(back.out + 12) == 0x8100 &&
-			  get16(back.out + 14) == LAN_VLAN && get16(back.out + 16) == 0x0800,
+	cr_expect(back.len == f.len + tags);
+	if (outer)
+		cr_expect(get16(back.out + 12) == 0x88a8 && get16(back.out + 14) == outer,
+			  "the service tag on the LAN");
+	tag = back.out + ETH_LEN - 2 + tags - 4;
+	cr_expect(get16(tag) == 0x8100 && get16(tag + 2) == LAN_VLAN && get16(tag + 4) == 0x0800,
 		  "the zone's tag on the LAN");
 	cr_expect(frame_csums_ok(back.out, back.len) &&
-		  !memcmp(back.out + 18 + 16, &(uint32_t){ addr4("172.16.30.10") }, 4));
+		  !memcmp(back.out + ETH_LEN + tags + 16, &(uint32_t){ addr4("172.16.30.10") }, 4));
 	env_close(e);
+}
+
+Test(flow, tagged_lan)
+{
+	tagged_lan(0);
+}
+
+Test(flow, lan_with_two_tags)
+{
+	tagged_lan(OUTER_VLAN);
 }
 
 Test(flow, tagged_too_big)

@@ -477,6 +477,7 @@ static const struct row refused[] = {
 	{ "VLAN twice on a device", { { ROUTER "/node/0/device-interface/0/network-interface/-", "{\"name\":\"lan2\",\"tenant\":\"corp\","
 	  "\"address\":[{\"ip-address\":\"10.0.0.1\",\"prefix-length\":8}]}" } }, ROUTER "/node/0/device-interface/0/network-interface/1/vlan",
 	  "network-interface \"lan\" of this device has the same VLAN", "" },
+	{ "service tag without a tag of the customer's", { { LAN "/outer-vlan", "7" } }, LAN "/outer-vlan", "vlan must be from 1 to 4094", "7" },
 	{ "VLAN 4095", { { LAN "/vlan", "4095" } }, LAN "/vlan", "must be an integer from 0 to 4094", "4095" },
 	{ "MTU 575", { { LAN "/mtu", "575" } }, LAN "/mtu", "must be an integer from 576 to 9000", "575" },
 	{ "MSS word", { { LAN "/enforced-mss", "\"auto\"" } }, LAN "/enforced-mss", "must be \"automatic\", \"disabled\" or an integer from 536 to 8960", NULL },
@@ -1018,7 +1019,7 @@ Test(config, values)
 		{ POLICY "/encryption-cipher", "\"aes-cbc-128\"" },
 		{ ROUTER "/certificate", "{\"fingerprint\":" FP("aB") "}" },
 		{ ROUTER "/description", "\"caf\xc3\xa9\"" }, { LAN "/enforced-mss", "1360" },
-		{ LAN "/mtu", "9000" }, { LAN "/vlan", "4094" },
+		{ LAN "/mtu", "9000" }, { LAN "/vlan", "4094" }, { LAN "/outer-vlan", "4093" },
 		{ EAST_LAN "/enforced-mss", "\"disabled\"" },
 		{ WAN "/neighborhood/0/vector", "[\"gold\",\"iron.2\"]" },
 		{ LAN "/tenant-prefixes",
@@ -1043,6 +1044,7 @@ Test(config, values)
 	cr_expect(lan->enforced_mss_mode == SVR_CFG_MSS_FIXED && lan->enforced_mss == 1360);
 	cr_expect_eq(v->zones[0].mtu, 9000);
 	cr_expect_eq(v->zones[0].vlan, 4094);
+	cr_expect_eq(v->zones[0].outer_vlan, 4093);
 	cr_assert_eq(v->zones[0].n_tenant_prefixes, 1);
 	cr_expect_eq(v->zones[0].tenant_prefixes[0].tenant_index, 1);
 	svr_config_prefix_print(&v->zones[0].tenant_prefixes[0].source_address, text);

@@ -484,7 +484,7 @@ Test(worker_packet, a_packet_changes_its_family_and_back)
 		svr_packet_finish(&f.p, false);
 		cr_expect_eq(f.p.family, i & 2 ? SVR_FAMILY_6 : SVR_FAMILY_4);
 		cr_expect_eq(svr_packet_csum_state(&f.p), SVR_CSUM_FULL, "case %u", i);
-		cr_assert_eq(svr_packet_set_eth(&f.p, out, out + 6, 0), 0);
+		cr_assert_eq(svr_packet_set_eth(&f.p, out, out + 6, 0, 0), 0);
 		/* What the other router parses */
 		cr_assert_eq(svr_packet_parse(&f.p, f.p.eth, svr_packet_frame_len(&f.p),
 					      SVR_ETH_LEN), 0);
@@ -521,7 +521,7 @@ Test(worker_packet, flow_label_and_room_of_ipv6)
 	cr_expect_eq(ntohl(svr_packet_ip6(&f.p)->ver_class_label), 0x6b812345);
 	svr_packet_finish(&f.p, true);
 	cr_expect_neq(csum_get(&f), 0, "IPv6 has no UDP without a checksum");
-	cr_assert_eq(svr_packet_set_eth(&f.p, f.bytes, f.bytes, 0), 0);
+	cr_assert_eq(svr_packet_set_eth(&f.p, f.bytes, f.bytes, 0, 0), 0);
 	cr_expect_eq(f.p.eth[12] << 8 | f.p.eth[13], 0x86dd);
 	frame_make(&f, IPPROTO_UDP, NULL, 0, "x", 1);
 	cr_assert_eq(frame_parse(&f), 0);
@@ -535,17 +535,21 @@ Test(worker_packet, ethernet_header_with_and_without_vlan)
 	static const uint8_t dst[6] = { 1, 2, 3, 4, 5, 6 }, src[6] = { 7, 8, 9, 10, 11, 12 };
 	static const uint8_t tagged[18] = { 1,	2,  3,	4,    5, 6, 7,	 8, 9,
 					    10, 11, 12, 0x81, 0, 0, 100, 8, 0 };
+	static const uint8_t twice[10] = { 0x88, 0xa8, 0, 7, 0x81, 0, 0, 100, 8, 0 };
 	static const uint8_t plain[14] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 8, 0 };
 	struct frame f;
 
 	frame_make(&f, IPPROTO_UDP, NULL, 0, "x", 1);
 	cr_assert_eq(frame_parse(&f), 0);
-	cr_assert_eq(svr_packet_set_eth(&f.p, dst, src, 100), 0);
+	cr_assert_eq(svr_packet_set_eth(&f.p, dst, src, 100, 0), 0);
 	cr_expect_arr_eq(f.p.eth, tagged, sizeof(tagged));
 	cr_expect_eq(svr_packet_frame_len(&f.p), 18 + 29);
-	cr_assert_eq(svr_packet_set_eth(&f.p, dst, src, 0), 0);
+	cr_assert_eq(svr_packet_set_eth(&f.p, dst, src, 0, 0), 0);
 	cr_expect_arr_eq(f.p.eth, plain, sizeof(plain));
 	cr_expect_eq(svr_packet_frame_len(&f.p), 14 + 29);
+	cr_assert_eq(svr_packet_set_eth(&f.p, dst, src, 100, 7), 0);
+	cr_expect_arr_eq(f.p.eth + 12, twice, sizeof(twice));
+	cr_expect_eq(svr_packet_frame_len(&f.p), 22 + 29);
 }
 
 static const struct mss_case {
