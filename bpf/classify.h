@@ -144,40 +144,75 @@ SVR_STEP int svr_service_carries(__u32 id, __u32 proto, __u32 port)
 	return 0;
 }
 
-/*
- * The service of a tuple's destination: the first candidate of the longest prefix that carries protocol and
- * port. With @only (0: any) no other service is an answer. 0: none.
- */
-SVR_STEP int svr_service_find(const struct svr_flow6_key *key, __u32 only)
+/* "icmp" of a configuration is the ICMP of either family */
+static __always_inline __u32 svr_service_proto(const struct svr_flow6_key *key)
+{
+	return key->proto == IPPROTO_ICMPV6 ? IPPROTO_ICMP : key->proto;
+}
+
+/* 1 if the destination of a tuple is of service @id, whatever other services it may be of. */
+SVR_STEP int svr_service_covers(const struct svr_flow6_key *key, __u32 id)
 {
 	const struct svr_service_set *set;
-	__u32 i, id, proto, port;
+	__u32 i;
 
 	if (!key)
 		return 0;
 	set = svr_service_set_find(key->daddr);
-	/* "icmp" is the ICMP of either family */
-	proto = key->proto == IPPROTO_ICMPV6 ? IPPROTO_ICMP : key->proto;
-	port = bpf_ntohs(key->dport);
-
 	if (!set)
 		return 0;
-	for (i = 0; i < SVR_MAX_SVC_PER_PREFIX; i++) {
-		if (i >= set->count)
-			return 0;
-		id = set->id[i];
-		if ((!only || id == only) && svr_service_carries(id, proto, port))
-			return id;
+	for (i = 0; i < SVR_MAX_SVC_PER_PREFIX && i < set->count; i++) {
+		if ((set->id[i] & ~SVR_SET_WIDER) == id)
+			return svr_service_carries(id, svr_service_proto(key),
+						   bpf_ntohs(key->dport));
 	}
 	return 0;
 }
 
-SVR_HELPER bool svr_access_allowed(__u32 service, __u32 tenant)
+/* What the access policy of a service says of a tenant; NULL: nothing, so he may not. */
+static __always_inline const __u32 *svr_access_find(__u32 service, __u32 tenant)
 {
 	struct svr_access_key key = { .service = service, .tenant = tenant };
-	__u32 *allow = bpf_map_lookup_elem(&svr_access, &key);
+
+	return bpf_map_lookup_elem(&svr_access, &key);
+}
+
+SVR_HELPER bool svr_access_allowed(__u32 service, __u32 tenant)
+{
+	const __u32 *allow = svr_access_find(service, tenant);
 
 	return allow && *allow == 1;
+}
+
+/*
+ * The service of a tuple's destination for a tenant: of the longest prefix that has a service with this
+ * protocol and port, the one whose access policy names the tenant; if none does, the first one, which
+ * will refuse him. Wider prefixes are not asked then: what they grant is not meant for this one.
+ * docs/config.md "Which service". 0: none.
+ */
+SVR_STEP int svr_service_find(const struct svr_flow6_key *key, __u32 tenant)
+{
+	const struct svr_service_set *set;
+	__u32 i, id, first = 0;
+
+	if (!key)
+		return 0;
+	set = svr_service_set_find(key->daddr);
+	if (!set)
+		return 0;
+	for (i = 0; i < SVR_MAX_SVC_PER_PREFIX && i < set->count; i++) {
+		id = set->id[i];
+		if (first && id & SVR_SET_WIDER)
+			break;
+		id &= ~SVR_SET_WIDER;
+		if (!svr_service_carries(id, svr_service_proto(key), bpf_ntohs(key->dport)))
+			continue;
+		if (svr_access_find(id, tenant))
+			return id;
+		if (!first)
+			first = id;
+	}
+	return first;
 }
 
 /*

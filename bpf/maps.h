@@ -97,8 +97,10 @@ SVR_MAP_ARRAY(svr_tenants, struct svr_tenant, SVR_MAX_TENANTS);
 SVR_MAP_KEYED(svr_service_lpm, BPF_MAP_TYPE_LPM_TRIE, BPF_F_NO_PREALLOC, struct svr_service_key,
 	      struct svr_service_set, SVR_MAX_PREFIXES);
 SVR_MAP_ARRAY(svr_services, struct svr_service, SVR_MAX_SERVICES);
-SVR_MAP_KEYED(svr_access, BPF_MAP_TYPE_HASH, 0, struct svr_access_key, __u32, SVR_MAX_ACCESS);
-SVR_MAP_KEYED(svr_names, BPF_MAP_TYPE_HASH, 0, struct svr_name_key, __u32,
+/* Only `svr` inserts into these two, and few routers need a small part of the room */
+SVR_MAP_KEYED(svr_access, BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, struct svr_access_key, __u32,
+	      SVR_MAX_ACCESS);
+SVR_MAP_KEYED(svr_names, BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, struct svr_name_key, __u32,
 	      SVR_MAX_TENANTS + SVR_MAX_SERVICES + SVR_MAX_POLICIES + SVR_MAX_PEERS);
 SVR_MAP_ARRAY(svr_policies, struct svr_policy, SVR_MAX_POLICIES);
 SVR_MAP_ARRAY(svr_peers, struct svr_peer, SVR_MAX_PEERS);

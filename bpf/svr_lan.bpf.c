@@ -51,7 +51,7 @@ SVR_HELPER int svr_lan_classify(const struct svr_pkt *pkt, struct svr_frame_desc
 		return -SVR_DROP_NO_TENANT;
 	if (!svr_addr_forwardable(pkt->key.daddr))
 		return -SVR_DROP_NO_SERVICE;
-	desc->service = svr_service_find(&pkt->key, 0);
+	desc->service = svr_service_find(&pkt->key, desc->tenant);
 	if (!desc->service)
 		return -SVR_DROP_NO_SERVICE;
 	if (!svr_access_allowed(desc->service, desc->tenant))

@@ -104,7 +104,7 @@ SVR_HELPER int svr_wan_check_terms(const struct svr_pkt *pkt, const struct svr_m
 	    !svr_addr_forwardable(m->context.daddr) ||
 	    svr_local_check(service->zone, m->context.saddr) != SVR_LOCAL_NO ||
 	    svr_local_check(service->zone, m->context.daddr) != SVR_LOCAL_NO ||
-	    svr_service_find(&m->context, id) != id)
+	    !svr_service_covers(&m->context, id))
 		return -SVR_DROP_META_CONTEXT;
 	if (!svr_access_allowed(id, m->tenant))
 		return -SVR_DROP_NO_ACCESS;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The configuration maps: numbers for names, contents, and writing them so that XDP never sees half
- * an object.
+ * The configuration maps: their contents, and writing them so that XDP never sees half an object.
+ * Numbers for names are in plan_number.c, services in plan_service.c.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -24,206 +24,18 @@
 #include "cli.h"
 #include "keyed.h"
 #include "netdev.h"
-
-enum {
-	MAPPED_BITS = 96, /* IPv4 prefixes in the 128-bit form, RFC 4291 2.5.5.2 */
-	FRONT_BITS = 32, /* in front of the address in svr_tenant_lpm and svr_service_lpm */
-};
-
-struct svr_plan {
-	struct svr_router router;
-	/* one entry per slot of the map; an empty name frees the slot */
-	struct svr_zone *zones;
-	struct svr_tenant *tenants;
-	struct svr_service *services;
-	struct svr_policy *policies;
-	size_t n_policies;
-	struct svr_peer *peers;
-	struct svr_path *paths;
-	struct svr_keyed vlans, tenant_lpm, service_lpm, access, names, path_by_addr;
-	/* index in the view -> slot */
-	uint32_t *zone_slot, *tenant_slot, *service_slot, *policy_slot, *peer_slot, *path_slot;
-};
-
-struct maker {
-	struct svr_cli *cli;
-	const struct svr_mapset *m;
-	const struct svr_router_view *v;
-	struct svr_plan *p;
-};
-
-/* ---- numbers -------------------------------------------------------------------------------- */
-
-/* How one kind of object is numbered. The callbacks get the index in the view and the slot. */
-struct numbering {
-	const char *what;
-	uint32_t count; /* of the view */
-	uint32_t slots; /* of the map; slot 0 is never used */
-	bool (*free)(const struct maker *mk, uint32_t slot);
-	bool (*same)(const struct maker *mk, uint32_t index, uint32_t slot);
-	/* NULL, or true if another program still has state of a former owner there */
-	bool (*dirty)(const struct maker *mk, uint32_t slot);
-};
-
-static int number(const struct maker *mk, const struct numbering *k, uint32_t *slot_of)
-{
-	uint32_t next = 1;
-
-	/* Who is there keeps its number; only then it is known which ones are free */
-	for (uint32_t i = 0; i < k->count; i++) {
-		slot_of[i] = 0;
-		for (uint32_t slot = 1; slot < k->slots && !slot_of[i]; slot++) {
-			if (!k->free(mk, slot) && k->same(mk, i, slot))
-				slot_of[i] = slot;
-		}
-	}
-	for (uint32_t i = 0; i < k->count; i++) {
-		if (slot_of[i])
-			continue;
-		/*
-		 * Slots that become free by this very change stay empty until the next one:
-		 * sessions still name them. And a slot in which a former peer's keys or path state
-		 * wait for the key manager would make a new one look alive.
-		 */
-		while (next < k->slots && (!k->free(mk, next) || (k->dirty && k->dirty(mk, next))))
-			next++;
-		if (next >= k->slots)
-			return svr_cli_error(
-				mk->cli, -ENOSPC,
-				"there is no number left for a %s: %u are there, %u fit. Apply removals first, "
-				"additions afterwards, with svr-keymgr running",
-				k->what, k->count, k->slots - 1);
-		slot_of[i] = next++;
-	}
-	return 0;
-}
-
-/* free and same for objects that are known by their name alone */
-#define BY_NAME(kind, field, expr)                                                               \
-	static bool kind##_free(const struct maker *mk, uint32_t slot)                           \
-	{                                                                                        \
-		return !mk->m->field[slot].name[0];                                              \
-	}                                                                                        \
-	static bool kind##_name_is(const struct maker *mk, uint32_t i, uint32_t slot)            \
-	{                                                                                        \
-		return !strncmp(mk->m->field[slot].name, expr, sizeof(mk->m->field[slot].name)); \
-	}
-
-BY_NAME(zone, zones, mk->v->zones[i].interface)
-BY_NAME(tenant, tenants, mk->v->tenants[i].name)
-BY_NAME(service, services, mk->v->services[i].cfg->name)
-BY_NAME(policy, policies, mk->v->policies[i].name)
-BY_NAME(peer, peers, mk->v->peers[i].name)
-BY_NAME(path, paths, mk->v->paths[i].name)
-
-/* A peer with another common name is somebody else: it must not get the keys of the former one. */
-static bool peer_same(const struct maker *mk, uint32_t i, uint32_t slot)
-{
-	return peer_name_is(mk, i, slot) &&
-	       !strncmp(mk->m->peers[slot].common_name, mk->v->peers[i].peering_common_name,
-			SVR_NAME_LEN);
-}
-
-static bool peer_dirty(const struct maker *mk, uint32_t slot)
-{
-	const struct svr_peer_keys *keys = &mk->m->peer_keys[slot];
-
-	for (unsigned int i = 0; i < SVR_KEY_SLOTS; i++) {
-		if (keys->peer[i].index || keys->meta[i].index)
-			return true;
-	}
-	return false;
-}
-
-/*
- * And a path between other addresses, or to somebody else, is not in service because the former one
- * was.
- */
-static bool path_same(const struct maker *mk, uint32_t i, uint32_t slot)
-{
-	const struct svr_path *have = &mk->m->paths[slot];
-	const struct svr_view_path *path = &mk->v->paths[i];
-
-	return path_name_is(mk, i, slot) && have->peer == mk->p->peer_slot[path->peer] &&
-	       have->zone == mk->p->zone_slot[path->zone] &&
-	       !memcmp(have->local, path->local_address.bytes, sizeof(have->local)) &&
-	       !memcmp(have->remote, path->remote_address.bytes, sizeof(have->remote));
-}
-
-static bool path_dirty(const struct maker *mk, uint32_t slot)
-{
-	return mk->m->path_state[slot].status != SVR_PATH_UNUSED;
-}
-
-static int number_all(struct maker *mk)
-{
-	const struct svr_router_view *v = mk->v;
-	struct svr_plan *p = mk->p;
-	const struct {
-		struct numbering k;
-		uint32_t **slot_of;
-	} kinds[] = {
-		/* peers and zones before paths, which name them */
-		{ { "network-interface", v->n_zones, mk->m->count.zones, zone_free, zone_name_is,
-		    NULL },
-		  &p->zone_slot },
-		{ { "tenant", v->n_tenants, mk->m->count.tenants, tenant_free, tenant_name_is,
-		    NULL },
-		  &p->tenant_slot },
-		{ { "security policy", v->n_policies, mk->m->count.policies, policy_free,
-		    policy_name_is, NULL },
-		  &p->policy_slot },
-		{ { "peer", v->n_peers, mk->m->count.peers, peer_free, peer_same, peer_dirty },
-		  &p->peer_slot },
-		{ { "peer path", v->n_paths, mk->m->count.paths, path_free, path_same, path_dirty },
-		  &p->path_slot },
-		{ { "service", v->n_services, mk->m->count.services, service_free, service_name_is,
-		    NULL },
-		  &p->service_slot },
-	};
-	int err = 0;
-
-	for (unsigned int i = 0; i < sizeof(kinds) / sizeof(kinds[0]) && !err; i++) {
-		*kinds[i].slot_of = calloc(kinds[i].k.count + 1, sizeof(uint32_t));
-		if (!*kinds[i].slot_of)
-			return svr_cli_error(mk->cli, -ENOMEM, "out of memory");
-		err = number(mk, &kinds[i].k, *kinds[i].slot_of);
-	}
-	return err;
-}
-
-/* ---- small parts ---------------------------------------------------------------------------- */
-
-static void put_name(char name[static SVR_NAME_LEN], const char *from)
-{
-	snprintf(name, SVR_NAME_LEN, "%s", from);
-}
-
-static void frag_add(struct svr_meta_frag *f, uint16_t type, const char *text)
-{
-	/* Names are shorter than SVR_NAME_LEN, so two of them always fit */
-	int n = svr_tlv_put(f->tlv + f->len, sizeof(f->tlv) - f->len, type, text, strlen(text));
-
-	if (n > 0)
-		f->len = (uint16_t)(f->len + n);
-}
-
-/* Bits of a prefix in the 128-bit form of its address */
-static uint8_t bits128(const struct svr_cfg_prefix *prefix)
-{
-	return (uint8_t)(prefix->addr.family == 4 ? MAPPED_BITS + prefix->len : prefix->len);
-}
+#include "plan.h"
 
 /* ---- objects in arrays ---------------------------------------------------------------------- */
 
-static void make_router(struct maker *mk)
+static void make_router(struct svr_maker *mk)
 {
 	struct svr_router *r = &mk->p->router;
 
 	r->abi = SVR_ABI_VERSION;
-	put_name(r->name, mk->v->router->name);
-	put_name(r->common_name, mk->v->router->peering_common_name);
-	put_name(r->authority, mk->v->cfg->name);
+	svr_plan_put_name(r->name, mk->v->router->name);
+	svr_plan_put_name(r->common_name, mk->v->router->peering_common_name);
+	svr_plan_put_name(r->authority, mk->v->cfg->name);
 	r->sessions = mk->m->count.sessions;
 	r->payload_rekey_sec = svr_config_payload_rekey_sec(mk->v->key_management);
 }
@@ -233,7 +45,7 @@ static void make_router(struct maker *mk)
  * what has its name here must be that device; otherwise this call was made in another namespace and
  * would write wrong numbers.
  */
-static int check_namespace(struct maker *mk, const struct svr_view_zone *z,
+static int check_namespace(struct svr_maker *mk, const struct svr_view_zone *z,
 			   const struct svr_netdev *d)
 {
 	const char *router = mk->v->router->name;
@@ -257,13 +69,13 @@ static void make_zone_addr(const struct svr_cfg_if_address *from, struct svr_zon
 {
 	struct svr_cfg_prefix prefix = { .addr = from->ip_address, .len = from->prefix_length };
 
-	to->prefix_len = bits128(&prefix);
+	to->prefix_len = svr_plan_bits128(&prefix);
 	memcpy(to->addr, from->ip_address.bytes, sizeof(to->addr));
 	if (from->gateway.family)
 		memcpy(to->gateway, from->gateway.bytes, sizeof(to->gateway));
 }
 
-static int make_zones(struct maker *mk)
+static int make_zones(struct svr_maker *mk)
 {
 	static const uint8_t mss_modes[] = {
 		[SVR_CFG_MSS_DISABLED] = 0, [SVR_CFG_MSS_AUTOMATIC] = 1, [SVR_CFG_MSS_FIXED] = 2
@@ -293,8 +105,8 @@ static int make_zones(struct maker *mk)
 		to->mtu = z->mtu;
 		for (unsigned int a = 0; a < z->n_address && a < SVR_ZONE_ADDRS; a++)
 			make_zone_addr(&z->address[a], &to->addr[to->addrs++]);
-		put_name(to->name, z->interface);
-		put_name(to->device, z->device);
+		svr_plan_put_name(to->name, z->interface);
+		svr_plan_put_name(to->device, z->device);
 		vlan.ifindex = d.ifindex;
 		vlan.vlan = z->vlan;
 		vlan.outer_vlan = z->outer_vlan;
@@ -305,17 +117,17 @@ static int make_zones(struct maker *mk)
 	return 0;
 }
 
-static void make_tenants(struct maker *mk)
+static void make_tenants(struct svr_maker *mk)
 {
 	for (unsigned int i = 0; i < mk->v->n_tenants; i++) {
 		struct svr_tenant *to = &mk->p->tenants[mk->p->tenant_slot[i]];
 
-		put_name(to->name, mk->v->tenants[i].name);
-		frag_add(&to->frag, SVR_TLV_TENANT, to->name);
+		svr_plan_put_name(to->name, mk->v->tenants[i].name);
+		svr_plan_frag_add(&to->frag, SVR_TLV_TENANT, to->name);
 	}
 }
 
-static int make_policies(struct maker *mk)
+static int make_policies(struct svr_maker *mk)
 {
 	static const uint8_t ciphers[] = { [SVR_CFG_AES_CBC_128] = SVR_CIPHER_AES_CBC_128,
 					   [SVR_CFG_AES_CBC_256] = SVR_CIPHER_AES_CBC_256 };
@@ -339,7 +151,7 @@ static int make_policies(struct maker *mk)
 		size_t len;
 		int err;
 
-		put_name(to->name, from->name);
+		svr_plan_put_name(to->name, from->name);
 		to->encrypt = from->encrypt;
 		to->hmac_mode = modes[from->hmac_mode];
 		to->cipher = from->encrypt ? ciphers[from->encryption_cipher] : SVR_CIPHER_NONE;
@@ -359,17 +171,17 @@ static int make_policies(struct maker *mk)
 	return 0;
 }
 
-static void make_peers(struct maker *mk)
+static void make_peers(struct svr_maker *mk)
 {
 	for (unsigned int i = 0; i < mk->v->n_peers; i++) {
 		struct svr_peer *to = &mk->p->peers[mk->p->peer_slot[i]];
 
-		put_name(to->name, mk->v->peers[i].name);
-		put_name(to->common_name, mk->v->peers[i].peering_common_name);
+		svr_plan_put_name(to->name, mk->v->peers[i].name);
+		svr_plan_put_name(to->common_name, mk->v->peers[i].peering_common_name);
 	}
 }
 
-static int make_paths(struct maker *mk)
+static int make_paths(struct svr_maker *mk)
 {
 	char text[SVR_CFG_ADDR_STRLEN];
 
@@ -389,9 +201,9 @@ static int make_paths(struct maker *mk)
 		to->parity = from->parity;
 		to->vector = from->cost;
 		snprintf(to->name, sizeof(to->name), "%s", from->name);
-		frag_add(&to->frag, SVR_TLV_SOURCE_ROUTER, mk->p->router.common_name);
-		frag_add(&to->frag, SVR_TLV_PATH_ID,
-			 svr_config_addr_print(&from->local_address, text));
+		svr_plan_frag_add(&to->frag, SVR_TLV_SOURCE_ROUTER, mk->p->router.common_name);
+		svr_plan_frag_add(&to->frag, SVR_TLV_PATH_ID,
+				  svr_config_addr_print(&from->local_address, text));
 		if (!from->bfd_metadata)
 			continue; /* no session comes from there: what it sends is the kernel's */
 		key.zone = to->zone;
@@ -402,88 +214,13 @@ static int make_paths(struct maker *mk)
 	return 0;
 }
 
-/* Row of a protocol in svr_service.timeout_ms and .initial_timeout_ms */
-static unsigned int timeout_row(enum svr_cfg_protocol proto)
-{
-	return proto == SVR_CFG_PROTO_TCP ? 0 : proto == SVR_CFG_PROTO_UDP ? 1 : 2;
-}
-
-static void make_timeouts(const struct svr_view_service *from, struct svr_service *to)
-{
-	static const uint32_t idle_ms[] = { SVR_CFG_TIMEOUT_TCP_MS, SVR_CFG_TIMEOUT_UDP_MS,
-					    SVR_CFG_TIMEOUT_ICMP_MS };
-	bool set[sizeof(idle_ms) / sizeof(idle_ms[0])] = {};
-
-	for (unsigned int row = 0; row < sizeof(idle_ms) / sizeof(idle_ms[0]); row++) {
-		to->timeout_ms[row] = idle_ms[row];
-		to->initial_timeout_ms[row] = SVR_CFG_TIMEOUT_INITIAL_MS;
-	}
-	for (unsigned int i = 0; i < from->n_transport; i++) {
-		const struct svr_view_transport *t = &from->transport[i];
-		unsigned int row = timeout_row(t->protocol);
-
-		/* All transports of a protocol agree */
-		if (set[row])
-			continue;
-		set[row] = true;
-		to->timeout_ms[row] = t->timeout_ms;
-		to->initial_timeout_ms[row] = t->initial_timeout_ms;
-	}
-}
-
-static void make_route(struct maker *mk, const struct svr_view_service *from,
-		       struct svr_service *to)
-{
-	const struct svr_view_route *r;
-
-	if (from->route < 0)
-		return;
-	r = &mk->v->routes[from->route];
-	if (r->kind == SVR_VIEW_ROUTE_LOCAL) {
-		to->route_kind = SVR_ROUTE_LOCAL;
-		to->zone = mk->p->zone_slot[r->zone];
-		if (r->gateway.family)
-			memcpy(to->gateway, r->gateway.bytes, sizeof(to->gateway));
-		return;
-	}
-	to->route_kind = SVR_ROUTE_PEER;
-	for (unsigned int i = 0; i < r->n_path && i < SVR_MAX_ROUTE_PATHS; i++)
-		to->path[to->paths++] = mk->p->path_slot[r->path[i]];
-}
-
-static int make_services(struct maker *mk)
-{
-	for (unsigned int i = 0; i < mk->v->n_services; i++) {
-		const struct svr_view_service *from = &mk->v->services[i];
-		struct svr_service *to = &mk->p->services[mk->p->service_slot[i]];
-
-		put_name(to->name, from->cfg->name);
-		to->policy = mk->p->policy_slot[from->policy];
-		make_timeouts(from, to);
-		make_route(mk, from, to);
-		if (!from->any_transport && from->n_transport > SVR_MAX_TRANSPORTS)
-			return svr_cli_error(mk->cli, -E2BIG,
-					     "service %s: %u transport rows, %d fit", to->name,
-					     from->n_transport, SVR_MAX_TRANSPORTS);
-		for (unsigned int t = 0; !from->any_transport && t < from->n_transport; t++) {
-			to->transport[t].proto = (uint8_t)from->transport[t].protocol;
-			to->transport[t].port_lo = from->transport[t].ports.start_port;
-			to->transport[t].port_hi = from->transport[t].ports.end_port;
-			to->transports++;
-		}
-		frag_add(&to->frag, SVR_TLV_SERVICE, to->name);
-		frag_add(&to->frag, SVR_TLV_POLICY, mk->v->policies[from->policy].name);
-	}
-	return 0;
-}
-
 /* ---- objects in hashes and tries ------------------------------------------------------------ */
 
-static int add_tenant_prefix(struct maker *mk, uint32_t zone, const struct svr_cfg_prefix *prefix,
-			     uint32_t tenant)
+static int add_tenant_prefix(struct svr_maker *mk, uint32_t zone,
+			     const struct svr_cfg_prefix *prefix, uint32_t tenant)
 {
 	struct svr_tenant_key key = {
-		.prefixlen = FRONT_BITS + bits128(prefix),
+		.prefixlen = SVR_PLAN_FRONT_BITS + svr_plan_bits128(prefix),
 		.family = htons(prefix->addr.family),
 		.zone = htons((uint16_t)zone),
 	};
@@ -496,7 +233,7 @@ static int add_tenant_prefix(struct maker *mk, uint32_t zone, const struct svr_c
  * The tenant of an interface holds for all sources that no tenant prefix covers, not only for its
  * own subnet.
  */
-static int make_tenant_lpm(struct maker *mk)
+static int make_tenant_lpm(struct svr_maker *mk)
 {
 	static const struct svr_cfg_prefix everything[] = {
 		{ .addr = { .family = 4, .bytes = { [10] = 0xff, [11] = 0xff } } },
@@ -521,109 +258,15 @@ static int make_tenant_lpm(struct maker *mk)
 	return err ? svr_cli_error(mk->cli, err, "out of memory") : 0;
 }
 
-/* Longest prefix of @service that covers @prefix, in bits; -1: none does. */
-static int cover(const struct svr_cfg_service *service, const struct svr_cfg_prefix *prefix)
-{
-	int best = -1;
-
-	for (unsigned int i = 0; i < service->n_address; i++) {
-		const struct svr_cfg_prefix *p = &service->address[i];
-
-		if (p->len <= prefix->len && p->len > best &&
-		    svr_config_prefix_has(p, &prefix->addr))
-			best = p->len;
-	}
-	return best;
-}
-
-static int add_service_prefix(struct maker *mk, const struct svr_cfg_prefix *prefix)
-{
-	struct svr_service_key key = {
-		.prefixlen = FRONT_BITS + bits128(prefix),
-		.family = htonl(prefix->addr.family),
-	};
-	int len[SVR_MAX_SVC_PER_PREFIX];
-	struct svr_service_set set = {};
-	char text[SVR_CFG_PREFIX_STRLEN];
-
-	memcpy(key.addr, prefix->addr.bytes, sizeof(key.addr));
-	for (unsigned int i = 0; i < mk->v->n_services; i++) {
-		int bits = cover(mk->v->services[i].cfg, prefix);
-		unsigned int at;
-
-		if (bits < 0)
-			continue;
-		if (set.count == SVR_MAX_SVC_PER_PREFIX)
-			return svr_cli_error(
-				mk->cli, -E2BIG,
-				"more than %d services compete for %s, service %s among them; give them addresses of "
-				"their own",
-				SVR_MAX_SVC_PER_PREFIX, svr_config_prefix_print(prefix, text),
-				mk->v->services[i].cfg->name);
-		/* most specific first; equal ones stay in the order of the configuration */
-		for (at = set.count; at && len[at - 1] < bits; at--) {
-			len[at] = len[at - 1];
-			set.id[at] = set.id[at - 1];
-		}
-		len[at] = bits;
-		set.id[at] = (uint16_t)mk->p->service_slot[i];
-		set.count++;
-	}
-	if (svr_keyed_add(&mk->p->service_lpm, &key, &set))
-		return svr_cli_error(mk->cli, -ENOMEM, "out of memory");
-	return 0;
-}
-
-static int make_service_lpm(struct maker *mk)
-{
-	int err = 0;
-
-	for (unsigned int i = 0; i < mk->v->n_services; i++) {
-		const struct svr_cfg_service *s = mk->v->services[i].cfg;
-
-		for (unsigned int a = 0; a < s->n_address && !err; a++)
-			err = add_service_prefix(mk, &s->address[a]);
-	}
-	if (!err)
-		svr_keyed_seal(&mk->p->service_lpm);
-	if (!err && mk->p->service_lpm.n > SVR_MAX_PREFIXES)
-		err = svr_cli_error(mk->cli, -E2BIG, "the services have %u prefixes, %d fit",
-				    mk->p->service_lpm.n, SVR_MAX_PREFIXES);
-	return err;
-}
-
-static int make_access(struct maker *mk)
-{
-	for (unsigned int i = 0; i < mk->v->n_services; i++) {
-		const struct svr_cfg_service *s = mk->v->services[i].cfg;
-
-		for (unsigned int a = 0; a < s->n_access_policy; a++) {
-			const struct svr_access_key key = {
-				mk->p->service_slot[i],
-				mk->p->tenant_slot[s->access_policy[a].tenant_index]
-			};
-			uint32_t allow = s->access_policy[a].permission == SVR_CFG_ALLOW;
-
-			if (svr_keyed_add(&mk->p->access, &key, &allow))
-				return svr_cli_error(mk->cli, -ENOMEM, "out of memory");
-		}
-	}
-	svr_keyed_seal(&mk->p->access);
-	if (mk->p->access.n > SVR_MAX_ACCESS)
-		return svr_cli_error(mk->cli, -E2BIG, "there are %u access policies, %d fit",
-				     mk->p->access.n, SVR_MAX_ACCESS);
-	return 0;
-}
-
-static int add_name(struct maker *mk, enum svr_name_kind kind, const char *name, uint32_t slot)
+static int add_name(struct svr_maker *mk, enum svr_name_kind kind, const char *name, uint32_t slot)
 {
 	struct svr_name_key key = { .kind = kind };
 
-	put_name(key.name, name);
+	svr_plan_put_name(key.name, name);
 	return svr_keyed_add(&mk->p->names, &key, &slot);
 }
 
-static int make_names(struct maker *mk)
+static int make_names(struct svr_maker *mk)
 {
 	const struct svr_router_view *v = mk->v;
 	const struct svr_plan *p = mk->p;
@@ -646,7 +289,7 @@ int svr_plan_make(struct svr_cli *cli, const struct svr_mapset *m,
 		  const struct svr_router_view *view, struct svr_plan **out)
 {
 	struct svr_plan *p = calloc(1, sizeof(*p));
-	struct maker mk = { cli, m, view, p };
+	struct svr_maker mk = { cli, m, view, p };
 	int err = -ENOMEM;
 
 	if (!p)
@@ -669,7 +312,7 @@ int svr_plan_make(struct svr_cli *cli, const struct svr_mapset *m,
 		svr_cli_error(cli, err, "out of memory");
 		goto out;
 	}
-	err = number_all(&mk);
+	err = svr_plan_number(&mk);
 	if (err)
 		goto out;
 	make_router(&mk);
@@ -681,13 +324,13 @@ int svr_plan_make(struct svr_cli *cli, const struct svr_mapset *m,
 	if (!err)
 		err = make_paths(&mk);
 	if (!err)
-		err = make_services(&mk);
+		err = svr_plan_services(&mk);
 	if (!err)
 		err = make_tenant_lpm(&mk);
 	if (!err)
-		err = make_service_lpm(&mk);
+		err = svr_plan_service_lpm(&mk);
 	if (!err)
-		err = make_access(&mk);
+		err = svr_plan_access(&mk);
 	if (!err)
 		err = make_names(&mk);
 	svr_keyed_seal(&p->vlans);

@@ -89,32 +89,18 @@ static void print_prefix(struct svr_out *o, const void *addr, uint32_t bits)
 
 /* ---- services ------------------------------------------------------------------------------- */
 
-static bool set_has(const struct svr_service_set *set, uint32_t service)
+/* The set of a prefix also holds the services of the wider ones around it. */
+static bool is_own_prefix(const struct svr_service_set *set, uint32_t service)
 {
 	for (unsigned int i = 0; i < set->count && i < SVR_MAX_SVC_PER_PREFIX; i++) {
+		if (set->id[i] & SVR_SET_WIDER)
+			break;
 		if (set->id[i] == service)
 			return true;
 	}
 	return false;
 }
 
-static bool inside(const struct svr_service_key *wide, const struct svr_service_key *narrow)
-{
-	const uint8_t *a = (const uint8_t *)wide->addr, *b = (const uint8_t *)narrow->addr;
-
-	if (wide->family != narrow->family)
-		return false;
-	for (unsigned int bit = 0; bit < wide->prefixlen - FRONT_BITS; bit++) {
-		if ((a[bit / 8] ^ b[bit / 8]) & 0x80 >> bit % 8)
-			return false;
-	}
-	return wide->prefixlen < narrow->prefixlen;
-}
-
-/*
- * The set of a prefix also holds the services of the wider ones. What belongs to a service itself
- * is what lies in no other prefix of it.
- */
 static void print_prefixes(struct svr_out *o, const struct rows *r,
 			   const struct svr_service_set *sets, uint32_t service)
 {
@@ -122,11 +108,7 @@ static void print_prefixes(struct svr_out *o, const struct rows *r,
 
 	svr_out_inline_begin(o, "prefixes", "Prefixes");
 	for (int i = 0; i < r->n; i++) {
-		bool own = set_has(&sets[i], service);
-
-		for (int k = 0; k < r->n && own; k++)
-			own = !(set_has(&sets[k], service) && inside(&keys[k], &keys[i]));
-		if (own)
+		if (is_own_prefix(&sets[i], service))
 			print_prefix(o, keys[i].addr, keys[i].prefixlen - FRONT_BITS);
 	}
 	svr_out_list_end(o);

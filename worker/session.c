@@ -878,7 +878,7 @@ static bool service_covers(const struct svr_thread *t, uint32_t service,
 	if (bpf_map_lookup_elem(t->maps->fd.service_lpm, &key, &set))
 		return false;
 	for (i = 0; i < set.count && i < SVR_MAX_SVC_PER_PREFIX; i++)
-		if (set.id[i] == service)
+		if ((set.id[i] & ~SVR_SET_WIDER) == service)
 			return true;
 	return false;
 }

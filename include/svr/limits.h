@@ -8,9 +8,9 @@ enum svr_limits {
 	SVR_MAX_ZONES = 64,	    /* network interfaces of one router */
 	SVR_ZONE_ADDRS = 4,	    /* addresses of one network interface */
 	SVR_MAX_TENANTS = 1024,
-	SVR_MAX_SERVICES = 1024,    /* array slots; see SVR_MAX_PREFIXES for the prefixes in them */
-	SVR_MAX_PREFIXES = 16384,   /* service prefixes in the longest-prefix tree */
-	SVR_MAX_ACCESS = 65536,	    /* rows of (service, tenant) */
+	SVR_MAX_SERVICES = 16384,   /* array slots; see SVR_MAX_PREFIXES for the prefixes in them */
+	SVR_MAX_PREFIXES = 65536,   /* service prefixes in the longest-prefix tree, tenant prefixes in theirs */
+	SVR_MAX_ACCESS = 262144,    /* rows of (service, tenant) */
 	SVR_MAX_TRANSPORTS = 8,	    /* protocol + port range rows of one service */
 	SVR_MAX_SVC_PER_PREFIX = 31,/* services that compete for one prefix */
 	SVR_MAX_POLICIES = 64,

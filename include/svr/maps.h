@@ -150,11 +150,16 @@ struct svr_service_key {
 };
 _Static_assert(sizeof(struct svr_service_key) == 24, "map ABI");
 
-/* Services that cover a prefix, most specific prefix first, then in the order of the configuration. */
+/*
+ * Services that cover a prefix, most specific prefix first, then in the order of the configuration. With
+ * SVR_SET_WIDER, this one has a wider prefix than the one before it.
+ */
 struct svr_service_set {
 	__u16 count;
 	__u16 id[SVR_MAX_SVC_PER_PREFIX];
 };
+enum { SVR_SET_WIDER = 1 << 15 };
+_Static_assert((int)SVR_MAX_SERVICES <= (int)SVR_SET_WIDER, "a number and the mark fit into an entry");
 _Static_assert(sizeof(struct svr_service_set) == 64, "map ABI");
 
 struct svr_transport {

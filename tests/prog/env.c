@@ -485,7 +485,7 @@ void env_reset(struct env *e)
 	put_prefix(e, "172.16.4.0", 24, &(struct svr_service_set){ 1, { SVC_NOROUTE } });
 	put_prefix(e, "172.16.1.0", 24, &(struct svr_service_set){ 1, { SVC_LOCAL } });
 	put_prefix(e, "172.16.1.0", 25,
-		   &(struct svr_service_set){ 2, { SVC_LOCAL_SECRET, SVC_LOCAL } });
+		   &(struct svr_service_set){ 2, { SVC_LOCAL_SECRET, SVC_LOCAL | SVR_SET_WIDER } });
 	put_prefix(e, "172.16.9.0", 24, &(struct svr_service_set){ 1, { SVC_GATEWAY } });
 	put_neighbour(e, NH_HOST, LAN, "172.16.1.10");
 	put_neighbour(e, NH_GATEWAY, LAN, "172.16.1.254");

@@ -35,6 +35,28 @@ static void service_everywhere(struct env *e)
 	map_put(e, "svr_service_lpm", &key, &(struct svr_service_set){ 1, { SVC_ANY } });
 }
 
+/* Two services with the same prefix and port, each for another tenant */
+static void guests_have_their_own(struct env *e)
+{
+	struct svr_service_key key = { .prefixlen = 32 + 96 + 24, .family = htonl(SVR_FAMILY_4) };
+
+	addr_map(key.addr, "172.16.2.0");
+	map_put(e, "svr_service_lpm", &key, &(struct svr_service_set){ 2, { SVC_WEB, SVC_ANY } });
+	map_del(e, "svr_access", &(struct svr_access_key){ SVC_WEB, TENANT_GUEST });
+	map_put(e, "svr_access", &(struct svr_access_key){ SVC_ANY, TENANT_GUEST }, &(uint32_t){ 1 });
+}
+
+/* The same, but the one for guests has a wider prefix */
+static void guests_have_a_wider_one(struct env *e)
+{
+	struct svr_service_key key = { .prefixlen = 32 + 96 + 24, .family = htonl(SVR_FAMILY_4) };
+
+	guests_have_their_own(e);
+	addr_map(key.addr, "172.16.2.0");
+	map_put(e, "svr_service_lpm", &key,
+		&(struct svr_service_set){ 2, { SVC_WEB, SVC_ANY | SVR_SET_WIDER } });
+}
+
 static void east_down(struct env *e)
 {
 	path_status(e, PATH_EAST, SVR_PATH_DOWN, 0);
@@ -183,6 +205,17 @@ static void check_setup(struct env *e, const struct frame *in, const struct resu
 	cr_expect(r->stat[SVR_STAT_TO_WORKER] == 1, "%s: counted", name);
 	expect_bytes(r->out, r->len, in->data, IP_OFF + get16(in->data + IP_OFF + 2), name,
 		     "frame");
+}
+
+/* The host is not known yet, so the worker is told whose packet waits */
+static void check_guests(struct env *e, const struct frame *in, const struct result *r,
+			 const char *name)
+{
+	check_no_flows(e, in, r, name);
+	cr_assert(r->described, "%s: no description", name);
+	cr_expect(r->desc.why == SVR_FRAME_NEIGHBOUR && r->desc.service == SVC_ANY &&
+			  r->desc.tenant == TENANT_GUEST,
+		  "%s: service %u, tenant %u", name, r->desc.service, r->desc.tenant);
 }
 
 static void check_neighbour(const struct result *r, const char *addr, const char *name)
@@ -406,6 +439,17 @@ static const struct row rows[] = {
 	  { WEB, .src = "172.16.1.200" }, NULL, XDP_DROP, SVR_DROP_NO_ACCESS, check_no_flows },
 	{ "a tenant without a row has no access",
 	  { DNS, .src = "172.16.1.200" }, NULL, XDP_DROP, SVR_DROP_NO_ACCESS, check_no_flows },
+
+	{ "of two services, the one that names the tenant",
+	  { WEB, .src = "172.16.1.200" }, guests_have_their_own, XDP_REDIRECT, 0, check_guests },
+	{ "and the other one for who is named there",
+	  { WEB }, guests_have_their_own, XDP_REDIRECT, 0, check_web },
+	{ "a wider prefix gives no access to a narrower one",
+	  { WEB, .src = "172.16.1.200" }, guests_have_a_wider_one, XDP_DROP, SVR_DROP_NO_ACCESS,
+	  check_no_flows },
+	{ "but it counts where the narrower one has no service",
+	  { SYN, .src = "172.16.1.200", .dst = "172.16.2.20", .dport = 81 }, guests_have_a_wider_one,
+	  XDP_REDIRECT, 0, check_guests },
 
 	{ "destination of no service",
 	  { WEB, .dst = "172.16.200.1" }, NULL, XDP_DROP, SVR_DROP_NO_SERVICE, check_no_flows },
