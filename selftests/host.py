@@ -113,6 +113,8 @@ def talk(args):
     text = args.text.encode()
     with socket.socket(family_of(args.address), kind) as s:
         s.settimeout(args.timeout)
+        if args.source:
+            s.bind((args.source, 0))
         s.connect((args.address, args.port))
         for _ in range(args.times):
             s.sendall(text)
@@ -302,6 +304,8 @@ def ping(args):
     sent = received = wrong = 0
     errors = []
     for i in range(args.count):
+        if args.hold and not os.path.exists(args.hold):
+            break
         body = struct.pack("!I", i) + os.urandom(max(0, args.size - 4))
         try:
             s.send(body)
@@ -336,6 +340,7 @@ def main():
     p2.add_argument("--udp", action="store_true")
     p2.add_argument("--times", type=int, default=1)
     p2.add_argument("--hold")
+    p2.add_argument("--source")
     p2.set_defaults(run=talk)
     p3 = sub.add_parser("ping")
     p3.add_argument("--size", type=int, default=64)
@@ -343,6 +348,7 @@ def main():
     p3.add_argument("--interval", type=float, default=0.01)
     p3.add_argument("--df", action="store_true")
     p3.add_argument("--from", type=int, dest="source", metavar="PORT")
+    p3.add_argument("--hold")
     p3.set_defaults(run=ping)
     p4 = sub.add_parser("exercise")
     p4.add_argument("--udp", action="store_true")
