@@ -192,7 +192,7 @@ soak-wan soak-kills soak-secure:
 		GAP_MS=$(or $(GAP_MS),1000) SOAK_SEC=$(if $(filter command% env%,$(origin SOAK_SEC)),$(SOAK_SEC),1800) selftests/test_endurance.sh \
 		$(patsubst soak-%,test_%,$(subst wan,bad_wan,$(subst secure,soak,$(subst kills,killed_workers,$@))))
 
-check-unit: ## unit tests (criterion) and source checks
+check-unit: ## unit tests (criterion), licences of the sources, a test for each drop reason
 check-prog: ## BPF programs with BPF_PROG_TEST_RUN (root)
 check-peers: ## two peers in one process: lost, doubled and crossing messages
 check-net: ## veth end-to-end selftests (root)

@@ -23,7 +23,7 @@
 #include "view.h"
 
 static const char *const state_words[] = { "up", "down", NULL };
-static const char *const mode_words[] = { "native", "skb", NULL };
+static const char *const mode_words[] = { "native", "skb", "offload", NULL };
 
 enum { SET_DEV, SET_STATE, SET_MODE, SET_FORCE, SET_DISPATCHER, SET_FLOWS4, SET_FLOWS6, SET_SESSIONS };
 const struct svr_arg svr_link_set_args[] = {
@@ -31,7 +31,7 @@ const struct svr_arg svr_link_set_args[] = {
 	[SET_STATE] = { NULL, "STATE", state_words, true, false,
 			"up: load, configure, attach, or replace our own program; down: detach" },
 	[SET_MODE] = { "mode", "MODE", mode_words, false, false,
-		       "in the driver, or for every device in the kernel (slower)" },
+		       "native: in the driver; skb: in the kernel, for every device, slower; offload: on the NIC" },
 	[SET_FORCE] = { "force", NULL, NULL, false, false, "take away a program that is not ours" },
 	[SET_DISPATCHER] = { "dispatcher", NULL, NULL, false, false,
 			     "share the device through libxdp's dispatcher, also where none is yet" },
@@ -101,6 +101,13 @@ static int up_check(struct up *u)
 	err = find_zone(u);
 	if (err)
 		return err;
+	/* The verifier: "offload device mismatch between prog and map" */
+	if (u->how.mode == SVR_ATTACH_OFFLOADED)
+		return svr_cli_error(
+			u->cli, -EOPNOTSUPP,
+			"%s: not possible in mode offload: a program on a NIC may use only maps on that NIC, and svr's are "
+			"shared with its other interfaces and with svr-worker; use: svr link set dev %s up mode native",
+			u->device, u->device);
 	err = svr_netdev_get(u->device, &u->dev);
 	if (err == -ENODEV)
 		return svr_cli_error(u->cli, err,
@@ -336,6 +343,8 @@ static int sizes_parse(struct svr_cli *cli, const char *const *val, struct svr_i
 
 int svr_link_set_run(struct svr_cli *cli, const char *const *val)
 {
+	static const enum svr_attach_mode modes[] = { SVR_ATTACH_NATIVE, SVR_ATTACH_SKB,
+						      SVR_ATTACH_OFFLOADED };
 	struct svr_attach_how how = { .mode = SVR_ATTACH_NONE };
 	bool up = !strcmp(val[SET_STATE], "up");
 	struct svr_image_sizes sizes = {};
@@ -352,8 +361,10 @@ int svr_link_set_run(struct svr_cli *cli, const char *const *val)
 	err = sizes_parse(cli, val, &sizes);
 	if (err)
 		return err;
-	if (val[SET_MODE])
-		how.mode = strcmp(val[SET_MODE], "skb") ? SVR_ATTACH_NATIVE : SVR_ATTACH_SKB;
+	for (unsigned int i = 0; val[SET_MODE] && mode_words[i]; i++) {
+		if (!strcmp(val[SET_MODE], mode_words[i]))
+			how.mode = modes[i];
+	}
 	how.force = val[SET_FORCE] != NULL;
 	how.dispatcher = val[SET_DISPATCHER] != NULL;
 	return up ? link_up(cli, router, val[SET_DEV], &how, &sizes) :

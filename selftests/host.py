@@ -145,8 +145,11 @@ def exercise_udp(args):
     seen = set()
     start = now = last = time.monotonic()
     due = start
-    while now < start + args.seconds + args.linger:
-        if now >= due and now < start + args.seconds and (args.mode != "back" or count["sent"] == 0):
+    end = start + args.seconds
+    while now < end + args.linger:
+        if args.hold and now < end and not os.path.exists(args.hold):
+            end = now
+        if now >= due and now < end and (args.mode != "back" or count["sent"] == 0):
             try:
                 s.send(numbered(count["sent"], args.size))
             except OSError:
@@ -158,7 +161,7 @@ def exercise_udp(args):
                 data = s.recv(65536)
             except OSError:
                 break
-            if now < start + args.seconds:
+            if now < end:
                 count["gap_ms"] = max(count["gap_ms"], round(1000 * (time.monotonic() - last)))
                 last = time.monotonic()
             number = struct.unpack("!Q", data[:8])[0] if len(data) >= 8 else None
@@ -355,6 +358,7 @@ def main():
     p4.add_argument("--seconds", type=float, default=10)
     p4.add_argument("--size", type=int, default=1000)
     p4.add_argument("--interval", type=float, default=0.01)
+    p4.add_argument("--hold", help="UDP: end before its time when this file is gone")
     p4.add_argument("--mode", choices=("both", "out", "back"), default="both")
     p4.add_argument("--linger", type=float, default=1)
     p4.set_defaults(run=exercise)

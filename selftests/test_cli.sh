@@ -105,6 +105,9 @@ test_attach() {
 		w -j link show
 	check "link show of one" json 'len(d) == 1 and d[0]["interface"] == "wan"' w -j link show dev ge1
 	check "link show of an unknown one" refused 1 'no device of router west' w link show dev ge9
+	check "offload is refused, with the reason" refused 1 'ge1: not possible in mode offload: .*only maps on that NIC.*mode native' \
+		w link set dev ge1 up mode offload
+	check "and changes nothing" json 'd[0]["state"] == "up" and d[0]["mode"] == "skb"' w -j link show dev ge1
 	check "the pins are root's alone" test "$(stat -c %a "$PINS")" = 700
 	check "bpftool names the fields" json '[e["formatted"]["value"]["name"] for e in d][1:3] == ["lan", "wan"]' \
 		bpftool -j map dump pinned "$PINS/svr_zones"
@@ -399,15 +402,17 @@ put_flow() {
 		now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
 		uuid = bytes.fromhex("550e8400e29b41d4a716446655440000")
 		def put(key, flags, out, ports, extra):
-		    hot = struct.pack("=IIHH", flags, 1, 1, 2) + struct.pack(">HH", *ports) + mapped(out[0]) + mapped(out[1]) + bytes(4 + 4 + 4 + 4)
-		    cold = struct.pack("=QQQQ", now, 7, 700, now - 75 * 10**9) + uuid + struct.pack("=HHHBBII", *extra)
+		    service, tenant, policy, seen, proto = extra
+		    hot = struct.pack("=IIHH", flags, 1, 1, 2) + struct.pack(">HH", *ports) + ip(out[0]) + ip(out[1]) + struct.pack(
+		        "=HHBBHQQQII", 0, 0, seen, proto, service, now, 7, 700, 0, 1)
+		    cold = mapped(out[0]) + mapped(out[1]) + struct.pack("=Q", now - 75 * 10**9) + uuid + struct.pack("=HHI", tenant, policy, 0)
 		    value = hot + cold
 		    assert len(hot) == 64 and len(value) == 128
 		    h = lambda b: ["0x%02x" % x for x in b]
 		    subprocess.check_call(["bpftool", "map", "update", "pinned", sys.argv[1], "key"] + h(key) + ["value"] + h(value))
 		key = lambda a, b, p, q, zone: ip(a) + ip(b) + struct.pack(">HH", p, q) + struct.pack("=HBB", zone, 6, 0)
-		put(key("172.16.1.10", "172.16.2.10", 40000, 8100, 1), 0x81, ("192.0.2.1", "192.0.2.2"), (16384, 16385), (1, 1, 1, 9, 6, 1, 0))
-		put(key("192.0.2.2", "192.0.2.1", 16385, 16384, 2), 0x87, ("172.16.2.10", "172.16.1.10"), (8100, 40000), (1, 1, 1, 9, 6, 0, 0))
+		put(key("172.16.1.10", "172.16.2.10", 40000, 8100, 1), 0x81, ("192.0.2.1", "192.0.2.2"), (16384, 16385), (1, 1, 1, 9, 6))
+		put(key("192.0.2.2", "192.0.2.1", 16385, 16384, 2), 0x87, ("172.16.2.10", "172.16.1.10"), (8100, 40000), (1, 1, 1, 9, 6))
 	END
 }
 
@@ -419,6 +424,9 @@ test_show_sessions() {
 	put_flow || return 1
 	check "two rows" json '[(r["direction"], r["source_address"], r["source_port"], r["nat_address"], r["nat_port"]) for r in d] ==
 		[("fwd", "172.16.1.10", 40000, "192.0.2.1", 16384), ("rev", "192.0.2.2", 16385, "172.16.2.10", 8100)]' w -j show sessions
+	check "bpftool shows the hosts" says '"saddr_bytes": \[172,16,1,10' bpftool map dump pinned "$PINS/svr_flows4"
+	check "and what became of them" says '255,255,192,0,2,1' bpftool map dump pinned "$PINS/svr_flows4"
+	check "and which session it is" says '"uuid": \[85,14,132,0,' bpftool map dump pinned "$PINS/svr_flows4"
 	check "the same for people" says "^$id +fwd .* TCP +172.16.1.10 +40000 +172.16.2.10 +8100 +192.0.2.1 +16384 +False .* 0 days 0:01:1[5-9]" \
 		w show sessions
 	check "in detail" json 'd["state"] == "ESTABLISHED" and d["forward_flow"]["key"] == "172.16.1.10:40000 -> 172.16.2.10:8100" and

@@ -9,6 +9,9 @@ TOPO_WAN=46
 # shellcheck source=selftests/topo.sh
 . "$(dirname "$0")/topo.sh"
 
+# shellcheck source=selftests/traffic.sh
+. "$SELFTESTS/traffic.sh"
+
 FRR=/usr/lib/frr
 [ -x $FRR/bfdd ] || skip_all "frr is not installed"
 need bird birdc vtysh
@@ -201,6 +204,22 @@ test_bird() {
 	check "all come back" wait_for 30 all_up
 	check_equal "bird: so many sessions are up" "$(addresses | wc -w)" "$(bird_says ' Up ' | wc -l)"
 	stop_proc bird
+}
+
+# The kernel puts pieces together. BFD is never that long, and nobody looks into pieces for what could hide there.
+test_fragments() {
+	on "$east" /usr/bin/python3 - "$east_wan_ip" "$west_wan_ip" <<-'PY'
+		import socket, struct, sys
+		src, dst = map(socket.inet_aton, sys.argv[1:])
+		udp = struct.pack("!HHHH", 49152, 3784, 8 + 40, 0) + bytes(40)
+		s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+		for offset, more in ((0, 0x2000), (24, 0)):
+		    part = udp[offset:offset + 24]
+		    ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(part), 77, more | offset // 8, 255, 17, 0, src, dst)
+		    s.sendto(ip + part, (sys.argv[2], 0))
+	PY
+	wait_for 5 eval '[ "$(drops west bfd-fragment)" -gt 0 ]'
+	check "BFD in pieces is refused by name" test "$(drops west bfd-fragment)" -gt 0
 }
 
 run_tests "$@"

@@ -9,6 +9,7 @@
 need openssl
 
 : "${FILE_MB:=60}"
+: "${UPGRADES:=100}"
 
 topo_up
 topo_svr_start
@@ -48,17 +49,37 @@ test_keymgr_clear() { killed clear keymgr west east; }
 test_keymgr_signed() { killed signed keymgr west east; }
 test_keymgr_secret() { killed secret keymgr west east; }
 
-# The programs are replaced in place: not one packet is lost
-test_upgrade_in_place() {
-	local i
+# program ROUTER DEVICE: number of the one that is attached
+program() {
+	svr_on "$1" -j link show dev "$2" | sed -n 's/.*"program":\([0-9]*\).*/\1/p'
+}
 
-	start_proc udp on "$h1" "$SELFTESTS/host.py" ping "$h2_ip" 8100 --count 1000 --interval 0.001
-	for i in 1 2 3 4 5; do
+# The programs are replaced in place, a hundred times while clear and encrypted sessions are busy: not one packet is lost
+test_upgrade_in_place() {
+	local i before
+
+	touch "$TMP/upgrading"
+	for i in 8100 8300; do
+		start_proc "load$i" on "$h1" "$SELFTESTS/host.py" exercise "$h2_ip" "$i" --udp --seconds 500 \
+			--interval 0.002 --hold "$TMP/upgrading"
+	done
+	wait_for 5 eval '[ "$(sessions west east-clear)/$(sessions east east-secret)" = 1/1 ]'
+	before=$(program west ge0)/$(program east ge1)
+	for ((i = 0; i < UPGRADES; i += 4)); do
 		topo_attach west
 		topo_attach east
 	done
-	wait_for 30 logged udp received
-	check "no datagram was lost" logged udp '"sent": 1000, "received": 1000, "wrong": 0'
+	rm "$TMP/upgrading"
+	check "other programs than before" test "$(program west ge0)/$(program east ge1)" != "$before"
+	for i in 8100 8300; do
+		wait_for 30 logged "load$i" received
+		note "$(cat "$(proc_log "load$i")")"
+		check "port $i: of $UPGRADES replacements no datagram was lost, doubled or changed" /usr/bin/python3 -c '
+import json, sys
+r = json.loads(open(sys.argv[1]).read().splitlines()[-1])
+assert r["sent"] > 100 and r["received"] == r["sent"] and not r["altered"] and not r["twice"], r' "$(proc_log "load$i")"
+		stop_proc "load$i"
+	done
 }
 
 test_second_instance_is_refused() {

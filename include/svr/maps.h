@@ -365,8 +365,24 @@ struct svr_nexthop {
 };
 _Static_assert(sizeof(struct svr_nexthop) == 40, "map ABI");
 
+/*
+ * Addresses that `bpftool map dump` prints as bytes that a person can read. It knows no byte order: ports stand there
+ * as they are in the packet, 8100 (0x1fa4) as 42015 (0xa41f).
+ */
+#define SVR_READABLE4(name)           \
+	union {                       \
+		__be32 name;          \
+		__u8 name##_bytes[4]; \
+	}
+#define SVR_READABLE(name)             \
+	union {                        \
+		__be32 name[4];        \
+		__u8 name##_bytes[16]; \
+	}
+
 struct svr_flow4_key {
-	__be32 saddr, daddr;
+	SVR_READABLE4(saddr);
+	SVR_READABLE4(daddr);
 	__be16 sport, dport;
 	__u16 zone;		/* where the packet arrives */
 	__u8 proto;
@@ -382,7 +398,8 @@ _Static_assert(sizeof(struct svr_flow4_key) == 16, "map ABI");
  * way round. For everything else without ports both are 0.
  */
 struct svr_flow6_key {
-	__be32 saddr[4], daddr[4];
+	SVR_READABLE(saddr);
+	SVR_READABLE(daddr);
 	__be16 sport, dport;
 	__u16 zone;		/* where the packet arrives */
 	__u8 proto;
@@ -436,7 +453,8 @@ struct svr_flow {
 		__u32 meta_packets;	/* otherwise: packets to which metadata was added */
 	};
 	/* second cache line */
-	__be32 saddr[4], daddr[4];  /* after rewriting */
+	SVR_READABLE(saddr);	/* after rewriting */
+	SVR_READABLE(daddr);
 	__u64 created_ns;	/* CLOCK_MONOTONIC */
 	__u8 uuid[SVR_UUID_LEN];
 	__u16 tenant;

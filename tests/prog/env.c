@@ -647,21 +647,27 @@ static void counters_compare(const struct counters *before, const struct counter
 
 /* ---- running --------------------------------------------------------------------------------- */
 
-void run_frame(struct env *e, enum prog p, const struct frame *f, struct result *r,
-	       const char *name)
+bool run_frame_behind(struct env *e, enum prog p, const struct frame *f, size_t taken,
+		      struct result *r, const char *name)
 {
 	static struct counters before, after;
-	static uint8_t out[FRAME_MAX + 512];
-	struct xdp_md in = { .data_end = (uint32_t)f->len }, ctx = {};
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f->data, .data_size_in = (uint32_t)f->len,
+	static uint8_t data[XDP_META_MAX + FRAME_MAX], out[XDP_META_MAX + FRAME_MAX + 512];
+	struct xdp_md in = { .data = (uint32_t)taken, .data_end = (uint32_t)(taken + f->len) };
+	struct xdp_md ctx = {};
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = data, .data_size_in = in.data_end,
 		    .data_out = out, .data_size_out = sizeof(out), .ctx_in = &in,
 		    .ctx_size_in = sizeof(in), .ctx_out = &ctx, .ctx_size_out = sizeof(ctx),
 		    .repeat = 1);
 	int err;
 
+	cr_assert(taken <= XDP_META_MAX);
+	memset(data, 0, taken);
+	memcpy(data + taken, f->data, f->len);
 	memset(r, 0, sizeof(*r));
 	counters_read(e, &before);
 	err = bpf_prog_test_run_opts(e->prog_fd[p], &opts);
+	if (err && errno == EINVAL && taken)
+		return false;
 	cr_assert(!err, "%s: BPF_PROG_TEST_RUN: %s", name, strerror(errno));
 	counters_read(e, &after);
 	r->verdict = opts.retval;
@@ -675,6 +681,13 @@ void run_frame(struct env *e, enum prog p, const struct frame *f, struct result 
 	r->len = opts.data_size_out - ctx.data;
 	cr_assert(r->len <= sizeof(r->out));
 	memcpy(r->out, out + ctx.data, r->len);
+	return true;
+}
+
+void run_frame(struct env *e, enum prog p, const struct frame *f, struct result *r,
+	       const char *name)
+{
+	run_frame_behind(e, p, f, 0, r, name);
 }
 
 void run(struct env *e, enum prog p, const struct spec *s, struct result *r, const char *name)

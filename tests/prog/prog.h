@@ -217,6 +217,15 @@ struct result {
 	uint64_t stat[SVR_STAT_MAX];
 };
 
+/* All that a test run leaves in front of a frame; kernels before 6.3 take no more than 32 bytes of somebody's there. */
+enum { XDP_META_MAX = 216 };
+
+/*
+ * The same with @taken bytes in front of the frame that belong to somebody else, who leaves no more room than that. False if
+ * this kernel has no such frames.
+ */
+bool run_frame_behind(struct env *e, enum prog p, const struct frame *f, size_t taken,
+		      struct result *r, const char *name);
 void run_frame(struct env *e, enum prog p, const struct frame *f, struct result *r,
 	       const char *name);
 void run(struct env *e, enum prog p, const struct spec *s, struct result *r, const char *name);

@@ -1,0 +1,133 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Reasons to refuse a packet that nobody meets by chance: lies of a peer that has all keys, records that do not belong together, counters
+# at their end, a NIC without a socket. scripts/check-drops knows which test provokes which reason.
+
+# shellcheck source=selftests/topo.sh
+. "$(dirname "$0")/topo.sh"
+# shellcheck source=selftests/traffic.sh
+. "$SELFTESTS/traffic.sh"
+need tcpdump bpftool python3
+
+export SVR_KEYLOG=$TMP/keylog
+(umask 077 && : >"$SVR_KEYLOG")
+topo_up
+topo_svr_start
+start_proc echo on "$h2" "$SELFTESTS/host.py" serve 8300 8301
+wait_for 5 listening "$h2" tcp 8300 || die "no echo server"
+
+# provokes ROUTER REASON COMMAND...: the command makes the router drop a packet for this reason
+provokes() {
+	local router=$1 reason=$2 before
+	shift 2
+
+	before=$(drops "$router" "$reason")
+	"$@" >"$TMP/provoke.out" 2>&1 || { not_ok "$reason: $(tail -n 1 "$TMP/provoke.out")"; return 1; }
+	wait_for 5 eval '[ "$(drops '"$router $reason"')" -gt '"$before"' ]'
+	check "$reason" test "$(drops "$router" "$reason")" -gt "$before"
+}
+
+insider() {
+	on "$wan" "$SELFTESTS/insider.py" "$TMP/insider.pcap" "$SVR_KEYLOG" "$1" --dev e --to "$east_wan_ip"
+}
+
+# A session whose packets and keys the liar has. The last test of it: the host behind must have seen nothing.
+test_lies_of_a_peer() {
+	local quiet
+
+	capture_start "$wan" br0 "$TMP/insider.pcap" "udp and not port 1280"
+	touch "$TMP/hold"
+	start_proc talk on "$h1" "$SELFTESTS/host.py" talk "$h2_ip" 8300 "some words" --times 5 --hold "$TMP/hold" --udp
+	wait_for 10 logged talk talked
+	capture_stop br0
+	quiet=$(ip_received "$h2")
+	provokes east hmac-missing insider hmac-missing
+	provokes east padding insider padding-length
+	provokes east bad-iv insider bad-iv
+	provokes east epoch insider epoch
+	provokes east hmac insider hmac
+	provokes east hmac-skew insider hmac-skew
+	provokes east replay insider replay
+	provokes east metadata-decrypt insider metadata-decrypt
+	provokes east algorithm insider algorithm
+	provokes east padding insider padding
+	check_equal "nothing was delivered" "$quiet" "$(ip_received "$h2")"
+	provokes east replay-old insider replay-old
+	check "the session lives on" proc_alive talk
+	rm "$TMP/hold"
+	stop_proc talk
+}
+
+# field MAP STRUCT MEMBER VALUE: write a member of the only element in use of a router's map (west), all others stay
+field() {
+	python3 - "/sys/fs/bpf/svr/west/$1" "$2" "$3" "$4" <<-'PY'
+		import json, subprocess, sys
+		path, name, member, value = sys.argv[1:]
+		run = lambda *a: json.loads(subprocess.check_output(["bpftool", "-j", *a]))
+		types = run("btf", "dump", "map", "pinned", path, "value", "format", "raw")["types"]
+		m = next(m for t in types if t["kind"] == "STRUCT" and t["name"] == name for m in t["members"] if m["name"] == member)
+		entries = [e for e in run("map", "dump", "pinned", path) if e["formatted"]["value"].get("state") or e["formatted"]["value"].get("slot")]
+		assert entries, "no element in use"
+		for e in entries:
+		    data = bytearray(int(b, 16) for b in e["value"])
+		    size = 8 if int(value) > 1 << 32 else 4
+		    data[m["bits_offset"] // 8:m["bits_offset"] // 8 + size] = int(value).to_bytes(size, "little")
+		    subprocess.check_call(["bpftool", "map", "update", "pinned", path, "key", *map(str, (int(b, 16) for b in e["key"])),
+		                           "value", *map(str, data)])
+	PY
+}
+
+# A packet more of the session that waits
+one_more() {
+	on "$h1" /usr/bin/python3 -c "
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(('', 40000))
+s.sendto(b'one more', ('$h2_ip', 8301))
+s.settimeout(0.5)
+try: s.recv(100)
+except TimeoutError: pass"
+}
+
+test_records_that_do_not_fit() {
+	svr_on west session delete >/dev/null
+	one_more
+	check_equal "one session" 1 "$(sessions west)"
+	# keys are replaced long before a counter ends, unless the peer does not answer
+	kill -STOP "$(proc_pid east-worker)"
+	field svr_sessions svr_session tx_counter $(((1 << 48) + 1000))
+	provokes west counter-limit one_more
+	kill -CONT "$(proc_pid east-worker)"
+	field svr_flows4 svr_flow slot_generation 4000000000
+	provokes west session-mismatch one_more
+	svr_on west session delete >/dev/null
+	svr_on east session delete >/dev/null
+	check "a new session works" host "$h1" talk "$h2_ip" 8301 hello --udp
+}
+
+# Somebody else has the NIC's queue: what has to leave there is dropped by name, and leaves when he is gone
+test_nic_without_a_socket() {
+	stop_proc east-worker
+	start_proc thief on "$east" /usr/bin/python3 -uc '
+import ctypes, mmap, os, socket, struct, time
+SOL_XDP, UMEM_REG, FILL, COMPLETION, RX = 283, 4, 5, 6, 2
+s = socket.socket(44, socket.SOCK_RAW)
+area = mmap.mmap(-1, 65536)
+at = ctypes.addressof(ctypes.c_char.from_buffer(area))
+s.setsockopt(SOL_XDP, UMEM_REG, struct.pack("QQIII4x", at, 65536, 4096, 0, 0))
+for ring in FILL, COMPLETION, RX:
+    s.setsockopt(SOL_XDP, ring, struct.pack("I", 16))
+to = struct.pack("HHIII", 44, 0, socket.if_nametoindex("ge0"), 0, 0)
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.bind(s.fileno(), to, len(to)) == 0, os.strerror(ctypes.get_errno())
+print("took it")
+time.sleep(1000)'
+	wait_for 5 logged thief 'took it' || { not_ok "nobody took the queue"; topo_worker_start east; return 1; }
+	topo_worker_start east
+	wait_for 10 logged east-worker 'started'
+	provokes east tx-full eval '! host "$h1" talk "$h2_ip" 8300 hello --udp --timeout 1'
+	stop_proc thief
+	check "and all is well when he is gone" wait_for 10 eval 'host "$h1" talk "$h2_ip" 8300 hello --udp --timeout 1'
+}
+
+run_tests "$@"
