@@ -233,6 +233,7 @@ bench: all $(benches) ## measurements, beside what they have to be compared with
 	@scripts/deps --check bench || scripts/deps bench
 	@$(BUILD)/bench/fastpath
 	@$(BUILD)/bench/crl
+	@BUILD=$(BUILD) bench/services.sh
 	@BUILD=$(BUILD) bench/secure.sh kernel clear signed secret
 
 .PHONY: bench-secure

@@ -103,6 +103,72 @@ test_waypoint_ports_run_out() {
 	check_equal "and no other port than the configured ones was on the WAN" "20000 20001 20002 20003 " "$ports"
 }
 
+cat >"$TMP/strangers.py" <<'PY'
+# Datagrams of several new sockets at once; each must hear its own words, and nobody else's, from then on
+import os, select, socket, sys
+port, count, address = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+said, heard = {}, {}
+for _ in range(count):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.connect((address, port))
+    said[s], heard[s] = os.urandom(20), 0
+for _ in range(3):
+    for s in said:
+        s.send(said[s])
+    while ready := select.select(list(said), [], [], 0.3)[0]:
+        for s in ready:
+            try:
+                if s.recv(100) != said[s]:
+                    sys.exit("somebody else's words")
+            except OSError:
+                continue
+            heard[s] += 1
+served = sum(n > 0 for n in heard.values())
+if served < count // 2:
+    sys.exit("only %d of %d were answered" % (served, count))
+PY
+
+# same_sessions N: what both routers say of each pair of waypoint ports that both have is the same session
+same_sessions() {
+	svr_on west -j show sessions >"$TMP/west.json" && svr_on east -j show sessions >"$TMP/east.json" &&
+		python3 - "$TMP/west.json" "$TMP/east.json" "$1" <<-'PY'
+			import json, sys
+			west, east = (json.load(open(f)) for f in sys.argv[1:3])
+			at = lambda rows, d, mine, other: {(r[mine], r[other]): r["session_id"] for r in rows if r["direction"] == d and r["interface"] == "wan"}
+			west = at(west, "rev", "destination_port", "source_port")
+			east = at(east, "fwd", "source_port", "destination_port")
+			both = west.keys() & east.keys()
+			assert len(both) >= int(sys.argv[3]) // 2, (west, east)
+			assert all(west[k] == east[k] for k in both), [(k, west[k], east[k]) for k in both if west[k] != east[k]]
+		PY
+}
+
+# One router forgets its sessions, the other one still has them when the same ports come again: I95-49326 and I95-48600 of SSR, where a
+# new session was taken for the dead one
+test_ports_are_used_again() {
+	local policy port round turn count=8
+
+	for policy in clear secret; do
+		port=$(traffic_port "$policy")
+		[ "$policy" = clear ] || count=3 # two such crowds fill the slots of east
+		for round in 1 2 3 4 5; do
+			forget
+			for turn in first second; do
+				svr_on west session delete >/dev/null
+				check "$policy, $round: the $turn crowd: everybody hears his own words" \
+					host_python strangers.py "$port" "$count" "$h2_ip"
+				check "$policy, $round: both routers mean the same sessions" same_sessions "$count"
+			done
+		done
+		forget
+	done
+}
+
+# host_python FILE ARGUMENT...: on h1
+host_python() {
+	on "$h1" /usr/bin/python3 "$TMP/$1" "${@:2}"
+}
+
 # Sixteen sessions of UDP hold 32 flows of 40
 test_flow_table_runs_out() {
 	start_proc others on "$h1" /usr/bin/python3 -u "$TMP/crowd.py" udp 8100 40 "$TMP/others" "$h2_ip"
