@@ -69,7 +69,9 @@ def session(src, dst, dport):
     one = struct.pack("=I", 1)
     put("svr_path_state", one, struct.pack("=I", 3).ljust(size["svr_path_state"], b"\0"))
     put("svr_nexthops", one, (struct.pack("=II", 2, 1) + bytes.fromhex("020000000002020000000003")).ljust(size["svr_nexthops"], b"\0"))
-    flow = struct.pack("=IIHH", 0x81, 1, 1, 2) + struct.pack(">HH", 40000, dport) + mapped(src) + mapped(dst)
+    flow = struct.pack("=IIHH", 0x81, 1, 1, 2) + struct.pack(">HH", 40000, dport) + ip(src) + ip(dst)
+    flow += struct.pack("=HHBBH", 0xfffe, 0, 9, 6, 1)  # checksums change by the TTL alone
+    flow = flow.ljust(64, b"\0") + mapped(src) + mapped(dst)
     put("svr_flows4", ip(src) + ip(dst) + struct.pack(">HHBBBB", 40000, dport, 1, 0, 6, 0), flow.ljust(size["svr_flows4"], b"\0"))
 
 

@@ -39,7 +39,7 @@ enum svr_limits {
 	SVR_META_KEY_LEN = 32,	    /* bytes */
 	SVR_WRAP_KEY_LEN = 32,	    /* bytes, of a policy with static keys */
 
-	SVR_ABI_VERSION = 5,	    /* raised whenever the layout of a pinned map changes */
+	SVR_ABI_VERSION = 6,	    /* raised whenever the layout of a pinned map changes */
 };
 
 #endif
