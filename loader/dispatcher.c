@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <bpf/libbpf.h>
 #include <xdp/libxdp.h>
@@ -11,6 +13,46 @@
 #include "image.h"
 #include "libbpf_log.h"
 #include "netdev.h"
+
+#include "skel/xdp_dispatcher.skel.h"
+
+/* ---- our dispatcher in the place of libxdp's, see bpf/xdp_dispatcher.bpf.c ------------------- */
+
+#define OBJECT_PATH "LIBXDP_OBJECT_PATH" /* of libxdp: a directory */
+
+static char object_dir[] = "/run/svr-dispatcher-XXXXXX";
+static char object_file[sizeof(object_dir) + sizeof("/xdp-dispatcher.o")];
+
+static void object_remove(void)
+{
+	unlink(object_file);
+	rmdir(object_dir);
+}
+
+/*
+ * libxdp takes its dispatcher from a file. Where ours cannot be written, it takes its own, and a kernel that does not
+ * allow that will say so.
+ */
+static void object_offer(void)
+{
+	size_t size, written;
+	const void *bytes;
+	FILE *f;
+
+	if (*object_file || getenv(OBJECT_PATH) || !mkdtemp(object_dir))
+		return;
+	snprintf(object_file, sizeof(object_file), "%s/xdp-dispatcher.o", object_dir);
+	atexit(object_remove);
+	f = fopen(object_file, "wxe");
+	if (!f)
+		return;
+	bytes = xdp_dispatcher__elf_bytes(&size);
+	written = fwrite(bytes, 1, size, f);
+	if (!fclose(f) && written == size)
+		setenv(OBJECT_PATH, object_dir, 1);
+}
+
+/* ---- programs ------------------------------------------------------------------------------- */
 
 /* The dispatcher of a device, NULL if it has none. Owned by the caller. */
 static struct xdp_multiprog *dispatcher_of(uint32_t ifindex)
@@ -65,6 +107,7 @@ int svr_dispatcher_detach(uint32_t ifindex, uint32_t prog_id)
 
 	if (!mp)
 		return err;
+	object_offer();
 	p = find(mp, prog_id);
 	if (p)
 		err = xdp_program__detach(p, (int)ifindex, xdp_multiprog__attach_mode(mp), 0);
@@ -97,6 +140,7 @@ int svr_dispatcher_attach(struct svr_cli *cli, const struct svr_netdev *d, struc
 		xdp_multiprog__close(mp);
 	}
 	svr_libbpf_log_reset();
+	object_offer();
 	prog = xdp_program__create(&opts);
 	err = (int)libxdp_get_error(prog);
 	if (err)
