@@ -102,6 +102,8 @@ SVR_MAP_KEYED(svr_access, BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, struct svr_acces
 	      SVR_MAX_ACCESS);
 SVR_MAP_KEYED(svr_names, BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, struct svr_name_key, __u32,
 	      SVR_MAX_TENANTS + SVR_MAX_SERVICES + SVR_MAX_POLICIES + SVR_MAX_PEERS);
+SVR_MAP_ARRAY(svr_session_types, struct svr_session_type, SVR_MAX_SESSION_TYPES);
+SVR_MAP_ARRAY(svr_port_types, struct svr_port_types, SVR_PORT_ROWS);
 SVR_MAP_ARRAY(svr_policies, struct svr_policy, SVR_MAX_POLICIES);
 SVR_MAP_ARRAY(svr_peers, struct svr_peer, SVR_MAX_PEERS);
 SVR_MAP_ARRAY(svr_paths, struct svr_path, SVR_MAX_PATHS);

@@ -459,12 +459,9 @@ struct svr_view_path {				/* sorted by peer, cost, zone, remote interface */
 	uint32_t metrics_average_s;
 };
 
-struct svr_view_transport {			/* time-outs are the same in all rows of a protocol */
+struct svr_view_transport {
 	enum svr_cfg_protocol protocol;
 	struct svr_cfg_port_range ports;	/* protocols without ports: 0..65535 */
-	uint32_t timeout_ms;
-	uint32_t initial_timeout_ms;
-	const char *session_type;		/* NULL = the protocol's default */
 };
 
 struct svr_view_service {
@@ -556,6 +553,12 @@ uint32_t svr_config_polling_interval_s(const struct svr_cfg_revocation *revocati
  */
 int svr_config_resolve(const struct svr_config *cfg, const char *name, struct svr_router_view **out,
 		       struct svr_config_errors *errs);
+
+/* The session type of each port of a protocol, for services that name none: the first one of the file that holds the port, as
+ * index in svr_config.session_types + 1; 0 = none. Protocols without ports: that of port 0.
+ */
+void svr_config_port_types(const struct svr_config *cfg, enum svr_cfg_protocol protocol,
+			   uint16_t type[static 65536]);
 
 /* Frees @view, not the configuration below it. NULL is fine. */
 void svr_config_view_free(struct svr_router_view *view);

@@ -550,64 +550,25 @@ static int build_paths(struct builder *b)
 
 /* ---- services -------------------------------------------------------------------------------- */
 
-/* True when @type holds every port that @service has of @protocol. */
-static bool covers(const struct svr_cfg_session_type *type, const struct svr_cfg_service *service,
-		   enum svr_cfg_protocol protocol)
+void svr_config_port_types(const struct svr_config *cfg, enum svr_cfg_protocol protocol,
+			   uint16_t type[static 65536])
 {
-	unsigned int s, p, t, q;
+	unsigned int i, t, r, port;
 
-	for (s = 0; s < service->n_transport; s++) {
-		const struct svr_cfg_transport *want = &service->transport[s];
+	memset(type, 0, 65536 * sizeof(*type));
+	/* Backwards, so that earlier ones stand above later ones */
+	for (i = cfg->n_session_types; i-- > 0;) {
+		const struct svr_cfg_session_type *s = &cfg->session_types[i];
 
-		for (p = 0; want->protocol == protocol && p < want->n_port_range; p++) {
-			bool held = false;
-
-			for (t = 0; t < type->n_transport; t++)
-				for (q = 0; type->transport[t].protocol == protocol &&
-					    q < type->transport[t].n_port_range;
-				     q++)
-					held = held ||
-					       (type->transport[t].port_range[q].start_port <=
-							want->port_range[p].start_port &&
-						type->transport[t].port_range[q].end_port >=
-							want->port_range[p].end_port);
-			if (!held)
-				return false;
+		for (t = 0; t < s->n_transport; t++) {
+			if (s->transport[t].protocol != protocol)
+				continue;
+			for (r = 0; r < s->transport[t].n_port_range; r++)
+				for (port = s->transport[t].port_range[r].start_port;
+				     port <= s->transport[t].port_range[r].end_port; port++)
+					type[port] = (uint16_t)(i + 1);
 		}
 	}
-	return true;
-}
-
-/* The session type named by the service, else the first that holds all its ports of this protocol;
- * NULL = the protocol's defaults.
- */
-static const struct svr_cfg_session_type *session_type(const struct svr_config *cfg,
-						       const struct svr_cfg_service *service,
-						       enum svr_cfg_protocol protocol)
-{
-	unsigned int i;
-
-	if (service->session_type_index >= 0)
-		return &cfg->session_types[service->session_type_index];
-	for (i = 0; i < cfg->n_session_types; i++)
-		if (covers(&cfg->session_types[i], service, protocol))
-			return &cfg->session_types[i];
-	return NULL;
-}
-
-static uint32_t default_timeout(enum svr_cfg_protocol protocol)
-{
-	switch (protocol) {
-	case SVR_CFG_PROTO_TCP:
-		return SVR_CFG_TIMEOUT_TCP_MS;
-	case SVR_CFG_PROTO_UDP:
-		return SVR_CFG_TIMEOUT_UDP_MS;
-	case SVR_CFG_PROTO_ICMP:
-	case SVR_CFG_PROTO_GRE:
-	case SVR_CFG_PROTO_ESP:
-		break;
-	}
-	return SVR_CFG_TIMEOUT_ICMP_MS;
 }
 
 static int by_transport(const void *va, const void *vb)
@@ -630,17 +591,11 @@ static int build_transports(struct builder *b, struct svr_view_service *s)
 		return -ENOMEM;
 	for (i = 0; i < s->cfg->n_transport; i++) {
 		const struct svr_cfg_transport *t = &s->cfg->transport[i];
-		const struct svr_cfg_session_type *type = session_type(b->cfg, s->cfg, t->protocol);
 
 		for (k = 0; k < t->n_port_range; k++)
 			s->transport[s->n_transport++] = (struct svr_view_transport){
 				.protocol = t->protocol,
 				.ports = t->port_range[k],
-				.timeout_ms = type ? type->timeout_ms :
-						     default_timeout(t->protocol),
-				.initial_timeout_ms = type ? type->initial_timeout_ms :
-							     SVR_CFG_TIMEOUT_INITIAL_MS,
-				.session_type = type ? type->name : NULL,
 			};
 	}
 	qsort(s->transport, s->n_transport, sizeof(*s->transport), by_transport);

@@ -304,11 +304,14 @@ int svr_plan_make(struct svr_cli *cli, const struct svr_mapset *m,
 	p->zones = calloc(m->count.zones, sizeof(*p->zones));
 	p->tenants = calloc(m->count.tenants, sizeof(*p->tenants));
 	p->services = calloc(m->count.services, sizeof(*p->services));
+	p->session_types = calloc(m->count.session_types, sizeof(*p->session_types));
+	p->port_types = calloc(m->count.port_types, sizeof(*p->port_types));
 	p->n_policies = m->count.policies;
 	p->policies = calloc(p->n_policies, sizeof(*p->policies));
 	p->peers = calloc(m->count.peers, sizeof(*p->peers));
 	p->paths = calloc(m->count.paths, sizeof(*p->paths));
-	if (!p->zones || !p->tenants || !p->services || !p->policies || !p->peers || !p->paths) {
+	if (!p->zones || !p->tenants || !p->services || !p->session_types || !p->port_types ||
+	    !p->policies || !p->peers || !p->paths) {
 		svr_cli_error(cli, err, "out of memory");
 		goto out;
 	}
@@ -316,6 +319,7 @@ int svr_plan_make(struct svr_cli *cli, const struct svr_mapset *m,
 	if (err)
 		goto out;
 	make_router(&mk);
+	svr_plan_session_types(&mk);
 	make_tenants(&mk);
 	make_peers(&mk);
 	err = make_policies(&mk);
@@ -361,6 +365,8 @@ void svr_plan_free(struct svr_plan *p)
 	free(p->zones);
 	free(p->tenants);
 	free(p->services);
+	free(p->session_types);
+	free(p->port_types);
 	if (p->policies)
 		OPENSSL_cleanse(p->policies, p->n_policies * sizeof(*p->policies));
 	free(p->policies);
@@ -454,6 +460,10 @@ int svr_plan_write(struct svr_cli *cli, struct svr_mapset *m, const struct svr_p
 	err = svr_keyed_prune(maps[0].wanted, maps[0].fd);
 	if (err)
 		goto out;
+	/* A wrong time-out for a moment is none: the worker looks again when it is over */
+	memcpy(m->session_types, p->session_types,
+	       m->count.session_types * sizeof(*m->session_types));
+	memcpy(m->port_types, p->port_types, m->count.port_types * sizeof(*m->port_types));
 	/* Objects first, then the ways to find them; afterwards the other way round */
 	put_router(m, p);
 	put_all(m, p, true);

@@ -30,6 +30,8 @@ struct svr_plan {
 	struct svr_zone *zones;
 	struct svr_tenant *tenants;
 	struct svr_service *services;
+	struct svr_session_type *session_types; /* in the order of the configuration, from slot 1 */
+	struct svr_port_types *port_types;
 	struct svr_policy *policies;
 	size_t n_policies;
 	struct svr_peer *peers;
@@ -51,6 +53,7 @@ int svr_plan_number(struct svr_maker *mk);
 
 /* The rows of svr_services, of svr_service_lpm and of svr_access. 0 or a negative errno that was told. */
 int svr_plan_services(struct svr_maker *mk);
+void svr_plan_session_types(struct svr_maker *mk);
 int svr_plan_service_lpm(struct svr_maker *mk);
 int svr_plan_access(struct svr_maker *mk);
 

@@ -12,33 +12,42 @@
 #include "cli.h"
 #include "plan.h"
 
-/* Row of a protocol in svr_service.timeout_ms and .initial_timeout_ms */
-static unsigned int timeout_row(enum svr_cfg_protocol proto)
-{
-	return proto == SVR_CFG_PROTO_TCP ? 0 : proto == SVR_CFG_PROTO_UDP ? 1 : 2;
-}
-
-static void make_timeouts(const struct svr_view_service *from, struct svr_service *to)
+/* A session type that the service names holds for all its sessions; else that of their port does, or what the protocol has. */
+static void make_timeouts(const struct svr_config *cfg, const struct svr_cfg_service *from,
+			  struct svr_service *to)
 {
 	static const uint32_t idle_ms[] = { SVR_CFG_TIMEOUT_TCP_MS, SVR_CFG_TIMEOUT_UDP_MS,
 					    SVR_CFG_TIMEOUT_ICMP_MS };
-	bool set[sizeof(idle_ms) / sizeof(idle_ms[0])] = {};
+	const struct svr_cfg_session_type *type = NULL;
 
+	if (from->session_type_index >= 0)
+		type = &cfg->session_types[from->session_type_index];
+	to->by_port = !type;
 	for (unsigned int row = 0; row < sizeof(idle_ms) / sizeof(idle_ms[0]); row++) {
-		to->timeout_ms[row] = idle_ms[row];
-		to->initial_timeout_ms[row] = SVR_CFG_TIMEOUT_INITIAL_MS;
+		to->timeout_ms[row] = type ? type->timeout_ms : idle_ms[row];
+		to->initial_timeout_ms[row] = type ? type->initial_timeout_ms :
+						     SVR_CFG_TIMEOUT_INITIAL_MS;
 	}
-	for (unsigned int i = 0; i < from->n_transport; i++) {
-		const struct svr_view_transport *t = &from->transport[i];
-		unsigned int row = timeout_row(t->protocol);
+}
 
-		/* All transports of a protocol agree */
-		if (set[row])
-			continue;
-		set[row] = true;
-		to->timeout_ms[row] = t->timeout_ms;
-		to->initial_timeout_ms[row] = t->initial_timeout_ms;
+void svr_plan_session_types(struct svr_maker *mk)
+{
+	static const enum svr_cfg_protocol protocols[SVR_PORT_ROWS] = {
+		[SVR_PORTS_TCP] = SVR_CFG_PROTO_TCP,   [SVR_PORTS_UDP] = SVR_CFG_PROTO_UDP,
+		[SVR_PORTS_ICMP] = SVR_CFG_PROTO_ICMP, [SVR_PORTS_GRE] = SVR_CFG_PROTO_GRE,
+		[SVR_PORTS_ESP] = SVR_CFG_PROTO_ESP,
+	};
+	const struct svr_config *cfg = mk->v->cfg;
+
+	for (unsigned int i = 0; i < cfg->n_session_types; i++) {
+		struct svr_session_type *to = &mk->p->session_types[i + 1];
+
+		svr_plan_put_name(to->name, cfg->session_types[i].name);
+		to->timeout_ms = cfg->session_types[i].timeout_ms;
+		to->initial_timeout_ms = cfg->session_types[i].initial_timeout_ms;
 	}
+	for (unsigned int row = 0; row < SVR_PORT_ROWS; row++)
+		svr_config_port_types(cfg, protocols[row], mk->p->port_types[row].type);
 }
 
 static void make_route(struct svr_maker *mk, const struct svr_view_service *from,
@@ -69,7 +78,7 @@ int svr_plan_services(struct svr_maker *mk)
 
 		svr_plan_put_name(to->name, from->cfg->name);
 		to->policy = mk->p->policy_slot[from->policy];
-		make_timeouts(from, to);
+		make_timeouts(mk->v->cfg, from->cfg, to);
 		make_route(mk, from, to);
 		if (!from->any_transport && from->n_transport > SVR_MAX_TRANSPORTS)
 			return svr_cli_error(mk->cli, -E2BIG,

@@ -18,6 +18,7 @@
 #include "lib/uuid.h"
 #include "lib/wirename.h"
 #include "sys/flows.h"
+#include "sys/sessiontype.h"
 
 #include "cli.h"
 #include "state.h"
@@ -196,12 +197,19 @@ static uint64_t timeout_sec(const struct sessions *c, const struct session *x)
 	unsigned int row = f->proto == IPPROTO_TCP ? 0 : f->proto == IPPROTO_UDP ? 1 : 2;
 	uint64_t total_ms = SVR_CFG_TIMEOUT_INITIAL_MS, idle_ms, seen = last_seen(x);
 	const struct svr_service *service = NULL;
+	const struct svr_session_type *type = NULL;
 
 	if (svr_state_service(c->s, f->service))
 		service = &c->s->m.services[f->service];
 	if (closing(x))
 		return 0;
-	if (established(x))
+	if (service && x->w)
+		type = svr_session_type_of_record(&c->s->m, x->w, service);
+	else if (service)
+		type = svr_session_type_of_flow(&c->s->m, &any(x)->key, f, service);
+	if (type)
+		total_ms = established(x) ? type->timeout_ms : type->initial_timeout_ms;
+	else if (established(x))
 		total_ms = service ? service->timeout_ms[row] : none[row];
 	else if (service)
 		total_ms = service->initial_timeout_ms[row];

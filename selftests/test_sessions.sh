@@ -12,7 +12,8 @@
 : "${SOAK_PACE:=}"
 TOPO_SESSION_TYPES='
 	{ "name": "brief", "timeout": 12000, "initial-timeout": 2000,
-	  "transport": [ { "protocol": "udp", "port-range": [ { "start-port": 8200, "end-port": 8299 } ] } ] }'
+	  "transport": [ { "protocol": "udp", "port-range": [
+	    { "start-port": 8200, "end-port": 8249 }, { "start-port": 8299 } ] } ] }'
 [ "$SOAK_FAMILY" = 4 ] || TOPO_LAN=46
 
 # shellcheck source=selftests/topo.sh
@@ -132,9 +133,20 @@ s.close()"
 	done
 }
 
-# The type of a service's protocol and ports decides: 2 s without an answer, 12 s after the last packet
+# timeouts ROUTER PORT: seconds that sessions to this port have left
+timeouts() {
+	svr_on "$1" -j show sessions service-name east-signed | /usr/bin/python3 -c '
+import json, sys
+print(*{s["session_id"]: s["timeout"] for s in json.load(sys.stdin)
+	if int(sys.argv[1]) in (s["destination_port"], s["source_port"])}.values())' "$2"
+}
+
+# The type of the port decides: 2 s without an answer, 12 s after the last packet. Ports of the same service that no type holds have
+# the time of their protocol.
 test_session_types() {
-	start_proc echo on "$h2" "$SELFTESTS/host.py" serve 8200
+	local i left
+
+	start_proc echo on "$h2" "$SELFTESTS/host.py" serve 8200 8260
 	wait_for 5 logged echo serving
 	on "$h1" /usr/bin/python3 -c "
 import socket
@@ -144,6 +156,19 @@ s.settimeout(5)
 s.sendto(b'hello', ('$h2_ip', 8200))
 assert s.recv(100) == b'hello'"
 	check_equal "two sessions are there" 2 "$(sessions west east-signed)"
+	host "$h1" ping "$h2_ip" 8260 --count 1 >/dev/null
+	for i in west east; do
+		left=$(timeouts "$i" 8200)
+		check "$i: of a port that a type holds ($left s)" test "$left" -le 12
+		left=$(timeouts "$i" 8260)
+		check "$i: of another port of the service ($left s)" test "$left" -gt 100
+	done
+	svr_on west session delete by-id "$(svr_on west -j show sessions | /usr/bin/python3 -c '
+import json, sys
+print(next(s["session_id"] for s in json.load(sys.stdin) if s["destination_port"] == 8260))')" >/dev/null
+	svr_on east session delete by-id "$(svr_on east -j show sessions | /usr/bin/python3 -c '
+import json, sys
+print(next(s["session_id"] for s in json.load(sys.stdin) if s["source_port"] == 8260))')" >/dev/null
 	check "the one without an answer ends first" wait_for 9 eval '[ "$(sessions west east-signed)" -le 1 ]'
 	check "then the other one, at both routers" wait_for 30 eval \
 		'[ "$(sessions west east-signed)/$(sessions east east-signed)" = 0/0 ]'

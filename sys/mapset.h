@@ -22,6 +22,8 @@
 	X(zones, struct svr_zone, SVR_WRITER_SVR)             \
 	X(tenants, struct svr_tenant, SVR_WRITER_SVR)         \
 	X(services, struct svr_service, SVR_WRITER_SVR)       \
+	X(session_types, struct svr_session_type, SVR_WRITER_SVR) \
+	X(port_types, struct svr_port_types, SVR_WRITER_SVR)  \
 	X(policies, struct svr_policy, SVR_WRITER_SVR)        \
 	X(peers, struct svr_peer, SVR_WRITER_SVR)             \
 	X(captures, struct svr_capture, SVR_WRITER_SVR)       \

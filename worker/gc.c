@@ -16,6 +16,7 @@
 #include "lib/addr.h"
 #include "sys/flows.h"
 #include "sys/log.h"
+#include "sys/sessiontype.h"
 #include "worker/timeout.h"
 #include "worker/flowtable.h"
 #include "worker/worker.h"
@@ -74,12 +75,15 @@ static void clear_flow_visit(struct svr_worker *w, const struct svr_flow6_key *k
 {
 	const struct svr_service *service =
 		&w->maps.services[flow->service < w->maps.count.services ? flow->service : 0];
+	const struct svr_session_type *type =
+		svr_session_type_of_flow(&w->maps, key, flow, service);
 	struct svr_flow6_key opposite_key;
 	struct svr_flow opposite;
 	uint64_t last_ns;
 
 	/* Most flows are busy: no look-up for those */
-	if (!older_than(w->gc->now_ns, flow->last_seen_ns, svr_clear_timeout_min_ns(flow, service)))
+	if (!older_than(w->gc->now_ns, flow->last_seen_ns,
+			svr_clear_timeout_min_ns(flow, service, type)))
 		return;
 	svr_flow_opposite_key(flow, &opposite_key);
 	if (svr_flow_get(&w->maps, &opposite_key, &opposite) ||
@@ -90,7 +94,8 @@ static void clear_flow_visit(struct svr_worker *w, const struct svr_flow6_key *k
 	}
 	last_ns = opposite.last_seen_ns > flow->last_seen_ns ? opposite.last_seen_ns :
 							       flow->last_seen_ns;
-	if (older_than(w->gc->now_ns, last_ns, svr_clear_timeout_ns(flow, &opposite, service)) &&
+	if (older_than(w->gc->now_ns, last_ns,
+		       svr_clear_timeout_ns(flow, &opposite, service, type)) &&
 	    svr_flowtable_remove_pair(&w->maps, key, flow))
 		svr_worker_count(w, flow->flags & SVR_FLOW_FROM_WAN ? opposite_key.zone : key->zone,
 				 SVR_STAT_SESSIONS_CLOSED, 1);

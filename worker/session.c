@@ -20,6 +20,7 @@
 #include "sys/flows.h"
 #include "sys/keylog.h"
 #include "sys/log.h"
+#include "sys/sessiontype.h"
 #include "worker/addr.h"
 #include "worker/flowtable.h"
 #include "worker/metadata.h"
@@ -1094,13 +1095,16 @@ static bool session_expired(const struct svr_thread *t, const struct svr_session
 	uint64_t lan_ns = __atomic_load_n(&s->last_lan_ns, __ATOMIC_RELAXED);
 	uint64_t wan_ns = __atomic_load_n(&s->last_wan_ns, __ATOMIC_RELAXED);
 	uint64_t last = s->created_ns;
+	const struct svr_service *service = &t->maps->services[s->service];
 
 	if (lan_ns > last)
 		last = lan_ns;
 	if (wan_ns > last)
 		last = wan_ns;
 	return t->now_ns > last &&
-	       t->now_ns - last > svr_session_timeout_ns(s, &t->maps->services[s->service]);
+	       t->now_ns - last >
+		       svr_session_timeout_ns(s, service,
+					      svr_session_type_of_record(t->maps, s, service));
 }
 
 void svr_sessions_expire(struct svr_thread *t, uint32_t count)

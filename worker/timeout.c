@@ -12,8 +12,8 @@ enum {
 };
 #define NS_PER_MS 1000000ULL
 
-uint64_t svr_timeout_ns(const struct svr_service *service, uint8_t proto, bool established,
-			bool closing)
+uint64_t svr_timeout_ns(const struct svr_service *service, const struct svr_session_type *type,
+			uint8_t proto, bool established, bool closing)
 {
 	/* Rows of svr_service.timeout_ms */
 	enum { ROW_TCP, ROW_UDP, ROW_OTHER };
@@ -26,6 +26,8 @@ uint64_t svr_timeout_ns(const struct svr_service *service, uint8_t proto, bool e
 
 	if (closing)
 		ms = CLOSING_MS;
+	else if (type)
+		ms = established ? type->timeout_ms : type->initial_timeout_ms;
 	else if (established)
 		ms = service->timeout_ms[row] ? service->timeout_ms[row] : fallback[row];
 	else
@@ -41,31 +43,34 @@ static uint8_t host_proto(const struct svr_flow *flow)
 }
 
 uint64_t svr_clear_timeout_ns(const struct svr_flow *a, const struct svr_flow *b,
-			      const struct svr_service *service)
+			      const struct svr_service *service,
+			      const struct svr_session_type *type)
 {
 	bool closing = ((a->flags | b->flags) & SVR_FLOW_CLOSING) ||
 		       svr_tcp_closing(a->tcp_seen, b->tcp_seen);
 	bool established = a->proto == IPPROTO_TCP ? svr_tcp_established(a->tcp_seen, b->tcp_seen) :
 						     a->packets && b->packets;
 
-	return svr_timeout_ns(service, host_proto(a), established, closing);
+	return svr_timeout_ns(service, type, host_proto(a), established, closing);
 }
 
-uint64_t svr_clear_timeout_min_ns(const struct svr_flow *flow, const struct svr_service *service)
+uint64_t svr_clear_timeout_min_ns(const struct svr_flow *flow, const struct svr_service *service,
+				  const struct svr_session_type *type)
 {
 	bool may_close = flow->flags & SVR_FLOW_CLOSING ||
 			 flow->tcp_seen & (SVR_TCP_FIN | SVR_TCP_RST);
-	uint64_t initial_ns = svr_timeout_ns(service, host_proto(flow), false, may_close);
-	uint64_t idle_ns = svr_timeout_ns(service, host_proto(flow), true, may_close);
+	uint64_t initial_ns = svr_timeout_ns(service, type, host_proto(flow), false, may_close);
+	uint64_t idle_ns = svr_timeout_ns(service, type, host_proto(flow), true, may_close);
 
 	return initial_ns < idle_ns ? initial_ns : idle_ns;
 }
 
-uint64_t svr_session_timeout_ns(const struct svr_session *s, const struct svr_service *service)
+uint64_t svr_session_timeout_ns(const struct svr_session *s, const struct svr_service *service,
+				const struct svr_session_type *type)
 {
 	bool established = s->lan.proto == IPPROTO_TCP ?
 				   svr_tcp_established(s->tcp_lan, s->tcp_wan) :
 				   s->last_lan_ns && s->last_wan_ns;
 
-	return svr_timeout_ns(service, s->lan.proto, established, s->closing);
+	return svr_timeout_ns(service, type, s->lan.proto, established, s->closing);
 }

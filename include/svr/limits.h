@@ -14,6 +14,7 @@ enum svr_limits {
 	SVR_MAX_TRANSPORTS = 8,	    /* protocol + port range rows of one service */
 	SVR_MAX_SVC_PER_PREFIX = 31,/* services that compete for one prefix */
 	SVR_MAX_POLICIES = 64,
+	SVR_MAX_SESSION_TYPES = 257, /* slot 0 is none */
 	SVR_MAX_PEERS = 1024,
 	SVR_MAX_PATHS = 4096,	    /* peer paths; next hops 0..SVR_MAX_PATHS-1 belong to them */
 	SVR_MAX_NEIGHBOURS = 4096,  /* LAN neighbours that sessions were sent to */

@@ -15,6 +15,8 @@
  *   svr_service_lpm   LPM trie          svr             XDP, worker       destination prefix -> candidate services
  *   svr_services      array, mmap       svr             all               service, its route and timeouts
  *   svr_access        hash              svr             XDP, worker       (service, tenant) -> allowed
+ *   svr_session_types array, mmap       svr             worker            time-outs of a session type
+ *   svr_port_types    array, mmap       svr             worker            protocol -> session type of each port
  *   svr_names         hash              svr             XDP, worker       (kind, name) -> index
  *   svr_policies      array, mmap       svr             all               security policy
  *   svr_peers         array, mmap       svr             all               peer router
@@ -181,7 +183,7 @@ struct svr_service {
 	__u8 route_kind;	    /* enum svr_route_kind */
 	__u8 transports;	    /* rows used in transport[]; 0: any protocol and port */
 	__u8 paths;		    /* rows used in path[] */
-	__u8 _pad;
+	__u8 by_port;		    /* 1: the session type of the port, if it has one, goes before timeout_ms */
 	__u32 zone;		    /* SVR_ROUTE_LOCAL: LAN zone */
 	__be32 gateway[4];	    /* SVR_ROUTE_LOCAL: zero means the destination is on the link */
 	__u32 path[SVR_MAX_ROUTE_PATHS]; /* by vector, best first */
@@ -192,6 +194,28 @@ struct svr_service {
 	__u32 _pad2;
 };
 _Static_assert(sizeof(struct svr_service) == 64 + 12 + 16 + 32 + 24 + 48 + 208 + 4, "map ABI");
+
+struct svr_session_type {
+	char name[SVR_NAME_LEN];
+	__u32 timeout_ms;	    /* idle */
+	__u32 initial_timeout_ms;   /* until both directions were seen */
+};
+_Static_assert(sizeof(struct svr_session_type) == 72, "map ABI");
+
+enum svr_port_row {		    /* of svr_port_types */
+	SVR_PORTS_TCP,
+	SVR_PORTS_UDP,
+	SVR_PORTS_ICMP,		    /* and ICMPv6; this one and those below: only port 0 */
+	SVR_PORTS_GRE,
+	SVR_PORTS_ESP,
+	SVR_PORT_ROWS,
+};
+
+/* The first session type that holds a port: index into svr_session_types, 0: none does */
+struct svr_port_types {
+	__u16 type[65536];
+};
+_Static_assert(sizeof(struct svr_port_types) == 131072, "map ABI");
 
 struct svr_access_key {
 	__u32 service;

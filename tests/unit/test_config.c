@@ -1622,36 +1622,53 @@ Test(config, resolve_unknown_router)
 	"{\"name\":\"" name "\",\"timeout\":" ms \
 	",\"initial-timeout\":1000,\"transport\":[{\"protocol\":\"" proto "\"" ports "}]}"
 
+/* Name of the session type that a port has, "" for none */
+static const char *type_of(const struct svr_config *cfg, enum svr_cfg_protocol protocol,
+			   uint16_t port)
+{
+	static uint16_t types[65536];
+
+	svr_config_port_types(cfg, protocol, types);
+	return types[port] ? cfg->session_types[types[port] - 1].name : "";
+}
+
 Test(config, session_types)
 {
-	/* app: tcp 80 to 90. A type that holds 80 only is not its type; the first that holds all is. */
 	struct svr_config *cfg =
-		LOAD({ A "/session-type/-", TYPE("udp-all", "udp", "", "2000") },
+		LOAD({ A "/session-type", "[]" },
+		     { A "/session-type/-",
+		       TYPE("web", "tcp", ",\"port-range\":[{\"start-port\":80,\"end-port\":90}]", "1000") },
+		     { A "/session-type/-", TYPE("udp-all", "udp", "", "2000") },
 		     { A "/session-type/-", TYPE("tcp-all", "tcp", "", "3000") },
 		     { A "/session-type/-", TYPE("late", "tcp", "", "4000") },
+		     { A "/session-type/-", TYPE("echo", "icmp", "", "5000") },
 		     { A "/service/1/session-type", "\"late\"" },
 		     { A "/service/-",
 		       "{\"name\":\"any\",\"address\":[\"10.0.0.0/8\"],\"security\":\"clear\"}" });
 	struct svr_router_view *v = view_of(cfg, "west");
-	const struct svr_view_transport *t = v->services[0].transport;
+	const struct svr_view_transport *t;
 
-	cr_assert_eq(v->n_services, 3);
-	cr_assert_eq(v->services[0].n_transport, 1);
-	cr_expect(t[0].protocol == SVR_CFG_PROTO_TCP && t[0].timeout_ms == 3000 &&
-		  t[0].initial_timeout_ms == 1000);
-	cr_expect_str_eq(t[0].session_type, "tcp-all");
-	/* named by the service: holds for UDP too, whatever its transport says */
-	cr_expect_eq(v->services[1].transport[0].timeout_ms, 4000);
-	cr_expect_eq(v->services[1].transport[0].ports.start_port, 53);
+	/* the first one of the file that holds the port */
+	cr_expect_str_eq(type_of(cfg, SVR_CFG_PROTO_TCP, 79), "tcp-all");
+	cr_expect_str_eq(type_of(cfg, SVR_CFG_PROTO_TCP, 80), "web");
+	cr_expect_str_eq(type_of(cfg, SVR_CFG_PROTO_TCP, 90), "web");
+	cr_expect_str_eq(type_of(cfg, SVR_CFG_PROTO_TCP, 91), "tcp-all");
+	cr_expect_str_eq(type_of(cfg, SVR_CFG_PROTO_TCP, 65535), "tcp-all");
+	cr_expect_str_eq(type_of(cfg, SVR_CFG_PROTO_UDP, 80), "udp-all");
+	cr_expect_str_eq(type_of(cfg, SVR_CFG_PROTO_UDP, 0), "udp-all");
+	cr_expect_str_eq(type_of(cfg, SVR_CFG_PROTO_ICMP, 0), "echo");
+	cr_expect_str_eq(type_of(cfg, SVR_CFG_PROTO_GRE, 0), "");
+	/* named by the service: of all its sessions */
+	cr_expect_eq(cfg->services[1].session_type_index, 3);
+	cr_expect_eq(cfg->services[0].session_type_index, -1);
 	/* no transport: every protocol */
+	cr_assert_eq(v->n_services, 3);
 	cr_expect(v->services[2].any_transport && !v->services[0].any_transport);
 	cr_assert_eq(v->services[2].n_transport, 5);
 	t = v->services[2].transport;
-	cr_expect(t[0].protocol == SVR_CFG_PROTO_ICMP && t[0].timeout_ms == 10000 &&
-		  !t[0].session_type);
-	cr_expect(t[1].protocol == SVR_CFG_PROTO_TCP && t[1].timeout_ms == 3000);
-	cr_expect(t[2].protocol == SVR_CFG_PROTO_UDP && t[2].timeout_ms == 2000);
-	cr_expect(t[3].protocol == SVR_CFG_PROTO_GRE && t[4].protocol == SVR_CFG_PROTO_ESP);
+	cr_expect(t[0].protocol == SVR_CFG_PROTO_ICMP && t[1].protocol == SVR_CFG_PROTO_TCP &&
+		  t[2].protocol == SVR_CFG_PROTO_UDP && t[3].protocol == SVR_CFG_PROTO_GRE &&
+		  t[4].protocol == SVR_CFG_PROTO_ESP);
 	cr_expect(t[1].ports.start_port == 0 && t[1].ports.end_port == 65535);
 	cr_expect_eq(v->services[2].policy, 1);
 	cr_expect_eq(v->services[2].route, -1);
@@ -1659,11 +1676,7 @@ Test(config, session_types)
 	svr_config_free(cfg);
 	/* and without any type */
 	cfg = LOAD({ A "/session-type", NULL });
-	v = view_of(cfg, "west");
-	cr_expect_eq(v->services[0].transport[0].timeout_ms, 1900000);
-	cr_expect_eq(v->services[0].transport[0].initial_timeout_ms, 10000);
-	cr_expect_eq(v->services[1].transport[0].timeout_ms, 180000);
-	svr_config_view_free(v);
+	cr_expect_str_eq(type_of(cfg, SVR_CFG_PROTO_TCP, 80), "");
 	svr_config_free(cfg);
 }
 
@@ -1753,7 +1766,6 @@ Test(config, example)
 		cr_expect_eq(r->service, i);
 		cr_expect_leq(s->n_transport, SVR_MAX_TRANSPORTS);
 	}
-	cr_expect_eq(v->services[3].transport[0].timeout_ms, 5000);
 	svr_config_view_free(v);
 	svr_config_free(cfg);
 }

@@ -13,6 +13,9 @@ enum { CLOSED_MS = 4000, TCP_MS = 100000, UDP_MS = 20000, OTHER_MS = 3000, INITI
 
 static const struct svr_service service = { .timeout_ms = { TCP_MS, UDP_MS, OTHER_MS },
 					    .initial_timeout_ms = { INITIAL_MS, INITIAL_MS, INITIAL_MS } };
+enum { PORT_MS = 50000, PORT_INITIAL_MS = 9000 };
+static const struct svr_session_type port_type = { .timeout_ms = PORT_MS,
+						   .initial_timeout_ms = PORT_INITIAL_MS };
 static const struct svr_service removed; /* taken out of the configuration */
 
 static const struct pair {
@@ -70,9 +73,9 @@ Test(worker_timeout, of_clear_sessions)
 	for (i = 0; i < PAIRS; i++) {
 		const struct pair *p = &pairs[i];
 
-		cr_expect_eq(svr_clear_timeout_ns(&p->a, &p->b, &service), p->want_ms * 1000000ULL,
+		cr_expect_eq(svr_clear_timeout_ns(&p->a, &p->b, &service, NULL), p->want_ms * 1000000ULL,
 			     "%s", p->name);
-		cr_expect_eq(svr_clear_timeout_ns(&p->b, &p->a, &service), p->want_ms * 1000000ULL,
+		cr_expect_eq(svr_clear_timeout_ns(&p->b, &p->a, &service, NULL), p->want_ms * 1000000ULL,
 			     "%s, from the other side", p->name);
 	}
 }
@@ -84,8 +87,8 @@ Test(worker_timeout, one_side_alone_never_says_more_than_both)
 
 	for (i = 0; i < PAIRS; i++) {
 		const struct pair *p = &pairs[i];
-		uint64_t a = svr_clear_timeout_min_ns(&p->a, &service),
-			 b = svr_clear_timeout_min_ns(&p->b, &service);
+		uint64_t a = svr_clear_timeout_min_ns(&p->a, &service, NULL),
+			 b = svr_clear_timeout_min_ns(&p->b, &service, NULL);
 
 		/* The side that saw the end finds it; the other one may come later */
 		cr_expect_leq(a < b ? a : b, p->want_ms * 1000000ULL, "%s", p->name);
@@ -98,16 +101,20 @@ Test(worker_timeout, of_worker_sessions)
 				 .tcp_lan = SVR_TCP_SYN,
 				 .tcp_wan = SVR_TCP_SYN };
 
-	cr_expect_eq(svr_session_timeout_ns(&s, &service), INITIAL_MS * 1000000ULL);
+	cr_expect_eq(svr_session_timeout_ns(&s, &service, NULL), INITIAL_MS * 1000000ULL);
 	s.tcp_lan |= SVR_TCP_DATA;
 	s.tcp_wan |= SVR_TCP_DATA;
-	cr_expect_eq(svr_session_timeout_ns(&s, &service), TCP_MS * 1000000ULL);
+	cr_expect_eq(svr_session_timeout_ns(&s, &service, NULL), TCP_MS * 1000000ULL);
 	s.closing = 1;
-	cr_expect_eq(svr_session_timeout_ns(&s, &service), CLOSED_MS * 1000000ULL);
+	cr_expect_eq(svr_session_timeout_ns(&s, &service, NULL), CLOSED_MS * 1000000ULL);
 
 	s = (struct svr_session){ .lan = { .proto = IPPROTO_UDP }, .last_lan_ns = 5 };
-	cr_expect_eq(svr_session_timeout_ns(&s, &service), INITIAL_MS * 1000000ULL);
+	cr_expect_eq(svr_session_timeout_ns(&s, &service, NULL), INITIAL_MS * 1000000ULL);
 	s.last_wan_ns = 6;
-	cr_expect_eq(svr_session_timeout_ns(&s, &service), UDP_MS * 1000000ULL);
-	cr_expect_eq(svr_session_timeout_ns(&s, &removed), SVR_CFG_TIMEOUT_UDP_MS * 1000000ULL);
+	cr_expect_eq(svr_session_timeout_ns(&s, &service, NULL), UDP_MS * 1000000ULL);
+	cr_expect_eq(svr_session_timeout_ns(&s, &removed, NULL), SVR_CFG_TIMEOUT_UDP_MS * 1000000ULL);
+	/* the type of its port goes before */
+	cr_expect_eq(svr_session_timeout_ns(&s, &service, &port_type), PORT_MS * 1000000ULL);
+	s.last_wan_ns = 0;
+	cr_expect_eq(svr_session_timeout_ns(&s, &service, &port_type), PORT_INITIAL_MS * 1000000ULL);
 }
