@@ -3,6 +3,8 @@
 # Reasons to refuse a packet that nobody meets by chance: lies of a peer that has all keys, records that do not belong together, counters
 # at their end, a NIC without a socket. scripts/check-drops knows which test provokes which reason.
 
+# whole tables are read below
+TOPO_LINK_ARGS="flows4 256 sessions 16"
 # shellcheck source=selftests/topo.sh
 . "$(dirname "$0")/topo.sh"
 # shellcheck source=selftests/traffic.sh
@@ -14,7 +16,7 @@ export SVR_KEYLOG=$TMP/keylog
 topo_up
 topo_svr_start
 start_proc echo on "$h2" "$SELFTESTS/host.py" serve 8300 8301
-wait_for 5 listening "$h2" tcp 8300 || die "no echo server"
+wait_for 20 logged echo serving || die "no echo server"
 
 # provokes ROUTER REASON COMMAND...: the command makes the router drop a packet for this reason
 provokes() {
@@ -65,13 +67,14 @@ field() {
 		path, name, member, value = sys.argv[1:]
 		run = lambda *a: json.loads(subprocess.check_output(["bpftool", "-j", *a]))
 		types = run("btf", "dump", "map", "pinned", path, "value", "format", "raw")["types"]
-		m = next(m for t in types if t["kind"] == "STRUCT" and t["name"] == name for m in t["members"] if m["name"] == member)
+		offset = next(m["bits_offset"] for t in types if t["kind"] == "STRUCT" and t["name"] == name
+		              for m in t["members"] if m["name"] == member) // 8
 		entries = [e for e in run("map", "dump", "pinned", path) if e["formatted"]["value"].get("state") or e["formatted"]["value"].get("slot")]
 		assert entries, "no element in use"
 		for e in entries:
 		    data = bytearray(int(b, 16) for b in e["value"])
 		    size = 8 if int(value) > 1 << 32 else 4
-		    data[m["bits_offset"] // 8:m["bits_offset"] // 8 + size] = int(value).to_bytes(size, "little")
+		    data[offset:offset + size] = int(value).to_bytes(size, "little")
 		    subprocess.check_call(["bpftool", "map", "update", "pinned", path, "key", *map(str, (int(b, 16) for b in e["key"])),
 		                           "value", *map(str, data)])
 	PY
@@ -98,14 +101,14 @@ test_records_that_do_not_fit() {
 	field svr_sessions svr_session tx_counter $(((1 << 48) + 1000))
 	provokes west counter-limit one_more
 	kill -CONT "$(proc_pid east-worker)"
-	field svr_flows4 svr_flow slot_generation 4000000000
+	field svr_flows4 svr_flow slot 9
 	provokes west session-mismatch one_more
 	svr_on west session delete >/dev/null
 	svr_on east session delete >/dev/null
 	check "a new session works" host "$h1" talk "$h2_ip" 8301 hello --udp
 }
 
-# Somebody else has the NIC's queue: what has to leave there is dropped by name, and leaves when he is gone
+# Somebody else has the NIC's queue: packets leave through a packet socket, and what that one does not take is dropped by name
 test_nic_without_a_socket() {
 	stop_proc east-worker
 	start_proc thief on "$east" /usr/bin/python3 -uc '
@@ -125,7 +128,9 @@ time.sleep(1000)'
 	wait_for 5 logged thief 'took it' || { not_ok "nobody took the queue"; topo_worker_start east; return 1; }
 	topo_worker_start east
 	wait_for 10 logged east-worker 'started'
-	provokes east tx-full eval '! host "$h1" talk "$h2_ip" 8300 hello --udp --timeout 1'
+	ip -n "$east" link set dev ge0 mtu 700
+	provokes east tx-full host "$h1" ping "$h2_ip" 8300 --size 1000 --count 2 --timeout 0.3
+	ip -n "$east" link set dev ge0 mtu 1500
 	stop_proc thief
 	check "and all is well when he is gone" wait_for 10 eval 'host "$h1" talk "$h2_ip" 8300 hello --udp --timeout 1'
 }

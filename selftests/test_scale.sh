@@ -16,7 +16,7 @@ topo_up
 topo_svr_start
 last=$((SCALE_SERVICES - 1))
 start_proc echo on "$h2" "$SELFTESTS/host.py" serve 80 81 8100
-wait_for 5 listening "$h2" tcp 8100 || die "no echo server"
+wait_for 20 logged echo serving || die "no echo server"
 
 # service_ip N, tenant_ip N: a host of it; see scale_config.py
 service_ip() {
