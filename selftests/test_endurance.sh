@@ -29,7 +29,7 @@ wait_for 5 logged h2-echo serving || die "no echo server"
 
 # Whatever it is that refuses a packet of a session other than a copy of one
 REASONS="no-key hmac hmac-missing bad-iv epoch padding counter-limit metadata-decrypt metadata-policy
-	session-mismatch no-flow bad-csum fragment too-big tx-full internal"
+	session-mismatch no-flow bad-csum fragment too-big internal"
 
 # value LOG KEY: out of the last line that a host wrote
 value() {
@@ -85,7 +85,7 @@ test_bad_wan() {
 	for router in west east; do
 		note "$router: $(svr_on "$router" show drops | tr '\n' ';')"
 		# shellcheck disable=SC2086
-		check_equal "$router: no packet was refused but copies" 0 "$(drops "$router" $REASONS)"
+		check_equal "$router: no packet was refused but copies" 0 "$(drops "$router" $REASONS tx-full)"
 		replays=$((replays + $(drops "$router" replay)))
 	done
 	check "copies were refused ($replays)" test "$replays" -gt 0
@@ -130,6 +130,7 @@ test_killed_workers() {
 	check_equal "east neither" 0 "$(ivs_repeated "$TMP/e.pcap" "$east_wan_ip")"
 	for router in west east; do
 		note "$router: $(svr_on "$router" show drops | tr '\n' ';')"
+		# A worker that starts may have the sockets of one interface before those of the other: tx-full
 		# shellcheck disable=SC2086
 		check_equal "$router: no packet was refused because of it" "${replays[$router]}" "$(drops "$router" $REASONS replay)"
 	done
