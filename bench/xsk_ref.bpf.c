@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// SPDX-License-Identifier: BSD-2-Clause
 /* The XDP programs around bench/xsk_forward.c and bench/forward.c: into an AF_XDP socket, into a counter, onto a device. */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>

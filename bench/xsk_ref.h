@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause */
 /* Shared by xsk_ref.bpf.c and the programs that load it. */
 #ifndef BENCH_XSK_REF_H
 #define BENCH_XSK_REF_H
