@@ -360,6 +360,8 @@ topo_svr_start() {
 	done
 	for router in west east; do
 		wait_for "$TOPO_UP_SECONDS" topo_peer_up "$router" || die "$router: peer does not come up"
+		# peers need no worker: its sockets may come later
+		wait_for "$TOPO_UP_SECONDS" logged "$router-worker" 'started, ' || die "$router: worker does not start"
 	done
 }
 
