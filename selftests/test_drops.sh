@@ -122,7 +122,7 @@ print("took it")
 time.sleep(1000)'
 	wait_for 5 logged thief 'took it' || { not_ok "nobody took the queue"; topo_worker_start east; return 1; }
 	topo_worker_start east
-	wait_for 10 logged east-worker 'started'
+	wait_for 20 logged east-worker 'ge0 queue 0: cannot bind' # its other sockets are there by then
 	ip -n "$east" link set dev ge0 mtu 700
 	provokes east tx-full host "$h1" ping "$h2_ip" 8300 --size 1000 --count 2 --timeout 0.3
 	ip -n "$east" link set dev ge0 mtu 1500
