@@ -5,6 +5,7 @@
 #include <openssl/crypto.h>
 
 #include "lib/epoch.h"
+#include "lib/shared.h"
 
 bool svr_epoch_newer(uint16_t a, uint16_t b)
 {
@@ -67,8 +68,8 @@ void svr_epoch_install(struct svr_session *s, const struct svr_session_keys *fre
 	__atomic_store_n(&s->unconfirmed, unconfirmed, __ATOMIC_RELEASE);
 	k->peer_key_index = fresh->peer_key_index;
 	k->since_ns = now_ns;
-	k->tx_first = s->tx_counter;
-	k->rx_first = s->replay.top;
+	k->tx_first = svr_shared(s->tx_counter);
+	k->rx_first = svr_shared(s->replay.top);
 	memcpy(k->session_key, fresh->session_key, sizeof(k->session_key));
 	memcpy(k->hmac_tx, fresh->hmac_tx, sizeof(k->hmac_tx));
 	memcpy(k->hmac_rx, fresh->hmac_rx, sizeof(k->hmac_rx));
@@ -102,8 +103,8 @@ bool svr_epoch_due(const struct svr_session *s, uint64_t interval_ns, uint32_t p
 
 	if (svr_epoch_offered(s) || (!encrypts && peer_key_index == k->peer_key_index))
 		return false;
-	if (encrypts && (s->tx_counter - k->tx_first >= SVR_EPOCH_PACKETS_REKEY ||
-			 s->replay.top - k->rx_first >= SVR_EPOCH_PACKETS_REKEY))
+	if (encrypts && (svr_shared(s->tx_counter) - k->tx_first >= SVR_EPOCH_PACKETS_REKEY ||
+			 svr_shared(s->replay.top) - k->rx_first >= SVR_EPOCH_PACKETS_REKEY))
 		return true;
 	/* UUIDs are random: so is one byte of them */
 	spread_ns = interval_ns / 8 / 256 * s->uuid[SVR_UUID_LEN - 1];
@@ -112,5 +113,6 @@ bool svr_epoch_due(const struct svr_session *s, uint64_t interval_ns, uint32_t p
 
 bool svr_epoch_exhausted(const struct svr_session *s)
 {
-	return s->tx_counter - s->keys[svr_epoch_tx(s)].tx_first >= SVR_EPOCH_PACKETS_MAX;
+	return svr_shared(s->tx_counter) - s->keys[svr_epoch_tx(s)].tx_first >=
+	       SVR_EPOCH_PACKETS_MAX;
 }

@@ -3,6 +3,7 @@
 #include <svr/drops.h>
 
 #include "lib/window.h"
+#include "lib/shared.h"
 #include "worker/auth.h"
 #include "worker/seal.h"
 #include "worker/thread.h"
@@ -56,7 +57,7 @@ static void window_fits(struct svr_auth *a, const struct svr_window_rx *rx, unsi
 {
 	a->window = rx->window[i];
 	if (a->hint)
-		*a->hint = rx->shift[i];
+		svr_shared_set(*a->hint, rx->shift[i]);
 }
 
 static bool tag_of_key(struct svr_thread *t, const struct svr_pkt *p, struct svr_auth *a,

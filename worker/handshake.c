@@ -7,6 +7,7 @@
 #include <svr/drops.h>
 
 #include "lib/epoch.h"
+#include "lib/shared.h"
 #include "worker/addr.h"
 #include "worker/handshake.h"
 #include "worker/metadata.h"
@@ -20,9 +21,8 @@ static int reverse_check(const struct svr_session *s, const struct svr_meta *m)
 	if (m->cipher != s->cipher || m->hmac != s->hmac || m->hmac_mode != s->hmac_mode)
 		return -SVR_DROP_META_POLICY;
 	if (!svr_addr_equal(m->context.saddr, s->lan.daddr) ||
-	    !svr_addr_equal(m->context.daddr, s->lan.saddr) ||
-	    m->context.sport != s->lan.dport || m->context.dport != s->lan.sport ||
-	    m->context.proto != s->lan.proto)
+	    !svr_addr_equal(m->context.daddr, s->lan.saddr) || m->context.sport != s->lan.dport ||
+	    m->context.dport != s->lan.sport || m->context.proto != s->lan.proto)
 		return -SVR_DROP_META_CONTEXT;
 	/* A peer key that is in force signs, but it is not this session's */
 	if (s->keys[0].peer_key_index != m->peer_key_index &&
@@ -82,7 +82,7 @@ static int forward_session(struct svr_thread *t, const struct svr_work *w, uint3
 			err = forward_keys(t, *slot, m, key);
 			if (err || (m->have & SVR_HAVE_KEY_PACKET))
 				return err;
-			s->meta_add = 1; /* it has not heard us yet: answer again */
+			svr_shared_set(s->meta_add, 1); /* it has not heard us yet: answer again */
 			svr_count(&t->counters, w->desc.zone, SVR_STAT_META_DUPLICATE, 1);
 			return 0;
 		}

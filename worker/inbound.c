@@ -10,6 +10,7 @@
 
 #include "lib/epoch.h"
 #include "lib/replay.h"
+#include "lib/shared.h"
 #include "lib/tcpstate.h"
 #include "worker/auth.h"
 #include "worker/fit.h"
@@ -296,7 +297,7 @@ static void note_wan(struct svr_thread *t, struct svr_session *s, const struct s
 	 */
 	if (with_metadata)
 		__atomic_store_n(&s->meta_seen, 1, __ATOMIC_RELAXED);
-	if (s->originator == with_metadata && s->meta_add)
+	if (s->originator == with_metadata && svr_shared(s->meta_add))
 		__atomic_store_n(&s->meta_add, 0, __ATOMIC_RELAXED);
 }
 

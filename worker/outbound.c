@@ -6,6 +6,7 @@
 #include <svr/drops.h>
 
 #include "lib/epoch.h"
+#include "lib/shared.h"
 #include "lib/tcpstate.h"
 #include "lib/window.h"
 #include "worker/fit.h"
@@ -122,8 +123,8 @@ static int prepare(struct svr_thread *t, struct svr_work *w, uint32_t slot, cons
 	if (err)
 		return err;
 	w->out.tag_len = (uint8_t)svr_seal_tag_len(s->cipher, s->hmac, meta_len > 0);
-	return svr_seal_tag(&w->seal, w->out.tag_len ? w->keys->hmac_tx : NULL, w->out.tag_len,
-			    &in, p);
+	return svr_seal_tag(&w->seal, w->out.tag_len ? w->keys->hmac_tx : NULL, w->out.tag_len, &in,
+			    p);
 }
 
 int svr_outbound(struct svr_thread *t, struct svr_work *w, uint32_t slot)
@@ -134,8 +135,9 @@ int svr_outbound(struct svr_thread *t, struct svr_work *w, uint32_t slot)
 	struct svr_keyset *keys;
 	size_t bare_len = 0, len;
 	int meta_len = 0, err;
+	unsigned int set;
 
-	if (s->closing && tcp_opens(p))
+	if (svr_shared(s->closing) && tcp_opens(p))
 		return reopen(t, w, slot);
 	if (svr_packet_ttl(p) <= 1)
 		return -SVR_DROP_TTL;
@@ -145,12 +147,13 @@ int svr_outbound(struct svr_thread *t, struct svr_work *w, uint32_t slot)
 	if (err)
 		return err;
 	svr_rekey_unheard(t, slot);
-	keys = svr_session_keys(t, slot, svr_epoch_tx(s));
+	set = svr_epoch_tx(s); /* once: another thread may put in new keys */
+	keys = svr_session_keys(t, slot, set);
 	if (!keys)
 		return -SVR_DROP_INTERNAL;
 	w->keys = svr_keyset_get(keys);
-	if (s->meta_add) {
-		meta_len = svr_metadata_build(t, s, svr_epoch_tx(s), SVR_METADATA_SESSION, meta);
+	if (svr_shared(s->meta_add)) {
+		meta_len = svr_metadata_build(t, s, set, SVR_METADATA_SESSION, meta);
 		if (meta_len < 0)
 			return meta_len;
 	} else if (svr_meta_is_cookie(p->payload, p->payload_len)) {

@@ -9,6 +9,7 @@
 #include <svr/drops.h>
 
 #include "lib/epoch.h"
+#include "lib/shared.h"
 #include "lib/window.h"
 #include "worker/keys.h"
 #include "worker/metadata.h"
@@ -177,7 +178,9 @@ void svr_rekey_confirm(struct svr_thread *t, uint32_t slot, uint16_t epoch)
 
 static uint64_t last_packet_ns(const struct svr_session *s)
 {
-	return s->last_lan_ns > s->last_wan_ns ? s->last_lan_ns : s->last_wan_ns;
+	const uint64_t lan_ns = svr_shared(s->last_lan_ns), wan_ns = svr_shared(s->last_wan_ns);
+
+	return lan_ns > wan_ns ? lan_ns : wan_ns;
 }
 
 static bool keys_due(const struct svr_thread *t, const struct svr_session *s)
@@ -234,7 +237,7 @@ void svr_rekey_look(struct svr_thread *t, uint32_t slot)
 	struct svr_session *s = &t->maps->sessions[slot];
 
 	svr_epoch_retire(s, t->now_ns);
-	if (!s->originator || s->meta_add || s->closing)
+	if (!s->originator || svr_shared(s->meta_add) || svr_shared(s->closing))
 		return;
 	if (!svr_epoch_offered(s)) {
 		/* A session that was silent since its last change has used nothing up */
@@ -257,13 +260,13 @@ void svr_rekey_unheard(struct svr_thread *t, uint32_t slot)
 	struct svr_session *s = &t->maps->sessions[slot];
 	uint32_t index;
 
-	if (!s->originator || !s->meta_add || svr_epoch_offered(s))
+	if (!s->originator || !svr_shared(s->meta_add) || svr_epoch_offered(s))
 		return;
 	index = svr_keys_peer_tx_index(t->maps, s->peer);
 	if (!take_along(t, s, index))
 		return;
 	svr_sessions_lock(t);
-	if (s->meta_add && !svr_epoch_offered(s) && take_along(t, s, index))
+	if (svr_shared(s->meta_add) && !svr_epoch_offered(s) && take_along(t, s, index))
 		begin(t, slot, false);
 	svr_sessions_unlock(t);
 }

@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 
 #include "lib/config.h"
+#include "lib/shared.h"
 #include "lib/tcpstate.h"
 #include "worker/timeout.h"
 
@@ -68,9 +69,10 @@ uint64_t svr_clear_timeout_min_ns(const struct svr_flow *flow, const struct svr_
 uint64_t svr_session_timeout_ns(const struct svr_session *s, const struct svr_service *service,
 				const struct svr_session_type *type)
 {
-	bool established = s->lan.proto == IPPROTO_TCP ?
-				   svr_tcp_established(s->tcp_lan, s->tcp_wan) :
-				   s->last_lan_ns && s->last_wan_ns;
+	bool established =
+		s->lan.proto == IPPROTO_TCP ?
+			svr_tcp_established(svr_shared(s->tcp_lan), svr_shared(s->tcp_wan)) :
+			svr_shared(s->last_lan_ns) && svr_shared(s->last_wan_ns);
 
-	return svr_timeout_ns(service, type, s->lan.proto, established, s->closing);
+	return svr_timeout_ns(service, type, s->lan.proto, established, svr_shared(s->closing));
 }
