@@ -359,6 +359,8 @@ topo_svr_start() {
 		topo_keymgr_start "$router"
 	done
 	for router in west east; do
+		# On a busy machine peers may be up before the worker has its sockets
+		wait_for "$TOPO_UP_SECONDS" logged "$router-worker" "started" || die "$router: no worker"
 		wait_for "$TOPO_UP_SECONDS" topo_peer_up "$router" || die "$router: peer does not come up"
 		# peers need no worker: its sockets may come later
 		wait_for "$TOPO_UP_SECONDS" logged "$router-worker" 'started, ' || die "$router: worker does not start"
