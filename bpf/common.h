@@ -108,7 +108,7 @@ enum svr_port { SVR_PORT_MIN = 1025 };
 
 enum svr_frame {
 	SVR_HDR_MAX = ETH_HLEN + 8 + 40 + 60, /* Ethernet, two tags, IPv6, TCP with all options */
-	SVR_FRAME_LEN_MAX = 9216 + 64, /* the longest frame whose checksum can be computed */
+	SVR_FRAME_LEN_MAX = 65535 + SVR_HDR_MAX, /* of the longest IP packet, with room to spare */
 };
 
 #endif

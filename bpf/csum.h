@@ -75,42 +75,85 @@ static __always_inline __u16 svr_csum_pseudo(const struct svr_pkt *pkt)
 
 enum svr_csum_lens {
 	SVR_CSUM_CHUNKS = SVR_FRAME_LEN_MAX / SVR_CSUM_CHUNK + 1,
+	SVR_CSUM_POINTED = 19, /* of them are read through a pointer: more than a page holds */
 };
 
-/**
- * svr_csum_packet() - folded sum of @len bytes at @off, as if a zero byte followed an odd end.
- * Whole chunks are read where they are. The rest has no constant length, as the verifier wants it
- * of packet pointers: it is copied, and filled up with zeros to a multiple of four.
- * Return: 0 to 0xffff, or a negative drop reason if they are not in the packet.
- */
-SVR_STEP int svr_csum_packet(struct xdp_md *ctx, __u32 off, __u32 len)
+/* The part of a packet whose bytes no pointer reaches, chunk by chunk */
+struct svr_csum_rest {
+	struct xdp_md *ctx;
+	__u32 off, len;
+	__u32 sum; /* folded */
+	int err;
+};
+
+static long svr_csum_rest_chunk(__u32 i, struct svr_csum_rest *r)
 {
 	struct svr_scratch *s = svr_scratch_get();
-	__u32 sum = 0, i;
-	void *chunk;
+	__u32 sum = r->sum;
 
-	if (!s || len > SVR_FRAME_LEN_MAX)
-		return -SVR_DROP_INTERNAL;
-	for (i = 0; i < SVR_CSUM_CHUNKS && len >= SVR_CSUM_CHUNK; i++) {
-		if (off > SVR_FRAME_LEN_MAX)
-			return -SVR_DROP_INTERNAL;
-		chunk = (void *)(long)ctx->data + off;
-		barrier_var(chunk); /* the pointer that is checked is the one that is used */
-		if (chunk + SVR_CSUM_CHUNK > (void *)(long)ctx->data_end)
-			return -SVR_DROP_INTERNAL;
-		sum = bpf_csum_diff(NULL, 0, chunk, SVR_CSUM_CHUNK, sum);
-		off += SVR_CSUM_CHUNK;
-		len -= SVR_CSUM_CHUNK;
+	if (r->len < SVR_CSUM_CHUNK)
+		return 1;
+	if (!s || bpf_xdp_load_bytes(r->ctx, r->off, s->chunk, SVR_CSUM_CHUNK)) {
+		r->err = -SVR_DROP_INTERNAL;
+		return 1;
 	}
+	r->sum = svr_csum_fold(bpf_csum_diff(NULL, 0, (__be32 *)s->chunk, SVR_CSUM_CHUNK, sum));
+	r->off += SVR_CSUM_CHUNK;
+	r->len -= SVR_CSUM_CHUNK;
+	return 0;
+}
+
+/*
+ * Sum of the bytes behind the whole chunks. They have no constant length, as the verifier wants it
+ * of packet pointers: they are copied, and filled up with zeros to a multiple of four.
+ */
+SVR_HELPER int svr_csum_tail(struct xdp_md *ctx, __u32 off, __u32 len, __u32 sum)
+{
+	struct svr_scratch *s = svr_scratch_get();
+
 	if (!len)
 		return svr_csum_fold(sum);
-	if (!svr_within(&len, 1, SVR_CSUM_CHUNK - 1))
+	if (!s || !svr_within(&len, 1, SVR_CSUM_CHUNK - 1))
 		return -SVR_DROP_INTERNAL;
 	*(__u32 *)(s->chunk + (len & (SVR_CSUM_CHUNK - sizeof(__u32)))) = 0;
 	if (bpf_xdp_load_bytes(ctx, off, s->chunk, len))
 		return -SVR_DROP_INTERNAL;
-	sum = bpf_csum_diff(NULL, 0, (__be32 *)s->chunk, (len + 3) & ~3u, sum);
-	return svr_csum_fold(sum);
+	return svr_csum_fold(bpf_csum_diff(NULL, 0, (__be32 *)s->chunk, (len + 3) & ~3u, sum));
+}
+
+/**
+ * svr_csum_packet() - folded sum of @len bytes at @off, as if a zero byte followed an odd end.
+ * Whole chunks are read where they are as long as they lie in the first buffer of the frame.
+ * Return: 0 to 0xffff, or a negative drop reason if they are not in the packet.
+ */
+SVR_STEP int svr_csum_packet(struct xdp_md *ctx, __u32 off, __u32 len)
+{
+	struct svr_csum_rest rest = { .ctx = ctx };
+	__u32 sum = 0, i;
+	void *chunk;
+
+	if (len > SVR_FRAME_LEN_MAX)
+		return -SVR_DROP_INTERNAL;
+	for (i = 0; i < SVR_CSUM_POINTED && len >= SVR_CSUM_CHUNK; i++) {
+		if (off > SVR_CSUM_POINTED * SVR_CSUM_CHUNK)
+			break;
+		chunk = (void *)(long)ctx->data + off;
+		barrier_var(chunk); /* the pointer that is checked is the one that is used */
+		if (chunk + SVR_CSUM_CHUNK > (void *)(long)ctx->data_end)
+			break;
+		sum = bpf_csum_diff(NULL, 0, chunk, SVR_CSUM_CHUNK, sum);
+		off += SVR_CSUM_CHUNK;
+		len -= SVR_CSUM_CHUNK;
+	}
+	if (len < SVR_CSUM_CHUNK)
+		return svr_csum_tail(ctx, off, len, sum);
+	rest.off = off;
+	rest.len = len;
+	rest.sum = svr_csum_fold(sum);
+	bpf_loop(SVR_CSUM_CHUNKS, svr_csum_rest_chunk, &rest, 0);
+	if (rest.err)
+		return rest.err;
+	return svr_csum_tail(ctx, rest.off, rest.len, rest.sum);
 }
 
 /* Where the L4 checksum stands in the frame */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * BPF side only: ICMP errors about packets of a clear session, from whichever side they come, sent
- * on to whom they concern.
+ * BPF side only: ICMP errors about packets of a session, from whichever side they come, sent on to
+ * whom they concern.
  *
  *   message  as it arrives    IP | ICMP | quoted: IP, L4, payload         addresses of this side
  *            as it leaves     IP | ICMP | quoted: IP, L4, payload         addresses of the other side
@@ -9,6 +9,9 @@
  * The flow that the quoted packet's answers would take is the way that the message goes, and what
  * that flow rewrites to, mirrored, is the quoted packet as the other side knows it. All headers up
  * to the quoted L4's ports are made anew, in the family of the other side.
+ *
+ * Of a packet of a signed or secret session nothing is quoted but the start of its L4 header: what
+ * follows is cipher text, or on the way to the peer plain text that must not leave.
  */
 #ifndef SVR_BPF_ICMP_MAP_H
 #define SVR_BPF_ICMP_MAP_H
@@ -31,6 +34,39 @@ enum svr_icmp_map {
 	SVR_UNREACH6_PORT = 4,
 	SVR_PARAM6_NEXTHDR = 1,
 };
+
+/* Bytes that an HMAC appends; 0: none */
+static __always_inline __u32 svr_tag_len(__u8 hmac)
+{
+	switch (hmac) {
+#define X(id, n, s, tag) \
+	case n:          \
+		return tag;
+		SVR_HMACS(X)
+#undef X
+	}
+	return 0;
+}
+
+static __always_inline bool svr_flow_encrypts(const struct svr_flow *flow)
+{
+	__u32 id = flow->policy;
+	const struct svr_policy *policy = bpf_map_lookup_elem(&svr_policies, &id);
+
+	return flow->flags & SVR_FLOW_WORKER && policy && policy->cipher != SVR_CIPHER_NONE;
+}
+
+/* Bytes of IV and tag that packets of the flow's session have between the routers */
+static __always_inline __u32 svr_flow_trailer(const struct svr_flow *flow)
+{
+	__u32 id = flow->policy, len;
+	const struct svr_policy *policy = bpf_map_lookup_elem(&svr_policies, &id);
+
+	if (!(flow->flags & SVR_FLOW_WORKER) || !policy)
+		return 0;
+	len = svr_tag_len(policy->hmac);
+	return policy->cipher == SVR_CIPHER_NONE ? len : len + SVR_BLOCK_LEN;
+}
 
 /* The quoted IP header: addresses, length, protocol. False if it is none that we could have sent. */
 static __always_inline bool svr_quote_read_l3(struct xdp_md *ctx, const struct svr_pkt *pkt,
@@ -111,6 +147,7 @@ SVR_HELPER void svr_quote_read_front(struct xdp_md *ctx, const struct svr_flow *
 
 	if (!(flow->flags & SVR_FLOW_FROM_WAN))
 		return;
+	q->trailer = svr_flow_trailer(flow);
 	if (q->proto == IPPROTO_UDP)
 		q->meta_len = svr_quote_meta_len(ctx, q->l4 + SVR_UDP_HLEN);
 	else if (!bpf_xdp_load_bytes(ctx, q->l4 + 12, &doff, sizeof(doff)))
@@ -221,6 +258,11 @@ SVR_STEP int svr_icmp_map_type(struct svr_pkt *pkt, struct svr_flow *flow, struc
 		more += SVR_UDP_HLEN;
 	if (flow->flags & SVR_FLOW_ENCAP)
 		more -= SVR_UDP_HLEN;
+	/* Padding is counted on one side only: rather a few bytes less than too many */
+	if (flow->flags & SVR_FLOW_FROM_WAN)
+		more += svr_flow_trailer(flow) + (svr_flow_encrypts(flow) ? SVR_BLOCK_LEN : 0);
+	else
+		more -= svr_flow_trailer(flow);
 	opposite = svr_flow_opposite(flow);
 	if (opposite && flow->flags & SVR_FLOW_FROM_WAN && opposite->flags & SVR_FLOW_META_ADD)
 		meta = svr_meta_plan(opposite, to6);
@@ -271,6 +313,23 @@ struct svr_icmp_made {
 	__u8 l4[SVR_UDP_HLEN + SVR_QUOTED_L4];
 };
 
+/*
+ * The header of a quoted ICMP echo that nobody here can read, because it is encrypted: its type and
+ * identifier are the session's.
+ */
+static __always_inline void svr_icmp_map_echo(const struct svr_flow *flow, struct svr_icmp_made *m)
+{
+	__be16 id = flow->dport ? flow->dport : flow->sport;
+
+	if (flow->proto == IPPROTO_ICMPV6)
+		m->l4[0] = flow->dport ? SVR_ICMP6_ECHO : SVR_ICMP6_ECHO_REPLY;
+	else if (flow->proto == IPPROTO_ICMP)
+		m->l4[0] = flow->dport ? SVR_ICMP_ECHO : SVR_ICMP_ECHO_REPLY;
+	else
+		return;
+	__builtin_memcpy(m->l4 + __builtin_offsetof(struct svr_icmp_hdr, rest), &id, sizeof(id));
+}
+
 /* The start of the quoted L4 as the other side knows it */
 SVR_STEP int svr_icmp_map_l4(struct xdp_md *ctx, struct svr_flow *flow, struct svr_quote *q,
 			     struct svr_icmp_made *m)
@@ -281,15 +340,23 @@ SVR_STEP int svr_icmp_map_l4(struct xdp_md *ctx, struct svr_flow *flow, struct s
 	if (!flow || !q || !m)
 		return -SVR_DROP_INTERNAL;
 	m->quoted = SVR_QUOTED_L4;
-	m->rest = q->skip || q->meta_len ? 0 : q->end - q->l4 - SVR_QUOTED_L4;
+	m->rest = q->skip || q->meta_len || flow->flags & SVR_FLOW_WORKER ?
+			  0 :
+			  q->end - q->l4 - SVR_QUOTED_L4;
 	ports[0] = flow->dport; /* the quoted packet went the other way */
 	ports[1] = flow->sport;
 	if (flow->flags & SVR_FLOW_ENCAP) {
 		ports[2] = bpf_htons(q->ip_len - (q->l4 - q->l3) + SVR_UDP_HLEN);
 		__builtin_memcpy(m->l4, ports, sizeof(ports));
+		m->rest = 0;
+		if (flow->flags & SVR_FLOW_WORKER)
+			return SVR_NEXT;
 		__builtin_memcpy(m->l4 + sizeof(ports), q->head, SVR_QUOTED_L4);
 		m->quoted += SVR_UDP_HLEN;
-		m->rest = 0;
+		return SVR_NEXT;
+	}
+	if (q->skip && svr_flow_encrypts(flow)) {
+		svr_icmp_map_echo(flow, m);
 		return SVR_NEXT;
 	}
 	if (q->skip) {
@@ -306,9 +373,11 @@ SVR_STEP int svr_icmp_map_l4(struct xdp_md *ctx, struct svr_flow *flow, struct s
 		return SVR_NEXT;
 	/* Length without metadata. The checksum covers what is not quoted: changed, as for the packet */
 	__builtin_memcpy(ports, q->head, sizeof(ports));
-	ports[2] = bpf_htons(bpf_ntohs(ports[2]) - q->meta_len);
+	ports[2] = bpf_htons(bpf_ntohs(ports[2]) - q->meta_len - q->trailer);
 	check = ports[3];
-	if (check)
+	if (flow->flags & SVR_FLOW_WORKER)
+		check = 0; /* it covered another payload */
+	else if (check)
 		check = svr_csum_apply(check, flow->l4_delta);
 	ports[3] = check;
 	__builtin_memcpy(m->l4 + 4, &ports[2], 2 * sizeof(ports[0]));
@@ -322,7 +391,8 @@ SVR_HELPER void svr_icmp_map_tcp_check(struct xdp_md *ctx, const struct svr_flow
 	__u32 off = q->l4 + __builtin_offsetof(struct tcphdr, check);
 	__u16 check;
 
-	if (q->proto != IPPROTO_TCP || off + sizeof(check) > q->end ||
+	if (q->proto != IPPROTO_TCP || flow->flags & SVR_FLOW_WORKER ||
+	    off + sizeof(check) > q->end ||
 	    bpf_xdp_load_bytes(ctx, off, &check, sizeof(check)))
 		return;
 	check = svr_csum_apply(check, flow->l4_delta);
@@ -342,7 +412,7 @@ SVR_STEP int svr_icmp_map_headers(struct svr_flow *flow, struct svr_quote *q,
 	m->l3_hlen = svr_l3_hlen(flow->flags);
 	svr_addr_copy(m->to, flow->daddr);
 	len = 2 * m->l3_hlen + SVR_ICMP_HLEN + m->quoted + m->rest;
-	quoted_len = q->ip_len - (q->l4 - q->l3) - q->skip + m->l3_hlen;
+	quoted_len = q->ip_len - (q->l4 - q->l3) - q->skip - q->trailer + m->l3_hlen;
 	if (flow->flags & SVR_FLOW_ENCAP)
 		quoted_len += SVR_UDP_HLEN;
 	if (!q->skip)
@@ -402,8 +472,6 @@ SVR_STEP int svr_icmp_map_write(struct xdp_md *ctx, struct svr_pkt *pkt, struct 
 SVR_HELPER struct svr_flow *svr_icmp_map_find(struct xdp_md *ctx, const struct svr_pkt *pkt,
 					      struct svr_quote *q)
 {
-	struct svr_flow *flow;
-
 	if (bpf_xdp_load_bytes(ctx, pkt->l4, &q->icmp, sizeof(q->icmp)) ||
 	    !svr_quote_read_l3(ctx, pkt, q) || bpf_xdp_load_bytes(ctx, q->l4, q->head, sizeof(q->head)))
 		return NULL;
@@ -411,12 +479,34 @@ SVR_HELPER struct svr_flow *svr_icmp_map_find(struct xdp_md *ctx, const struct s
 	if (!svr_addr_equal(pkt->key.daddr, q->key.daddr))
 		return NULL;
 	svr_quote_read_ports(pkt, q);
-	flow = svr_flow_get(&q->key);
-	return flow && !(flow->flags & SVR_FLOW_WORKER) ? flow : NULL;
+	return svr_flow_get(&q->key);
+}
+
+/* Where the message goes. SVR_NEXT or a drop reason. */
+SVR_HELPER int svr_icmp_map_way(const struct svr_pkt *pkt, const struct svr_flow *flow,
+				struct svr_way *way)
+{
+	__be32 neighbour[4];
+	__u32 nexthop;
+	int res;
+
+	if (!(flow->flags & SVR_FLOW_FROM_WAN))
+		return svr_way_find_path(pkt, flow, way);
+	res = svr_way_find(pkt, flow, way);
+	if (res != -SVR_DROP_NO_NEIGHBOUR || !(flow->flags & SVR_FLOW_WORKER))
+		return res;
+	/* The worker made the flow before it knew the host's address, and sends by its own table */
+	if (!svr_gateway_for(flow->out_zone, flow->daddr, neighbour))
+		return res;
+	nexthop = svr_neighbour_find(flow->out_zone, neighbour);
+	if (!nexthop)
+		return res;
+	way->nexthop = bpf_map_lookup_elem(&svr_nexthops, &nexthop);
+	return way->nexthop ? SVR_NEXT : res;
 }
 
 /**
- * svr_icmp_map() - send an ICMP error about a packet of a clear session on.
+ * svr_icmp_map() - send an ICMP error about a packet of a session on.
  * Return: SVR_FORWARD; SVR_NEXT if it is about something else, and nothing was changed; a drop
  * reason.
  */
@@ -438,8 +528,7 @@ SVR_STEP int svr_icmp_map(struct xdp_md *ctx, struct svr_pkt *pkt)
 		return SVR_NEXT;
 	if (pkt->ttl <= 1)
 		return -SVR_DROP_TTL; /* never an error about an error; RFC 1812 4.3.2.7 */
-	res = flow->flags & SVR_FLOW_FROM_WAN ? svr_way_find(pkt, flow, &way) :
-						svr_way_find_path(pkt, flow, &way);
+	res = svr_icmp_map_way(pkt, flow, &way);
 	tclass = svr_l3_tclass(ctx, pkt);
 	if (res || tclass < 0)
 		return res ? res : tclass;

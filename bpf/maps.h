@@ -40,6 +40,7 @@ struct svr_quote {
 	__u32 l3, l4, end; /* of the quoted packet; end of the message */
 	__u32 skip; /* bytes of UDP header and metadata in front of what the host sent */
 	__u32 meta_len; /* metadata in them */
+	__u32 trailer; /* bytes of IV and tag behind what the host sent */
 	__u32 ip_len; /* that the quoted IP header says */
 	__u8 tclass, ttl;
 	__u8 proto;

@@ -193,6 +193,16 @@ static __always_inline int svr_parse_l4(struct xdp_md *ctx, struct svr_cursor nh
 }
 
 /*
+ * Bytes behind the link-layer header of a frame that lies in more than one buffer (XDP multi-buffer).
+ * Only the first one is seen through pointers; headers always are in there.
+ */
+SVR_HELPER __u32 svr_parse_buffers(struct xdp_md *ctx, struct svr_pkt *pkt)
+{
+	pkt->frame_len = bpf_xdp_get_buff_len(ctx);
+	return pkt->frame_len - pkt->l3;
+}
+
+/*
  * As soon as addresses and protocol are known they are in pkt->key, so that the caller can still
  * tell the router's own traffic apart when a later check fails.
  */
@@ -205,6 +215,8 @@ static __always_inline int svr_parse_ipv4(struct xdp_md *ctx, struct svr_cursor 
 	if ((void *)(ip + 1) > nh.end)
 		return -SVR_DROP_SHORT;
 	len = bpf_ntohs(ip->tot_len);
+	if (unlikely(len > ip_room))
+		ip_room = svr_parse_buffers(ctx, pkt);
 	if (ip->version != 4 || ip->ihl * 4 < SVR_IP_HLEN || len < ip->ihl * 4 || len > ip_room)
 		return -SVR_DROP_BAD_IP;
 	/* svr_addr_map4(), into what is zero already */
@@ -247,6 +259,8 @@ static __always_inline int svr_parse_ipv6(struct xdp_md *ctx, struct svr_cursor 
 	if ((void *)(ip6 + 1) > nh.end)
 		return -SVR_DROP_SHORT;
 	len = bpf_ntohs(ip6->payload_len) + SVR_IP6_HLEN;
+	if (unlikely(len > ip_room))
+		ip_room = svr_parse_buffers(ctx, pkt);
 	if (ip6->version != 6 || len > ip_room)
 		return -SVR_DROP_BAD_IP;
 	svr_addr_copy(pkt->key.saddr, ip6->saddr.in6_u.u6_addr32);

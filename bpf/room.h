@@ -39,7 +39,7 @@ SVR_STEP int svr_payload_push_back(struct xdp_md *ctx, struct svr_pkt *pkt, __u3
 	if (!pkt || grow > SVR_META_MAX || bpf_xdp_adjust_tail(ctx, grow))
 		return -SVR_DROP_HEADROOM;
 	left = pkt->payload_len;
-	for (i = 0; i < SVR_CSUM_CHUNKS && left > 0; i++)
+	for (i = 0; i < SVR_CSUM_POINTED && left > 0; i++)
 		left = svr_payload_push_chunk(ctx, pkt, left, grow);
 	return left > 0 ? -SVR_DROP_INTERNAL : left;
 }

@@ -288,7 +288,8 @@ static __always_inline int svr_lan_general(struct xdp_md *ctx, struct svr_flow *
 	if (!flow)
 		flow = svr_flow_of(&pkt);
 	if (flow && unlikely(flow->flags & SVR_FLOW_WORKER)) {
-		res = svr_to_worker_session(ctx, &pkt, flow);
+		res = pkt.ttl <= 1 ? svr_icmp_expired(ctx, &pkt) :
+				     svr_to_worker_session(ctx, &pkt, flow);
 		goto out;
 	}
 	/* A new connection with the ports of one that is over */
@@ -311,7 +312,7 @@ out:
 	return svr_exit(ctx, &pkt, res);
 }
 
-SEC("xdp")
+SEC("xdp.frags")
 int svr_lan(struct xdp_md *ctx)
 {
 	struct svr_flow *flow = NULL;

@@ -412,7 +412,8 @@ static __always_inline int svr_wan_general(struct xdp_md *ctx, struct svr_flow *
 	if (!flow)
 		flow = svr_flow_of(&pkt);
 	if (flow && unlikely(flow->flags & SVR_FLOW_WORKER)) {
-		res = svr_to_worker_session(ctx, &pkt, flow);
+		res = pkt.ttl <= 1 ? svr_icmp_expired(ctx, &pkt) :
+				     svr_to_worker_session(ctx, &pkt, flow);
 		goto out;
 	}
 	if (flow && unlikely(svr_has_cookie(ctx, &pkt))) {
@@ -437,7 +438,7 @@ out:
 	return svr_exit(ctx, &pkt, res);
 }
 
-SEC("xdp")
+SEC("xdp.frags")
 int svr_wan(struct xdp_md *ctx)
 {
 	struct svr_flow *flow = NULL;
