@@ -14,7 +14,7 @@
 	X(BAD_IP, 2, "bad-ip", "IP header with a wrong version, header length or total length")                 \
 	X(IP_OPTIONS, 3, "ip-options", "IPv4 options on a packet for a session")                                \
 	/* 4 was ipv6 */                                                                                       \
-	X(FRAGMENT, 5, "fragment", "IP fragment, not supported yet")                                            \
+	X(FRAGMENT, 5, "fragment", "IP fragment of what is not carried in sessions")                            \
 	X(PROTOCOL, 6, "protocol", "IP protocol that is not carried in sessions")                               \
 	X(BAD_L4, 7, "bad-l4", "TCP or UDP header with a wrong length")                                         \
 	X(TTL, 8, "ttl", "time to live or hop limit exceeded; the sender is told")                              \
@@ -92,7 +92,14 @@
 	X(KEX_SIGNATURE, 90, "kex-signature", "signature over the key exchange is wrong")                       \
 	X(KEX_VALUE, 91, "kex-value", "public value or algorithm of the key exchange was refused")              \
 	X(KEX_RATE, 92, "kex-rate", "key-exchange message above the rate limit")                                \
-	X(KEX_PIECES, 93, "kex-pieces", "pieces of a key-exchange message do not fit together")
+	X(KEX_PIECES, 93, "kex-pieces", "pieces of a key-exchange message do not fit together")                 \
+	/* fragments of IP, and pieces of packets between routers (TLV 1) */                                    \
+	X(FRAGMENT_RATE, 96, "fragment-rate", "fragments above the rate of their interface")                    \
+	X(FRAGMENT_OVERLAP, 97, "fragment-overlap", "fragment overlaps another one; the packet is given up")    \
+	X(FRAGMENT_LENGTH, 98, "fragment-length", "offset or length of a fragment does not fit its packet")     \
+	X(FRAGMENT_TINY, 99, "fragment-tiny", "first fragment ends inside the TCP or UDP header")               \
+	X(FRAGMENT_FULL, 100, "fragment-full", "too many fragments wait for others, of all or of one sender")   \
+	X(FRAGMENT_TIMEOUT, 101, "fragment-timeout", "other fragments of the packet did not come in time")
 
 enum svr_drop {
 #define X(id, n, name, text) SVR_DROP_##id = n,

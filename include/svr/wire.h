@@ -92,6 +92,21 @@ enum svr_tlv {
 	SVR_TLV_META_KEY_ACK = 0xF022,	/* P 4: u32 metadata key index */
 };
 
+/* TLV 1: the block stands in front of a piece of a packet's L4 payload. */
+struct svr_tlv_fragment {
+	__be32 id;		/* of the packet, chosen by the router that cuts it */
+	__be16 ip_id;		/* identification of the host's IPv4 packet, 0 for IPv6 */
+	__be16 flags_offset;	/* enum svr_fragment_bits; offset of the piece in units of 8 bytes */
+	__be16 largest;		/* longest IP fragment that the packet came in, bytes; 0: it came whole */
+} __attribute__((packed));
+_Static_assert(sizeof(struct svr_tlv_fragment) == 10, "wire");
+
+enum svr_fragment_bits {
+	SVR_FRAGMENT_DF = 0x4000,	/* the host's packet had don't-fragment */
+	SVR_FRAGMENT_MORE = 0x2000,	/* this is not the last piece */
+	SVR_FRAGMENT_OFFSET = 0x1fff,
+};
+
 /* Context TLV value (2 and 4). */
 struct svr_context4 {
 	__be32 saddr;
