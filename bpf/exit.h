@@ -4,6 +4,7 @@
 #define SVR_BPF_EXIT_H
 
 #include "capture.h"
+#include "whole.h"
 
 /* @stat has to be a constant: the verifier wants to know that it is inside of the row. */
 static __always_inline void svr_stat_add(__u32 zone, enum svr_stat stat, __u64 n)
@@ -23,8 +24,21 @@ static __always_inline void svr_drop_count(__u32 zone, __u32 reason)
 		*counter += 1;
 }
 
+/*
+ * Take one token of a bucket that holds @burst and gets a new one every @gap_ns; @full_at: when it
+ * is full again.
+ */
+static __always_inline bool svr_pace(__u64 *full_at, __u64 gap_ns, __u32 burst)
+{
+	__u64 old = *full_at, now = svr_now_ns(), from = old > now ? old : now;
+
+	/* Another CPU that was faster has taken what there was: this one goes without */
+	return from - now <= gap_ns * (burst - 1) &&
+	       __sync_val_compare_and_swap(full_at, old, from + gap_ns) == old;
+}
+
 /* What was dropped, or answered and not sent on. Verdict. */
-static __always_inline int svr_exit_refused(struct svr_zone_stats *stats, __u32 zone, int result,
+static __always_inline int svr_exit_refused(struct xdp_md *ctx, struct svr_zone_stats *stats, __u32 zone, int result,
 					    int *said)
 {
 	__u32 reason = SVR_DROP_INTERNAL;
@@ -43,6 +57,8 @@ static __always_inline int svr_exit_refused(struct svr_zone_stats *stats, __u32 
 		reason = -result;
 	}
 	*said = verdict == XDP_REDIRECT ? SVR_VERDICT_ANSWER : -(int)reason;
+	if (verdict == XDP_REDIRECT)
+		svr_whole_answered(ctx);
 	svr_drop_count(zone, reason);
 	return verdict;
 }
@@ -73,7 +89,7 @@ static __always_inline int svr_exit(struct xdp_md *ctx, const struct svr_pkt *pk
 		verdict = XDP_PASS;
 		said = SVR_VERDICT_PASS;
 	} else {
-		verdict = svr_exit_refused(stats, zone, result, &said);
+		verdict = svr_exit_refused(ctx, stats, zone, result, &said);
 	}
 	if (unlikely(svr_capture(ctx, zone, said)))
 		stats->count[SVR_STAT_CAPTURE_MISSED] += 1;

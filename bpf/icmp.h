@@ -27,15 +27,11 @@ enum svr_icmp {
 /* True if one more message about packets of the zone may be sent now. */
 SVR_HELPER bool svr_icmp_allowed(__u32 zone)
 {
-	__u64 *full_at = bpf_map_lookup_elem(&svr_icmp_pace, &zone), old, now = svr_now_ns(), from;
+	__u64 *full_at = bpf_map_lookup_elem(&svr_icmp_pace, &zone);
 
 	if (!full_at)
 		return false;
-	old = *full_at;
-	from = old > now ? old : now;
-	/* Another CPU that was faster has taken what there was: this one goes without */
-	if (from - now <= (__u64)SVR_ICMP_GAP_NS * (SVR_ICMP_BURST - 1) &&
-	    __sync_val_compare_and_swap(full_at, old, from + SVR_ICMP_GAP_NS) == old)
+	if (svr_pace(full_at, SVR_ICMP_GAP_NS, SVR_ICMP_BURST))
 		return true;
 	svr_stat_add(zone, SVR_STAT_ICMP_LIMITED, 1);
 	return false;

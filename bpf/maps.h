@@ -149,6 +149,8 @@ struct {
  */
 SVR_MAP_ARRAY(svr_icmp_pace, __u64, SVR_MAX_ZONES);
 
+SVR_MAP_ARRAY(svr_fragment_pace, __u64, SVR_MAX_ZONES);
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);

@@ -25,6 +25,7 @@ enum svr_meta_have {
 	SVR_HAVE_SESSION_KEY = 1 << 11,
 	SVR_HAVE_NONCE = 1 << 12,
 	SVR_HAVE_KEY_EPOCH = 1 << 13,
+	SVR_HAVE_FRAGMENT = 1 << 14,
 
 	/* what a clear block has to hold to make a session */
 	SVR_HAVE_ALL_FWD = SVR_HAVE_FWD_CONTEXT | SVR_HAVE_UUID | SVR_HAVE_TENANT |
@@ -318,6 +319,10 @@ static __always_inline bool svr_meta_rule_of(__u16 type, struct svr_meta_rule *r
 	(*r = (struct svr_meta_rule){ \
 		 .have = bit, .excludes = bit, .len_min = min, .len_max = max, .section = sec })
 	switch (type) {
+	case SVR_TLV_FRAGMENT:
+		RULE(SVR_HAVE_FRAGMENT, sizeof(struct svr_tlv_fragment),
+		     sizeof(struct svr_tlv_fragment), SVR_META_HEADER);
+		return true;
 	case SVR_TLV_SECURITY_ID:
 		RULE(SVR_HAVE_SECURITY_ID, 4, 4, SVR_META_HEADER);
 		return true;

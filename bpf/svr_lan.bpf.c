@@ -10,12 +10,25 @@
  */
 #include "classify.h"
 #include "fast.h"
+#include "fragment.h"
 #include "icmp_map.h"
 #include "meta.h"
 #include "mss.h"
 #include "ports.h"
 #include "rewrite.h"
 #include "worker.h"
+
+/* A fragment of a packet that a tenant may send. Which service it is for nobody can say yet. */
+SVR_HELPER int svr_lan_fragment(struct xdp_md *ctx, struct svr_pkt *pkt)
+{
+	if (!svr_addr_forwardable(pkt->key.saddr) ||
+	    svr_local_check(pkt->zone, pkt->key.saddr) != SVR_LOCAL_NO ||
+	    !svr_tenant_find(pkt->zone, pkt->key.saddr))
+		return -SVR_DROP_NO_TENANT;
+	if (!svr_addr_forwardable(pkt->key.daddr))
+		return -SVR_DROP_NO_SERVICE;
+	return svr_fragment(ctx, pkt, SVR_FRAME_FRAGMENT, 0);
+}
 
 /*
  * Traffic of the router itself is the kernel's; everything else that was not understood is dropped
@@ -33,7 +46,9 @@ SVR_HELPER int svr_lan_refused(struct xdp_md *ctx, struct svr_pkt *pkt, int reas
 			return res;
 		reason = -SVR_DROP_ICMP_UNMATCHED;
 	}
-	return svr_local_check(pkt->zone, pkt->key.daddr) != SVR_LOCAL_NO ? SVR_PASS : reason;
+	if (svr_local_check(pkt->zone, pkt->key.daddr) != SVR_LOCAL_NO)
+		return SVR_PASS;
+	return reason == -SVR_DROP_FRAGMENT ? svr_lan_fragment(ctx, pkt) : reason;
 }
 
 /* Tenant, service and access: who wants what, and may he? Fills @desc. */
@@ -138,8 +153,6 @@ SVR_STEP int svr_lan_miss(struct xdp_md *ctx, struct svr_pkt *pkt)
 		return svr_icmp_expired(ctx, pkt);
 
 	if (!svr_policy_is_clear(service->policy)) {
-		if (svr_proto_portless(pkt->key.proto))
-			return -SVR_DROP_PROTOCOL;
 		desc.why = SVR_FRAME_SETUP;
 		return svr_to_worker(ctx, pkt, &desc);
 	}
@@ -204,10 +217,13 @@ SVR_STEP int svr_lan_special(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr
 		meta_len = SVR_META_HDR_LEN;
 	if (meta_len < 0)
 		return meta_len;
-	if (pkt->ip_len + meta_len > limit)
-		return svr_icmp_too_big(ctx, pkt, limit - meta_len);
 	if (pkt->ttl <= 1)
 		return svr_icmp_expired(ctx, pkt);
+	if (pkt->ip_len + meta_len > limit) {
+		res = svr_too_long(ctx, pkt, limit);
+		if (res)
+			return res;
+	}
 
 	if (flow->flags & SVR_FLOW_ENCAP)
 		res = svr_encap(ctx, pkt);

@@ -11,6 +11,7 @@
  */
 #include "classify.h"
 #include "fast.h"
+#include "fragment.h"
 #include "icmp_map.h"
 #include "meta.h"
 #include "mss.h"
@@ -33,6 +34,7 @@ static __always_inline bool svr_is_bfd(const struct svr_pkt *pkt)
 SVR_HELPER int svr_wan_refused(struct xdp_md *ctx, struct svr_pkt *pkt, int reason)
 {
 	enum svr_local local;
+	__u32 path;
 	int res;
 
 	if (!pkt->rx_len)
@@ -47,9 +49,18 @@ SVR_HELPER int svr_wan_refused(struct xdp_md *ctx, struct svr_pkt *pkt, int reas
 		return SVR_PASS;
 	if (local == SVR_LOCAL_NO)
 		return -SVR_DROP_NOT_LOCAL;
-	if (reason == -SVR_DROP_PROTOCOL || !svr_path_find(pkt->zone, pkt->key.saddr))
+	path = svr_path_find(pkt->zone, pkt->key.saddr);
+	if (reason == -SVR_DROP_PROTOCOL || !path)
 		return SVR_PASS;
-	return reason;
+	if (reason != -SVR_DROP_FRAGMENT)
+		return reason;
+	/*
+	 * A router on the way may cut what has no DF. Nobody may cut IPv6, and no router sends such
+	 * fragments; docs/protocol.md 2
+	 */
+	if (pkt->proto == IPPROTO_TCP || pkt->proto == IPPROTO_UDP)
+		return svr_fragment(ctx, pkt, SVR_FRAME_FRAGMENT, path);
+	return svr_pkt_is6(pkt) ? reason : SVR_PASS;
 }
 
 /*
@@ -275,6 +286,8 @@ SVR_STEP int svr_wan_miss(struct xdp_md *ctx, struct svr_pkt *pkt)
 	}
 	if (svr_meta_is_bare(&s->meta))
 		return -SVR_DROP_NO_FLOW; /* user data */
+	if (s->meta.have & SVR_HAVE_FRAGMENT)
+		return svr_fragment(ctx, pkt, SVR_FRAME_PIECE, path_id);
 	if (!(s->meta.have & SVR_HAVE_SECURITY_ID))
 		return svr_wan_terminate(ctx, pkt, path_id);
 	desc.path = path_id;
@@ -299,6 +312,8 @@ SVR_STEP int svr_wan_judge(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr_f
 	pkt->meta_known = 1;
 	if (svr_meta_is_bare(&s->meta))
 		return SVR_NEXT;
+	if (s->meta.have & SVR_HAVE_FRAGMENT)
+		return svr_fragment(ctx, pkt, SVR_FRAME_PIECE, flow->path);
 	if (s->meta.have & SVR_HAVE_SECURITY_ID)
 		return SVR_WAN_REPLACE;
 	if (!(s->meta.have & SVR_HAVE_UUID))
@@ -347,10 +362,13 @@ SVR_STEP int svr_wan_special(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr
 	/* Told to the peer, who knows which host it was (icmp_map.h) */
 	if (pkt->meta_known)
 		limit += s->meta.len;
-	if (pkt->ip_len > limit)
-		return svr_icmp_too_big(ctx, pkt, limit);
 	if (pkt->ttl <= 1)
 		return svr_icmp_expired(ctx, pkt);
+	if (pkt->ip_len > limit) {
+		res = svr_too_long(ctx, pkt, limit);
+		if (res)
+			return res;
+	}
 	if (pkt->padded && svr_trim(ctx, pkt))
 		return -SVR_DROP_INTERNAL;
 	if (pkt->meta_known) {

@@ -27,7 +27,8 @@ SVR_STEP int svr_to_worker(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr_f
 	desc->magic = SVR_FRAME_MAGIC;
 	desc->zone = pkt->zone;
 	desc->l3_off = pkt->l3;
-	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(*desc)))
+	/* In a run of the worker's the room is there, and more would be refused */
+	if (!svr_whole_why(ctx) && bpf_xdp_adjust_meta(ctx, -(int)sizeof(*desc)))
 		return -SVR_DROP_BAD_META_AREA;
 	place = (void *)(long)ctx->data_meta;
 	if ((void *)(place + 1) > (void *)(long)ctx->data)

@@ -33,6 +33,7 @@ enum tlv_kind {
 	KIND_ADDRESS,	/* char[SVR_NAME_LEN]: an address as text */
 	KIND_SECRET,	/* bytes that are never printed */
 	KIND_PARAMS,	/* svr_tlv_security_params: peer_key_index, cipher, hmac, hmac_mode */
+	KIND_FRAGMENT,	/* svr_tlv_fragment: fragment, as it is */
 	KIND_NONCE,	/* svr_tlv_nonce: nonce_time_ns, nonce_random */
 };
 
@@ -64,6 +65,8 @@ struct tlv_def {
 
 /* In the order in which they are written. */
 static const struct tlv_def tlvs[] = {
+	{ SVR_TLV_FRAGMENT, IN_HEADER, KIND_FRAGMENT, sizeof(struct svr_tlv_fragment),
+	  sizeof(struct svr_tlv_fragment), SVR_HAVE_FRAGMENT, 0, FIELD(fragment), "fragment" },
 	{ SVR_TLV_SECURITY_ID, IN_HEADER, KIND_U32, 4, 4, SVR_HAVE_SECURITY_ID, 0,
 	  FIELD(security_id), "security-id" },
 	{ SVR_TLV_SECURITY_PARAMS, IN_HEADER, KIND_PARAMS, sizeof(struct svr_tlv_security_params),
@@ -240,6 +243,7 @@ static int tlv_read(const struct tlv_def *d, const struct svr_tlv_view *t, struc
 		return context6_get(t->value, &m->context) ? 0 : -EBADMSG;
 	case KIND_UUID:
 	case KIND_SECRET:
+	case KIND_FRAGMENT:
 		memcpy(field, t->value, t->len);
 		return 0;
 	case KIND_PARAMS:
@@ -406,6 +410,7 @@ static int tlv_write(const struct tlv_def *d, const struct svr_meta *m, uint8_t 
 		break;
 	case KIND_UUID:
 	case KIND_SECRET:
+	case KIND_FRAGMENT:
 		from = field;
 		break;
 	case KIND_PARAMS:
@@ -490,6 +495,15 @@ static void context_text(const struct svr_context *ctx, char buf[static CONTEXT_
 	snprintf(buf, CONTEXT_STRLEN, "%s-%s/%u", src, dst, ctx->proto);
 }
 
+static void fragment_text(const struct svr_tlv_fragment *f, char *buf, size_t size)
+{
+	unsigned int flags = ntohs(f->flags_offset);
+
+	snprintf(buf, size, "id %08x offset %u%s%s ip-id %u largest %u", ntohl(f->id),
+		 (flags & SVR_FRAGMENT_OFFSET) * 8, flags & SVR_FRAGMENT_MORE ? " more" : "",
+		 flags & SVR_FRAGMENT_DF ? " df" : "", ntohs(f->ip_id), ntohs(f->largest));
+}
+
 static void tlv_describe(const struct tlv_def *d, const struct svr_meta *m, svr_meta_visit visit,
 			 void *user)
 {
@@ -513,6 +527,10 @@ static void tlv_describe(const struct tlv_def *d, const struct svr_meta *m, svr_
 	case KIND_NAME:
 	case KIND_ADDRESS:
 		visit(d->name, (const char *)field, false, user);
+		break;
+	case KIND_FRAGMENT:
+		fragment_text(&m->fragment, text, sizeof(text));
+		visit(d->name, text, false, user);
 		break;
 	case KIND_UUID:
 		svr_uuid_print(field, text);

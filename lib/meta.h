@@ -37,6 +37,7 @@ enum svr_meta_have {
 	SVR_HAVE_NONCE = 1 << 12,
 	SVR_HAVE_KEY_EPOCH = 1 << 13,
 	SVR_HAVE_KEY_PACKET = 1 << 20,
+	SVR_HAVE_FRAGMENT = 1 << 21,
 	SVR_HAVE_FWD_CONTEXT6 = 1 << 14,
 	SVR_HAVE_REV_CONTEXT6 = 1 << 15,
 
@@ -64,6 +65,7 @@ struct svr_meta {
 	uint64_t nonce_time_ns;
 	uint64_t nonce_random;
 	uint16_t key_epoch;
+	struct svr_tlv_fragment fragment; /* as sent */
 };
 
 /* True if @len bytes at @p start with the cookie. */

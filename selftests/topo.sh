@@ -47,6 +47,8 @@
 : "${TOPO_KEY_MANAGEMENT:={\}}"     # security-key-management
 : "${TOPO_SESSION_TYPES:=}"         # entries of authority/session-type
 : "${TOPO_CLEAR_TRANSPORT:=}"       # more transports of the clear services
+: "${TOPO_SIGNED_TRANSPORT:=}"
+: "${TOPO_SECRET_TRANSPORT:=}"
 : "${TOPO_PORT_RANGE:=}"            # waypoint ports of both routers, "20000-20003"
 : "${TOPO_STATIC_POLICY:=}"         # inter-router-security: static keys in place of agreed ones
 : "${TOPO_UP_SECONDS:=30}"         # how long peers may take to come up
@@ -278,12 +280,13 @@ _topo_transport() {
 
 # _topo_services LAN PREFIX PREFIX6: one for each kind of policy, and DNS
 _topo_services() {
-	local kind port=8100 prefixes="\"$2\""
+	local kind more port=8100 prefixes="\"$2\""
 
 	topo_has 6 "$TOPO_LAN" && prefixes="$prefixes, \"$3\""
 	for kind in clear signed secret; do
+		more=TOPO_${kind^^}_TRANSPORT
 		_topo_service "$1-$kind" "$prefixes" "$kind" "$(_topo_transport tcp $port $((port + 99)))," \
-			"$(_topo_transport udp $port $((port + 99)))" "$([ $kind = clear ] && echo "$TOPO_CLEAR_TRANSPORT")"
+			"$(_topo_transport udp $port $((port + 99)))" "${!more}"
 		echo ,
 		port=$((port + 100))
 	done

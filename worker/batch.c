@@ -32,6 +32,37 @@ static int desc_take(struct svr_work *w, uint64_t addr)
 	return 0;
 }
 
+/*
+ * A packet in several frames, copied into one piece of memory so that all that follows is as ever.
+ * The frames are free afterwards.
+ */
+static int jumbo_begin(struct svr_thread *t, struct svr_work *w, uint16_t port,
+		       const struct xdp_desc *d, unsigned int n)
+{
+	unsigned int i;
+	int err = 0;
+
+	*w = (struct svr_work){
+		.pkt = { .room = t->jumbo, .room_end = t->jumbo + SVR_JUMBO_SIZE },
+		.addr = UINT64_MAX,
+		.frame = t->jumbo + SVR_JUMBO_FRONT,
+		.port = port,
+	};
+	/* The description stands in front of the first frame, and goes with it */
+	memcpy(w->frame - sizeof(w->desc), svr_frame_data(&t->umem, d->addr) - sizeof(w->desc),
+	       sizeof(w->desc));
+	for (i = 0; i < n; i++) {
+		if (w->frame_len + d[i].len > SVR_JUMBO_SIZE - SVR_JUMBO_FRONT - SVR_FRAME_TAIL)
+			err = -SVR_DROP_TOO_BIG;
+		if (!err)
+			memcpy(w->frame + w->frame_len, svr_frame_data(&t->umem, d[i].addr),
+			       d[i].len);
+		w->frame_len += d[i].len;
+		svr_frame_put(&t->umem, svr_frame_chunk(d[i].addr));
+	}
+	return err ? err : desc_take(w, SVR_JUMBO_FRONT);
+}
+
 static void work_begin(struct svr_thread *t, struct svr_work *w, uint16_t port,
 		       const struct xdp_desc *d)
 {
@@ -71,7 +102,7 @@ static void step_end(struct svr_thread *t, struct svr_work *w, int err)
 static void work_end(struct svr_thread *t, struct svr_work *w)
 {
 	svr_keyset_put(w->keys);
-	if (!w->gone)
+	if (!w->gone && w->addr != UINT64_MAX)
 		svr_frame_put(&t->umem, w->addr);
 }
 
@@ -146,8 +177,32 @@ static void finish(struct svr_thread *t, struct svr_work *w)
 	}
 }
 
-void svr_batch_run(struct svr_thread *t, uint16_t port, const struct xdp_desc frames[],
-		   unsigned int count)
+/* From the first stage on. */
+static void run(struct svr_thread *t, struct svr_batch *b)
+{
+	unsigned int i;
+
+	crypto_all(t, b);
+	for (i = 0; i < b->count; i++)
+		finish(t, &b->work[i]);
+	for (i = 0; i < b->count; i++)
+		work_end(t, &b->work[i]);
+}
+
+void svr_batch_run_one(struct svr_thread *t, const struct svr_work *work)
+{
+	struct svr_batch *b = t->batch;
+	struct svr_work *w = &b->work[0];
+
+	b->count = 1;
+	memcpy(w, work, offsetof(struct svr_work, seal));
+	step_end(t, w, svr_forward_frame(t, w));
+	run(t, b);
+}
+
+/* Packets of one frame each. */
+static void singles_run(struct svr_thread *t, uint16_t port, const struct xdp_desc frames[],
+			unsigned int count)
 {
 	struct svr_batch *b = t->batch;
 	unsigned int i;
@@ -164,9 +219,30 @@ void svr_batch_run(struct svr_thread *t, uint16_t port, const struct xdp_desc fr
 			err = svr_forward_frame(t, &b->work[i]);
 		step_end(t, &b->work[i], err);
 	}
-	crypto_all(t, b);
-	for (i = 0; i < count; i++)
-		finish(t, &b->work[i]);
-	for (i = 0; i < count; i++)
-		work_end(t, &b->work[i]);
+	run(t, b);
+}
+
+void svr_batch_run(struct svr_thread *t, uint16_t port, const struct xdp_desc frames[],
+		   unsigned int count)
+{
+	unsigned int from, to, n;
+	struct svr_work jumbo;
+	int err;
+
+	for (from = 0; from < count; from = to + n) {
+		for (to = from, n = 1; to < count; to++) {
+			n = svr_frames_of(&frames[to], count - to);
+			if (n > 1)
+				break;
+		}
+		if (to > from)
+			singles_run(t, port, &frames[from], to - from);
+		if (to == count)
+			break;
+		err = jumbo_begin(t, &jumbo, port, &frames[to], n);
+		if (err)
+			svr_count_drop(&t->counters, jumbo.desc.zone, (unsigned int)-err);
+		else
+			svr_batch_run_one(t, &jumbo);
+	}
 }

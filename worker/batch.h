@@ -29,4 +29,10 @@ _Static_assert((int)SVR_BATCH <= (int)SVR_CRYPT_BATCH_MAX, "one call each");
 void svr_batch_run(struct svr_thread *t, uint16_t port, const struct xdp_desc frames[],
 		   unsigned int count);
 
+/*
+ * A packet that lies elsewhere, its description known already; see svr_work.addr. Not while a batch
+ * runs.
+ */
+void svr_batch_run_one(struct svr_thread *t, const struct svr_work *work);
+
 #endif

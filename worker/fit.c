@@ -20,7 +20,8 @@ static uint8_t family_of(const struct svr_flow6_key *key)
 
 int svr_fit_header_growth(const struct svr_session *s)
 {
-	return (int)svr_ip_len(family_of(&s->wan)) - (int)svr_ip_len(family_of(&s->lan));
+	return (int)svr_ip_len(family_of(&s->wan)) - (int)svr_ip_len(family_of(&s->lan)) +
+	       (s->lan.proto != s->wan.proto ? SVR_UDP_LEN : 0);
 }
 
 uint16_t svr_fit_path_limit(const struct svr_thread *t, const struct svr_session *s)
@@ -51,8 +52,8 @@ void svr_fit_clamp_mss(struct svr_thread *t, const struct svr_session *s, struct
 		svr_count(&t->counters, w->desc.zone, SVR_STAT_MSS_CLAMPED, 1);
 }
 
-void svr_fit_too_big(struct svr_thread *t, const struct svr_session *s,
-			 const struct svr_work *w, size_t front, size_t inside)
+void svr_fit_too_big(struct svr_thread *t, const struct svr_session *s, const struct svr_work *w,
+		     size_t inside)
 {
 	const struct svr_zone *zone = &t->maps->zones[w->desc.zone];
 	const __be32 *own = svr_addr_own(zone, w->pkt.family == SVR_FAMILY_4);
@@ -63,7 +64,7 @@ void svr_fit_too_big(struct svr_thread *t, const struct svr_session *s,
 
 	if (!own || !svr_tokens_take(&t->icmp_tokens, t->now_ns, ICMP_PER_SEC))
 		return;
-	mtu = svr_seal_host_mtu(s->cipher, s->hmac, limit, front, inside, w->pkt.proto,
+	mtu = svr_seal_host_mtu(s->cipher, s->hmac, limit, 0, inside, w->pkt.proto,
 				w->pkt.family);
 	len = svr_icmp_too_big(&w->pkt, own, mtu, frame);
 	if (len && svr_thread_send_copy(t, w->desc.zone, port ? (uint16_t)port->queue : 0, frame,

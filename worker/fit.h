@@ -12,15 +12,18 @@ struct svr_work;
 
 /* Largest IP packet between the routers, bytes. */
 uint16_t svr_fit_path_limit(const struct svr_thread *t, const struct svr_session *s);
-/* Bytes by which the IP header of a host's packet grows on the way to the peer. */
+/*
+ * Bytes by which the headers of a host's packet grow on the way to the peer: an IP header of another
+ * family, a UDP header in front of a protocol without ports.
+ */
 int svr_fit_header_growth(const struct svr_session *s);
 /* The MSS option of a SYN, as the configuration of the WAN interface says. */
 void svr_fit_clamp_mss(struct svr_thread *t, const struct svr_session *s, struct svr_work *w);
 /*
- * Tell the host what would have fitted. The packet still stands as it was received. @front, @inside:
- * as in svr_seal_host_mtu().
+ * Tell the host what would have fitted, without metadata. The packet still stands as it was received.
+ * @inside: as in svr_seal_host_mtu().
  */
 void svr_fit_too_big(struct svr_thread *t, const struct svr_session *s, const struct svr_work *w,
-		     size_t front, size_t inside);
+		     size_t inside);
 
 #endif

@@ -9,6 +9,7 @@
 #include "worker/inbound.h"
 #include "worker/outbound.h"
 #include "worker/thread.h"
+#include "worker/whole.h"
 
 /* The session of a packet from the LAN, made if there is none. The caller holds the lock. */
 static int setup_session(struct svr_thread *t, const struct svr_work *w, uint32_t *slot)
@@ -85,6 +86,12 @@ int svr_forward_frame(struct svr_thread *t, struct svr_work *w)
 	if (w->desc.zone == 0 || w->desc.zone >= t->maps->count.zones ||
 	    w->desc.zone >= SVR_MAX_ZONES)
 		return -SVR_DROP_BAD_META_AREA;
+	if (w->desc.why == SVR_FRAME_FRAGMENT)
+		return svr_whole_post(t, w, SVR_LETTER_FRAGMENT);
+	if (w->desc.why == SVR_FRAME_PIECE)
+		return svr_whole_post(t, w, SVR_LETTER_PIECE);
+	if (w->desc.why == SVR_FRAME_WHOLE)
+		return svr_whole_post(t, w, SVR_LETTER_WHOLE);
 	/* Goes through XDP again as it is, which may know protocols that the worker does not */
 	if (w->desc.why == SVR_FRAME_NEIGHBOUR)
 		return svr_hand_over(t, w, SVR_LETTER_XDP, w->desc.out_zone, w->desc.addr);
@@ -98,8 +105,8 @@ int svr_forward_frame(struct svr_thread *t, struct svr_work *w)
 		return frame_session(t, w);
 	case SVR_FRAME_METADATA:
 		return frame_metadata(t, w);
-	case SVR_FRAME_NEIGHBOUR:
-		break; /* above */
+	default:
+		break; /* above, or nothing that arrives */
 	}
 	return -SVR_DROP_BAD_META_AREA;
 }

@@ -9,11 +9,11 @@
 int svr_hand_over(struct svr_thread *t, const struct svr_work *w, enum svr_letter_kind kind,
 		  uint16_t zone, const __be32 addr[static 4])
 {
-	bool whole = kind == SVR_LETTER_XDP;
+	bool received = kind == SVR_LETTER_XDP;
 	const struct svr_port *port = t->umem.port[w->port];
 	struct svr_letter *l;
 
-	if (whole)
+	if (received)
 		l = svr_letter_new(t->mailbox, w->frame, w->frame_len);
 	else
 		l = svr_letter_new(t->mailbox, w->pkt.ip,
@@ -22,6 +22,8 @@ int svr_hand_over(struct svr_thread *t, const struct svr_work *w, enum svr_lette
 		return -SVR_DROP_HOLD_FULL;
 	l->kind = (uint8_t)kind;
 	l->since_ns = t->now_ns;
+	l->l3_off = w->desc.l3_off;
+	l->terms = w->terms;
 	l->in_zone = w->desc.zone;
 	l->zone = zone;
 	svr_addr_copy(l->addr, addr);

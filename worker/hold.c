@@ -20,10 +20,14 @@
 #include "sys/log.h"
 #include "worker/addr.h"
 #include "worker/nexthop.h"
+#include "worker/program.h"
+#include "worker/whole.h"
 #include "worker/worker.h"
 
 enum {
 	TICK_MS = 100,
+	/* Longest frame that a live test run takes: a page less 256 of headroom and its own heads */
+	LIVE_MAX = 3072,
 	TIMEOUT_MS = 3000, /* the kernel asks three times, once a second */
 	AGAIN_PER_SEC = 500, /* frames whose neighbour is known already: XDP should have found it */
 };
@@ -38,19 +42,6 @@ struct svr_hold {
 
 /* ---- sending on ---------------------------------------------------------------------------- */
 
-static int program_open(int ifindex)
-{
-	LIBBPF_OPTS(bpf_xdp_query_opts, q);
-	uint32_t id;
-	int err;
-
-	err = bpf_xdp_query(ifindex, 0, &q);
-	if (err)
-		return err;
-	id = q.drv_prog_id ? q.drv_prog_id : q.prog_id ? q.prog_id : q.skb_prog_id;
-	return id ? bpf_prog_get_fd_by_id(id) : -ENOENT;
-}
-
 /* As if the frame arrived now. 0 or a negative drop reason. */
 static int xdp_run(const struct svr_letter *l)
 {
@@ -60,7 +51,7 @@ static int xdp_run(const struct svr_letter *l)
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = l->data, .data_size_in = l->len,
 		    .ctx_in = &md, .ctx_size_in = sizeof(md), .repeat = 1,
 		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
-	int fd = program_open(l->ifindex), err;
+	int fd = svr_program_open(l->ifindex), err;
 
 	if (fd < 0) {
 		pr_debug("held packet: interface %d has no XDP program: %s", l->ifindex,
@@ -95,6 +86,11 @@ static void letter_send(struct svr_thread *t, void *arg)
 	s->err = -SVR_DROP_NO_NEIGHBOUR;
 	if (!nh)
 		return;
+	/* Only what goes to a host can be that long */
+	if (l->len > t->maps->zones[l->zone].mtu) {
+		s->err = svr_whole_send_held(t, l, nh);
+		return;
+	}
 	s->err = -SVR_DROP_INTERNAL;
 	if (l->len > sizeof(frame) - SVR_ETH_LEN - SVR_VLAN_LEN)
 		return;
@@ -110,7 +106,9 @@ static void letter_deliver(struct svr_worker *w, struct svr_letter *l)
 {
 	struct sending s = { .letter = l };
 
-	if (l->kind == SVR_LETTER_XDP)
+	if (l->kind == SVR_LETTER_XDP && (l->terms.whole || l->len > LIVE_MAX))
+		svr_whole_again(w, l);
+	else if (l->kind == SVR_LETTER_XDP)
 		s.err = xdp_run(l);
 	else
 		svr_thread_call(w->pool.thread[l->queue % w->pool.n], letter_send, &s);

@@ -20,6 +20,7 @@
 #include "worker/nexthop.h"
 #include "worker/rekey.h"
 #include "worker/thread.h"
+#include "worker/whole.h"
 
 /* ---- which keys ---------------------------------------------------------------------------- */
 
@@ -279,6 +280,8 @@ int svr_inbound(struct svr_thread *t, struct svr_work *w, uint32_t slot, uint32_
 	err = svr_meta_parse_header(p->payload, p->payload_len, &m);
 	if (err)
 		return err;
+	if (m.have & SVR_HAVE_FRAGMENT)
+		return svr_whole_post(t, w, SVR_LETTER_PIECE);
 	if (svr_meta_is_false_positive(&m))
 		return slot ? inbound_plain(t, w, slot, m.header_len) : -SVR_DROP_NO_FLOW;
 	return inbound_metadata(t, w, slot, path, &m);
@@ -321,19 +324,27 @@ static int deliver(struct svr_thread *t, uint32_t slot, struct svr_work *w)
 	struct svr_local *l = svr_session_local(t, slot);
 	const struct svr_nexthop *nh;
 	struct svr_pkt *p = &w->pkt;
-	bool no_csum = p->proto == IPPROTO_UDP && svr_packet_udp(p)->csum == 0;
+	const bool no_csum = p->proto == IPPROTO_UDP && svr_packet_udp(p)->csum == 0;
+	const bool may_cut = svr_whole_may_cut(w);
+	const uint16_t mtu = t->maps->zones[s->lan.zone].mtu;
+	bool cut;
+	int err;
 
-	int err = svr_packet_readdress(p, &s->lan, svr_session_label(s));
-
+	if (p->proto != s->lan.proto)
+		svr_packet_unwrap(p, s->lan.proto);
+	err = svr_packet_readdress(p, &s->lan, svr_session_label(s));
 	if (err)
 		return err;
-	if (svr_packet_header_len(p) + p->payload_len > t->maps->zones[s->lan.zone].mtu)
+	cut = svr_packet_header_len(p) + p->payload_len > mtu;
+	if (cut && !may_cut)
 		return -SVR_DROP_TOO_BIG;
 	svr_fit_clamp_mss(t, s, w);
 	svr_packet_finish(p, no_csum);
 	nh = svr_nexthop_of_neighbour(t->maps, s->lan.zone, l->lan_target, &l->nexthop);
 	if (!nh)
 		return svr_hand_over(t, w, SVR_LETTER_SEND, s->lan.zone, l->lan_target);
+	if (cut)
+		return svr_whole_send_fragments(t, w, s->lan.zone, nh, mtu);
 	return svr_thread_send(t, w, s->lan.zone, nh);
 }
 

@@ -9,9 +9,10 @@
 
 #include "worker/mailbox.h"
 
-int svr_mailbox_init(struct svr_mailbox *m)
+int svr_mailbox_init(struct svr_mailbox *m, uint32_t most)
 {
 	memset(m, 0, sizeof(*m));
+	m->most = most;
 	TAILQ_INIT(&m->letters);
 	pthread_mutex_init(&m->lock, NULL);
 	m->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -35,7 +36,7 @@ struct svr_letter *svr_letter_new(struct svr_mailbox *m, const void *data, size_
 {
 	struct svr_letter *l = NULL;
 
-	if (__atomic_fetch_add(&m->count, 1, __ATOMIC_RELAXED) < SVR_HOLD_ALL)
+	if (__atomic_fetch_add(&m->count, 1, __ATOMIC_RELAXED) < m->most)
 		l = calloc(1, sizeof(*l) + len);
 	if (!l) {
 		__atomic_fetch_sub(&m->count, 1, __ATOMIC_RELAXED);

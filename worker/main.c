@@ -15,6 +15,7 @@
 #include "sys/log.h"
 #include "worker/netlink.h"
 #include "worker/sockets.h"
+#include "worker/whole.h"
 #include "worker/worker.h"
 
 enum { REASON_LEN = 512 };
@@ -145,6 +146,8 @@ static int start(struct svr_worker *w)
 	if (!err)
 		err = svr_hold_new(w);
 	if (!err)
+		err = svr_whole_new(w);
+	if (!err)
 		err = svr_worker_alarms_new(w);
 	if (!err)
 		err = svr_gc_new(w);
@@ -166,6 +169,7 @@ static void finish(struct svr_worker *w)
 	svr_pool_stop(w);
 	svr_gc_free(w);
 	svr_worker_alarms_free(w);
+	svr_whole_free(w);
 	svr_hold_free(w);
 	svr_neigh_free(w);
 	svr_netlink_close(w->netlink);
@@ -175,6 +179,7 @@ static void finish(struct svr_worker *w)
 	svr_sessions_free(&w->sessions);
 	svr_worker_ctl_stop(w);
 	svr_mailbox_free(&w->mailbox);
+	svr_mailbox_free(&w->whole_mail);
 	if (w->maps.router)
 		svr_mapset_close(&w->maps);
 	if (w->keylog)
@@ -233,7 +238,8 @@ int main(int argc, char **argv)
 		goto out;
 	}
 	w->base = event_base_new();
-	if (w->base && svr_mailbox_init(&w->mailbox) == 0)
+	if (w->base && svr_mailbox_init(&w->mailbox, SVR_HOLD_ALL) == 0 &&
+	    svr_mailbox_init(&w->whole_mail, SVR_WHOLE_ALL) == 0)
 		code = run(w) ? EXIT_FAILURE : EXIT_SUCCESS;
 	else
 		pr_err("cannot start: %s", strerror(ENOMEM));

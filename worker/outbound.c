@@ -15,6 +15,7 @@
 #include "worker/outbound.h"
 #include "worker/rekey.h"
 #include "worker/thread.h"
+#include "worker/whole.h"
 
 /*
  * A SYN with the ports of a connection that is over: the session ends, and XDP classifies the
@@ -119,12 +120,39 @@ static int prepare(struct svr_thread *t, struct svr_work *w, uint32_t slot, cons
 		return err;
 	note_lan(t, s, p, ip_len);
 	svr_rekey_note_tcp(&t->sessions->talk[slot], p, ip_len);
-	err = svr_packet_readdress(p, &s->wan, svr_session_label(s));
+	err = p->proto != s->wan.proto ? svr_packet_wrap(p) : 0;
+	if (!err)
+		err = svr_packet_readdress(p, &s->wan, svr_session_label(s));
 	if (err)
 		return err;
 	w->out.tag_len = (uint8_t)svr_seal_tag_len(s->cipher, s->hmac, meta_len > 0);
 	return svr_seal_tag(&w->seal, w->out.tag_len ? w->keys->hmac_tx : NULL, w->out.tag_len, &in,
 			    p);
+}
+
+/*
+ * Does the packet fit, with what is added to it? If not: may it be cut? Metadata is for a packet or two,
+ * so the host is not asked for smaller ones because of it.
+ */
+static int sizes_check(struct svr_thread *t, struct svr_work *w, const struct svr_session *s,
+		       size_t meta_len, size_t bare_len)
+{
+	const size_t headers = svr_packet_header_len(&w->pkt) + (size_t)svr_fit_header_growth(s);
+	const size_t payload = bare_len + w->pkt.payload_len;
+	const uint16_t limit = svr_fit_path_limit(t, s);
+	size_t len = headers + meta_len + svr_seal_len(s->cipher, s->hmac, meta_len > 0, payload);
+
+	if (len <= limit)
+		return 0;
+	if (headers + svr_seal_len(s->cipher, s->hmac, false, payload) > limit &&
+	    !svr_whole_may_cut(w)) {
+		svr_fit_too_big(t, s, w, bare_len);
+		return -SVR_DROP_TOO_BIG;
+	}
+	if (len > SVR_PACKET_MAX)
+		return -SVR_DROP_TOO_BIG; /* no packet is that long, and no list of pieces */
+	w->out.piece = limit;
+	return svr_whole_tlv(t, w, &w->out.host);
 }
 
 int svr_outbound(struct svr_thread *t, struct svr_work *w, uint32_t slot)
@@ -133,7 +161,7 @@ int svr_outbound(struct svr_thread *t, struct svr_work *w, uint32_t slot)
 	uint8_t meta[SVR_META_MAX];
 	struct svr_pkt *p = &w->pkt;
 	struct svr_keyset *keys;
-	size_t bare_len = 0, len;
+	size_t bare_len = 0;
 	int meta_len = 0, err;
 	unsigned int set;
 
@@ -159,12 +187,9 @@ int svr_outbound(struct svr_thread *t, struct svr_work *w, uint32_t slot)
 	} else if (svr_meta_is_cookie(p->payload, p->payload_len)) {
 		bare_len = SVR_META_HDR_LEN;
 	}
-	len = svr_packet_header_len(p) + (size_t)svr_fit_header_growth(s) + (size_t)meta_len +
-	      svr_seal_len(s->cipher, s->hmac, meta_len > 0, bare_len + p->payload_len);
-	if (len > svr_fit_path_limit(t, s)) {
-		svr_fit_too_big(t, s, w, (size_t)meta_len, bare_len);
-		return -SVR_DROP_TOO_BIG;
-	}
+	err = sizes_check(t, w, s, (size_t)meta_len, bare_len);
+	if (err)
+		return err;
 	w->out.zone = s->wan.zone;
 	w->out.path = s->path;
 	err = prepare(t, w, slot, meta, (size_t)meta_len, bare_len);
@@ -185,6 +210,9 @@ int svr_outbound_finish(struct svr_thread *t, struct svr_work *w)
 		svr_count(&t->counters, w->desc.zone, SVR_STAT_HMAC_ADDED, 1);
 	svr_packet_finish(&w->pkt, w->out.no_csum);
 	if (!__atomic_load_n(&nh->valid, __ATOMIC_ACQUIRE))
-		return svr_hand_over(t, w, SVR_LETTER_SEND, w->out.zone, nh->addr);
+		return w->out.piece ? -SVR_DROP_NO_NEIGHBOUR :
+				      svr_hand_over(t, w, SVR_LETTER_SEND, w->out.zone, nh->addr);
+	if (w->out.piece)
+		return svr_whole_send_pieces(t, w, w->out.zone, nh, w->out.piece, &w->out.host);
 	return svr_thread_send(t, w, w->out.zone, nh);
 }

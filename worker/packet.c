@@ -21,6 +21,12 @@ enum {
 	IP6_VERSION_SHIFT = 28,
 	IP6_CLASS_SHIFT = 20,
 	IP6_LABEL_MASK = 0xfffff,
+	ICMP_ECHO_REQUEST = 8,
+	ICMP_REPLY = 0,
+	ICMP6_ECHO_REQUEST = 128,
+	ICMP6_REPLY = 129,
+	ICMP_HEADER_LEN = 8,
+	ICMP_ID_OFFSET = 4,
 	TCP_OPT_END = 0,
 	TCP_OPT_NOP = 1,
 	TCP_OPT_MSS = 2,
@@ -112,6 +118,8 @@ enum svr_csum_state svr_packet_csum_state(const struct svr_pkt *p)
 	uint64_t pseudo = pseudo_sum(p);
 	uint16_t field;
 
+	if (!p->l4_len)
+		return SVR_CSUM_FULL; /* the hosts' business */
 	memcpy(&field, p->l4 + csum_offset(p), sizeof(field));
 	if (field == 0 && p->proto == IPPROTO_UDP)
 		return SVR_CSUM_NONE;
@@ -138,6 +146,8 @@ void svr_packet_finish(struct svr_pkt *p, bool no_csum)
 		svr_packet_ip6(p)->payload_len = htons((uint16_t)l4_total);
 	else
 		ip4_finish(p, l4_total);
+	if (!p->l4_len)
+		return;
 	if (p->proto == IPPROTO_UDP)
 		svr_packet_udp(p)->len = htons((uint16_t)l4_total);
 	memcpy(p->l4 + csum_offset(p), &csum, sizeof(csum));
@@ -172,6 +182,31 @@ static int udp_parse(struct svr_pkt *p, size_t l4_total)
 	p->l4_len = SVR_UDP_LEN;
 	p->tcp_flags = 0;
 	return ntohs(svr_packet_udp(p)->len) == l4_total ? 0 : -SVR_DROP_BAD_L4;
+}
+
+bool svr_proto_portless(uint8_t proto)
+{
+	return proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6 || proto == IPPROTO_GRE ||
+	       proto == IPPROTO_ESP;
+}
+
+/* ICMP: only echo is a conversation. */
+static int portless_parse(struct svr_pkt *p, size_t l4_total)
+{
+	const bool v6 = p->family == SVR_FAMILY_6;
+
+	p->l4_len = 0;
+	p->tcp_flags = 0;
+	if (p->proto == IPPROTO_GRE || p->proto == IPPROTO_ESP)
+		return 0;
+	if (p->proto != (v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP))
+		return -SVR_DROP_PROTOCOL;
+	if (l4_total < ICMP_HEADER_LEN)
+		return -SVR_DROP_BAD_L4;
+	if (*p->l4 == (v6 ? ICMP6_ECHO_REQUEST : ICMP_ECHO_REQUEST) ||
+	    *p->l4 == (v6 ? ICMP6_REPLY : ICMP_REPLY))
+		return 0;
+	return -SVR_DROP_PROTOCOL;
 }
 
 /* Bytes of L4 and what follows it, or a negative drop reason. */
@@ -238,7 +273,7 @@ int svr_packet_parse(struct svr_pkt *p, uint8_t *frame, size_t len, size_t l3_of
 	else if (p->proto == IPPROTO_UDP)
 		err = udp_parse(p, (size_t)l4_total);
 	else
-		err = -SVR_DROP_PROTOCOL;
+		err = portless_parse(p, (size_t)l4_total);
 	if (err)
 		return err;
 	p->payload = p->l4 + p->l4_len;
@@ -246,16 +281,28 @@ int svr_packet_parse(struct svr_pkt *p, uint8_t *frame, size_t len, size_t l3_of
 	return 0;
 }
 
-void svr_packet_key(const struct svr_pkt *p, uint16_t zone, struct svr_flow6_key *key)
+/* As struct svr_flow6_key has them */
+static void key_ports(const struct svr_pkt *p, struct svr_flow6_key *key)
 {
 	const struct svr_udp *ports = svr_packet_udp(p); /* at the same place in TCP */
+	__be16 id;
 
-	*key = (struct svr_flow6_key){
-		.sport = ports->sport,
-		.dport = ports->dport,
-		.zone = zone,
-		.proto = p->proto,
-	};
+	if (p->l4_len) {
+		key->sport = ports->sport;
+		key->dport = ports->dport;
+	} else if (p->proto == IPPROTO_ICMP || p->proto == IPPROTO_ICMPV6) {
+		memcpy(&id, p->l4 + ICMP_ID_OFFSET, sizeof(id));
+		if (*p->l4 == ICMP_ECHO_REQUEST || *p->l4 == ICMP6_ECHO_REQUEST)
+			key->sport = id;
+		else
+			key->dport = id;
+	}
+}
+
+void svr_packet_key(const struct svr_pkt *p, uint16_t zone, struct svr_flow6_key *key)
+{
+	*key = (struct svr_flow6_key){ .zone = zone, .proto = p->proto };
+	key_ports(p, key);
 	if (p->family == SVR_FAMILY_6) {
 		memcpy(key->saddr, svr_packet_ip6(p)->saddr, sizeof(key->saddr));
 		memcpy(key->daddr, svr_packet_ip6(p)->daddr, sizeof(key->daddr));
@@ -294,6 +341,15 @@ static void headers_move(struct svr_pkt *p, ptrdiff_t by)
 	p->payload_len = (uint16_t)(p->payload_len - by);
 }
 
+static void set_proto(struct svr_pkt *p, uint8_t proto)
+{
+	p->proto = proto;
+	if (p->family == SVR_FAMILY_6)
+		svr_packet_ip6(p)->next = proto;
+	else
+		svr_packet_ip4(p)->proto = proto;
+}
+
 uint8_t *svr_packet_push(struct svr_pkt *p, size_t len)
 {
 	if ((size_t)(p->ip - p->room) < len + SVR_ETH_LEN + SVR_VLAN_LEN ||
@@ -306,6 +362,28 @@ uint8_t *svr_packet_push(struct svr_pkt *p, size_t len)
 void svr_packet_pull(struct svr_pkt *p, size_t len)
 {
 	headers_move(p, (ptrdiff_t)len);
+}
+
+int svr_packet_wrap(struct svr_pkt *p)
+{
+	if ((size_t)(p->ip - p->room) < SVR_UDP_LEN + SVR_ETH_LEN + SVR_VLAN_LEN)
+		return -SVR_DROP_INTERNAL;
+	memmove(p->ip - SVR_UDP_LEN, p->ip, svr_ip_len(p->family));
+	p->ip -= SVR_UDP_LEN;
+	p->l4 = p->payload - SVR_UDP_LEN;
+	p->l4_len = SVR_UDP_LEN;
+	memset(p->l4, 0, SVR_UDP_LEN);
+	set_proto(p, IPPROTO_UDP);
+	return 0;
+}
+
+void svr_packet_unwrap(struct svr_pkt *p, uint8_t proto)
+{
+	memmove(p->ip + SVR_UDP_LEN, p->ip, svr_ip_len(p->family));
+	p->ip += SVR_UDP_LEN;
+	p->l4 = p->payload;
+	p->l4_len = 0;
+	set_proto(p, proto);
 }
 
 /* RFC 7915 section 5: an atomic datagram (RFC 6864), since IPv6 packets are never fragmented here */
@@ -365,6 +443,8 @@ int svr_packet_readdress(struct svr_pkt *p, const struct svr_flow6_key *opposite
 		svr_packet_ip4(p)->daddr = svr_addr_get4(opposite->saddr);
 		svr_packet_ip4(p)->ttl--;
 	}
+	if (!p->l4_len)
+		return 0;
 	ports->sport = opposite->dport;
 	ports->dport = opposite->sport;
 	return 0;

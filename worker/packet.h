@@ -86,9 +86,9 @@ struct svr_pkt {
 	uint8_t *room_end; /* behind the last one */
 	uint8_t *eth;
 	uint8_t *ip; /* struct svr_ip4 or svr_ip6 */
-	uint8_t *l4; /* struct svr_tcp or svr_udp */
+	uint8_t *l4; /* struct svr_tcp or svr_udp; without ports where the payload starts */
 	uint8_t *payload;
-	uint16_t l4_len; /* header with options, bytes */
+	uint16_t l4_len; /* header with options, bytes; 0 without ports */
 	uint16_t payload_len;
 	uint8_t family; /* enum svr_family */
 	uint8_t proto;
@@ -139,8 +139,12 @@ static inline size_t svr_packet_frame_len(const struct svr_pkt *p)
 	return (size_t)(p->payload - p->eth) + p->payload_len;
 }
 
+/* True for protocols that cross the WAN behind a UDP header (docs/protocol.md 2). */
+bool svr_proto_portless(uint8_t proto);
+
 /**
- * svr_packet_parse() - structure of a TCP or UDP packet, IP header checksum included.
+ * svr_packet_parse() - structure of a packet that a session may carry, IP header checksum included:
+ * TCP, UDP, ICMP echo, GRE, ESP.
  * @p: room and room_end are set by the caller, the rest is filled
  * @frame, @len: Ethernet frame
  * @l3_off: bytes to the IP header
@@ -177,6 +181,11 @@ static inline size_t svr_packet_tailroom(const struct svr_pkt *p)
 {
 	return (size_t)(p->room_end - p->payload) - p->payload_len;
 }
+
+/* A UDP header, ports still 0, in front of a protocol without ports. -SVR_DROP_INTERNAL: no room. */
+int svr_packet_wrap(struct svr_pkt *p);
+/* The reverse: the payload of a UDP packet is one of @proto. */
+void svr_packet_unwrap(struct svr_pkt *p, uint8_t proto);
 
 /**
  * svr_packet_readdress() - addresses and ports as the reverse of @opposite, and one TTL less.

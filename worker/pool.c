@@ -21,6 +21,7 @@ static int thread_add(struct svr_worker *w)
 		.maps = &w->maps,
 		.sessions = &w->sessions,
 		.mailbox = &w->mailbox,
+		.whole_mail = &w->whole_mail,
 		.keylog = w->keylog,
 	};
 	struct svr_thread *t = calloc(1, sizeof(*t));

@@ -46,7 +46,7 @@ static void packet_begin(struct svr_pkt *p, uint8_t *room, size_t len, const str
 		.room = room,
 		.room_end = room + len,
 		.family = SVR_FAMILY_4, /* readdressing may change it */
-		.proto = s->lan.proto,
+		.proto = s->wan.proto,
 	};
 	p->ip = room + SVR_META_MAX + SVR_ETH_LEN + SVR_VLAN_LEN + SVR_IP6_LEN - SVR_IP4_LEN;
 	p->l4 = p->ip + SVR_IP4_LEN;

@@ -199,6 +199,8 @@ static void flow_fill(const struct svr_session *s, uint32_t slot, bool from_wan,
 		.policy = s->policy,
 		.proto = out->proto,
 	};
+	if (s->lan.proto != s->wan.proto)
+		f->flags |= from_wan ? SVR_FLOW_DECAP : SVR_FLOW_ENCAP;
 	f->flow_label = htonl(svr_session_label(s));
 	memcpy(f->saddr, out->daddr, sizeof(f->saddr));
 	memcpy(f->daddr, out->saddr, sizeof(f->daddr));
@@ -653,14 +655,14 @@ static int wan_flow_originate(struct svr_thread *t, struct svr_session *s, uint3
 		err = ports_choose(t, path, &local, &remote);
 		if (err)
 			return err;
-		if (s->lan.proto == IPPROTO_UDP &&
+		if (svr_session_wan_proto(s->lan.proto) == IPPROTO_UDP &&
 		    (local == SVR_BFD_PORT || remote == SVR_BFD_PORT))
 			continue;
 		s->wan = (struct svr_flow6_key){
 			.sport = htons(remote),
 			.dport = htons(local),
 			.zone = (uint16_t)path->zone,
-			.proto = s->lan.proto,
+			.proto = svr_session_wan_proto(s->lan.proto),
 		};
 		memcpy(s->wan.saddr, path->remote, sizeof(s->wan.saddr));
 		memcpy(s->wan.daddr, path->local, sizeof(s->wan.daddr));
@@ -888,6 +890,9 @@ static bool service_transports(const struct svr_service *svc, uint8_t proto, uin
 {
 	unsigned int i;
 
+	if (proto == IPPROTO_ICMPV6)
+		proto = IPPROTO_ICMP; /* the configuration has one word for both */
+
 	for (i = 0; i < svc->transports && i < SVR_MAX_TRANSPORTS; i++) {
 		const struct svr_transport *tr = &svc->transport[i];
 
@@ -936,7 +941,8 @@ static int metadata_check(const struct svr_thread *t, const struct svr_meta *m,
 	};
 	svr_addr_copy(s->lan.saddr, m->context.daddr);
 	svr_addr_copy(s->lan.daddr, m->context.saddr);
-	if (m->context.proto != wan->proto ||
+	if (svr_session_wan_proto(m->context.proto) != wan->proto ||
+	    m->context.proto == (svr_key_is4(&s->lan) ? IPPROTO_ICMPV6 : IPPROTO_ICMP) ||
 	    !service_transports(svc, m->context.proto, ntohs(m->context.dport)) ||
 	    !service_covers(t, s->service, m->context.daddr) || !svr_addr_one_host(s->lan.saddr) ||
 	    !svr_addr_one_host(s->lan.daddr))

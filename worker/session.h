@@ -13,6 +13,7 @@
 #ifndef SVR_WORKER_SESSION_H
 #define SVR_WORKER_SESSION_H
 
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,6 +21,7 @@
 
 #include "lib/crypt.h"
 #include "lib/meta.h"
+#include "worker/packet.h"
 #include "worker/slots.h"
 
 struct svr_thread;
@@ -213,6 +215,15 @@ void svr_sessions_expire(struct svr_thread *t, uint32_t count);
  * random bits of the session's name.
  */
 uint32_t svr_session_label(const struct svr_session *s);
+
+/*
+ * Protocol of a session between the routers: that of the hosts, or UDP around one without ports
+ * (docs/protocol.md 2).
+ */
+static inline uint8_t svr_session_wan_proto(uint8_t host_proto)
+{
+	return svr_proto_portless(host_proto) ? IPPROTO_UDP : host_proto;
+}
 
 /* True if the peer path still leads to this peer and is in service. */
 bool svr_session_path_up(const struct svr_thread *t, uint32_t path, uint32_t peer);

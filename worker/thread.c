@@ -13,6 +13,7 @@
 
 #include "sys/log.h"
 #include "worker/batch.h"
+#include "worker/cut.h"
 #include "worker/rawtx.h"
 #include "worker/thread.h"
 
@@ -86,6 +87,9 @@ int svr_thread_send(struct svr_thread *t, struct svr_work *w, uint16_t zone,
 	if (err)
 		return err;
 	len = svr_packet_frame_len(&w->pkt);
+	if (w->addr == UINT64_MAX)
+		return svr_thread_send_copy(t, zone, (uint16_t)(from ? from->queue : 0), w->pkt.eth,
+					    len);
 	if (port == SVR_NO_PORT)
 		return send_raw(t, zone, w->pkt.eth, len);
 	if (svr_port_send(&t->umem, port, (uint64_t)(w->pkt.eth - t->umem.area), (uint32_t)len))
@@ -99,20 +103,13 @@ int svr_thread_send_copy(struct svr_thread *t, uint16_t zone, uint16_t queue, co
 			 size_t len)
 {
 	uint16_t port = tx_port(t, zone, queue);
-	uint64_t addr;
 
-	if (zone >= SVR_MAX_ZONES || len > SVR_FRAME_SIZE)
+	if (zone >= SVR_MAX_ZONES)
 		return -SVR_DROP_TX_FULL;
 	if (port == SVR_NO_PORT)
 		return send_raw(t, zone, frame, len);
-	addr = svr_frame_get(&t->umem);
-	if (addr == UINT64_MAX)
+	if (svr_port_send_copy(&t->umem, port, frame, len))
 		return -SVR_DROP_TX_FULL;
-	memcpy(svr_frame_data(&t->umem, addr), frame, len);
-	if (svr_port_send(&t->umem, port, addr, (uint32_t)len)) {
-		svr_frame_put(&t->umem, addr);
-		return -SVR_DROP_TX_FULL;
-	}
 	count_sent(t, zone, len);
 	return 0;
 }
@@ -349,6 +346,7 @@ int svr_thread_init(struct svr_thread *t, const struct svr_thread_config *config
 	t->maps = config->maps;
 	t->sessions = config->sessions;
 	t->mailbox = config->mailbox;
+	t->whole_mail = config->whole_mail;
 	t->keylog = config->keylog;
 	t->rawtx = -1;
 	pthread_mutex_init(&t->lock, NULL);
@@ -360,7 +358,9 @@ int svr_thread_init(struct svr_thread *t, const struct svr_thread_config *config
 	if (t->rawtx < 0)
 		return t->rawtx;
 	t->batch = calloc(1, sizeof(*t->batch));
-	if (!t->batch)
+	t->cut = malloc(SVR_CUT_ROOM + SVR_PACKET_MAX);
+	t->jumbo = malloc(SVR_JUMBO_SIZE);
+	if (!t->batch || !t->cut || !t->jumbo)
 		return -ENOMEM;
 	err = svr_crypt_new(&t->crypt);
 	if (!err)
@@ -411,6 +411,8 @@ void svr_thread_free(struct svr_thread *t)
 	svr_keycache_free(&t->keycache);
 	svr_crypt_free(t->crypt);
 	free(t->batch);
+	free(t->cut);
+	free(t->jumbo);
 	if (t->event_fd >= 0)
 		close(t->event_fd);
 	if (t->rawtx >= 0)

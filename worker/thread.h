@@ -18,6 +18,7 @@
 #include "worker/counters.h"
 #include "worker/keys.h"
 #include "worker/mailbox.h"
+#include "worker/reassembly.h"
 #include "worker/session.h"
 #include "worker/stats.h"
 #include "worker/work.h"
@@ -38,6 +39,11 @@ struct svr_zone_tx {
 	uint16_t port[SVR_MAX_QUEUES]; /* SVR_NO_PORT: none */
 };
 
+enum svr_jumbo {
+	SVR_JUMBO_FRONT = SVR_META_MAX + 256, /* room for what goes in front of the packet */
+	SVR_JUMBO_SIZE = SVR_JUMBO_FRONT + SVR_PACKET_MAX + SVR_META_MAX,
+};
+
 struct svr_batch;
 struct svr_call;
 
@@ -47,7 +53,7 @@ struct svr_thread_config {
 	unsigned int busy_poll_us; /* before it sleeps it looks for packets itself for so long */
 	struct svr_mapset *maps;
 	struct svr_sessions *sessions;
-	struct svr_mailbox *mailbox;
+	struct svr_mailbox *mailbox, *whole_mail;
 	FILE *keylog; /* NULL: off */
 };
 
@@ -56,7 +62,10 @@ struct svr_thread {
 	int cpu;
 	unsigned int busy_poll_us;
 	struct svr_mapset *maps;
-	struct svr_mailbox *mailbox;
+	struct svr_mailbox *mailbox; /* packets that wait for a next hop */
+	struct svr_mailbox *whole_mail; /* see whole.h */
+	uint8_t *cut; /* buffer of struct svr_cut */
+	uint8_t *jumbo; /* SVR_JUMBO_SIZE bytes: a packet that came in several frames */
 	FILE *keylog; /* NULL: off */
 	struct svr_crypt *crypt;
 	uint64_t now_ns; /* CLOCK_MONOTONIC, once per batch */

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <svr/maps.h>
 
+#include "worker/mailbox.h"
 #include "worker/packet.h"
 #include "worker/seal.h"
 
@@ -41,16 +42,19 @@ struct svr_outgoing {
 	uint16_t zone, path;
 	bool no_csum; /* the host did without */
 	uint8_t tag_len; /* of its HMAC tag */
+	uint16_t piece; /* longest IP packet on the path, if this one has to be cut; 0: it fits */
+	struct svr_tlv_fragment host; /* of its pieces */
 };
 
 struct svr_work {
 	struct svr_pkt pkt;
 	struct svr_frame_desc desc;
-	uint64_t addr; /* its chunk */
+	uint64_t addr; /* its chunk; UINT64_MAX: the frame lies elsewhere, and is copied to be sent */
 	uint8_t *frame; /* as received, valid until the packet is changed */
 	uint32_t frame_len;
 	uint16_t port;
 	bool gone; /* handed to a transmit ring */
+	struct svr_whole_terms terms;
 	enum svr_stage stage;
 	uint32_t slot, generation; /* of its session, from SVR_STAGE_VERIFY on */
 	struct svr_keyset *keys; /* held until the batch is over; NULL: none */

@@ -27,6 +27,7 @@ struct svr_hold;
 struct svr_neigh;
 struct svr_netlink;
 struct svr_sockets;
+struct svr_whole;
 struct svr_worker_alarms;
 struct svr_zones;
 
@@ -41,7 +42,7 @@ struct svr_worker {
 	const char *router;
 	struct event_base *base;
 	struct svr_mapset maps;
-	struct svr_mailbox mailbox;
+	struct svr_mailbox mailbox, whole_mail;
 	struct svr_sessions sessions;
 	struct svr_pool pool;
 	struct svr_netlink *netlink;
@@ -49,6 +50,7 @@ struct svr_worker {
 	struct svr_sockets *sockets;
 	struct svr_neigh *neigh;
 	struct svr_hold *hold;
+	struct svr_whole *whole;
 	struct svr_gc *gc;
 	struct svr_worker_alarms *alarms;
 	struct svr_ctl_server *ctl;

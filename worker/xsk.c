@@ -112,16 +112,40 @@ static void busy_poll_set(const struct svr_port *p, int us)
 	(void)setsockopt(p->fd, SOL_SOCKET, SO_BUSY_POLL_BUDGET, &budget, sizeof(budget));
 }
 
-int svr_port_open(struct svr_umem *u, const char *device, int ifindex, uint32_t queue,
-		  bool zerocopy)
+/* Only the first socket of a UMEM says what all of them are. */
+static int socket_create(struct svr_umem *u, struct svr_port *p, bool zerocopy, bool sg)
 {
 	const struct xsk_socket_config config = {
 		.rx_size = SVR_RING_SIZE,
 		.tx_size = SVR_RING_SIZE,
 		.libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD,
 		.bind_flags =
-			(uint16_t)(XDP_USE_NEED_WAKEUP | (zerocopy ? XDP_ZEROCOPY : XDP_COPY)),
+			(uint16_t)(XDP_USE_NEED_WAKEUP | (zerocopy ? XDP_ZEROCOPY : XDP_COPY) |
+				   (sg ? SVR_XSK_USE_SG : 0)),
 	};
+	int err = 0;
+
+	if (p->anchor)
+		err = umem_create(u, p);
+	if (err)
+		return err;
+	err = xsk_socket__create_shared(&p->xsk, p->device, p->queue, u->umem, &p->rx, &p->tx,
+					&p->fill, &p->comp, &config);
+	if (!p->anchor)
+		return err;
+	if (err) {
+		xsk_umem__delete(u->umem);
+		u->umem = NULL;
+		return err;
+	}
+	u->zerocopy = zerocopy;
+	u->sg = sg;
+	return 0;
+}
+
+int svr_port_open(struct svr_umem *u, const char *device, int ifindex, uint32_t queue,
+		  bool zerocopy)
+{
 	int index = port_slot(u), err, sndbuf = SNDBUF;
 	struct svr_port *p;
 
@@ -134,21 +158,11 @@ int svr_port_open(struct svr_umem *u, const char *device, int ifindex, uint32_t 
 	p->queue = queue;
 	strncpy(p->device, device, sizeof(p->device) - 1);
 	p->anchor = u->n_ports == 0;
-	if (p->anchor) {
-		err = umem_create(u, p);
-		if (err)
-			goto out;
-		u->zerocopy = zerocopy;
-	}
-	err = xsk_socket__create_shared(&p->xsk, device, queue, u->umem, &p->rx, &p->tx, &p->fill,
-					&p->comp, &config);
-	if (err) {
-		if (p->anchor) {
-			xsk_umem__delete(u->umem);
-			u->umem = NULL;
-		}
+	err = socket_create(u, p, zerocopy, true);
+	if (p->anchor && (err == -EINVAL || err == -EOPNOTSUPP)) /* before Linux 6.6, or the driver */
+		err = socket_create(u, p, zerocopy, false);
+	if (err)
 		goto out;
-	}
 	p->fd = xsk_socket__fd(p->xsk);
 	/*
 	 * As much as the ring can hold; the default of 208 KiB would stop a burst of a hundred
@@ -255,13 +269,19 @@ unsigned int svr_port_receive(struct svr_umem *u, unsigned int index,
 			      struct xdp_desc out[static SVR_BATCH])
 {
 	struct svr_port *p = u->port[index];
-	uint32_t idx, n, i;
+	uint32_t idx, n, i, seen;
 
 	n = xsk_ring_cons__peek(&p->rx, SVR_BATCH, &idx);
-	for (i = 0; i < n; i++) {
+	seen = n;
+	for (i = 0; i < n; i++)
 		out[i] = *xsk_ring_cons__rx_desc(&p->rx, idx + i);
+	/* A packet that does not fit into the batch waits for the next one; none is as long as one */
+	while (n && out[n - 1].options & SVR_XSK_CONTINUED)
+		n--;
+	for (i = 0; i < n; i++)
 		u->owner[out[i].addr / SVR_FRAME_SIZE] = SVR_NO_PORT;
-	}
+	if (seen > n)
+		xsk_ring_cons__cancel(&p->rx, seen - n);
 	if (n)
 		xsk_ring_cons__release(&p->rx, n);
 	p->filled -= n;
@@ -313,4 +333,57 @@ int svr_port_send(struct svr_umem *u, unsigned int index, uint64_t addr, uint32_
 	u->owner[addr / SVR_FRAME_SIZE] = (uint16_t)index;
 	p->tx_new++;
 	return 0;
+}
+
+static void frames_put(struct svr_umem *u, const uint64_t *addr, unsigned int n)
+{
+	while (n--)
+		svr_frame_put(u, addr[n]);
+}
+
+int svr_port_send_copy(struct svr_umem *u, unsigned int index, const void *data, size_t len)
+{
+	const unsigned int parts = (unsigned int)((len + SVR_FRAME_SIZE - 1) / SVR_FRAME_SIZE);
+	struct svr_port *p = u->port[index];
+	uint64_t addr[SVR_XSK_PARTS];
+	uint32_t idx, i, size;
+
+	if (parts == 0 || parts > SVR_XSK_PARTS || (parts > 1 && !u->sg))
+		return -ENOBUFS;
+	for (i = 0; i < parts; i++) {
+		addr[i] = svr_frame_get(u);
+		if (addr[i] != UINT64_MAX)
+			continue;
+		frames_put(u, addr, i);
+		return -ENOBUFS;
+	}
+	if (xsk_ring_prod__reserve(&p->tx, parts, &idx) != parts) {
+		svr_port_flush(u, index);
+		if (xsk_ring_prod__reserve(&p->tx, parts, &idx) != parts) {
+			frames_put(u, addr, parts);
+			return -ENOBUFS;
+		}
+	}
+	for (i = 0; i < parts; i++, len -= size) {
+		size = len < SVR_FRAME_SIZE ? (uint32_t)len : SVR_FRAME_SIZE;
+		memcpy(svr_frame_data(u, addr[i]), (const uint8_t *)data + (size_t)i * SVR_FRAME_SIZE,
+		       size);
+		*xsk_ring_prod__tx_desc(&p->tx, idx + i) = (struct xdp_desc){
+			.addr = addr[i],
+			.len = size,
+			.options = i + 1 < parts ? SVR_XSK_CONTINUED : 0,
+		};
+		u->owner[addr[i] / SVR_FRAME_SIZE] = (uint16_t)index;
+	}
+	p->tx_new += parts;
+	return 0;
+}
+
+unsigned int svr_frames_of(const struct xdp_desc *d, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 1; i < n && d[i - 1].options & SVR_XSK_CONTINUED; i++)
+		;
+	return i;
 }

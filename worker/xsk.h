@@ -51,6 +51,7 @@ struct svr_umem {
 	bool zerocopy; /* all sockets of a UMEM are, or none is */
 	unsigned int busy_poll_us; /* 0: receive by interrupts */
 	struct svr_thread_stats *stats;
+	bool sg; /* packets may take several frames (Linux 6.6) */
 	uint32_t n_free;
 	uint32_t free[SVR_FRAMES]; /* stack of frame numbers */
 	uint16_t owner[SVR_FRAMES]; /* port that a frame was given to, SVR_NO_PORT: none */
@@ -58,6 +59,16 @@ struct svr_umem {
 	struct svr_port *port[SVR_MAX_PORTS]; /* NULL: slot is free */
 };
 enum { SVR_NO_PORT = UINT16_MAX };
+
+/* Newer than the headers of some distributions */
+enum svr_xsk_sg {
+	SVR_XSK_USE_SG = 1 << 4, /* XDP_USE_SG, of a bind */
+	SVR_XSK_CONTINUED = 1 << 0, /* XDP_PKT_CONTD, of a descriptor: the packet goes on in the next */
+	SVR_XSK_PARTS = 20, /* most frames of a packet that is sent */
+};
+
+/* Number of frames of the packet that starts at @d, of @n that were received. */
+unsigned int svr_frames_of(const struct xdp_desc *d, unsigned int n);
 
 /* @stats: counts for the thread. 0 or negative errno. */
 int svr_umem_init(struct svr_umem *u, unsigned int busy_poll_us, struct svr_thread_stats *stats);
@@ -93,11 +104,18 @@ void svr_port_refill(struct svr_umem *u, unsigned int index);
 void svr_port_poll(struct svr_umem *u, unsigned int index);
 /* Take back frames that were sent. */
 void svr_port_complete(struct svr_umem *u, unsigned int index);
-/* Received frames; ownership goes to the caller. */
+/*
+ * Received frames; ownership goes to the caller. The parts of one packet come together (svr_frames_of()).
+ */
 unsigned int svr_port_receive(struct svr_umem *u, unsigned int index,
 			      struct xdp_desc out[static SVR_BATCH]);
 /* Queue a frame; the port owns it afterwards. -ENOBUFS if the ring stays full. */
 int svr_port_send(struct svr_umem *u, unsigned int index, uint64_t addr, uint32_t len);
+/*
+ * The same for a packet of @len bytes elsewhere, copied into as many frames as it takes. -ENOBUFS also
+ * if the kernel takes no packets of several frames.
+ */
+int svr_port_send_copy(struct svr_umem *u, unsigned int index, const void *data, size_t len);
 /* Show what was queued to the kernel and wake it. True if something is still unsent. */
 bool svr_port_flush(struct svr_umem *u, unsigned int index);
 

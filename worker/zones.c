@@ -217,7 +217,8 @@ static void zones_report(struct svr_worker *w, const struct svr_plan *p)
 	if (p->n_devices == 0 && !w->zones->reported)
 		pr_info("no interface is attached yet; next: svr link set dev ... up");
 	for (zone = 0; zone < SVR_MAX_ZONES; zone++)
-		if (w->zones->zone[zone].mtu > SVR_FRAME_MAX - SVR_ETH_LEN - SVR_VLAN_LEN)
+		if (!w->pool.thread[0]->umem.sg &&
+		    w->zones->zone[zone].mtu > SVR_FRAME_MAX - SVR_ETH_LEN - SVR_VLAN_LEN)
 			pr_warn("%s: MTU %u is more than the worker can carry; packets above %d "
 				"bytes are lost, set a smaller mtu",
 				w->zones->zone[zone].device, w->zones->zone[zone].mtu,

@@ -89,6 +89,10 @@ def tlv_text(kind, value):
         return "%s %s" % (name, value.decode("ascii", "replace"))
     if kind in (16, 0xF022) and len(value) == 4:
         return "%s %d" % (name, struct.unpack("!I", value)[0])
+    if kind == 1 and len(value) == 10:
+        ident, ip_id, flags, largest = struct.unpack("!IHHH", value)
+        return "%s id=%08x offset=%d%s%s ip-id=%d largest=%d" % (
+            name, ident, (flags & 0x1fff) * 8, " more" if flags & 0x2000 else "", " df" if flags & 0x4000 else "", ip_id, largest)
     if kind == 0xF001 and len(value) == 8:
         return "%s peer-key=%d cipher=%d hmac=%d mode=%d" % ((name,) + struct.unpack("!IBBB", value[:7]))
     if kind == 0xF003 and len(value) == 2:

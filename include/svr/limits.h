@@ -30,6 +30,9 @@ enum svr_limits {
 	SVR_ICMP_PER_SEC = 1000,    /* ICMP errors that XDP sends or maps back, per network interface */
 	SVR_ICMP_BURST = 50,	    /* and how many of them at once */
 
+	SVR_FRAGMENTS_PER_SEC = 20000, /* fragments that XDP gives to the worker, per network interface */
+	SVR_FRAGMENT_BURST = 1024,  /* and how many of them at once */
+
 	SVR_META_MAX = 1024,	    /* longest metadata block that we accept, header included (bytes) */
 	SVR_META_FRAG_LEN = 208,    /* pre-rendered TLVs of one object (bytes) */
 	SVR_REPLAY_WINDOW = 2048,   /* packets, protocol.md asks for at least this */

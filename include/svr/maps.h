@@ -44,6 +44,7 @@
  *   svr_captures      array, mmap       svr             XDP               zone -> packets that `svr capture` wants
  *   svr_capture_ring  ring buffer       XDP             svr               copies of them
  *   svr_icmp_pace     array             XDP             -                 when the ICMP errors of a zone are allowed again
+ *   svr_fragment_pace array             XDP             -                 the same for fragments
  *   svr_scratch       per-CPU array[1]  XDP             -                 work space, not pinned
  *
  * The kernel rounds the element size of an array up to 8 bytes, and that is the stride of its mapped pages. So every
@@ -613,6 +614,10 @@ enum svr_frame_why {
 	SVR_FRAME_SESSION = 2,	/* flow of a worker session; slot and generation are set */
 	SVR_FRAME_METADATA = 3,	/* from a known peer path, no flow, metadata names a metadata key */
 	SVR_FRAME_NEIGHBOUR = 4,/* clear session needs a next hop: resolve, then run XDP on the frame again */
+	SVR_FRAME_FRAGMENT = 5,	/* fragment of an IP packet: put together, then run XDP on the whole */
+	SVR_FRAME_PIECE = 6,	/* piece of a packet between routers (TLV 1): the same */
+	SVR_FRAME_WHOLE = 7,	/* does not fit with what is added: run XDP on it, then cut what comes out */
+	SVR_FRAME_ANSWER = 8,	/* after such a run: the frame is an ICMP message to its sender */
 };
 
 /* Put in front of the frame with bpf_xdp_adjust_meta; the last bytes before the Ethernet header. */
@@ -635,6 +640,13 @@ struct svr_frame_desc {
 };
 _Static_assert(sizeof(struct svr_frame_desc) == 32, "XDP metadata: multiple of 4, at most 32");
 
-enum { SVR_FRAME_MAGIC = 0x53565232 };
+enum {
+	SVR_FRAME_MAGIC = 0x53565232,
+	/*
+	 * The other way round, in front of a frame that the worker runs the program on: why is SVR_FRAME_WHOLE (what
+	 * comes out may be cut) or SVR_FRAME_PIECE (only if its IP header allows it). bpf/whole.h
+	 */
+	SVR_WHOLE_MAGIC = 0x53565257,
+};
 
 #endif

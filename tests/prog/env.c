@@ -294,6 +294,11 @@ static void put_policy(struct env *e, uint32_t id, const char *name, uint8_t cle
 {
 	struct svr_policy p = { .clear = clear };
 
+	if (!clear) {
+		p.encrypt = 1;
+		p.cipher = SVR_CIPHER_AES_CBC_256;
+		p.hmac = SVR_HMAC_SHA384;
+	}
 	snprintf(p.name, sizeof(p.name), "%s", name);
 	slot_put(e, "svr_policies", id, &p);
 	name_put(e, SVR_KIND_POLICY, name, id);
@@ -443,7 +448,8 @@ void flows_clear(struct env *e)
 	map_clear(e, "svr_flows4");
 	map_clear(e, "svr_flows6");
 	for (zone = 0; zone <= TAGGED; zone++)
-		slot_put(e, "svr_icmp_pace", zone, &now);
+		slot_put(e, "svr_icmp_pace", zone, &now),
+			slot_put(e, "svr_fragment_pace", zone, &now);
 }
 
 static void add_ipv6(struct svr_zone *z)
@@ -647,12 +653,16 @@ static void counters_compare(const struct counters *before, const struct counter
 
 /* ---- running --------------------------------------------------------------------------------- */
 
-bool run_frame_behind(struct env *e, enum prog p, const struct frame *f, size_t taken,
-		      struct result *r, const char *name)
+/*
+ * @data: @front bytes that belong to the area for descriptions, then the frame of @len bytes. False:
+ * this kernel takes no frame like that.
+ */
+static bool run_data(struct env *e, enum prog p, const uint8_t *data, size_t front, size_t len,
+		     struct result *r, const char *name)
 {
 	static struct counters before, after;
-	static uint8_t data[XDP_META_MAX + FRAME_MAX], out[XDP_META_MAX + FRAME_MAX + 512];
-	struct xdp_md in = { .data = (uint32_t)taken, .data_end = (uint32_t)(taken + f->len) };
+	static uint8_t out[XDP_META_MAX + FRAME_MAX + 512];
+	struct xdp_md in = { .data = (uint32_t)front, .data_end = (uint32_t)(front + len) };
 	struct xdp_md ctx = {};
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = data, .data_size_in = in.data_end,
 		    .data_out = out, .data_size_out = sizeof(out), .ctx_in = &in,
@@ -660,18 +670,15 @@ bool run_frame_behind(struct env *e, enum prog p, const struct frame *f, size_t 
 		    .repeat = 1);
 	int err;
 
-	cr_assert(taken <= XDP_META_MAX);
-	memset(data, 0, taken);
-	memcpy(data + taken, f->data, f->len);
 	memset(r, 0, sizeof(*r));
 	counters_read(e, &before);
 	err = bpf_prog_test_run_opts(e->prog_fd[p], &opts);
-	if (err && errno == EINVAL && taken)
+	if (err && errno == EINVAL && front)
 		return false;
 	cr_assert(!err, "%s: BPF_PROG_TEST_RUN: %s", name, strerror(errno));
 	counters_read(e, &after);
 	r->verdict = opts.retval;
-	counters_compare(&before, &after, f->len, r, name);
+	counters_compare(&before, &after, len, r, name);
 
 	cr_assert(ctx.data >= ctx.data_meta && ctx.data <= opts.data_size_out, "%s: context out",
 		  name);
@@ -684,10 +691,32 @@ bool run_frame_behind(struct env *e, enum prog p, const struct frame *f, size_t 
 	return true;
 }
 
+bool run_frame_behind(struct env *e, enum prog p, const struct frame *f, size_t taken,
+		      struct result *r, const char *name)
+{
+	static uint8_t data[XDP_META_MAX + FRAME_MAX];
+
+	cr_assert(taken <= XDP_META_MAX);
+	memset(data, 0, taken);
+	memcpy(data + taken, f->data, f->len);
+	return run_data(e, p, data, taken, f->len, r, name);
+}
+
 void run_frame(struct env *e, enum prog p, const struct frame *f, struct result *r,
 	       const char *name)
 {
 	run_frame_behind(e, p, f, 0, r, name);
+}
+
+void run_marked(struct env *e, enum prog p, const struct frame *f, uint8_t why, struct result *r,
+		const char *name)
+{
+	const struct svr_frame_desc desc = { .magic = SVR_WHOLE_MAGIC, .why = why };
+	static uint8_t data[sizeof(desc) + FRAME_MAX];
+
+	memcpy(data, &desc, sizeof(desc));
+	memcpy(data + sizeof(desc), f->data, f->len);
+	cr_assert(run_data(e, p, data, sizeof(desc), f->len, r, name), "%s: the mark", name);
 }
 
 void run(struct env *e, enum prog p, const struct spec *s, struct result *r, const char *name)

@@ -27,7 +27,7 @@
 #include <svr/wire.h>
 
 enum {
-	FRAME_MAX = 3400, /* BPF_PROG_TEST_RUN takes no more than a page less head and tail room */
+	FRAME_MAX = 9100, /* above a page less head and tail room a frame lies in several buffers */
 	ETH_LEN = 14,
 	IP_OFF = ETH_LEN,
 	L4_OFF = IP_OFF + 20,
@@ -228,6 +228,12 @@ bool run_frame_behind(struct env *e, enum prog p, const struct frame *f, size_t 
 		      struct result *r, const char *name);
 void run_frame(struct env *e, enum prog p, const struct frame *f, struct result *r,
 	       const char *name);
+/*
+ * As the worker runs it, with a description in front of the frame (bpf/whole.h); @why:
+ * SVR_FRAME_WHOLE or SVR_FRAME_PIECE. r->desc is what stands there afterwards.
+ */
+void run_marked(struct env *e, enum prog p, const struct frame *f, uint8_t why, struct result *r,
+		const char *name);
 void run(struct env *e, enum prog p, const struct spec *s, struct result *r, const char *name);
 
 struct row {
@@ -269,6 +275,7 @@ enum {
 	PEER_PORT = 20001,
 };
 #define FROM_HOST .src = "172.16.1.10", .dst = "172.16.2.20", .sport = HOST_PORT, .dport = FAR_PORT
+#define DF .frag_off = 0x4000
 #define FROM_PEER .src = "192.0.2.2", .dst = "192.0.2.1", .sport = PEER_PORT, .dport = LOCAL_PORT
 
 void session_put(struct env *e, uint8_t proto, uint32_t lan_flags, uint32_t wan_flags);

@@ -56,7 +56,7 @@ static void flow_put(struct env *e, const struct svr_flow4_key *key, const struc
 		.proto = key->proto,
 		.service = SVC_WEB,
 		.tenant = TENANT_CORP,
-		.policy = POLICY_CLEAR,
+		.policy = flags & SVR_FLOW_WORKER ? POLICY_SECRET : POLICY_CLEAR,
 		.slot = flags & SVR_FLOW_WORKER ? 5 : 0,
 		.slot_generation = flags & SVR_FLOW_WORKER ? 77 : 0,
 	};

@@ -277,6 +277,29 @@ static void check_expired(struct env *e, const struct frame *in, const struct re
 		     "quotation");
 }
 
+static void check_handed_over(const struct frame *in, const struct result *r, uint8_t why,
+			      const char *name)
+{
+	cr_expect(r->described && r->desc.magic == SVR_FRAME_MAGIC && r->desc.why == why &&
+			  r->desc.l3_off == IP_OFF,
+		  "%s: description", name);
+	expect_bytes(r->out, r->len, in->data, r->len, name, "frame");
+}
+
+static void check_fragment(struct env *e, const struct frame *in, const struct result *r,
+			   const char *name)
+{
+	(void)e;
+	check_handed_over(in, r, SVR_FRAME_FRAGMENT, name);
+}
+
+static void check_whole(struct env *e, const struct frame *in, const struct result *r,
+			const char *name)
+{
+	(void)e;
+	check_handed_over(in, r, SVR_FRAME_WHOLE, name);
+}
+
 static void check_peer_told(struct env *e, const struct frame *in, const struct result *r,
 			    const char *name)
 {
@@ -303,22 +326,8 @@ static void check_icmp_1400(struct env *e, const struct frame *in, const struct 
 	check_icmp(in, r, name, 1400);
 }
 
-static void check_icmp_bare(struct env *e, const struct frame *in, const struct result *r,
-			    const char *name)
-{
-	(void)e;
-	check_icmp(in, r, name, 1488);
-}
-
 /* corp, web, clear, cn-west, 192.0.2.1 */
 enum { META_LEN = 12 + 17 + 20 + 8 + 7 + 9 + 11 + 13 };
-
-static void check_icmp_metadata(struct env *e, const struct frame *in, const struct result *r,
-				const char *name)
-{
-	(void)e;
-	check_icmp(in, r, name, 1500 - META_LEN);
-}
 
 static void check_described(struct env *e, const struct frame *in, const struct result *r,
 			    const char *name)
@@ -399,8 +408,8 @@ static const struct row lan[] = {
 	  { FROM_HOST, .ttl = 1, .tos = 0xb9 }, established, XDP_REDIRECT, SVR_DROP_TTL,
 	  check_expired },
 	{ "TTL 255", { FROM_HOST, .ttl = 255 }, established, XDP_REDIRECT, 0, check_to_wan },
-	{ "fragment of a session",
-	  { FROM_HOST, .frag_off = 0x2000 }, established, XDP_DROP, SVR_DROP_FRAGMENT, NULL },
+	{ "fragment of a session: the worker puts it together",
+	  { FROM_HOST, .frag_off = 0x2000 }, established, XDP_REDIRECT, 0, check_fragment },
 
 	{ "partial TCP checksum, one segment",
 	  { FROM_HOST, .fill = 1448, OPTS("\1\1\1\1\1\1\1\1\1\1\1\1"), .csum = CSUM_PARTIAL },
@@ -439,30 +448,36 @@ static const struct row lan[] = {
 	{ "packet of exactly the MTU",
 	  { FROM_HOST, .fill = 1460 }, established, XDP_REDIRECT, 0, check_to_wan },
 	{ "packet one byte above the MTU",
-	  { FROM_HOST, .fill = 1461 }, established, XDP_REDIRECT, SVR_DROP_TOO_BIG,
+	  { FROM_HOST, DF, .fill = 1461 }, established, XDP_REDIRECT, SVR_DROP_TOO_BIG,
 	  check_icmp_1500 },
 	{ "datagram above the MTU, padded",
-	  { FROM_HOST, UDP, .fill = 1500, .pad = 3 }, established, XDP_REDIRECT, SVR_DROP_TOO_BIG,
+	  { FROM_HOST, DF, UDP, .fill = 1500, .pad = 3 }, established, XDP_REDIRECT, SVR_DROP_TOO_BIG,
 	  check_icmp_1500 },
 	{ "datagram far above the MTU",
-	  { FROM_HOST, UDP, .fill = 3000 }, established, XDP_REDIRECT, SVR_DROP_TOO_BIG,
+	  { FROM_HOST, DF, UDP, .fill = 3000 }, established, XDP_REDIRECT, SVR_DROP_TOO_BIG,
 	  check_icmp_1500 },
+	{ "packet above the MTU without DF: the worker cuts it",
+	  { FROM_HOST, .fill = 1461 }, established, XDP_REDIRECT, 0, check_whole },
+	{ "datagram far above it without DF: the same",
+	  { FROM_HOST, UDP, .fill = 3000 }, established, XDP_REDIRECT, 0, check_whole },
 	{ "packet of exactly the path MTU",
 	  { FROM_HOST, .fill = 1360 }, path_mtu_1400, XDP_REDIRECT, 0, check_to_wan },
 	{ "packet above the path MTU",
-	  { FROM_HOST, .fill = 1361 }, path_mtu_1400, XDP_REDIRECT, SVR_DROP_TOO_BIG,
+	  { FROM_HOST, DF, .fill = 1361 }, path_mtu_1400, XDP_REDIRECT, SVR_DROP_TOO_BIG,
 	  check_icmp_1400 },
 	{ "a path MTU above the interface's does not count",
-	  { FROM_HOST, .fill = 1461 }, path_mtu_above_zone, XDP_REDIRECT, SVR_DROP_TOO_BIG,
+	  { FROM_HOST, DF, .fill = 1461 }, path_mtu_above_zone, XDP_REDIRECT, SVR_DROP_TOO_BIG,
 	  check_icmp_1500 },
 	{ "packet that just fits with metadata",
 	  { FROM_HOST, .fill = 1460 - META_LEN }, adding, XDP_REDIRECT, 0, check_only_metadata },
 	{ "packet that does not fit with metadata",
-	  { FROM_HOST, .fill = 1461 - META_LEN }, adding, XDP_REDIRECT, SVR_DROP_TOO_BIG,
-	  check_icmp_metadata },
+	  { FROM_HOST, DF, .fill = 1461 - META_LEN }, adding, XDP_REDIRECT, 0, check_whole },
+	{ "packet that does not fit even without metadata",
+	  { FROM_HOST, DF, .fill = 1461 }, adding, XDP_REDIRECT, SVR_DROP_TOO_BIG,
+	  check_icmp_1500 },
 	{ "packet that does not fit with a bare header",
-	  { FROM_HOST, .payload = COOKIE, .payload_len = 8, .fill = 1452 - 11 }, established,
-	  XDP_REDIRECT, SVR_DROP_TOO_BIG, check_icmp_bare },
+	  { FROM_HOST, DF, .payload = COOKIE, .payload_len = 8, .fill = 1452 - 11 }, established,
+	  XDP_REDIRECT, 0, check_whole },
 	{ "the narrow LAN does not matter on the way out",
 	  { FROM_HOST, .fill = 1460 }, narrow_lan, XDP_REDIRECT, 0, check_to_wan },
 
@@ -585,8 +600,10 @@ static const struct row wan[] = {
 	{ "packet of exactly the LAN's MTU",
 	  { FROM_PEER, .fill = 1240 }, narrow_lan, XDP_REDIRECT, 0, check_to_lan },
 	{ "packet above the LAN's MTU: the peer is told",
-	  { FROM_PEER, .fill = 1241 }, narrow_lan, XDP_REDIRECT, SVR_DROP_TOO_BIG,
+	  { FROM_PEER, DF, .fill = 1241 }, narrow_lan, XDP_REDIRECT, SVR_DROP_TOO_BIG,
 	  check_peer_told },
+	{ "packet above the LAN's MTU without DF: the worker cuts it",
+	  { FROM_PEER, .fill = 1241 }, narrow_lan, XDP_REDIRECT, 0, check_whole },
 	{ "bare header is removed",
 	  { FROM_PEER, .payload = BARE COOKIE, .payload_len = 20, .fill = 9 }, established,
 	  XDP_REDIRECT, 0, check_bare_removed },
@@ -926,6 +943,7 @@ Test(flow, tagged_too_big)
 			  .proto = IPPROTO_UDP,
 			  .dport = 53,
 			  .fill = 1480,
+			  DF,
 			  .vlan = LAN_VLAN };
 
 	frame_build(&f, &s);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What is no session packet: every branch of the parser, and who gets the router's own traffic. */
+#include <time.h>
+
 #include <linux/bpf.h>
 
 #include "tests/prog/prog.h"
@@ -9,6 +11,29 @@
 #define V6_FAR .dst = "2001:db8:2::20"
 #define V6_WEB V6_FAR, .dport = 80, .tcp_flags = TH_SYN
 #define ARP    .ethertype = 0x0806
+
+static void check_fragment(struct env *e, const struct frame *in, const struct result *r,
+			   const char *name)
+{
+	(void)e;
+	cr_expect(r->described && r->desc.magic == SVR_FRAME_MAGIC &&
+			  r->desc.why == SVR_FRAME_FRAGMENT && r->desc.l3_off == IP_OFF,
+		  "%s: description", name);
+	expect_bytes(r->out, r->len, in->data, r->len, name, "frame");
+}
+
+/* The bucket of every zone is full again in a minute. */
+static void no_tokens(struct env *e)
+{
+	struct timespec ts;
+	uint32_t zone;
+	uint64_t at;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	at = ((uint64_t)ts.tv_sec + 60) * 1000000000ULL;
+	for (zone = 0; zone <= TAGGED; zone++)
+		map_put(e, "svr_fragment_pace", &zone, &at);
+}
 
 /* One row, one sentence */
 /* clang-format off */
@@ -58,8 +83,11 @@ static const struct row lan[] = {
 	  SVR_DROP_NO_TENANT, NULL },
 	{ "link-local source stays on the link",
 	  { .src = "fe80::10", V6_WEB }, NULL, XDP_DROP, SVR_DROP_NO_TENANT, NULL },
-	{ "IPv6 fragment is refused",
-	  { V6_HOST, V6_FAR, .proto = 44, .fill = 40 }, NULL, XDP_DROP, SVR_DROP_FRAGMENT, NULL },
+	{ "IPv6 fragment goes to the worker",
+	  { V6_HOST, V6_FAR, .proto = 44, .fill = 40 }, NULL, XDP_REDIRECT, 0, check_fragment },
+	{ "IPv6 fragment of nobody's address is refused",
+	  { .src = "2001:db8:77::1", V6_FAR, .proto = 44, .fill = 40 }, NULL, XDP_DROP,
+	  SVR_DROP_NO_TENANT, NULL },
 	{ "hop-by-hop options are refused",
 	  { V6_HOST, V6_FAR, .proto = 99, .fill = 40, .patch = { { IP_OFF + 6, 0 } } }, NULL, XDP_DROP,
 	  SVR_DROP_IP6_EXTENSION, NULL },
@@ -132,10 +160,25 @@ static const struct row lan[] = {
 	  { TO_WEB, .ip_options = 4 }, NULL, XDP_DROP, SVR_DROP_IP_OPTIONS, NULL },
 	{ "40 bytes of IP options are refused",
 	  { TO_WEB, .ip_options = 40 }, NULL, XDP_DROP, SVR_DROP_IP_OPTIONS, NULL },
-	{ "first fragment is refused",
-	  { TO_WEB, .frag_off = 0x2000 }, NULL, XDP_DROP, SVR_DROP_FRAGMENT, NULL },
-	{ "last fragment is refused",
-	  { TO_WEB, .frag_off = 0x0001 }, NULL, XDP_DROP, SVR_DROP_FRAGMENT, NULL },
+	{ "first fragment goes to the worker",
+	  { TO_WEB, .frag_off = 0x2000 }, NULL, XDP_REDIRECT, 0, check_fragment },
+	{ "last fragment goes to the worker, without padding",
+	  { TO_WEB, .frag_off = 0x0001, .pad = 5 }, NULL, XDP_REDIRECT, 0, check_fragment },
+	{ "fragment of no tenant is refused",
+	  { .src = "10.0.0.1", TO_WEB, .frag_off = 0x2000 }, NULL, XDP_DROP, SVR_DROP_NO_TENANT,
+	  NULL },
+	{ "fragment from the router's own address is refused",
+	  { .src = "172.16.1.1", TO_WEB, .frag_off = 0x2000 }, NULL, XDP_DROP, SVR_DROP_NO_TENANT,
+	  NULL },
+	{ "fragment to no host is refused",
+	  { .dst = "127.0.0.1", .frag_off = 0x2000 }, NULL, XDP_DROP, SVR_DROP_NO_SERVICE, NULL },
+	{ "fragments without a worker are refused",
+	  { TO_WEB, .frag_off = 0x2000 }, worker_gone, XDP_DROP, SVR_DROP_NO_WORKER, NULL },
+	{ "fragments above their rate are refused",
+	  { TO_WEB, .frag_off = 0x2000 }, no_tokens, XDP_DROP, SVR_DROP_FRAGMENT_RATE, NULL },
+	{ "a fragment that is longer than its frame is refused",
+	  { TO_WEB, .frag_off = 0x2000, .fill = 100, .cut = IP_OFF + 60 }, NULL, XDP_DROP,
+	  SVR_DROP_BAD_IP, NULL },
 	{ "don't fragment is no fragment",
 	  { TO_WEB, .frag_off = 0x4000 }, NULL, XDP_REDIRECT, 0, check_sums },
 	{ "ICMP echo to a service of TCP is refused",
@@ -248,8 +291,14 @@ static const struct row wan[] = {
 	  { FROM_EAST, .sport = 1280, .dport = 20000 }, NULL, XDP_DROP, SVR_DROP_NO_FLOW, NULL },
 	{ "ICMP is the kernel's",
 	  { FROM_EAST, .proto = IPPROTO_ICMP, .fill = 8 }, NULL, XDP_PASS, 0, NULL },
-	{ "fragments of a peer are refused",
-	  { FROM_EAST, .frag_off = 0x2000 }, NULL, XDP_DROP, SVR_DROP_FRAGMENT, NULL },
+	{ "TCP fragments of a peer go to the worker",
+	  { FROM_EAST, .frag_off = 0x2000 }, NULL, XDP_REDIRECT, 0, check_fragment },
+	{ "UDP fragments of a peer go to the worker",
+	  { FROM_EAST, .proto = IPPROTO_UDP, .frag_off = 0x0010 }, NULL, XDP_REDIRECT, 0,
+	  check_fragment },
+	{ "ICMP fragments of a peer are the kernel's",
+	  { FROM_EAST, .proto = IPPROTO_ICMP, .fill = 8, .frag_off = 0x2000 }, NULL, XDP_PASS, 0,
+	  NULL },
 	{ "IP options of a peer are refused",
 	  { FROM_EAST, .ip_options = 4 }, NULL, XDP_DROP, SVR_DROP_IP_OPTIONS, NULL },
 	{ "a peer's broken TCP header is refused",

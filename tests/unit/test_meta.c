@@ -157,8 +157,10 @@ Test(meta, tlvs)
 		{ "unknown payload TLVs are skipped and counted", "",
 		  "7fff 0000 7ffe 0001 00" UUID "7fff 0000", GOOD, SVR_HAVE_UUID, 3 },
 		{ "an unknown TLV may come twice", "", "7fff 0000 7fff 0000", GOOD, 0, 2 },
-		{ "TLV 1 (fragment) is unknown today", "0001 000a 00000001 1234 2000 0578", "",
-		  GOOD, 0, 1 },
+		{ "a piece of a packet", "0001 000a 00000001 1234 2000 0578", "", GOOD, SVR_HAVE_FRAGMENT, 0 },
+		{ "a piece of one packet and of another", "0001 000a 00000001 1234 2000 0578 0001 000a 00000001 1234 2000 0578", "", MALFORMED, 0, 0 },
+		{ "a piece in the wrong section", "", "0001 000a 00000001 1234 2000 0578", MALFORMED, 0, 0 },
+		{ "a piece with a byte too few", "0001 0009 00000001 1234 2000 05", "", MALFORMED, 0, 0 },
 
 		{ "header TLVs one byte short", "0010 0004 000000", "", MALFORMED, 0, 0 },
 		{ "header TLVs one byte long", SEC_ID "00", "", MALFORMED, 0, 0 },
@@ -384,7 +386,10 @@ Test(meta, vectors_of_ssr_give_their_values)
 
 	h = vec("meta.ssr-fragment");
 	cr_assert_eq(parse(h.bytes, h.len, &m), GOOD);
-	cr_expect(m.unknown == 1 && m.header_len == 26 && m.payload_len == 0);
+	cr_expect(m.have == SVR_HAVE_FRAGMENT && m.header_len == 26 && m.payload_len == 0);
+	cr_expect(m.fragment.id == htonl(1) && m.fragment.ip_id == htons(0x1234) &&
+		  m.fragment.flags_offset == htons(SVR_FRAGMENT_MORE) &&
+		  m.fragment.largest == htons(1400));
 	cr_expect(!svr_meta_is_false_positive(&m), "header TLVs make it something else");
 
 	h = vec("meta.ssr-path-metrics");
