@@ -55,7 +55,7 @@ benches := $(bench_objs:$(BUILD)/obj/%.o=$(BUILD)/%) $(BUILD)/bench/fastpath
 
 .PHONY: all help deps demo bench fuzz install clean format tests bpf
 .PHONY: helpers soak soak-keys soak-sessions soak-certificates check check-unit check-prog check-peers check-net check-san
-.PHONY: model check-kernels check-trixie check-kills check-schedules check-mutations check-threads
+.PHONY: model check-kernels check-trixie check-kills check-schedules check-mutations check-threads check-backends
 
 all: $(bpf_objs) $(skels) $(libs) $(programs) ## build the programs (SAN=1: with sanitizers, into build-san/)
 helpers: $(helpers) ## build what only the selftests run
@@ -209,6 +209,9 @@ check-trixie: ## everything in a fresh Debian 13 root (long, root)
 	@scripts/deps --check kernels || scripts/deps kernels
 	@scripts/fresh-check trixie demo check
 
+check-backends: $(BUILD)/tests/unit ## both crypto backends make the same bytes of BACKENDS_PACKETS random packets (a million)
+	BACKENDS_PACKETS=$${BACKENDS_PACKETS:-1000000} $< --filter 'backends/*'
+
 KILLS ?= 200
 check-kills: all ## kill the key manager KILLS times while alarms come and go (root)
 	@KILLS=$(KILLS) selftests/test_alarms.sh test_killed_at_random
@@ -235,6 +238,8 @@ bench: all $(benches) ## measurements, beside what they have to be compared with
 	@$(BUILD)/bench/crl
 	@BUILD=$(BUILD) bench/services.sh
 	@BUILD=$(BUILD) bench/secure.sh kernel clear signed secret
+	@$(BUILD)/bench/crypto
+	@BUILD=$(BUILD) bench/end_to_end.sh
 
 .PHONY: bench-secure
 SECURE_PATHS ?= kernel xsk xsk-cbc xsk-gcm clear signed secret gcm wireguard strongswan openvpn-cbc openvpn-gcm

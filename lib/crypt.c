@@ -12,6 +12,7 @@
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 
+#include "lib/cpu.h"
 #include "lib/crypt_internal.h"
 
 enum {
@@ -78,7 +79,7 @@ void svr_crypt_describe(const struct svr_crypt *c, struct svr_crypt_info *out)
 		.why = c->why,
 		.openssl = OpenSSL_version(OPENSSL_FULL_VERSION_STRING),
 		.ipsec_mb = c->mb_version,
-		.cpu = c->cpu,
+		.cpu = svr_cpu_features(),
 		.batch_min = c->mb ? c->batch_min : 0,
 	};
 }
@@ -111,8 +112,10 @@ int svr_crypt_random(struct svr_crypt *c, void *out, size_t len)
 size_t svr_hmac_tag_len(uint8_t hmac)
 {
 	switch (hmac) {
-#define X(id, n, s, tag) case n: return tag;
-	SVR_HMACS(X)
+#define X(id, n, s, tag) \
+	case n:          \
+		return tag;
+		SVR_HMACS(X)
 #undef X
 	}
 	return 0;
@@ -173,8 +176,8 @@ void svr_cipher_key_free(struct svr_cipher_key *k)
 {
 	if (!k)
 		return;
-	svr_mb_schedule_free(k->schedule[0]);
-	svr_mb_schedule_free(k->schedule[1]);
+	svr_mb_schedule_free(k->schedule[0], k->cipher);
+	svr_mb_schedule_free(k->schedule[1], k->cipher);
 	OPENSSL_cleanse(k, sizeof(*k));
 	free(k);
 }

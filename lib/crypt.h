@@ -20,28 +20,30 @@
 #include <svr/wire.h>
 
 struct svr_crypt;
-struct svr_hmac_key;	/* inner and outer hash states computed once */
-struct svr_cipher_key;	/* AES keys of one direction: payload or metadata key, and IV key */
+struct svr_hmac_key; /* inner and outer hash states computed once */
+struct svr_cipher_key; /* AES keys of one direction: payload or metadata key, and IV key */
 
 enum svr_crypt_backend {
-	SVR_CRYPT_AUTO,		/* ipsec-mb where it works, OpenSSL otherwise */
+	SVR_CRYPT_AUTO, /* ipsec-mb where it works, OpenSSL otherwise */
 	SVR_CRYPT_OPENSSL,
-	SVR_CRYPT_IPSEC_MB,	/* for every batch, whatever its size: to test and to measure */
+	SVR_CRYPT_IPSEC_MB, /* for every batch, whatever its size: to test and to measure */
 };
 
-int svr_crypt_new(struct svr_crypt **out);	/* SVR_CRYPT_AUTO. 0, -ENOMEM, -ENOTSUP if libcrypto lacks an algorithm */
+int svr_crypt_new(
+	struct svr_crypt *
+		*out); /* SVR_CRYPT_AUTO. 0, -ENOMEM, -ENOTSUP if libcrypto lacks an algorithm */
 /* With a backend of choice. -EOPNOTSUPP: ipsec-mb is not to be had, see svr_crypt_why(). */
 int svr_crypt_new_backend(enum svr_crypt_backend backend, struct svr_crypt **out);
 void svr_crypt_free(struct svr_crypt *c);
 
 /* What stands behind it and why, in words for `svr show crypto`; valid as long as @c. */
 struct svr_crypt_info {
-	const char *backend;	/* "ipsec-mb" or "openssl": what bigger batches are given to */
-	const char *why;	/* a sentence */
-	const char *openssl;	/* version of libcrypto */
-	const char *ipsec_mb;	/* version of the library that was found; empty: none */
-	const char *cpu;	/* features that matter, separated by spaces */
-	unsigned int batch_min;	/* smaller batches are OpenSSL's; 0: all are */
+	const char *backend; /* "ipsec-mb" or "openssl": what bigger batches are given to */
+	const char *why; /* a sentence */
+	const char *openssl; /* version of libcrypto */
+	const char *ipsec_mb; /* version of the library that was found; empty: none */
+	const char *cpu; /* features that matter, separated by spaces */
+	unsigned int batch_min; /* smaller batches are OpenSSL's; 0: all are */
 };
 void svr_crypt_describe(const struct svr_crypt *c, struct svr_crypt_info *out);
 
@@ -67,7 +69,8 @@ static inline bool svr_cipher_is_cbc(uint8_t cipher)
 /* ---- keys ---------------------------------------------------------------------------------------------- */
 
 /* @hmac: enum svr_hmac; 0, -EINVAL for an unknown algorithm, -ENOMEM. Free with svr_hmac_key_free (wipes; NULL is fine). */
-int svr_hmac_key_new(struct svr_crypt *c, uint8_t hmac, const uint8_t *key, size_t key_len, struct svr_hmac_key **out);
+int svr_hmac_key_new(struct svr_crypt *c, uint8_t hmac, const uint8_t *key, size_t key_len,
+		     struct svr_hmac_key **out);
 void svr_hmac_key_free(struct svr_hmac_key *k);
 
 /**
@@ -76,15 +79,15 @@ void svr_hmac_key_free(struct svr_hmac_key *k);
  * @enc: 16 or 32 bytes used
  * @iv_key: 32 bytes for IVs and nonces that carry counters, NULL where the caller gives IVs (metadata)
  */
-int svr_cipher_key_new(struct svr_crypt *c, uint8_t cipher, const uint8_t *enc, const uint8_t *iv_key,
-		       struct svr_cipher_key **out);
+int svr_cipher_key_new(struct svr_crypt *c, uint8_t cipher, const uint8_t *enc,
+		       const uint8_t *iv_key, struct svr_cipher_key **out);
 void svr_cipher_key_free(struct svr_cipher_key *k);
 uint8_t svr_cipher_of(const struct svr_cipher_key *k); /* enum svr_cipher */
 
 /* ---- batches ------------------------------------------------------------------------------------------- */
 
 enum svr_crypt_limits {
-	SVR_CRYPT_BATCH_MAX = 64,	/* jobs of one call */
+	SVR_CRYPT_BATCH_MAX = 64, /* jobs of one call */
 };
 
 /*
@@ -93,19 +96,19 @@ enum svr_crypt_limits {
  */
 struct svr_crypt_job {
 	struct svr_cipher_key *cipher;
-	uint8_t *text;		/* encrypted or decrypted in place; CBC: whole blocks, padding is the caller's */
-	size_t text_len;	/* bytes, may be 0 */
-	const uint8_t *iv;	/* CBC: 16 bytes, GCM: SVR_GCM_NONCE_LEN */
-	const uint8_t *aad;	/* GCM only */
+	uint8_t *text; /* encrypted or decrypted in place; CBC: whole blocks, padding is the caller's */
+	size_t text_len; /* bytes, may be 0 */
+	const uint8_t *iv; /* CBC: 16 bytes, GCM: SVR_GCM_NONCE_LEN */
+	const uint8_t *aad; /* GCM only */
 	size_t aad_len;
-	uint8_t *gcm_tag;	/* GCM: SVR_GCM_TAG_LEN bytes; written by sealing, compared by opening */
+	uint8_t *gcm_tag; /* GCM: SVR_GCM_TAG_LEN bytes; written by sealing, compared by opening */
 
 	struct svr_hmac_key *hmac;
-	const uint8_t *input;	/* one piece, as it stands after encryption */
+	const uint8_t *input; /* one piece, as it stands after encryption */
 	size_t input_len;
-	uint8_t *tag;		/* svr_hmac_tag_len() bytes; may lie in the input, which is read first */
+	uint8_t *tag; /* svr_hmac_tag_len() bytes; may lie in the input, which is read first */
 
-	int err;		/* result: 0, -EBADMSG for a wrong GCM tag, -EIO */
+	int err; /* result: 0, -EBADMSG for a wrong GCM tag, -EIO */
 };
 
 /* Encrypt (if there is a cipher), then tag (if there is an HMAC key). */
@@ -136,22 +139,25 @@ struct svr_bytes {
  * @tag: svr_hmac_tag_len() bytes
  * Return: 0 or -EIO.
  */
-int svr_hmac_sign(struct svr_crypt *c, struct svr_hmac_key *k, const struct svr_bytes *in, unsigned int count, uint8_t *tag);
+int svr_hmac_sign(struct svr_crypt *c, struct svr_hmac_key *k, const struct svr_bytes *in,
+		  unsigned int count, uint8_t *tag);
 
 /* Compares in constant time. 0 if @tag is right, -EBADMSG if not, -EIO. */
-int svr_hmac_verify(struct svr_crypt *c, struct svr_hmac_key *k, const struct svr_bytes *in, unsigned int count,
-		    const uint8_t *tag);
+int svr_hmac_verify(struct svr_crypt *c, struct svr_hmac_key *k, const struct svr_bytes *in,
+		    unsigned int count, const uint8_t *tag);
 
 /* IV of a CBC packet from epoch and counter (docs/protocol.md section 7). */
-int svr_iv_make(struct svr_crypt *c, struct svr_cipher_key *k, uint16_t epoch, uint64_t counter, uint8_t iv[static 16]);
+int svr_iv_make(struct svr_crypt *c, struct svr_cipher_key *k, uint16_t epoch, uint64_t counter,
+		uint8_t iv[static 16]);
 /* The reverse: -EBADMSG if the six leading bytes are not zero. */
-int svr_iv_open(struct svr_crypt *c, struct svr_cipher_key *k, const uint8_t iv[static 16], uint16_t *epoch,
-		uint64_t *counter);
+int svr_iv_open(struct svr_crypt *c, struct svr_cipher_key *k, const uint8_t iv[static 16],
+		uint16_t *epoch, uint64_t *counter);
 /*
  * Nonce of a GCM packet from its explicit part (SVR_GCM_EXPLICIT_LEN bytes: epoch and counter as they are sent). -EINVAL
  * for a key without IV key.
  */
-int svr_gcm_nonce(const struct svr_cipher_key *k, const uint8_t explicit_part[static SVR_GCM_EXPLICIT_LEN],
+int svr_gcm_nonce(const struct svr_cipher_key *k,
+		  const uint8_t explicit_part[static SVR_GCM_EXPLICIT_LEN],
 		  uint8_t nonce[static SVR_GCM_NONCE_LEN]);
 
 /**
@@ -159,9 +165,11 @@ int svr_gcm_nonce(const struct svr_cipher_key *k, const uint8_t explicit_part[st
  * @buf: @len bytes of plain text, room for svr_cbc_len(@len)
  * Return: length of the ciphertext, or -EIO.
  */
-int svr_cbc_encrypt(struct svr_crypt *c, struct svr_cipher_key *k, const uint8_t iv[static 16], uint8_t *buf, size_t len);
+int svr_cbc_encrypt(struct svr_crypt *c, struct svr_cipher_key *k, const uint8_t iv[static 16],
+		    uint8_t *buf, size_t len);
 
 /* In place. Return: length of the plain text, -EBADMSG for a wrong length or padding, -EIO. Call only after authentication. */
-int svr_cbc_decrypt(struct svr_crypt *c, struct svr_cipher_key *k, const uint8_t iv[static 16], uint8_t *buf, size_t len);
+int svr_cbc_decrypt(struct svr_crypt *c, struct svr_cipher_key *k, const uint8_t iv[static 16],
+		    uint8_t *buf, size_t len);
 
 #endif

@@ -58,7 +58,6 @@ struct svr_crypt {
 	unsigned int batch_min; /* jobs from which on ipsec-mb is faster */
 	char why[160]; /* why this backend */
 	char mb_version[32];
-	char cpu[96];
 	size_t pool_used; /* bytes of pool[] that are gone */
 	uint8_t pool[CRYPT_POOL_LEN];
 };
@@ -85,9 +84,14 @@ void svr_hmac_run(const struct svr_hmac_key *k, const struct svr_bytes *in, unsi
 /* ---- crypt_ipsecmb.c ------------------------------------------------------------------------- */
 
 extern const struct svr_crypt_ops svr_crypt_mb_ops;
-/* Fills mb, mb_version, cpu and why. 0, -EOPNOTSUPP, -ENOMEM. */
+/* Fills mb, mb_version and why. 0, -EOPNOTSUPP, -ENOMEM. */
 int svr_crypt_mb_new(struct svr_crypt *c);
 void svr_crypt_mb_free(struct svr_crypt *c);
-void svr_mb_schedule_free(struct svr_mb_schedule *s); /* wipes; NULL is fine */
+void svr_mb_schedule_free(struct svr_mb_schedule *s, uint8_t cipher); /* wipes; NULL is fine */
+
+/* ---- crypt_selftest.c ------------------------------------------------------------------------ */
+
+/* 0 if both backends make the same bytes of a packet of each algorithm, else -EIO. */
+int svr_crypt_selftest(struct svr_crypt *c);
 
 #endif

@@ -15,10 +15,8 @@
 
 /* By enum svr_cipher; the first one is that of IVs. */
 static const char *const names[] = {
-	[SVR_CIPHER_NONE] = "AES-256-ECB",
-	[SVR_CIPHER_AES_CBC_128] = "AES-128-CBC",
-	[SVR_CIPHER_AES_CBC_256] = "AES-256-CBC",
-	[SVR_CIPHER_AES_GCM_128] = "AES-128-GCM",
+	[SVR_CIPHER_NONE] = "AES-256-ECB",	  [SVR_CIPHER_AES_CBC_128] = "AES-128-CBC",
+	[SVR_CIPHER_AES_CBC_256] = "AES-256-CBC", [SVR_CIPHER_AES_GCM_128] = "AES-128-GCM",
 	[SVR_CIPHER_AES_GCM_256] = "AES-256-GCM",
 };
 enum { CIPHERS = sizeof(names) / sizeof(names[0]) };
@@ -122,7 +120,8 @@ static int gcm_run(struct svr_crypt *c, const struct svr_crypt_job *j, bool encr
 		return -EIO;
 	if (EVP_CipherFinal_ex(ctx, none, &done) <= 0)
 		return encrypt ? -EIO : -EBADMSG;
-	if (encrypt && !EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, SVR_GCM_TAG_LEN, j->gcm_tag))
+	if (encrypt &&
+	    !EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, SVR_GCM_TAG_LEN, j->gcm_tag))
 		return -EIO;
 	return 0;
 }

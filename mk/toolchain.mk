@@ -24,9 +24,13 @@ pkg_libs := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null)
 test_cflags := $(shell $(PKG_CONFIG) --cflags $(TEST_PKGS) 2>/dev/null)
 test_libs := $(shell $(PKG_CONFIG) --libs $(TEST_PKGS) 2>/dev/null)
 
+# Intel's ipsec-mb, which has no pkg-config file: its header decides, the library is looked for at run time
+have_ipsec_mb := $(shell echo '\#include <intel-ipsec-mb.h>' | $(CC) $(CPPFLAGS) -E - >/dev/null 2>&1 && echo 1)
+ipsec_mb_cflags := $(if $(have_ipsec_mb),-DSVR_HAVE_IPSEC_MB)
+
 WARN := -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototypes
 CPPFLAGS_ALL = -D_GNU_SOURCE -DSVR_VERSION='"$(VERSION)"' -Iinclude -I. -Ivmlinux -I$(BUILD) \
-	       $(pkg_cflags) $(CPPFLAGS)
+	       $(pkg_cflags) $(ipsec_mb_cflags) $(CPPFLAGS)
 ifeq ($(SAN),1)
 # -O1 keeps stack traces readable; _FORTIFY_SOURCE would hide calls from the sanitizer
 OPT ?= -O1 -g
