@@ -112,6 +112,7 @@ int svr_show_events_run(struct svr_cli *cli, const char *const *val);
 int svr_show_services_run(struct svr_cli *cli, const char *const *val);
 int svr_show_tenants_run(struct svr_cli *cli, const char *const *val);
 int svr_show_paths_run(struct svr_cli *cli, const char *const *val);
+int svr_show_crypto_run(struct svr_cli *cli, const char *const *val);
 int svr_show_nexthops_run(struct svr_cli *cli, const char *const *val);
 
 extern const struct svr_arg svr_capture_args[];

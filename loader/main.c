@@ -106,6 +106,9 @@ static const struct svr_command show_commands[] = {
 	  .help = "peer paths as the data plane sees them",
 	  .run = svr_show_paths_run },
 	{ .name = "security", .help = "keys", .sub = show_security_commands },
+	{ .name = "crypto",
+	  .help = "library that encrypts the worker's packets, and why",
+	  .run = svr_show_crypto_run },
 	{ .name = "nexthops", .help = "link-layer addresses in use", .run = svr_show_nexthops_run },
 	{}
 };

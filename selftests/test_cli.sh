@@ -389,6 +389,7 @@ test_show() {
 	check "an unknown session" refused 1 'has no session' w show sessions by-id 550e8400-e29b-41d4-a716-446655440000
 	check "stats add up" json '{s["metric"]: s["value"] for s in d if s["interface"] == "lan"}["rx-packets"] > 0' \
 		w -j show stats interface lan
+	check "crypto without the worker" refused 1 'worker' w show crypto
 	check "peers without the key manager: what is in the maps" json 'd[0]["peer"] == "east" and d[0]["key_manager_runs"] is False' \
 		w -j show peers
 }

@@ -192,7 +192,7 @@ print(len({s["session_id"] for s in json.load(sys.stdin) if s["protocol"].lower(
 test_json_of_every_object() {
 	local object
 
-	for object in sessions peers "peers security" drops "drops all" stats services tenants paths nexthops; do
+	for object in sessions peers "peers security" drops "drops all" stats services tenants paths nexthops crypto; do
 		# shellcheck disable=SC2086
 		check "svr -j show $object" bash -o pipefail -c "$(declare -f svr_on on_router on); $(declare -p west SVR_PKI_DIR)
 			svr_on west -j show $object | /usr/bin/python3 -m json.tool"

@@ -4,6 +4,7 @@
  *
  *	{"command": "status"}                                 this process, its sockets
  *	{"command": "stats"}                                  what its threads do
+ *	{"command": "crypto"}                                 what encrypts, and why
  *	{"command": "delete sessions"}                        all of them
  *	{"command": "delete sessions", "by_id": "<uuid>"}
  *	{"command": "delete sessions", "service_name": "<name>"}
@@ -57,6 +58,31 @@ static struct json_object *stats_show(const struct svr_worker *w)
 	struct json_object *answer = json_object_new_object();
 
 	json_object_object_add(answer, "result", svr_stats_json(w));
+	return answer;
+}
+
+/* ---- crypto -------------------------------------------------------------------------------- */
+
+static void add_words(struct json_object *o, const char *key, const char *words)
+{
+	json_object_object_add(o, key, words[0] ? json_object_new_string(words) : NULL);
+}
+
+/* The same for all threads, and nothing changes it. */
+static struct json_object *crypto_show(const struct svr_worker *w)
+{
+	struct json_object *answer = json_object_new_object(), *o = json_object_new_object();
+	struct svr_crypt_info info;
+
+	svr_crypt_describe(w->pool.thread[0]->crypt, &info);
+	add_words(o, "backend", info.backend);
+	add_words(o, "why", info.why);
+	json_object_object_add(o, "batch_min",
+			       info.batch_min ? json_object_new_int64(info.batch_min) : NULL);
+	add_words(o, "openssl", info.openssl);
+	add_words(o, "ipsec_mb", info.ipsec_mb);
+	add_words(o, "cpu", info.cpu);
+	json_object_object_add(answer, "result", o);
 	return answer;
 }
 
@@ -154,11 +180,13 @@ static struct json_object *handle(const char *command, struct json_object *reque
 		return status_show(user);
 	if (strcmp(command, "stats") == 0)
 		return stats_show(user);
+	if (strcmp(command, "crypto") == 0)
+		return crypto_show(user);
 	if (strcmp(command, "delete sessions") == 0)
 		return sessions_delete(user, request);
-	return svr_ctl_error(
-		"svr-worker does not know the command \"%s\"; it knows: status, stats, delete sessions",
-		command);
+	return svr_ctl_error("svr-worker does not know the command \"%s\"; it knows: status, stats, "
+			     "crypto, delete sessions",
+			     command);
 }
 
 int svr_worker_ctl_start(struct svr_worker *w)
