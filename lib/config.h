@@ -102,7 +102,12 @@ enum svr_cfg_protocol {		/* values are IP protocol numbers */
 	SVR_CFG_PROTO_ESP = 50,
 };
 
-enum svr_cfg_encryption_cipher { SVR_CFG_AES_CBC_128, SVR_CFG_AES_CBC_256 };
+enum svr_cfg_encryption_cipher {
+	SVR_CFG_AES_CBC_128,
+	SVR_CFG_AES_CBC_256,
+	SVR_CFG_AES_GCM_128,
+	SVR_CFG_AES_GCM_256,
+};
 
 enum svr_cfg_hmac_mode { SVR_CFG_HMAC_DISABLED, SVR_CFG_HMAC_REGULAR, SVR_CFG_HMAC_TIME_BASED };
 

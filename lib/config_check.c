@@ -71,10 +71,12 @@ static void check_static_keys(struct checker *c, const struct svr_cfg_policy *p,
 	static const int key128[] = { 16, 0 }, key256[] = { 32, 0 }, iv[] = { 16, 0 },
 			 hmac[] = { 4, 8, 16, 20, 32, 0 };
 	bool needed = !c->cfg->enhanced_security_key_management && protects(p);
+	bool short_key = p->encryption_cipher == SVR_CFG_AES_CBC_128 ||
+			 p->encryption_cipher == SVR_CFG_AES_GCM_128;
 
 	at(c, "/authority/security/%u/encryption-key", i);
 	check_static_key(c, p->encryption_key, needed && p->encrypt,
-			 p->encryption_cipher == SVR_CFG_AES_CBC_128 ? key128 : key256);
+			 short_key ? key128 : key256);
 	at(c, "/authority/security/%u/encryption-iv", i);
 	check_static_key(c, p->encryption_iv, needed && p->encrypt, iv);
 	at(c, "/authority/security/%u/hmac-key", i);

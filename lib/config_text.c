@@ -15,8 +15,8 @@
 const struct svr_cfg_word svr_cfg_words_encryption_cipher[] = {
 	{ "aes-cbc-128", SVR_CFG_AES_CBC_128, NULL, NULL },
 	{ "aes-cbc-256", SVR_CFG_AES_CBC_256, NULL, NULL },
-	{ "aes-gcm-128", 0, SVR_CFG_NOT_YET, NULL },
-	{ "aes-gcm-256", 0, SVR_CFG_NOT_YET, NULL },
+	{ "aes-gcm-128", SVR_CFG_AES_GCM_128, NULL, NULL },
+	{ "aes-gcm-256", SVR_CFG_AES_GCM_256, NULL, NULL },
 	{ NULL, 0, NULL, NULL },
 };
 

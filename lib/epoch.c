@@ -94,6 +94,21 @@ void svr_epoch_retire(struct svr_session *s, uint64_t now_ns)
 	keys_wipe(&s->keys[!newest]);
 }
 
+static bool is_gcm(const struct svr_session *s)
+{
+	return s->cipher == SVR_CIPHER_AES_GCM_128 || s->cipher == SVR_CIPHER_AES_GCM_256;
+}
+
+/* So many packets of one direction went under the newest keys that others are due. */
+static bool used_up(const struct svr_session *s)
+{
+	const struct svr_session_keys *k = &s->keys[svr_epoch_newest(s)];
+	const uint64_t rekey = is_gcm(s) ? SVR_EPOCH_GCM_REKEY : SVR_EPOCH_PACKETS_REKEY;
+
+	return svr_shared(s->tx_counter) - k->tx_first >= rekey ||
+	       svr_shared(s->replay.top) - k->rx_first >= rekey;
+}
+
 bool svr_epoch_due(const struct svr_session *s, uint64_t interval_ns, uint32_t peer_key_index,
 		   uint64_t now_ns)
 {
@@ -103,8 +118,7 @@ bool svr_epoch_due(const struct svr_session *s, uint64_t interval_ns, uint32_t p
 
 	if (svr_epoch_offered(s) || (!encrypts && peer_key_index == k->peer_key_index))
 		return false;
-	if (encrypts && (svr_shared(s->tx_counter) - k->tx_first >= SVR_EPOCH_PACKETS_REKEY ||
-			 svr_shared(s->replay.top) - k->rx_first >= SVR_EPOCH_PACKETS_REKEY))
+	if (encrypts && used_up(s))
 		return true;
 	/* UUIDs are random: so is one byte of them */
 	spread_ns = interval_ns / 8 / 256 * s->uuid[SVR_UUID_LEN - 1];
@@ -113,6 +127,7 @@ bool svr_epoch_due(const struct svr_session *s, uint64_t interval_ns, uint32_t p
 
 bool svr_epoch_exhausted(const struct svr_session *s)
 {
-	return svr_shared(s->tx_counter) - s->keys[svr_epoch_tx(s)].tx_first >=
-	       SVR_EPOCH_PACKETS_MAX;
+	const uint64_t most = is_gcm(s) ? SVR_EPOCH_GCM_MAX : SVR_EPOCH_PACKETS_MAX;
+
+	return svr_shared(s->tx_counter) - s->keys[svr_epoch_tx(s)].tx_first >= most;
 }

@@ -17,6 +17,9 @@ enum { SVR_EPOCH_FIRST = 1 };
  * sent any more at the second. */
 #define SVR_EPOCH_PACKETS_REKEY (1ULL << 32)
 #define SVR_EPOCH_PACKETS_MAX (1ULL << 48)
+/* The same for AES-GCM: NIST SP 800-38D section 8.3 allows 2^32 invocations. */
+#define SVR_EPOCH_GCM_REKEY (1ULL << 30)
+#define SVR_EPOCH_GCM_MAX (1ULL << 32)
 
 /* Keys of an epoch that is over are forgotten after this time: late packets have arrived by then. */
 #define SVR_EPOCH_OLD_NS (30 * 1000000000ULL)

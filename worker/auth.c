@@ -14,11 +14,25 @@ enum {
 	SKEW_PER_SEC = 100, /* searches; each costs up to 90 tags */
 };
 
+/* The packet is opened if it fits; otherwise its text is garbage until the next attempt. */
+static bool gcm_fits(struct svr_thread *t, const struct svr_pkt *p, struct svr_seal *seal,
+		     const struct svr_seal_input *in)
+{
+	struct svr_crypt_job *one = &seal->job;
+
+	if (svr_seal_again(t->crypt, seal, in, p))
+		return false;
+	svr_crypt_open(t->crypt, &one, 1);
+	return !seal->job.err;
+}
+
 static bool tag_fits(struct svr_thread *t, const struct svr_pkt *p, const struct svr_auth *a,
 		     uint64_t window)
 {
 	const struct svr_seal_input in = { .window = window, .uuid = a->uuid, .dir = a->dir };
 
+	if (a->gcm)
+		return gcm_fits(t, p, a->gcm, &in);
 	return svr_seal_verify(t->crypt, a->key, svr_hmac_tag_len(a->hmac), &in, p);
 }
 
@@ -82,7 +96,7 @@ static void keys_swap(struct svr_auth *a)
 	a->other = key;
 }
 
-static int tag_check(struct svr_thread *t, const struct svr_pkt *p, struct svr_auth *a)
+int svr_auth_tag(struct svr_thread *t, const struct svr_pkt *p, struct svr_auth *a)
 {
 	int64_t offset_ns = svr_keys_clock_offset(t->maps, a->peer);
 	uint64_t expected = svr_window_number(svr_clock_shift(t->real_ns, offset_ns));
@@ -119,31 +133,7 @@ int svr_auth_checksum(const struct svr_pkt *p)
 
 int svr_auth_check(struct svr_thread *t, const struct svr_pkt *p, struct svr_auth *a)
 {
-	int err = tag_check(t, p, a);
+	int err = svr_auth_tag(t, p, a);
 
 	return err ? err : svr_auth_checksum(p);
-}
-
-int svr_auth_gcm_again(struct svr_thread *t, struct svr_seal *seal, struct svr_pkt *p,
-		       struct svr_auth *a)
-{
-	struct svr_crypt_job *one = &seal->job;
-	struct svr_seal_input in = { .uuid = a->uuid, .dir = a->dir };
-	struct svr_window_rx rx;
-	unsigned int i;
-
-	windows_of(t, a, &rx);
-	for (i = 0; i < rx.count; i++) {
-		in.window = rx.window[i];
-		if (in.window == *a->tried)
-			continue;
-		if (svr_seal_again(t->crypt, seal, &in, p))
-			return -SVR_DROP_INTERNAL;
-		svr_crypt_open(t->crypt, &one, 1);
-		if (!seal->job.err) {
-			window_fits(a, &rx, i);
-			return 0;
-		}
-	}
-	return -SVR_DROP_HMAC;
 }

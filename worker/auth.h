@@ -23,6 +23,7 @@ struct svr_auth {
 	int8_t *hint; /* window that fitted last, updated; NULL: none */
 	/* A window that does not fit with @key. It may not be the likeliest any more: the hint moves */
 	const uint64_t *tried; /* NULL: none */
+	struct svr_seal *gcm; /* of a GCM packet that did not open with @tried; NULL: HMAC */
 	uint64_t window; /* result: the one that fits */
 };
 
@@ -36,14 +37,10 @@ uint64_t svr_auth_likely_window(const struct svr_thread *t, const struct svr_aut
  */
 int svr_auth_check(struct svr_thread *t, const struct svr_pkt *p, struct svr_auth *a);
 
-/* The second half of it alone, for a packet whose tag was checked elsewhere. */
-int svr_auth_checksum(const struct svr_pkt *p);
-
 /*
- * A GCM packet did not open with window @a->tried: opens it with the others. @seal: of that
- * attempt. 0 or a negative drop reason as from svr_seal_opened(), but that it does not take off the trailer.
+ * Its halves. The first one of a GCM packet opens it, after which there is no checksum to look at.
  */
-int svr_auth_gcm_again(struct svr_thread *t, struct svr_seal *seal, struct svr_pkt *p,
-		       struct svr_auth *a);
+int svr_auth_tag(struct svr_thread *t, const struct svr_pkt *p, struct svr_auth *a);
+int svr_auth_checksum(const struct svr_pkt *p);
 
 #endif

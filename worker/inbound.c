@@ -166,11 +166,12 @@ static int tag_search(struct svr_thread *t, struct svr_work *w, struct svr_sessi
 		other = svr_session_keys(t, w->slot, !set);
 	if (other)
 		auth.other = other->hmac_rx;
-	err = svr_auth_check(t, &w->pkt, &auth);
+	auth.gcm = w->in.opened ? &w->seal : NULL;
+	err = auth.gcm ? svr_auth_tag(t, &w->pkt, &auth) : svr_auth_check(t, &w->pkt, &auth);
 	/* Authentic and of another time: an old copy, no wrong clock */
 	if (err == -SVR_DROP_HMAC_SKEW && encrypted && svr_replay_check(&s->replay, w->in.counter))
 		err = svr_replay_check(&s->replay, w->in.counter);
-	if (!err && auth.key != w->keys->hmac_rx) {
+	if (!err && auth.key != w->keys->hmac_rx) { /* never of GCM, where the epoch is known */
 		svr_keyset_put(w->keys);
 		w->keys = svr_keyset_get(other);
 		w->in.epoch = other->epoch;
@@ -215,12 +216,9 @@ static int inbound_plain(struct svr_thread *t, struct svr_work *w, uint32_t slot
 
 static int gcm_verified(struct svr_thread *t, struct svr_work *w, struct svr_session *s)
 {
-	struct svr_auth auth = auth_of(s, w);
-
-	if (w->seal.job.err != -EBADMSG)
-		return w->seal.job.err ? -SVR_DROP_INTERNAL : 0;
-	auth.tried = &w->in.window;
-	return svr_auth_gcm_again(t, &w->seal, &w->pkt, &auth);
+	if (w->seal.job.err == -EBADMSG)
+		return tag_search(t, w, s, true);
+	return w->seal.job.err ? -SVR_DROP_INTERNAL : 0;
 }
 
 int svr_inbound_verified(struct svr_thread *t, struct svr_work *w)

@@ -19,14 +19,17 @@ import sys
 import uuid as uuidlib
 from collections import Counter
 
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA384
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 COOKIE = bytes.fromhex("4c48dbc6ddf6670c")
 BFD_PORT = 1280
 HMACS = {1: ("sha1", 20), 2: ("sha256", 32), 3: ("sha256", 16), 4: ("sha384", 48), 5: ("sha512", 64)}
-KEY_BYTES = {1: 16, 2: 32}
+KEY_BYTES = {1: 16, 2: 32, 3: 16, 4: 32}
+GCM = (3, 4)
 TLVS = {
     1: "fragment", 2: "forward-context", 3: "forward-context6", 4: "reverse-context", 5: "reverse-context6",
     6: "session-uuid", 7: "tenant", 10: "service", 11: "session-encrypted", 14: "source-router", 15: "security-policy",
@@ -355,18 +358,18 @@ class Decoder:
         if sess.uuid:
             out["session"] = str(uuidlib.UUID(bytes=sess.uuid))
         body_end = len(payload)
-        if sess.hmac:
+        gcm = sess.cipher in GCM
+        l4part = l4head[4:16] + b"\0\0" + l4head[18:] if proto == 6 else b""
+        window = int(out["time"]) // 2 if sess.mode == 2 else 0
+        windows = (window, window - 1, window + 1) if sess.mode == 2 else (0,)
+        if sess.hmac and (meta_len or not gcm):
             name, tlen = HMACS[sess.hmac]
             body_end -= tlen
             if body_end < meta_len:
                 raise Malformed("no room for the tag")
             if sess.hmac_keys and uuid is not None:
-                l4part = b""
-                if proto == 6:
-                    l4part = l4head[4:16] + b"\0\0" + l4head[18:]
-                window = int(out["time"]) // 2 if sess.mode == 2 else 0
                 ok = None
-                for w in ((window, window - 1, window + 1) if sess.mode == 2 else (0,)):
+                for w in windows:
                     data = l4part + payload[:body_end] + struct.pack("!Q", w) + uuid + bytes([direction])
                     for key in sess.hmac_keys:
                         if hmaclib.new(key, data, name).digest()[:tlen] == payload[body_end:]:
@@ -378,7 +381,14 @@ class Decoder:
                     out["notes"].append("hmac right")
                     self.stats["hmac right"] += 1
         text = payload[meta_len:body_end]
-        if sess.cipher:
+        if gcm:
+            if len(text) < 26:
+                raise Malformed("no GCM tag")
+            unsent = [struct.pack("!Q", w) + (uuid or b"") + bytes([direction]) for w in windows]
+            text = self.decrypt_gcm(out, sess, direction, text, [l4part + u for u in unsent])
+            if text is None:
+                return
+        elif sess.cipher:
             if len(text) < 16:
                 raise Malformed("no IV")
             text, iv = text[:-16], text[-16:]
@@ -391,6 +401,29 @@ class Decoder:
             self.stats["false positives"] += 1
             text = text[12:]
         out["payload"] = text
+
+    def decrypt_gcm(self, out, sess, direction, text, aads):
+        text, explicit, tag = text[:-26], text[-26:-16], text[-16:]
+        epoch, out["counter"] = struct.unpack("!HQ", explicit)
+        keys = sess.payload_keys.get(epoch)
+        if keys is None:
+            out["notes"].append("no session key")
+            self.stats["not decrypted"] += 1
+            return None
+        enc = keys[32 * direction:32 * direction + KEY_BYTES[sess.cipher]]
+        nonce = bytes(a ^ b for a, b in zip(keys[64 + 32 * direction:], b"\0\0" + explicit))
+        for aad in aads:
+            try:
+                plain = AESGCM(enc).decrypt(nonce, text + tag, aad)
+            except InvalidTag:
+                continue
+            out["notes"].append("gcm right")
+            self.stats["gcm right"] += 1
+            self.stats["decrypted"] += 1
+            return plain
+        out["notes"].append("GCM TAG WRONG")
+        self.stats["gcm wrong"] += 1
+        return None
 
     def decrypt(self, out, sess, direction, iv, text):
         for epoch, keys in reversed(list(sess.payload_keys.items())):
@@ -480,7 +513,7 @@ def main():
         print(json.dumps(dec.stats, sort_keys=True))
     else:
         print(", ".join("%s %d" % (k, v) for k, v in sorted(dec.stats.items())))
-    bad = sum(dec.stats[k] for k in ("hmac wrong", "malformed", "bad keys", "wrong checksums"))
+    bad = sum(dec.stats[k] for k in ("hmac wrong", "gcm wrong", "malformed", "bad keys", "wrong checksums"))
     return 1 if bad else 0
 
 

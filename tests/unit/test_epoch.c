@@ -136,6 +136,29 @@ Test(epoch, a_session_that_signs_changes_with_the_peer_key)
 	cr_expect(!svr_epoch_due(&s, 0, 6, 999 * SEC), "it counts no packets");
 }
 
+Test(epoch, gcm_keeps_the_limit_of_sp_800_38d)
+{
+	struct svr_session s = session(true, SVR_CIPHER_AES_GCM_256);
+
+	s.tx_counter = (1ULL << 30) - 1;
+	cr_expect(!svr_epoch_due(&s, 0, 5, 101 * SEC));
+	s.tx_counter++;
+	cr_expect(svr_epoch_due(&s, 0, 5, 101 * SEC));
+	s.tx_counter = 0;
+	s.replay.top = 1ULL << 30;
+	cr_expect(svr_epoch_due(&s, 0, 5, 101 * SEC));
+	s.tx_counter = (1ULL << 32) - 1;
+	cr_expect(!svr_epoch_exhausted(&s), "2^32 packets, and no more");
+	s.tx_counter++;
+	cr_expect(svr_epoch_exhausted(&s));
+	put(&s, 2, 5, false, 102 * SEC);
+	cr_expect(!svr_epoch_exhausted(&s), "the counter goes on, the keys are new");
+	s.tx_counter += 1ULL << 32;
+	cr_expect(svr_epoch_exhausted(&s));
+	s.cipher = SVR_CIPHER_AES_GCM_128;
+	cr_expect(svr_epoch_exhausted(&s));
+}
+
 Test(epoch, due_by_count_in_either_direction_and_a_hard_stop)
 {
 	struct svr_session s = session(true, SVR_CIPHER_AES_CBC_256);

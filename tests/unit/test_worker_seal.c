@@ -64,6 +64,12 @@ static const struct example {
 	  SVR_DIR_FWD, 9, true, 2 },
 	{ "rekey-answer", "", SVR_CIPHER_AES_CBC_256, SVR_HMAC_SHA384, SVR_HMAC_MODE_TIME_BASED, 0,
 	  SVR_DIR_REV, 4, true, 2 },
+	{ "gcm-udp", "who is there?", SVR_CIPHER_AES_GCM_256, SVR_HMAC_SHA384,
+	  SVR_HMAC_MODE_TIME_BASED, 1, SVR_DIR_FWD, 1, true, 1 },
+	{ "gcm-tcp", "HTTP/1.1 200 OK\r\n", SVR_CIPHER_AES_GCM_256, SVR_HMAC_SHA384,
+	  SVR_HMAC_MODE_TIME_BASED, 0, SVR_DIR_REV, 5, false, 1 },
+	{ "gcm-ack", "", SVR_CIPHER_AES_GCM_128, SVR_HMAC_SHA384, SVR_HMAC_MODE_TIME_BASED, 0,
+	  SVR_DIR_REV, 6, false, 1 },
 };
 enum { EXAMPLES = sizeof(examples) / sizeof(examples[0]) };
 static const uint64_t example_window = 850000000;
@@ -178,9 +184,12 @@ Test(worker_seal, a_tag_fits_one_packet_window_session_and_direction_only)
 	for (i = 0; i < EXAMPLES; i++) {
 		const struct example *e = &examples[i];
 		struct hex packet = example_vec(e, "packet");
-		struct svr_hmac_key *k = example_key(e);
+		struct svr_hmac_key *k;
 
-		tag_len = svr_hmac_tag_len(e->hmac);
+		tag_len = svr_seal_tag_len(e->cipher, e->hmac, e->metadata);
+		if (!tag_len)
+			continue;
+		k = example_key(e);
 		in = example_input(e);
 		example_load(&packet, room, &p);
 		cr_expect(svr_seal_verify(crypt, k, tag_len, &in, &p), "%s", e->name);
@@ -277,6 +286,86 @@ Test(worker_seal, packets_of_the_text_are_verified_and_opened_in_place)
 		}
 		svr_hmac_key_free(k);
 	}
+}
+
+/* Opens the packet with @in. */
+static int gcm_try(const struct example *e, const struct hex *packet, uint8_t room[static ROOM],
+		   const struct svr_seal_input *in, struct svr_seal *seal, struct svr_pkt *p)
+{
+	struct svr_cipher_key *cipher = example_cipher(e);
+	struct svr_crypt_job *one = &seal->job;
+	int err;
+
+	example_load(packet, room, p);
+	cr_assert_eq(svr_seal_open(seal, cipher, in, p), 0);
+	svr_crypt_open(crypt, &one, 1);
+	err = seal->job.err;
+	svr_cipher_key_free(cipher);
+	return err;
+}
+
+Test(worker_seal, a_gcm_packet_opens_only_as_it_was_sealed)
+{
+	const struct example *e = &examples[8];
+	struct hex packet = example_vec(e, "packet"), changed;
+	static uint8_t room[ROOM];
+	struct svr_seal_input in = example_input(e), other = in;
+	uint8_t uuid2[SVR_UUID_LEN];
+	struct svr_seal seal;
+	struct svr_pkt p;
+	size_t at;
+
+	cr_assert_str_eq(e->name, "gcm-tcp");
+	cr_expect_eq(gcm_try(e, &packet, room, &in, &seal, &p), 0);
+	other.window++;
+	cr_expect_eq(gcm_try(e, &packet, room, &other, &seal, &p), -EBADMSG, "window");
+	other = in;
+	other.dir ^= 1;
+	cr_expect_eq(gcm_try(e, &packet, room, &other, &seal, &p), -EBADMSG, "direction");
+	other = in;
+	memcpy(uuid2, uuid.bytes, sizeof(uuid2));
+	uuid2[0] ^= 1;
+	other.uuid = uuid2;
+	cr_expect_eq(gcm_try(e, &packet, room, &other, &seal, &p), -EBADMSG, "UUID");
+	/* Every byte from the sequence number on, but header length and checksum */
+	for (at = 24; at < packet.len; at++) {
+		if (at == 32)
+			continue;
+		changed = packet;
+		changed.bytes[at] ^= 0x20;
+		cr_expect_eq(gcm_try(e, &changed, room, &in, &seal, &p),
+			     at == 36 || at == 37 ? 0 : -EBADMSG, "byte %zu", at);
+	}
+}
+
+/* Another window is tried with the packet as it was. */
+Test(worker_seal, a_gcm_packet_is_tried_again)
+{
+	const struct example *e = &examples[8];
+	struct hex packet = example_vec(e, "packet");
+	static uint8_t room[ROOM];
+	struct svr_seal_input in = example_input(e);
+	struct svr_cipher_key *cipher = example_cipher(e);
+	struct svr_seal seal;
+	struct svr_crypt_job *one = &seal.job;
+	struct svr_pkt p;
+	int i;
+
+	example_load(&packet, room, &p);
+	in.window -= 3;
+	cr_assert_eq(svr_seal_open(&seal, cipher, &in, &p), 0);
+	svr_crypt_open(crypt, &one, 1);
+	for (i = 0; i < 3; i++) {
+		cr_expect_eq(seal.job.err, -EBADMSG);
+		in.window++;
+		cr_assert_eq(svr_seal_again(crypt, &seal, &in, &p), 0);
+		cr_expect(memcmp(p.ip, packet.bytes, packet.len) == 0, "as it came");
+		svr_crypt_open(crypt, &one, 1);
+	}
+	cr_assert_eq(svr_seal_opened(&seal, &p), 0);
+	cr_expect_eq(p.payload_len, strlen(e->payload));
+	cr_expect(memcmp(p.payload, e->payload, p.payload_len) == 0);
+	svr_cipher_key_free(cipher);
 }
 
 Test(worker_seal, a_packet_without_tail_room_is_not_verified_in_place)

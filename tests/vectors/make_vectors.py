@@ -59,6 +59,36 @@ def packet_iv(iv_key, epoch, counter):
     return openssl_enc("aes-256-ecb", iv_key, None, bytes(6) + struct.pack("!HQ", epoch, counter))
 
 
+def ghash(h, data):
+    """SP 800-38D section 6.4; the first bit of a block is the coefficient of x^0."""
+    h, y = int.from_bytes(h, "big"), 0
+    for at in range(0, len(data), 16):
+        x, v, z = y ^ int.from_bytes(data[at:at + 16], "big"), h, 0
+        for bit in range(127, -1, -1):
+            if x >> bit & 1:
+                z ^= v
+            v = v >> 1 ^ (0xe1 << 120 if v & 1 else 0)
+        y = z
+    return y.to_bytes(16, "big")
+
+
+def gcm(key, nonce, aad, data):
+    """SP 800-38D section 7.1, 96-bit nonce, 16-byte tag: ciphertext, tag."""
+    bits = 8 * len(key)
+    pad = lambda b: b + bytes(-len(b) % 16)
+    text = openssl_enc("aes-%d-ctr" % bits, key, nonce + struct.pack("!I", 2), data) if data else b""
+    h = openssl_enc("aes-%d-ecb" % bits, key, None, bytes(16))
+    s = ghash(h, pad(aad) + pad(text) + struct.pack("!QQ", 8 * len(aad), 8 * len(text)))
+    mask = openssl_enc("aes-%d-ecb" % bits, key, None, nonce + struct.pack("!I", 1))
+    return text, bytes(a ^ b for a, b in zip(s, mask))
+
+
+def packet_nonce(iv_key, epoch, counter):
+    """Section 7: the explicit part, the nonce."""
+    explicit = struct.pack("!HQ", epoch, counter)
+    return explicit, bytes(a ^ b for a, b in zip(iv_key, b"\0\0" + explicit))
+
+
 HMACS = {1: ("sha1", 20), 2: ("sha256", 32), 3: ("sha256", 16), 4: ("sha384", 48), 5: ("sha512", 64)}
 
 
@@ -248,6 +278,39 @@ udp_packet("rekey-answer", EAST, WEST, 16389, 16388, 7,
            vec("rekey-answer.metadata", protected(security_params(2, 4, 2), tlvs)) + packet_iv(payload_keys_2[96:], 2, 4),
            4, hmac_to_west, WINDOW, bytes(16), 1, "key packet: answer to it, counter 4; key hmac0")
 
+# ---- AES-GCM ------------------------------------------------------------------------------------------------------
+
+assert gcm(bytes.fromhex("feffe9928665731c6d6a8f9467308308"), bytes.fromhex("cafebabefacedbaddecaf888"),
+           bytes.fromhex("feedfacedeadbeeffeedfacedeadbeefabaddad2"), bytes(3))[0].hex() == "9bb22c"
+
+
+def gcm_sealed(name, key, iv_key, counter, l4_part, window, uuid, direction, data):
+    """Ciphertext || explicit part of the nonce || tag"""
+    explicit, nonce = packet_nonce(iv_key, 1, counter)
+    aad = vec(name + ".aad", l4_part + struct.pack("!Q", window) + uuid + bytes([direction]))
+    text, tag16 = gcm(key, vec(name + ".nonce", nonce), aad, data)
+    return text + explicit + vec(name + ".gcm-tag", tag16)
+
+
+# first forward packet over UDP, with metadata: GCM, then the HMAC tag over all of it
+tlvs = vec("gcm-udp.metadata-plain", forward(UDP_FWD, b"dns", b"gcm") + tlv(0xF002, NONCE) + tlv(11) +
+           tlv(46, session_key) + tlv(0xF003, struct.pack("!H", 1)))
+udp_packet("gcm-udp", WEST, EAST, 16392, 16393, 8,
+           vec("gcm-udp.metadata", protected(security_params(4, 4, 2), tlvs)) +
+           gcm_sealed("gcm-udp", enc_fwd, iv_fwd, 1, b"", WINDOW, bytes(16), 0, b"who is there?"),
+           4, hmac_to_east, WINDOW, bytes(16), 0,
+           "first forward packet, payload `who is there?`, counter 1; aes-gcm-256, HMAC sha384 time-based, key hmac1, window 850000000")
+# a reverse TCP segment past the handshake: no HMAC tag
+tcp = tcp_header(0x22222222, 0x11111112, 0x18, TIMESTAMPS)
+sealed = gcm_sealed("gcm-tcp", enc_rev, iv_rev, 5, tcp, WINDOW, UUID, 1, b"HTTP/1.1 200 OK\r\n")
+l4 = l4_csum(6, EAST, WEST, struct.pack("!HH", 16395, 16394) + tcp + sealed, 16)
+vec("gcm-tcp.packet", ipv4(6, EAST, WEST, 9, l4), "later reverse packet, payload `HTTP/1.1 200 OK` CR LF, counter 5; aes-gcm-256")
+# the same with a bare acknowledgement and the short key
+tcp = tcp_header(0x22222233, 0x11111112, 0x10, TIMESTAMPS)
+sealed = gcm_sealed("gcm-ack", enc_rev[:16], iv_rev, 6, tcp, WINDOW, UUID, 1, b"")
+l4 = l4_csum(6, EAST, WEST, struct.pack("!HH", 16395, 16394) + tcp + sealed, 16)
+vec("gcm-ack.packet", ipv4(6, EAST, WEST, 10, l4), "acknowledgement without payload, counter 6; aes-gcm-128")
+
 # ---- static keys --------------------------------------------------------------------------------------------------
 
 secret = b"".join(bytes([len(part)]) + part for part in (bytes(range(32)), bytes(range(16)), bytes(range(0x20, 0x40))))
@@ -288,6 +351,9 @@ SECTIONS = (
     ("Packet `secret-udp`", ("secret-udp.",)),
     ("Packet `secret-syn`", ("secret-syn.",)),
     ("Packet `secret-tcp`", ("secret-tcp.",)),
+    ("Packet `gcm-udp`", ("gcm-udp.",)),
+    ("Packet `gcm-tcp`", ("gcm-tcp.",)),
+    ("Packet `gcm-ack`", ("gcm-ack.",)),
     ("Static keys (section 9)", ("static.",)),
     ("Packet `rekey-offer`", ("rekey-offer.",)),
     ("Packet `rekey-answer`", ("rekey-answer.",)),
