@@ -130,7 +130,9 @@ static void make_tenants(struct svr_maker *mk)
 static int make_policies(struct svr_maker *mk)
 {
 	static const uint8_t ciphers[] = { [SVR_CFG_AES_CBC_128] = SVR_CIPHER_AES_CBC_128,
-					   [SVR_CFG_AES_CBC_256] = SVR_CIPHER_AES_CBC_256 };
+					   [SVR_CFG_AES_CBC_256] = SVR_CIPHER_AES_CBC_256,
+					   [SVR_CFG_AES_GCM_128] = SVR_CIPHER_AES_GCM_128,
+					   [SVR_CFG_AES_GCM_256] = SVR_CIPHER_AES_GCM_256 };
 	static const uint8_t hmacs[] = {
 		[SVR_CFG_HMAC_SHA1] = SVR_HMAC_SHA1,
 		[SVR_CFG_HMAC_SHA256] = SVR_HMAC_SHA256,

@@ -72,6 +72,8 @@ static int add_key(struct json_object *policy, const char *name, size_t bytes)
 static int fill_policy(struct json_object *policy)
 {
 	const bool encrypt = flag(policy, "encrypt", true);
+	const bool short_key = word_is(policy, "encryption-cipher", "aes-cbc-128") ||
+			       word_is(policy, "encryption-cipher", "aes-gcm-128");
 	int n = 0, ret;
 
 	if (!encrypt && word_is(policy, "hmac-mode", "disabled"))
@@ -80,8 +82,7 @@ static int fill_policy(struct json_object *policy)
 	if (ret < 0 || !encrypt)
 		return ret;
 	n += ret;
-	ret = add_key(policy, "encryption-key",
-		      word_is(policy, "encryption-cipher", "aes-cbc-128") ? 16 : KEY_MAX);
+	ret = add_key(policy, "encryption-key", short_key ? 16 : KEY_MAX);
 	if (ret < 0)
 		return ret;
 	n += ret;

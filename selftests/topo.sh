@@ -50,6 +50,7 @@
 : "${TOPO_SIGNED_TRANSPORT:=}"
 : "${TOPO_SECRET_TRANSPORT:=}"
 : "${TOPO_PORT_RANGE:=}"            # waypoint ports of both routers, "20000-20003"
+: "${TOPO_CIPHER:=aes-cbc-256}"        # encryption-cipher of the policy secret
 : "${TOPO_STATIC_POLICY:=}"         # inter-router-security: static keys in place of agreed ones
 : "${TOPO_UP_SECONDS:=30}"         # how long peers may take to come up
 
@@ -303,7 +304,7 @@ topo_config() {
 		"security": [
 		  { "name": "clear", "encrypt": false, "hmac-mode": "disabled" },
 		  { "name": "signed", "encrypt": false, "hmac-mode": "time-based", "hmac-cipher": "sha256-128" },
-		  { "name": "secret", "encrypt": true, "encryption-cipher": "aes-cbc-256",
+		  { "name": "secret", "encrypt": true, "encryption-cipher": "$TOPO_CIPHER",
 		    "hmac-mode": "time-based", "hmac-cipher": "sha384" }
 		],
 		"tenant": [ { "name": "lab" } ],

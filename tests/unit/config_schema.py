@@ -24,7 +24,7 @@ REFUSED = [
 	("no name", ["authority", "name"], None),
 	("bad name", ["authority", "name"], "a b"),
 	("dots at the end", ["authority", "tenant", 0, "name"], "corp."),
-	("cipher that is not there yet", ["authority", "security", 2, "encryption-cipher"], "aes-gcm-256"),
+	("cipher that nobody knows", ["authority", "security", 2, "encryption-cipher"], "aes-gcm-512"),
 	("adaptive encryption", ["authority", "security", 2, "adaptive-encryption"], True),
 	("port out of range", ["authority", "service", 0, "transport", 0, "port-range", 0, "end-port"], 65536),
 	("a word for a number", LAN + ["mtu"], "1500"),
@@ -43,6 +43,8 @@ REFUSED = [
 ]
 
 TAKEN = [
+	("AES-GCM-128", ["authority", "security", 2, "encryption-cipher"], "aes-gcm-128"),
+	("I95-66165 of SSR: AES-GCM-256", ["authority", "security", 2, "encryption-cipher"], "aes-gcm-256"),
 	("IPv6 address", LAN + ["address", 0, "ip-address"], "2001:db8::1"),
 	("IPv6 prefix", ["authority", "service", 0, "address", 0], "::/0"),
 	("never", ["authority", "security-key-management", "payload-key-rekey-interval"], "never"),
