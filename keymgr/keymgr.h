@@ -61,6 +61,7 @@ struct km_peer;
 struct km_alarm_state {
 	enum km_alarm_is { KM_ALARM_UNKNOWN, KM_ALARM_CLEAR, KM_ALARM_RAISED } is;
 	uint64_t changed_ns; /* monotonic */
+	uint64_t worded_ns; /* when other words were looked for */
 };
 
 union km_sockaddr {

@@ -40,6 +40,15 @@ static bool settle(struct km_alarm_state *state, bool there, uint64_t now_ns)
 	return true;
 }
 
+/* May an alarm that is there get other words? Just as seldom. */
+static bool may_reword(struct km_alarm_state *state, uint64_t now_ns)
+{
+	if (state->is != KM_ALARM_RAISED || now_ns < state->worded_ns + KM_ALARM_HOLD_NS)
+		return false;
+	state->worded_ns = now_ns;
+	return true;
+}
+
 /* What was not up yet since we look at it is given time. */
 static bool young(struct km_alarm_state *state, uint64_t now_ns)
 {
@@ -93,14 +102,15 @@ static void judge_peer(struct keymgr *km, struct km_peer *peer, uint64_t now_ns)
 		else
 			km_alarm_clear(km->alarms, SVR_ALARM_PEER_REACH, name, KM_PROCESS);
 	}
-	/* Stays until a path is up: words that come and go say nothing about the cause. */
-	if ((up || p->kex.reason[0]) && settle(&peer->alarm_authentication, !up, now_ns)) {
-		if (!up)
+	/* Stays until a path is up, and says what was wrong the last time that a reason was known. */
+	if (!up && p->kex.reason[0]) {
+		if (settle(&peer->alarm_authentication, true, now_ns) ||
+		    may_reword(&peer->alarm_authentication, now_ns))
 			km_alarm_raise(km->alarms, SVR_ALARM_CRITICAL,
 				       SVR_ALARM_PEER_AUTHENTICATION, name, KM_PROCESS,
 				       "Unable to authenticate peer %s: %s", name, p->kex.reason);
-		else
-			km_alarm_clear(km->alarms, SVR_ALARM_PEER_AUTHENTICATION, name, KM_PROCESS);
+	} else if (up && settle(&peer->alarm_authentication, false, now_ns)) {
+		km_alarm_clear(km->alarms, SVR_ALARM_PEER_AUTHENTICATION, name, KM_PROCESS);
 	}
 	if (!settle(&peer->alarm_key_timeout, p->kex.timed_out, now_ns))
 		return;

@@ -67,7 +67,6 @@ test_drop_by_default() {
 import socket, struct
 s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 6)
 s.sendto(struct.pack('!HHIIBBHHH', 4000, 8100, 1, 1, 0x50, 0x10, 1000, 0, 0), ('$h2_ip', 0))"
-	refused west fragment host "$h1" ping "$h2_ip" 8100 --size 3000 --count 1 --timeout 0.2
 }
 
 # forged BODY_HEX [PROTO]: a UDP datagram from the peer's waypoint (or another address) to east, sent on the WAN
