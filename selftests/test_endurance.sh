@@ -16,6 +16,8 @@ TOPO_SESSION_TYPES='
 	{ "name": "brief", "timeout": 3000, "initial-timeout": 3000,
 	  "transport": [ { "protocol": "udp", "port-range": [ { "start-port": 8300, "end-port": 8399 } ] } ] }'
 
+# What was freed and is only kept to catch its use is no growth
+export ASAN_OPTIONS=quarantine_size_mb=1:thread_local_quarantine_size_kb=64
 # shellcheck source=selftests/topo.sh
 . "$(dirname "$0")/topo.sh"
 # shellcheck source=selftests/traffic.sh

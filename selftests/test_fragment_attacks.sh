@@ -3,6 +3,8 @@
 # Fragments as attackers make them, on the LAN and on the WAN: each is dropped by name, memory stays within its limits, and the
 # traffic of others goes on.
 
+# What was freed and is only kept to catch its use is no growth
+export ASAN_OPTIONS=quarantine_size_mb=1:thread_local_quarantine_size_kb=64
 # shellcheck source=selftests/topo.sh
 . "$(dirname "$0")/topo.sh"
 # shellcheck source=selftests/traffic.sh
