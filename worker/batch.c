@@ -33,8 +33,8 @@ static int desc_take(struct svr_work *w, uint64_t addr)
 }
 
 /*
- * A packet in several frames, copied into one piece of memory so that all that follows is as ever.
- * The frames are free afterwards.
+ * A packet in several frames, or in one without room behind it for padding and tag, copied into one
+ * piece of memory so that all that follows is as ever. The frames are free afterwards.
  */
 static int jumbo_begin(struct svr_thread *t, struct svr_work *w, uint16_t port,
 		       const struct xdp_desc *d, unsigned int n)
@@ -232,7 +232,7 @@ void svr_batch_run(struct svr_thread *t, uint16_t port, const struct xdp_desc fr
 	for (from = 0; from < count; from = to + n) {
 		for (to = from, n = 1; to < count; to++) {
 			n = svr_frames_of(&frames[to], count - to);
-			if (n > 1)
+			if (n > 1 || frames[to].len > SVR_FRAME_MAX)
 				break;
 		}
 		if (to > from)
