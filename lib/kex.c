@@ -45,6 +45,22 @@ const char *svr_kex_state_name(enum svr_kex_state state)
 	return "?";
 }
 
+/*
+ * Tries go on for as long as the cause lasts; it is said when it comes, not with each of them.
+ * Return: is this state worth a line?
+ */
+static bool worth_saying(struct svr_kex *k, enum svr_kex_state state, const char *why)
+{
+	if (state == SVR_KEX_STATE_CERT_EXCH_FAIL && why) {
+		k->quiet = strcmp(k->said, why) == 0;
+		snprintf(k->said, sizeof(k->said), "%s", why);
+	} else if (state >= SVR_KEX_STATE_PKEY_EXCH_COMP) {
+		k->quiet = false;
+		k->said[0] = '\0';
+	}
+	return !k->quiet;
+}
+
 void svr_kex_set_state(struct svr_kex *k, enum svr_kex_state state, const char *why)
 {
 	char line[512];
@@ -54,7 +70,8 @@ void svr_kex_set_state(struct svr_kex *k, enum svr_kex_state state, const char *
 	snprintf(line, sizeof(line), "%s -> %s%s%s", svr_kex_state_name(k->state),
 		 svr_kex_state_name(state), why ? ": " : "", why ? why : "");
 	k->state = state;
-	k->ops->log(k->user, state == SVR_KEX_STATE_CERT_EXCH_FAIL, line);
+	if (worth_saying(k, state, why))
+		k->ops->log(k->user, state == SVR_KEX_STATE_CERT_EXCH_FAIL, line);
 }
 
 /* The job goes on in its thread; its result is for nobody. */
@@ -920,8 +937,7 @@ void svr_kex_want(struct svr_kex *k, bool wanted, struct svr_now now)
 
 int svr_kex_rekey(struct svr_kex *k, struct svr_now now)
 {
-	return k->wanted || svr_kex_under_way(k) || k->candidate ? -EBUSY :
-								   kex_start(k, true, now);
+	return k->wanted || svr_kex_under_way(k) || k->candidate ? -EBUSY : kex_start(k, true, now);
 }
 
 void svr_kex_cancel_authenticated(struct svr_kex *k)

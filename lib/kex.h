@@ -167,6 +167,8 @@ struct svr_kex {
 	uint64_t exchanges, failures;
 	uint64_t jobs; /* Diffie-Hellman, certificates, signatures: what costs */
 	char reason[320]; /* why the last try failed, or what the peer said; "" = nothing wrong */
+	char said[320]; /* failure that was logged last; "" = none since a key was confirmed */
+	bool quiet; /* it came again: tries are not logged until something else happens */
 	struct svr_pki_report certificate; /* verdict on the peer's that came last */
 };
 

@@ -122,6 +122,30 @@ Test(refused, wrong_fingerprint)
 	world_free(w);
 }
 
+Test(refused, said_once)
+{
+	struct world *w = world_new(14, 1);
+	struct node *east = &w->node[0], *west = &w->node[1];
+	unsigned int said;
+
+	/* west's certificate is not the one that east pins */
+	svr_pki_trust_fingerprint(east->trust, svr_pki_identity_fingerprint(east->identity));
+	expect_refused(w, 0, "fingerprint does not match");
+	said = east->failures_said;
+	cr_expect(said >= 1 && said <= 2, "said %u times", said);
+	world_run(w, 10 * PATIENCE_MS);
+	cr_expect_gt(east->peering->kex.failures, said + 3, "there were no more tries");
+	cr_expect_eq(east->failures_said, said, "and said again");
+	said = west->failures_said;
+	cr_expect(said >= 1 && said <= 3, "the other end says %u times what it was told", said);
+	/* when the cause has gone, so has the silence */
+	svr_pki_trust_fingerprint(east->trust, svr_pki_identity_fingerprint(west->identity));
+	cr_expect(world_run_until_agreed(w, 10 * PATIENCE_MS), "%s", world_describe(w));
+	cr_expect_not(east->peering->kex.quiet);
+	cr_expect_str_empty(east->peering->kex.said);
+	world_free(w);
+}
+
 Test(refused, nothing_configured)
 {
 	struct world *w = world_new(13, 1);

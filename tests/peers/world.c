@@ -178,9 +178,9 @@ static void fault(struct world *w, const struct node *from, const char *what, ui
 		fprintf(stderr, "%9.3f %s sends %s %u: not readable\n", (double)w->now_ns / 1e9,
 			from->name, what, index);
 	if (!w->fault[0] && !w->tampered)
-		snprintf(w->fault, sizeof(w->fault), "at %.3f s: %s sends %s %u, which %s cannot read",
-			 (double)w->now_ns / 1e9, from->name, what, index,
-			 w->node[!from->number].name);
+		snprintf(w->fault, sizeof(w->fault),
+			 "at %.3f s: %s sends %s %u, which %s cannot read", (double)w->now_ns / 1e9,
+			 from->name, what, index, w->node[!from->number].name);
 }
 
 /*
@@ -254,18 +254,19 @@ static void node_new_key(void *user, const struct svr_peer_key *key)
 
 static void node_log(void *user, bool warn, const char *text)
 {
-	const struct node *n = user;
+	struct node *n = user;
 
+	n->failures_said += strstr(text, "-> CERT_EXCH_FAIL") != NULL;
 	if (n->world->verbose)
 		fprintf(stderr, "%9.3f %s%s: %s\n", (double)n->world->now_ns / 1e9, n->name,
 			warn ? " !" : "", text);
 }
 
-#define NODE_OPS                                                                     \
-	.random = node_random, .may_compute = node_may_compute, .now = node_now,     \
-	.compute = node_compute, .refused = node_refused,                            \
-	.send = node_send, .save_path = node_save_path, .save_keys = node_save_keys, \
-	.new_key = node_new_key, .log = node_log
+#define NODE_OPS                                                                           \
+	.random = node_random, .may_compute = node_may_compute, .now = node_now,           \
+	.compute = node_compute, .refused = node_refused, .send = node_send,               \
+	.save_path = node_save_path, .save_keys = node_save_keys, .new_key = node_new_key, \
+	.log = node_log
 static const struct svr_peering_ops node_ops = { .dh = &world_dh, NODE_OPS };
 static const struct svr_peering_ops node_ops_real_dh = { .dh = &svr_dh_openssl, NODE_OPS };
 
@@ -417,8 +418,7 @@ static void job_finish(struct world *w, int i)
 {
 	struct svr_kex_job *job = w->job[i].job;
 
-	memmove(&w->job[i], &w->job[i + 1],
-		(--w->jobs - (unsigned int)i) * sizeof(w->job[0]));
+	memmove(&w->job[i], &w->job[i + 1], (--w->jobs - (unsigned int)i) * sizeof(w->job[0]));
 	svr_kex_job_run(job);
 	svr_peering_computed(job);
 }

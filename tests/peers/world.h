@@ -39,6 +39,7 @@ struct node {
 	int64_t clock_ns; /* real time of this router minus that of the world */
 	uint64_t sent, received, drops[128], refused[128];
 	unsigned int keys_made;
+	unsigned int failures_said; /* lines of the log about exchanges that failed */
 	/* indexes of keys: of the peer that were ever confirmed here; of all kinds that were lost */
 	uint32_t confirmed[WORLD_INDEXES], lost[WORLD_INDEXES];
 	unsigned int n_confirmed, n_lost;
