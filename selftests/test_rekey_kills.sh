@@ -25,7 +25,7 @@ start_proc h2-echo on "$h2" "$SELFTESTS/host.py" serve 8201 8301
 wait_for 5 logged h2-echo serving || die "no echo server"
 
 test_killed_workers() {
-	local i router seconds=$((KILLS * 2 + 2))
+	local router seconds=$((KILLS * 2 + 2))
 
 	# what each router sends, before the bad link has it; secret sessions only
 	capture_start "$wan" w "$TMP/w.pcap" src "$west_wan_ip" and udp and not port 1280
@@ -33,14 +33,7 @@ test_killed_workers() {
 	start_proc secret on "$h1" "$SELFTESTS/host.py" exercise "$h2_ip" 8301 --udp --seconds "$seconds" --interval 0.005
 	start_proc tcp on "$h1" "$SELFTESTS/host.py" exercise "$h2_ip" 8301 --seconds "$seconds"
 	sleep 1
-	for ((i = 0; i < KILLS; i++)); do
-		router=$([ $((i % 2)) -eq 0 ] && echo west || echo east)
-		stop_proc "$router-worker" KILL
-		topo_worker_start "$router"
-		# the worker says when it has taken over; then some epochs pass
-		wait_for 10 eval '[ "$(grep -c "sessions adopted" "$(proc_log "$router-worker")")" -ge $((i / 2 + 2)) ]'
-		sleep 1.5
-	done
+	kill_workers_in_turn "$KILLS"
 	wait_for 60 logged secret '"altered"'
 	wait_for 60 logged tcp '"altered"'
 	capture_stop w

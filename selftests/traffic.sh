@@ -98,3 +98,17 @@ ivs_repeated() {
 		print(twice if packets > 500 else "only %d packets" % packets)
 	PY
 }
+
+# kill_workers_in_turn COUNT: west's, east's, west's ...; each is started again, and has taken over before the next one goes
+kill_workers_in_turn() {
+	local i router
+
+	for ((i = 0; i < $1; i++)); do
+		router=$([ $((i % 2)) -eq 0 ] && echo west || echo east)
+		stop_proc "$router-worker" KILL
+		topo_worker_start "$router"
+		# the worker says when it has taken over; then an epoch or more pass
+		wait_for 10 eval '[ "$(grep -c "sessions adopted" "$(proc_log "$router-worker")")" -ge $((i / 2 + 2)) ]'
+		sleep 1.5
+	done
+}
