@@ -158,7 +158,8 @@ test_3_provisioning() {
 	check "secret traffic" host "$h1" talk "$h2_ip" 8300 hello
 	for router in $routers; do
 		check "$router: no alarm" wait_for $MARGIN no_alarm "$router" platform/certificate
-		check_equal "$router: counted" "1 1" "$(counter "$router" 'csr success') $(counter "$router" 'certificate import success')"
+		check "$router: the request is counted" wait_for $MARGIN counter_reaches "$router" "csr success" 1
+		check "$router: the import is counted" wait_for $MARGIN counter_reaches "$router" "certificate import success" 1
 	done
 }
 
