@@ -9,6 +9,7 @@
 #include "worker/forward.h"
 #include "worker/inbound.h"
 #include "worker/outbound.h"
+#include "worker/session_keys.h"
 #include "worker/thread.h"
 
 enum { CACHE_LINE = 64 }; /* bytes; a guess is good enough */

@@ -8,6 +8,8 @@
 #include "worker/handover.h"
 #include "worker/inbound.h"
 #include "worker/outbound.h"
+#include "worker/session_flows.h"
+#include "worker/session_originate.h"
 #include "worker/thread.h"
 #include "worker/whole.h"
 

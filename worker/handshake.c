@@ -11,6 +11,9 @@
 #include "worker/addr.h"
 #include "worker/handshake.h"
 #include "worker/metadata.h"
+#include "worker/session_flows.h"
+#include "worker/session_keys.h"
+#include "worker/session_terminate.h"
 #include "worker/thread.h"
 
 /* Verified reverse metadata: is it about the session that we opened? */

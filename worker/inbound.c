@@ -19,6 +19,8 @@
 #include "worker/inbound.h"
 #include "worker/nexthop.h"
 #include "worker/rekey.h"
+#include "worker/session_flows.h"
+#include "worker/session_keys.h"
 #include "worker/thread.h"
 #include "worker/whole.h"
 

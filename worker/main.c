@@ -14,6 +14,7 @@
 #include "sys/keylog.h"
 #include "sys/log.h"
 #include "worker/netlink.h"
+#include "worker/session_adopt.h"
 #include "worker/sockets.h"
 #include "worker/whole.h"
 #include "worker/worker.h"

@@ -16,6 +16,7 @@
 #include "worker/auth.h"
 #include "worker/metadata.h"
 #include "worker/seal.h"
+#include "worker/session_keys.h"
 #include "worker/thread.h"
 
 /* ---- build --------------------------------------------------------------------------------- */

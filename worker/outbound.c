@@ -14,6 +14,9 @@
 #include "worker/metadata.h"
 #include "worker/outbound.h"
 #include "worker/rekey.h"
+#include "worker/session_flows.h"
+#include "worker/session_keys.h"
+#include "worker/session_policy.h"
 #include "worker/thread.h"
 #include "worker/whole.h"
 

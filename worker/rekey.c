@@ -15,6 +15,9 @@
 #include "worker/metadata.h"
 #include "worker/rekey.h"
 #include "worker/seal.h"
+#include "worker/session_flows.h"
+#include "worker/session_keys.h"
+#include "worker/session_policy.h"
 #include "worker/thread.h"
 
 enum {

@@ -15,6 +15,7 @@
 #include "worker/batch.h"
 #include "worker/cut.h"
 #include "worker/rawtx.h"
+#include "worker/session_keys.h"
 #include "worker/thread.h"
 
 enum {

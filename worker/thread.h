@@ -46,6 +46,7 @@ enum svr_jumbo {
 
 struct svr_batch;
 struct svr_call;
+struct svr_local;
 
 struct svr_thread_config {
 	unsigned int number; /* from 0 */
