@@ -121,6 +121,16 @@ size_t svr_hmac_tag_len(uint8_t hmac)
 	return 0;
 }
 
+int svr_hmac_key_set(struct svr_hmac_key *k, uint8_t hmac, const uint8_t *key, size_t key_len)
+{
+	if (svr_hmac_tag_len(hmac) == 0)
+		return -EINVAL;
+	k->hmac = hmac;
+	k->tag_len = (uint8_t)svr_hmac_tag_len(hmac);
+	svr_hmac_states(k, key, key_len);
+	return 0;
+}
+
 int svr_hmac_key_new(struct svr_crypt *c, uint8_t hmac, const uint8_t *key, size_t key_len,
 		     struct svr_hmac_key **out)
 {
@@ -133,9 +143,7 @@ int svr_hmac_key_new(struct svr_crypt *c, uint8_t hmac, const uint8_t *key, size
 	k = calloc(1, sizeof(*k));
 	if (!k)
 		return -ENOMEM;
-	k->hmac = hmac;
-	k->tag_len = (uint8_t)svr_hmac_tag_len(hmac);
-	svr_hmac_states(k, key, key_len);
+	svr_hmac_key_set(k, hmac, key, key_len);
 	*out = k;
 	return 0;
 }
@@ -148,26 +156,49 @@ void svr_hmac_key_free(struct svr_hmac_key *k)
 	free(k);
 }
 
+static bool known_cipher(uint8_t cipher)
+{
+	return svr_cipher_is_cbc(cipher) || svr_cipher_is_gcm(cipher);
+}
+
+size_t svr_cipher_key_size(const struct svr_crypt *c, uint8_t cipher, enum svr_crypt_use use)
+{
+	const size_t len = sizeof(struct svr_cipher_key) + svr_mb_schedule_len(c, cipher, use);
+
+	return (len + SVR_CIPHER_KEY_ALIGN - 1) / SVR_CIPHER_KEY_ALIGN * SVR_CIPHER_KEY_ALIGN;
+}
+
+int svr_cipher_key_set(struct svr_crypt *c, struct svr_cipher_key *k, uint8_t cipher,
+		       enum svr_crypt_use use, const uint8_t *enc, const uint8_t *iv_key)
+{
+	static uint64_t serials;
+
+	if (!known_cipher(cipher))
+		return -ENOTSUP;
+	k->serial = __atomic_add_fetch(&serials, 1, __ATOMIC_RELAXED);
+	k->len = (uint32_t)svr_cipher_key_size(c, cipher, use);
+	k->cipher = cipher;
+	k->use = (uint8_t)use;
+	k->has_iv_key = iv_key != NULL;
+	memcpy(k->enc, enc, svr_cipher_key_len(cipher));
+	if (iv_key)
+		memcpy(k->iv_key, iv_key, sizeof(k->iv_key));
+	svr_mb_schedule_make(c, k);
+	return 0;
+}
+
 int svr_cipher_key_new(struct svr_crypt *c, uint8_t cipher, const uint8_t *enc,
 		       const uint8_t *iv_key, struct svr_cipher_key **out)
 {
-	static uint64_t serials;
 	struct svr_cipher_key *k;
 
-	(void)c;
 	*out = NULL;
-	if (!svr_cipher_is_cbc(cipher) && !svr_cipher_is_gcm(cipher))
+	if (!known_cipher(cipher))
 		return -ENOTSUP;
-	k = calloc(1, sizeof(*k));
+	k = aligned_alloc(SVR_CIPHER_KEY_ALIGN, svr_cipher_key_size(c, cipher, SVR_CRYPT_TO_BOTH));
 	if (!k)
 		return -ENOMEM;
-	k->serial = __atomic_add_fetch(&serials, 1, __ATOMIC_RELAXED);
-	k->cipher = cipher;
-	memcpy(k->enc, enc, svr_cipher_key_len(cipher));
-	if (iv_key) {
-		k->has_iv_key = true;
-		memcpy(k->iv_key, iv_key, sizeof(k->iv_key));
-	}
+	svr_cipher_key_set(c, k, cipher, SVR_CRYPT_TO_BOTH, enc, iv_key);
 	*out = k;
 	return 0;
 }
@@ -176,9 +207,7 @@ void svr_cipher_key_free(struct svr_cipher_key *k)
 {
 	if (!k)
 		return;
-	svr_mb_schedule_free(k->schedule[0], k->cipher);
-	svr_mb_schedule_free(k->schedule[1], k->cipher);
-	OPENSSL_cleanse(k, sizeof(*k));
+	OPENSSL_cleanse(k, k->len);
 	free(k);
 }
 

@@ -8,8 +8,9 @@
  *
  * An svr_crypt belongs to one thread: it holds the algorithms (fetched once), contexts that are used again and a pool of
  * random bytes, so that nothing per packet allocates or makes a system call. Keyed objects (svr_hmac_key, svr_cipher_key)
- * are made once per session or key, are cheap to use, and are not changed by use: threads may share them. They are plain
- * pointers, owned by the caller, who keeps them until the last job with them is done.
+ * are made once per session or key, are cheap to use, and are not changed by use: threads may share them if their backends
+ * are the same. They lie in memory of their own (_new) or of the caller (_set), who keeps them until the last job with them
+ * is done.
  */
 #ifndef SVR_LIB_CRYPT_H
 #define SVR_LIB_CRYPT_H
@@ -20,7 +21,6 @@
 #include <svr/wire.h>
 
 struct svr_crypt;
-struct svr_hmac_key; /* inner and outer hash states computed once */
 struct svr_cipher_key; /* AES keys of one direction: payload or metadata key, and IV key */
 
 enum svr_crypt_backend {
@@ -68,17 +68,47 @@ static inline bool svr_cipher_is_cbc(uint8_t cipher)
 
 /* ---- keys ---------------------------------------------------------------------------------------------- */
 
-/* @hmac: enum svr_hmac; 0, -EINVAL for an unknown algorithm, -ENOMEM. Free with svr_hmac_key_free (wipes; NULL is fine). */
+enum { SVR_HMAC_STATE_MAX = 64 }; /* bytes of a hash state */
+
+/*
+ * States after one block of key ^ ipad, key ^ opad (RFC 2104), computed once: words of the hash in the byte order of the
+ * machine, which both libraries take as they are. May be copied; the fields are this library's own.
+ */
+struct svr_hmac_key {
+	uint8_t hmac; /* enum svr_hmac */
+	uint8_t tag_len;
+	uint8_t inner[SVR_HMAC_STATE_MAX] __attribute__((aligned(16)));
+	uint8_t outer[SVR_HMAC_STATE_MAX] __attribute__((aligned(16)));
+};
+
+/* @hmac: enum svr_hmac; 0, -EINVAL for an unknown algorithm. Nothing is allocated; the caller wipes it. */
+int svr_hmac_key_set(struct svr_hmac_key *k, uint8_t hmac, const uint8_t *key, size_t key_len);
+/* The same in memory of its own, -ENOMEM. Free with svr_hmac_key_free (wipes; NULL is fine). */
 int svr_hmac_key_new(struct svr_crypt *c, uint8_t hmac, const uint8_t *key, size_t key_len,
 		     struct svr_hmac_key **out);
 void svr_hmac_key_free(struct svr_hmac_key *k);
 
+/* What a cipher key is for: round keys of the other use are not made, and its jobs end with -EIO. */
+enum svr_crypt_use {
+	SVR_CRYPT_TO_SEAL = 1 << 0,
+	SVR_CRYPT_TO_OPEN = 1 << 1,
+	SVR_CRYPT_TO_BOTH = SVR_CRYPT_TO_SEAL | SVR_CRYPT_TO_OPEN,
+};
+enum { SVR_CIPHER_KEY_ALIGN = 64 };
+
+/* Bytes of a key, round keys of the backend of @c included: a multiple of SVR_CIPHER_KEY_ALIGN. */
+size_t svr_cipher_key_size(const struct svr_crypt *c, uint8_t cipher, enum svr_crypt_use use);
+
 /**
- * svr_cipher_key_new() - keys of one direction.
+ * svr_cipher_key_set() - keys of one direction in memory of the caller, who wipes it.
+ * @at: svr_cipher_key_size() bytes, aligned to SVR_CIPHER_KEY_ALIGN. Nothing else is allocated.
  * @cipher: enum svr_cipher without NONE (others: -ENOTSUP)
  * @enc: 16 or 32 bytes used
  * @iv_key: 32 bytes for IVs and nonces that carry counters, NULL where the caller gives IVs (metadata)
  */
+int svr_cipher_key_set(struct svr_crypt *c, struct svr_cipher_key *at, uint8_t cipher,
+		       enum svr_crypt_use use, const uint8_t *enc, const uint8_t *iv_key);
+/* The same for both uses in memory of its own, -ENOMEM. Free with svr_cipher_key_free (wipes; NULL is fine). */
 int svr_cipher_key_new(struct svr_crypt *c, uint8_t cipher, const uint8_t *enc,
 		       const uint8_t *iv_key, struct svr_cipher_key **out);
 void svr_cipher_key_free(struct svr_cipher_key *k);

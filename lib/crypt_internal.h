@@ -12,32 +12,20 @@
 enum {
 	CRYPT_ENC_KEY_MAX = 32, /* bytes */
 	CRYPT_IV_KEY_LEN = 32, /* bytes: AES-256, whatever the payload's cipher is */
-	CRYPT_STATE_MAX = 64, /* bytes of a hash state */
 	CRYPT_POOL_LEN = 4096, /* bytes that one RAND_bytes() call fetches */
 	CRYPT_TEXT_MAX = 65536, /* bytes; nothing on the wire is longer */
 };
 
-/*
- * States after one block of key ^ ipad, key ^ opad (RFC 2104): words of the hash in the byte order
- * of the machine, which both libraries take as they are.
- */
-struct svr_hmac_key {
-	uint8_t hmac; /* enum svr_hmac */
-	uint8_t tag_len;
-	uint8_t inner[CRYPT_STATE_MAX] __attribute__((aligned(16)));
-	uint8_t outer[CRYPT_STATE_MAX] __attribute__((aligned(16)));
-};
-
-struct svr_mb_schedule;
-
 struct svr_cipher_key {
 	uint64_t serial; /* no two keys of a process have the same */
+	uint32_t len; /* bytes of all, see svr_cipher_key_size() */
 	uint8_t cipher; /* enum svr_cipher */
+	uint8_t use; /* enum svr_crypt_use */
 	bool has_iv_key;
 	uint8_t enc[CRYPT_ENC_KEY_MAX];
 	uint8_t iv_key[CRYPT_IV_KEY_LEN];
-	/* Of ipsec-mb: to open, to seal. Made at first use, since a key serves one direction. Atomic */
-	struct svr_mb_schedule *schedule[2];
+	/* Round keys of ipsec-mb, where it is used */
+	uint8_t schedule[] __attribute__((aligned(SVR_CIPHER_KEY_ALIGN)));
 };
 
 struct svr_crypt_ops {
@@ -87,7 +75,9 @@ extern const struct svr_crypt_ops svr_crypt_mb_ops;
 /* Fills mb, mb_version and why. 0, -EOPNOTSUPP, -ENOMEM. */
 int svr_crypt_mb_new(struct svr_crypt *c);
 void svr_crypt_mb_free(struct svr_crypt *c);
-void svr_mb_schedule_free(struct svr_mb_schedule *s, uint8_t cipher); /* wipes; NULL is fine */
+/* Bytes of the round keys; 0 without ipsec-mb. */
+size_t svr_mb_schedule_len(const struct svr_crypt *c, uint8_t cipher, enum svr_crypt_use use);
+void svr_mb_schedule_make(struct svr_crypt *c, struct svr_cipher_key *k);
 
 /* ---- crypt_selftest.c ------------------------------------------------------------------------ */
 

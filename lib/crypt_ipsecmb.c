@@ -25,19 +25,9 @@
 
 enum { AES_SCHEDULE_LEN = 15 * SVR_BLOCK_LEN }; /* AES-256: fifteen round keys */
 
-/* Round keys of one direction; the library wants them aligned. */
-struct svr_mb_schedule {
-	union {
-		struct {
-			uint8_t text[AES_SCHEDULE_LEN] __attribute__((aligned(16)));
-			uint8_t iv[AES_SCHEDULE_LEN] __attribute__((aligned(16)));
-		} cbc;
-		struct gcm_key_data gcm;
-	};
-};
-
 struct svr_crypt_mb {
 	IMB_MGR *mgr;
+	size_t gcm_len; /* bytes of a struct gcm_key_data that are used on this CPU */
 };
 
 /* ---- the library --------------------------------------------------------------------------- */
@@ -98,6 +88,30 @@ static bool cpu_fits(uint64_t features)
 	return (features & need) == need;
 }
 
+/*
+ * The struct has room for the powers of the hash key that AVX-512 uses, and other CPUs use a part of
+ * it. Which part is not documented, so it is measured: whatever the library does not write, it
+ * cannot need.
+ */
+static size_t gcm_len_used(IMB_MGR *mgr)
+{
+	static const uint8_t key[IMB_KEY_256_BYTES] = "any key";
+	const uint8_t fill[2] = { 0x55, 0xaa };
+	uint8_t *bytes[2];
+	struct gcm_key_data data[2];
+	size_t len = sizeof(data[0]);
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		bytes[i] = (uint8_t *)&data[i];
+		memset(bytes[i], fill[i], sizeof(data[i]));
+		IMB_AES256_GCM_PRE(mgr, key, &data[i]);
+	}
+	while (len > 0 && bytes[0][len - 1] == fill[0] && bytes[1][len - 1] == fill[1])
+		len--;
+	return len;
+}
+
 /* NULL if it is fit for use, otherwise the reason. */
 static const char *unfit(struct svr_crypt *c, IMB_ARCH arch)
 {
@@ -124,6 +138,9 @@ int svr_crypt_mb_new(struct svr_crypt *c)
 	if (!c->mb || !c->mb->mgr)
 		return -ENOMEM;
 	library.init_auto(c->mb->mgr, &arch);
+	c->mb->gcm_len = sizeof(struct gcm_key_data);
+	if (arch != IMB_ARCH_NONE)
+		c->mb->gcm_len = gcm_len_used(c->mb->mgr);
 	why = unfit(c, arch);
 	if (why) {
 		snprintf(c->why, sizeof(c->why), "%s", why);
@@ -147,20 +164,20 @@ void svr_crypt_mb_free(struct svr_crypt *c)
 
 /* ---- keys ---------------------------------------------------------------------------------- */
 
-/* Keys live as long as sessions do, and there are many: no more than it takes. */
-static size_t schedule_len(uint8_t cipher)
+static size_t round_up(size_t len)
 {
-	const struct svr_mb_schedule *s = NULL;
-
-	return svr_cipher_is_gcm(cipher) ? sizeof(s->gcm) : sizeof(s->cbc);
+	return (len + SVR_CIPHER_KEY_ALIGN - 1) / SVR_CIPHER_KEY_ALIGN * SVR_CIPHER_KEY_ALIGN;
 }
 
-void svr_mb_schedule_free(struct svr_mb_schedule *s, uint8_t cipher)
+/* Of CBC: text, then IV. */
+size_t svr_mb_schedule_len(const struct svr_crypt *c, uint8_t cipher, enum svr_crypt_use use)
 {
-	if (!s)
-		return;
-	OPENSSL_cleanse(s, schedule_len(cipher));
-	free(s);
+	const size_t ways = use == SVR_CRYPT_TO_BOTH ? 2 : 1;
+
+	if (!c->mb)
+		return 0;
+	/* That of GCM is the same for both ways */
+	return svr_cipher_is_gcm(cipher) ? round_up(c->mb->gcm_len) : ways * 2 * AES_SCHEDULE_LEN;
 }
 
 /* Round keys to encrypt or to decrypt. */
@@ -177,43 +194,42 @@ static void expand(IMB_MGR *mgr, const uint8_t *key, size_t len, bool encrypt,
 	OPENSSL_cleanse(other, sizeof(other));
 }
 
-static struct svr_mb_schedule *schedule_new(IMB_MGR *mgr, const struct svr_cipher_key *k,
-					    bool encrypt)
+/* Where those of one way stand; NULL if there are none. */
+static uint8_t *schedule_of(struct svr_cipher_key *k, bool encrypt)
 {
-	const size_t align = _Alignof(struct svr_mb_schedule);
-	const bool gcm = svr_cipher_is_gcm(k->cipher);
-	const size_t len = (schedule_len(k->cipher) + align - 1) / align * align;
-	struct svr_mb_schedule *s = aligned_alloc(align, len);
+	const enum svr_crypt_use use = encrypt ? SVR_CRYPT_TO_SEAL : SVR_CRYPT_TO_OPEN;
+	const bool second = encrypt && k->use == SVR_CRYPT_TO_BOTH;
 
-	if (!s)
-		return NULL;
-	if (k->cipher == SVR_CIPHER_AES_GCM_128)
-		IMB_AES128_GCM_PRE(mgr, k->enc, &s->gcm);
-	else if (gcm)
-		IMB_AES256_GCM_PRE(mgr, k->enc, &s->gcm);
-	else
-		expand(mgr, k->enc, svr_cipher_key_len(k->cipher), encrypt, s->cbc.text);
-	if (!gcm && k->has_iv_key)
-		expand(mgr, k->iv_key, sizeof(k->iv_key), encrypt, s->cbc.iv);
-	return s;
+	if (!(k->use & use) || k->len == sizeof(*k))
+		return NULL; /* made for another use, or for OpenSSL alone */
+	return k->schedule + (second && !svr_cipher_is_gcm(k->cipher) ? 2 * AES_SCHEDULE_LEN : 0);
 }
 
-/* The round keys of a key, made at their first use; NULL without memory. Threads may race for it. */
-static const struct svr_mb_schedule *schedule_of(struct svr_crypt *c, struct svr_cipher_key *k,
-						 bool encrypt)
+static void cbc_make(IMB_MGR *mgr, struct svr_cipher_key *k, bool encrypt)
 {
-	/* Those of GCM are the same for both */
-	struct svr_mb_schedule **at = &k->schedule[encrypt || svr_cipher_is_gcm(k->cipher)];
-	struct svr_mb_schedule *s = __atomic_load_n(at, __ATOMIC_ACQUIRE), *first = NULL;
+	uint8_t *text = schedule_of(k, encrypt);
 
-	if (s)
-		return s;
-	s = schedule_new(c->mb->mgr, k, encrypt);
-	if (!s ||
-	    __atomic_compare_exchange_n(at, &first, s, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-		return s;
-	svr_mb_schedule_free(s, k->cipher);
-	return first;
+	if (!text)
+		return;
+	expand(mgr, k->enc, svr_cipher_key_len(k->cipher), encrypt, text);
+	if (k->has_iv_key)
+		expand(mgr, k->iv_key, sizeof(k->iv_key), encrypt, text + AES_SCHEDULE_LEN);
+}
+
+void svr_mb_schedule_make(struct svr_crypt *c, struct svr_cipher_key *k)
+{
+	struct gcm_key_data *gcm = (struct gcm_key_data *)k->schedule;
+
+	if (!c->mb)
+		return;
+	if (k->cipher == SVR_CIPHER_AES_GCM_128)
+		IMB_AES128_GCM_PRE(c->mb->mgr, k->enc, gcm);
+	else if (k->cipher == SVR_CIPHER_AES_GCM_256)
+		IMB_AES256_GCM_PRE(c->mb->mgr, k->enc, gcm);
+	if (svr_cipher_is_gcm(k->cipher))
+		return;
+	cbc_make(c->mb->mgr, k, false);
+	cbc_make(c->mb->mgr, k, true);
 }
 
 /* ---- jobs ---------------------------------------------------------------------------------- */
@@ -309,7 +325,7 @@ static void drain(IMB_MGR *mgr)
 
 static int gcm_run(struct svr_crypt *c, const struct svr_crypt_job *j, bool encrypt)
 {
-	const struct svr_mb_schedule *s = schedule_of(c, j->cipher, encrypt);
+	const struct gcm_key_data *s = (const struct gcm_key_data *)schedule_of(j->cipher, encrypt);
 	const bool short_key = j->cipher->cipher == SVR_CIPHER_AES_GCM_128;
 	struct gcm_context_data ctx;
 	uint8_t tag[SVR_GCM_TAG_LEN];
@@ -323,7 +339,7 @@ static int gcm_run(struct svr_crypt *c, const struct svr_crypt_job *j, bool encr
 		run = short_key ? mgr->gcm128_enc : mgr->gcm256_enc;
 	else
 		run = short_key ? mgr->gcm128_dec : mgr->gcm256_dec;
-	run(&s->gcm, &ctx, j->text, j->text, j->text_len, j->iv, j->aad, j->aad_len, tag,
+	run(s, &ctx, j->text, j->text, j->text_len, j->iv, j->aad, j->aad_len, tag,
 	    sizeof(tag));
 	if (encrypt)
 		memcpy(j->gcm_tag, tag, sizeof(tag));
@@ -337,21 +353,21 @@ static void seal_one(struct svr_crypt *c, struct svr_crypt_job *j)
 {
 	const bool gcm = j->cipher && svr_cipher_is_gcm(j->cipher->cipher);
 	const bool cbc = j->cipher && !gcm && j->text_len > 0;
-	const struct svr_mb_schedule *s = NULL;
+	const uint8_t *s = NULL;
 	IMB_JOB *to;
 
 	j->err = gcm ? gcm_run(c, j, true) : 0;
 	if (j->err || (!cbc && !j->hmac))
 		return;
 	if (cbc)
-		s = schedule_of(c, j->cipher, true);
+		s = schedule_of(j->cipher, true);
 	if (cbc && !s) {
 		j->err = -EIO;
 		return;
 	}
 	to = IMB_GET_NEXT_JOB(c->mb->mgr);
 	if (cbc) {
-		aes_fill(to, IMB_CIPHER_CBC, s->cbc.text, svr_cipher_key_len(j->cipher->cipher),
+		aes_fill(to, IMB_CIPHER_CBC, s, svr_cipher_key_len(j->cipher->cipher),
 			 true, j->text, j->text_len);
 		to->iv = j->iv;
 		to->iv_len_in_bytes = SVR_BLOCK_LEN;
@@ -390,7 +406,7 @@ static void tag(struct svr_crypt *c, struct svr_crypt_job *const jobs[], unsigne
 
 static void open_one(struct svr_crypt *c, struct svr_crypt_job *j)
 {
-	const struct svr_mb_schedule *s;
+	const uint8_t *s;
 	IMB_JOB *to;
 
 	j->err = 0;
@@ -400,13 +416,13 @@ static void open_one(struct svr_crypt *c, struct svr_crypt_job *j)
 	}
 	if (j->text_len == 0)
 		return;
-	s = schedule_of(c, j->cipher, false);
+	s = schedule_of(j->cipher, false);
 	if (!s) {
 		j->err = -EIO;
 		return;
 	}
 	to = IMB_GET_NEXT_JOB(c->mb->mgr);
-	aes_fill(to, IMB_CIPHER_CBC, s->cbc.text, svr_cipher_key_len(j->cipher->cipher), false,
+	aes_fill(to, IMB_CIPHER_CBC, s, svr_cipher_key_len(j->cipher->cipher), false,
 		 j->text, j->text_len);
 	to->iv = j->iv;
 	to->iv_len_in_bytes = SVR_BLOCK_LEN;
@@ -426,14 +442,15 @@ static void open_all(struct svr_crypt *c, struct svr_crypt_job *const jobs[], un
 static int block(struct svr_crypt *c, struct svr_cipher_key *k, bool encrypt,
 		 uint8_t b[static SVR_BLOCK_LEN])
 {
-	const struct svr_mb_schedule *s = schedule_of(c, k, encrypt);
+	const uint8_t *s = schedule_of(k, encrypt);
 	struct svr_crypt_job j = { .err = -EIO };
 	IMB_JOB *to;
 
-	if (!s)
+	if (!s || !svr_cipher_is_cbc(k->cipher))
 		return -EIO;
 	to = IMB_GET_NEXT_JOB(c->mb->mgr);
-	aes_fill(to, IMB_CIPHER_ECB, s->cbc.iv, sizeof(k->iv_key), encrypt, b, SVR_BLOCK_LEN);
+	aes_fill(to, IMB_CIPHER_ECB, s + AES_SCHEDULE_LEN, sizeof(k->iv_key), encrypt, b,
+		 SVR_BLOCK_LEN);
 	to->iv = NULL;
 	to->iv_len_in_bytes = 0;
 	nothing_to_hash(to);
@@ -462,10 +479,18 @@ void svr_crypt_mb_free(struct svr_crypt *c)
 	(void)c;
 }
 
-void svr_mb_schedule_free(struct svr_mb_schedule *s, uint8_t cipher)
+size_t svr_mb_schedule_len(const struct svr_crypt *c, uint8_t cipher, enum svr_crypt_use use)
 {
-	(void)s;
+	(void)c;
 	(void)cipher;
+	(void)use;
+	return 0;
+}
+
+void svr_mb_schedule_make(struct svr_crypt *c, struct svr_cipher_key *k)
+{
+	(void)c;
+	(void)k;
 }
 
 const struct svr_crypt_ops svr_crypt_mb_ops;

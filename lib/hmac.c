@@ -26,8 +26,8 @@ union sha {
 	SHA512_CTX sha512;
 };
 
-_Static_assert(sizeof((SHA256_CTX){ 0 }.h) <= CRYPT_STATE_MAX &&
-		       sizeof((SHA512_CTX){ 0 }.h) == CRYPT_STATE_MAX,
+_Static_assert(sizeof((SHA256_CTX){ 0 }.h) <= SVR_HMAC_STATE_MAX &&
+		       sizeof((SHA512_CTX){ 0 }.h) == SVR_HMAC_STATE_MAX,
 	       "hash states");
 
 static size_t block_len(uint8_t hmac)
@@ -87,7 +87,7 @@ static size_t sha_final(uint8_t hmac, union sha *x, uint8_t digest[static SVR_TA
 
 /* The state after one block of key ^ pad, as it is kept. */
 static void state_make(uint8_t hmac, const uint8_t block[static BLOCK_MAX], uint8_t pad,
-		       uint8_t out[static CRYPT_STATE_MAX])
+		       uint8_t out[static SVR_HMAC_STATE_MAX])
 {
 	uint8_t padded[BLOCK_MAX];
 	union sha x;
@@ -108,7 +108,7 @@ static void state_make(uint8_t hmac, const uint8_t block[static BLOCK_MAX], uint
 }
 
 /* Go on from a state: one block is behind it. */
-static void state_load(uint8_t hmac, const uint8_t state[static CRYPT_STATE_MAX], union sha *x)
+static void state_load(uint8_t hmac, const uint8_t state[static SVR_HMAC_STATE_MAX], union sha *x)
 {
 	const unsigned int bits = (unsigned int)block_len(hmac) * 8;
 

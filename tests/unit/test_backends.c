@@ -215,7 +215,7 @@ static void keys_make(uint64_t *seed)
 
 	for (i = 0; i < KEYS; i++) {
 		fill_random(seed, secret, sizeof(secret));
-		cr_assert_eq(svr_cipher_key_new(openssl, (uint8_t)(SVR_CIPHER_AES_CBC_128 + i % 4),
+		cr_assert_eq(svr_cipher_key_new(mb, (uint8_t)(SVR_CIPHER_AES_CBC_128 + i % 4),
 						secret, secret + SECRET / 2, &cipher_keys[i]),
 			     0);
 		cr_assert_eq(svr_hmac_key_new(openssl, (uint8_t)(SVR_HMAC_SHA1 + i % 5), secret,
@@ -433,6 +433,60 @@ Test(backends, the_iv_of_a_counter_is_the_same)
 		one[i % SVR_BLOCK_LEN] ^= 1;
 		cr_assert_eq(svr_iv_open(mb, k, one, &back_epoch, &back), -EBADMSG);
 		svr_cipher_key_free(k);
+	}
+}
+
+/* Keys of one direction in memory that is just big enough, between bytes that must stay. */
+Test(backends, a_key_in_memory_of_the_caller)
+{
+	enum { SPACE = 4096, GUARD = SVR_CIPHER_KEY_ALIGN };
+	static uint8_t room[SPACE] __attribute__((aligned(SVR_CIPHER_KEY_ALIGN)));
+	struct svr_cipher_key *k = (struct svr_cipher_key *)(room + GUARD), *other;
+	uint8_t secret[SECRET], text[64], tag[SVR_GCM_TAG_LEN], iv[SVR_BLOCK_LEN] = { 1 };
+	struct svr_crypt_job job, *one = &job;
+	uint64_t seed = 11;
+	uint8_t cipher;
+	size_t i, len;
+	int way;
+
+	if (!both())
+		return;
+	for (cipher = SVR_CIPHER_AES_CBC_128; cipher <= SVR_CIPHER_AES_GCM_256; cipher++) {
+		for (way = 0; way < 2; way++) {
+			const enum svr_crypt_use use = way ? SVR_CRYPT_TO_SEAL : SVR_CRYPT_TO_OPEN;
+
+			fill_random(&seed, secret, sizeof(secret));
+			len = svr_cipher_key_size(mb, cipher, use);
+			cr_assert_leq(len, SPACE - 2 * GUARD);
+			memset(room, 0x5a, sizeof(room));
+			cr_assert_eq(svr_cipher_key_set(mb, k, cipher, use, secret,
+							secret + SECRET / 2),
+				     0);
+			for (i = 0; i < GUARD; i++)
+				cr_assert(room[i] == 0x5a && room[GUARD + len + i] == 0x5a);
+			cr_assert_eq(svr_cipher_key_new(openssl, cipher, secret,
+							secret + SECRET / 2, &other),
+				     0);
+			memset(text, 0x33, sizeof(text));
+			job = (struct svr_crypt_job){ .cipher = way ? k : other, .text = text,
+						      .text_len = sizeof(text), .iv = iv,
+						      .gcm_tag = tag };
+			svr_crypt_seal(way ? mb : openssl, &one, 1);
+			cr_assert_eq(job.err, 0);
+			job.cipher = way ? other : k;
+			svr_crypt_open(way ? openssl : mb, &one, 1);
+			cr_assert_eq(job.err, 0);
+			for (i = 0; i < sizeof(text); i++)
+				cr_assert_eq(text[i], 0x33);
+			/* Of CBC the other use has no round keys */
+			job.cipher = k;
+			if (svr_cipher_is_cbc(cipher) && way)
+				svr_crypt_open(mb, &one, 1);
+			else if (svr_cipher_is_cbc(cipher))
+				svr_crypt_seal(mb, &one, 1);
+			cr_assert_eq(job.err, svr_cipher_is_cbc(cipher) ? -EIO : 0);
+			svr_cipher_key_free(other);
+		}
 	}
 }
 
