@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the backends of crypt.h share. For lib/crypt*.c only. */
+/* What the backends of crypt.h share. For lib/crypt*.c, and for what is made of HMACs (kdf.c). */
 #ifndef SVR_LIB_CRYPT_INTERNAL_H
 #define SVR_LIB_CRYPT_INTERNAL_H
 

@@ -1,54 +1,86 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Key derivations: HKDF-SHA-384 (RFC 5869) with the labels of docs/protocol.md section 4. */
+/*
+ * Key derivations: HKDF-SHA-384 (RFC 5869) with the labels of docs/protocol.md section 4. Nothing is allocated: a key that
+ * is needed again is derived again.
+ */
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
 
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
-#include <openssl/kdf.h>
-#include <openssl/params.h>
 
+#include "lib/crypt_internal.h"
 #include "lib/kdf.h"
 
 enum {
-	KDF_HASH_LEN = 48,	/* SHA-384, bytes */
-	KDF_LABEL_MAX = 128,	/* bytes */
-	KDF_CONTEXT_MAX = 128,	/* bytes */
+	KDF_HASH_LEN = 48, /* SHA-384, bytes */
+	KDF_LABEL_MAX = 128, /* bytes */
+	KDF_CONTEXT_MAX = 128, /* bytes */
+	KDF_BLOCKS_MAX = 255, /* RFC 5869 2.3 */
 };
 
 static const char kdf_prefix[] = "svr1 ";
 
-/* Fetching takes a lock and a look-up; the object is immutable and shared by all threads. */
-static EVP_KDF *kdf_hkdf;
-static pthread_once_t kdf_once = PTHREAD_ONCE_INIT;
+/* RFC 5869 2.2: a salt that is not given is a string of zeros as long as the hash. */
+static struct svr_hmac_key no_salt;
+static pthread_once_t no_salt_once = PTHREAD_ONCE_INIT;
 
-static void kdf_fetch(void)
+static void no_salt_make(void)
 {
-	kdf_hkdf = EVP_KDF_fetch(NULL, OSSL_KDF_NAME_HKDF, NULL);
+	static const uint8_t zeros[KDF_HASH_LEN];
+
+	svr_hmac_key_set(&no_salt, SVR_HMAC_SHA384, zeros, sizeof(zeros));
+}
+
+/* RFC 5869 2.2, and the result as a key. */
+static void extract(const uint8_t *salt, size_t salt_len, const uint8_t *secret, size_t secret_len,
+		    struct svr_hmac_key *prk)
+{
+	const struct svr_bytes in = { secret, secret_len };
+	uint8_t bytes[SVR_TAG_MAX];
+	struct svr_hmac_key salted;
+
+	if (salt_len > 0) {
+		svr_hmac_key_set(&salted, SVR_HMAC_SHA384, salt, salt_len);
+		svr_hmac_run(&salted, &in, 1, bytes);
+		OPENSSL_cleanse(&salted, sizeof(salted));
+	} else {
+		svr_hmac_run(&no_salt, &in, 1, bytes);
+	}
+	svr_hmac_key_set(prk, SVR_HMAC_SHA384, bytes, KDF_HASH_LEN);
+	OPENSSL_cleanse(bytes, sizeof(bytes));
+}
+
+/* RFC 5869 2.3 */
+static void expand(const struct svr_hmac_key *prk, const uint8_t *info, size_t info_len,
+		   uint8_t *out, size_t out_len)
+{
+	uint8_t block[SVR_TAG_MAX], number = 0;
+	struct svr_bytes in[] = { { block, 0 }, { info, info_len }, { &number, 1 } };
+	size_t part;
+
+	for (; out_len > 0; out += part, out_len -= part) {
+		number++;
+		svr_hmac_run(prk, in, 3, block);
+		in[0].len = KDF_HASH_LEN;
+		part = out_len < KDF_HASH_LEN ? out_len : KDF_HASH_LEN;
+		memcpy(out, block, part);
+	}
+	OPENSSL_cleanse(block, sizeof(block));
 }
 
 int svr_kdf(const uint8_t *salt, size_t salt_len, const uint8_t *secret, size_t secret_len,
 	    const char *label, const void *context, size_t context_len, uint8_t *out,
 	    size_t out_len)
 {
-	/* RFC 5869 2.2: a salt that is not given is a string of zeros as long as the hash. */
-	static const uint8_t default_salt[KDF_HASH_LEN];
 	uint8_t info[sizeof(kdf_prefix) - 1 + KDF_LABEL_MAX + 1 + KDF_CONTEXT_MAX];
 	size_t label_len = strnlen(label, KDF_LABEL_MAX + 1), info_len = 0;
-	int mode = EVP_KDF_HKDF_MODE_EXTRACT_AND_EXPAND;
-	EVP_KDF_CTX *ctx = NULL;
-	OSSL_PARAM params[6], *p = params;
-	int err;
+	struct svr_hmac_key prk;
 
 	if (label_len > KDF_LABEL_MAX || context_len > KDF_CONTEXT_MAX || secret_len == 0 ||
-	    out_len == 0) {
-		err = -EINVAL;
-		goto out;
-	}
-	if (salt_len == 0) {
-		salt = default_salt;
-		salt_len = sizeof(default_salt);
+	    out_len == 0 || out_len > KDF_BLOCKS_MAX * KDF_HASH_LEN) {
+		OPENSSL_cleanse(out, out_len);
+		return -EINVAL;
 	}
 	memcpy(info, kdf_prefix, sizeof(kdf_prefix) - 1);
 	info_len = sizeof(kdf_prefix) - 1;
@@ -59,26 +91,11 @@ int svr_kdf(const uint8_t *salt, size_t salt_len, const uint8_t *secret, size_t 
 		memcpy(info + info_len, context, context_len);
 	info_len += context_len;
 
-	err = -EIO;
-	if (pthread_once(&kdf_once, kdf_fetch) != 0 || !kdf_hkdf)
-		goto out;
-	err = -ENOMEM;
-	ctx = EVP_KDF_CTX_new(kdf_hkdf);
-	if (!ctx)
-		goto out;
-	/* OSSL_PARAM has no const; HKDF only reads what these point to. */
-	*p++ = OSSL_PARAM_construct_int(OSSL_KDF_PARAM_MODE, &mode);
-	*p++ = OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, (char *)"SHA2-384", 0);
-	*p++ = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SALT, (void *)salt, salt_len);
-	*p++ = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, (void *)secret, secret_len);
-	*p++ = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, info, info_len);
-	*p = OSSL_PARAM_construct_end();
-	err = EVP_KDF_derive(ctx, out, out_len, params) > 0 ? 0 : -EIO;
-out:
-	EVP_KDF_CTX_free(ctx);
-	if (err)
-		OPENSSL_cleanse(out, out_len);
-	return err;
+	pthread_once(&no_salt_once, no_salt_make);
+	extract(salt, salt_len, secret, secret_len, &prk);
+	expand(&prk, info, info_len, out, out_len);
+	OPENSSL_cleanse(&prk, sizeof(prk));
+	return 0;
 }
 
 int svr_kdf_bfd(const uint8_t peer_key[static SVR_PEER_KEY_LEN], struct svr_bfd_keys *out)

@@ -15,7 +15,7 @@
  * @context: bytes after the label's 0x00, may be NULL if @context_len is 0
  * @out: @out_len bytes of key material; wiped if the call fails
  *
- * Return: 0, -EINVAL for a label or context above 128 bytes, -ENOMEM or -EIO if libcrypto fails.
+ * Return: 0, -EINVAL for a label or context above 128 bytes, or for more than 255 * 48 bytes.
  */
 int svr_kdf(const uint8_t *salt, size_t salt_len, const uint8_t *secret, size_t secret_len, const char *label,
 	    const void *context, size_t context_len, uint8_t *out, size_t out_len);
