@@ -6,7 +6,7 @@
  *   host 172.16.1.10 -- 172.16.1.1/24 LAN [router "west"] WAN 192.0.2.1/24 -- "east" 192.0.2.2
  *
  * Services of the peer: 172.16.2.0/24. Services of our LAN: 172.16.1.0/24. Every criterion test is
- * a process with mount and network namespaces of its own, so tests may run side by side.
+ * a process with a network namespace, maps and programs of its own, so tests may run side by side.
  */
 #ifndef TESTS_PROG_H
 #define TESTS_PROG_H
@@ -85,6 +85,7 @@ struct env {
 	int prog_fd[2]; /* enum prog */
 	int xsk; /* AF_XDP socket in svr_xsks */
 	int tap[2]; /* devices that the programs are attached to; -1: none */
+	int held; /* the set of maps and programs, see pool.h */
 };
 
 struct env_opts {
