@@ -102,7 +102,7 @@ static void step_end(struct svr_thread *t, struct svr_work *w, int err)
 
 static void work_end(struct svr_thread *t, struct svr_work *w)
 {
-	svr_keyset_put(w->keys);
+	svr_keyset_put(t->keysets, w->keys);
 	if (!w->gone && w->addr != UINT64_MAX)
 		svr_frame_put(&t->umem, w->addr);
 }

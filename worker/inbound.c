@@ -174,7 +174,7 @@ static int tag_search(struct svr_thread *t, struct svr_work *w, struct svr_sessi
 	if (err == -SVR_DROP_HMAC_SKEW && encrypted && svr_replay_check(&s->replay, w->in.counter))
 		err = svr_replay_check(&s->replay, w->in.counter);
 	if (!err && auth.key != w->keys->hmac_rx) { /* never of GCM, where the epoch is known */
-		svr_keyset_put(w->keys);
+		svr_keyset_put(t->keysets, w->keys);
 		w->keys = svr_keyset_get(other);
 		w->in.epoch = other->epoch;
 	}
@@ -321,7 +321,6 @@ static void bare_header_remove(struct svr_thread *t, struct svr_work *w)
 static int deliver(struct svr_thread *t, uint32_t slot, struct svr_work *w)
 {
 	struct svr_session *s = &t->maps->sessions[slot];
-	struct svr_local *l = svr_session_local(t, slot);
 	const struct svr_nexthop *nh;
 	struct svr_pkt *p = &w->pkt;
 	const bool no_csum = p->proto == IPPROTO_UDP && svr_packet_udp(p)->csum == 0;
@@ -340,9 +339,10 @@ static int deliver(struct svr_thread *t, uint32_t slot, struct svr_work *w)
 		return -SVR_DROP_TOO_BIG;
 	svr_fit_clamp_mss(t, s, w);
 	svr_packet_finish(p, no_csum);
-	nh = svr_nexthop_of_neighbour(t->maps, s->lan.zone, l->lan_target, &l->nexthop);
+	nh = svr_nexthop_of_neighbour(t->maps, s->lan.zone, w->keys->lan_target,
+				      &w->keys->nexthop);
 	if (!nh)
-		return svr_hand_over(t, w, SVR_LETTER_SEND, s->lan.zone, l->lan_target);
+		return svr_hand_over(t, w, SVR_LETTER_SEND, s->lan.zone, w->keys->lan_target);
 	if (cut)
 		return svr_whole_send_fragments(t, w, s->lan.zone, nh, mtu);
 	return svr_thread_send(t, w, s->lan.zone, nh);

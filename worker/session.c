@@ -107,7 +107,7 @@ struct svr_session *svr_session_begin(struct svr_thread *t, uint32_t *slot)
 	s = &t->maps->sessions[*slot];
 	generation = s->generation + 1;
 	memset(s, 0, sizeof(*s));
-	s->generation = generation ? generation : 1; /* 0 would look like no session in svr_local */
+	s->generation = generation ? generation : 1; /* 0 looks like a slot that was never used */
 	s->state = SVR_SESSION_SETUP;
 	s->created_ns = t->now_ns;
 	s->created_real_ns = t->real_ns;
@@ -117,7 +117,7 @@ struct svr_session *svr_session_begin(struct svr_thread *t, uint32_t *slot)
 
 void svr_session_abort(struct svr_thread *t, uint32_t slot)
 {
-	svr_session_local_clear(&t->local[slot]);
+	svr_session_keys_drop(t, slot);
 	svr_session_wipe(t, slot);
 }
 

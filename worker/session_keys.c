@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Keys of sessions: where they come from, and made ready for use by each thread. */
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <openssl/crypto.h>
@@ -11,6 +9,7 @@
 #include "lib/epoch.h"
 #include "lib/kdf.h"
 #include "lib/meta.h"
+#include "lib/shared.h"
 #include "lib/statickey.h"
 #include "sys/keylog.h"
 #include "worker/session_flows.h"
@@ -100,17 +99,6 @@ int svr_session_install(struct svr_thread *t, uint32_t slot, const struct svr_me
 
 /* ---- ready for use ------------------------------------------------------------------------- */
 
-void svr_keyset_put(struct svr_keyset *k)
-{
-	if (!k || __atomic_sub_fetch(&k->refs, 1, __ATOMIC_ACQ_REL) > 0)
-		return;
-	svr_hmac_key_free(k->hmac_tx);
-	svr_hmac_key_free(k->hmac_rx);
-	svr_cipher_key_free(k->enc_tx);
-	svr_cipher_key_free(k->enc_rx);
-	free(k);
-}
-
 static int keyset_fill(struct svr_thread *t, const struct svr_session *s,
 		       const struct svr_session_keys *from, struct svr_keyset *k)
 {
@@ -118,38 +106,18 @@ static int keyset_fill(struct svr_thread *t, const struct svr_session *s,
 	struct svr_payload_keys keys;
 	int err;
 
-	err = svr_hmac_key_new(t->crypt, s->hmac, from->hmac_tx, sizeof(from->hmac_tx),
-			       &k->hmac_tx);
-	if (!err)
-		err = svr_hmac_key_new(t->crypt, s->hmac, from->hmac_rx, sizeof(from->hmac_rx),
-				       &k->hmac_rx);
+	svr_session_lan_target(t, s, k->lan_target);
+	err = svr_keyset_set_hmac(t->keysets, k, s->hmac, s->peer, from->hmac_tx, from->hmac_rx);
 	if (err || s->cipher == SVR_CIPHER_NONE)
 		return err;
 	err = svr_kdf_payload(from->session_key, s->uuid, from->epoch, &keys);
 	if (!err)
-		err = svr_cipher_key_new(t->crypt, s->cipher, keys.enc[tx], keys.iv[tx],
-					 &k->enc_tx);
-	if (!err)
-		err = svr_cipher_key_new(t->crypt, s->cipher, keys.enc[!tx], keys.iv[!tx],
-					 &k->enc_rx);
+		err = svr_keyset_set_cipher(
+			t->crypt, k, s->cipher,
+			&(struct svr_aes_keys){ keys.enc[tx], keys.iv[tx] },
+			&(struct svr_aes_keys){ keys.enc[!tx], keys.iv[!tx] });
 	OPENSSL_cleanse(&keys, sizeof(keys));
 	return err;
-}
-
-static struct svr_keyset *keyset_new(struct svr_thread *t, const struct svr_session *s,
-				     const struct svr_session_keys *from)
-{
-	struct svr_keyset *k = calloc(1, sizeof(*k));
-
-	if (!k)
-		return NULL;
-	k->refs = 1;
-	k->epoch = from->epoch;
-	if (keyset_fill(t, s, from, k)) {
-		svr_keyset_put(k);
-		return NULL;
-	}
-	return k;
 }
 
 /* A copy, for they may be replaced at any time. The caller wipes it. */
@@ -162,67 +130,54 @@ static bool keys_copy(struct svr_thread *t, const struct svr_session *s, unsigne
 	return out->epoch != 0;
 }
 
+static struct svr_keyset *keyset_make(struct svr_thread *t, uint32_t slot,
+				      const struct svr_session_keys *from)
+{
+	static const uint16_t none[2];
+	const struct svr_session *s = &t->maps->sessions[slot];
+	const uint16_t epochs[2] = { svr_shared(s->keys[0].epoch), svr_shared(s->keys[1].epoch) };
+	struct svr_keyset *k;
+
+	svr_keysets_forget(t->keysets, slot, epochs); /* whoever has new keys has old ones, too */
+	k = svr_keysets_take(t->keysets, slot, s->generation, from->epoch);
+	if (!k || keyset_fill(t, s, from, k) == 0)
+		return k;
+	svr_keysets_forget(t->keysets, slot, none);
+	return NULL;
+}
+
 struct svr_keyset *svr_session_keys(struct svr_thread *t, uint32_t slot, unsigned int set)
 {
 	const struct svr_session *s = &t->maps->sessions[slot];
-	struct svr_keyset **k = &svr_session_local(t, slot)->keys[set];
 	const uint16_t epoch = __atomic_load_n(&s->keys[set].epoch, __ATOMIC_ACQUIRE);
 	struct svr_session_keys from;
+	struct svr_keyset *k;
 
-	if (*k && epoch && (*k)->epoch == epoch)
-		return *k;
-	svr_keyset_put(*k);
-	*k = keys_copy(t, s, set, &from) ? keyset_new(t, s, &from) : NULL;
+	if (!epoch)
+		return NULL;
+	k = svr_keysets_find(t->keysets, slot, s->generation, epoch);
+	if (k)
+		return k;
+	if (keys_copy(t, s, set, &from))
+		k = keyset_make(t, slot, &from);
 	OPENSSL_cleanse(&from, sizeof(from));
-	return *k;
+	return k;
 }
 
-/* ---- what a thread adds to a slot ---------------------------------------------------------- */
-
-void svr_session_local_clear(struct svr_local *l)
+static void slot_forget(uint32_t slot, void *user)
 {
-	svr_keyset_put(l->keys[0]);
-	svr_keyset_put(l->keys[1]);
-	*l = (struct svr_local){ 0 };
-}
-
-static void local_forget(uint32_t slot, void *user)
-{
+	static const uint16_t none[2];
 	struct svr_thread *t = user;
 
-	svr_session_local_clear(&t->local[slot]);
+	svr_keysets_forget(t->keysets, slot, none);
 }
 
-int svr_session_locals_init(struct svr_thread *t)
+void svr_session_keys_pass(struct svr_thread *t)
 {
-	t->local = calloc(t->sessions->slots.count, sizeof(*t->local));
-	return t->local ? 0 : -ENOMEM;
+	svr_slots_pass(&t->sessions->slots, t->number, slot_forget, t);
 }
 
-void svr_session_locals_free(struct svr_thread *t)
+void svr_session_keys_drop(struct svr_thread *t, uint32_t slot)
 {
-	uint32_t i;
-
-	for (i = 0; t->local && i < t->sessions->slots.count; i++)
-		svr_session_local_clear(&t->local[i]);
-	free(t->local);
-	t->local = NULL;
-}
-
-void svr_session_locals_pass(struct svr_thread *t)
-{
-	svr_slots_pass(&t->sessions->slots, t->number, local_forget, t);
-}
-
-struct svr_local *svr_session_local(struct svr_thread *t, uint32_t slot)
-{
-	const struct svr_session *s = &t->maps->sessions[slot];
-	struct svr_local *l = &t->local[slot];
-
-	if (l->generation == s->generation)
-		return l;
-	svr_session_local_clear(l);
-	svr_session_lan_target(t, s, l->lan_target);
-	l->generation = s->generation;
-	return l;
+	slot_forget(slot, t);
 }

@@ -10,30 +10,11 @@
 #include <stdint.h>
 #include <svr/maps.h>
 
-#include "lib/crypt.h"
+#include "worker/keysets.h"
 
 struct svr_meta;
 struct svr_peer_key;
 struct svr_thread;
-
-/*
- * Keys of one epoch, ready for use. Counted: packets in work keep them while the session goes on to
- * others, or ends. Nothing in it changes but the count.
- */
-struct svr_keyset {
-	uint32_t refs; /* atomic */
-	uint16_t epoch;
-	struct svr_hmac_key *hmac_tx, *hmac_rx;
-	struct svr_cipher_key *enc_tx, *enc_rx; /* NULL: the session does not encrypt */
-};
-
-/* What one thread adds to a slot; made at first use. */
-struct svr_local {
-	uint32_t generation; /* of the slot when it was made; 0: nothing here */
-	uint32_t nexthop; /* where the LAN neighbour was found last; 0: not yet */
-	__be32 lan_target[4]; /* the LAN neighbour */
-	struct svr_keyset *keys[2]; /* of the slot's keys[]; NULL: not made */
-};
 
 /* ---- where they come from ------------------------------------------------------------------ */
 
@@ -62,27 +43,16 @@ int svr_session_key_wrap(const struct svr_thread *t, const struct svr_session *s
 /* This router sends under another epoch from now on: counts it. */
 void svr_session_rekeyed(struct svr_thread *t, struct svr_session *s);
 
-/* ---- ready for use ------------------------------------------------------------------------- */
+/* ---- ready for use (keysets.h) ------------------------------------------------------------- */
 
 /*
- * keys[@set] of a live slot, made if they are missing; NULL if that fails. The session holds them:
- * who needs them longer than until its next change takes a reference.
+ * keys[@set] of a live slot, made ready if they are not; NULL if that fails. Valid until the next call:
+ * who needs them longer takes a reference.
  */
 struct svr_keyset *svr_session_keys(struct svr_thread *t, uint32_t slot, unsigned int set);
-static inline struct svr_keyset *svr_keyset_get(struct svr_keyset *k)
-{
-	__atomic_add_fetch(&k->refs, 1, __ATOMIC_RELAXED);
-	return k;
-}
-void svr_keyset_put(struct svr_keyset *k); /* the last one frees; NULL is fine */
-
-int svr_session_locals_init(struct svr_thread *t); /* 0 or -ENOMEM */
-void svr_session_locals_free(struct svr_thread *t);
-/* Between two rounds of a thread: forgets the contexts of sessions that are over. */
-void svr_session_locals_pass(struct svr_thread *t);
-/* What this process knows of a live slot, made if it is missing. Never NULL. */
-struct svr_local *svr_session_local(struct svr_thread *t, uint32_t slot);
-/* Its session did not come to life. */
-void svr_session_local_clear(struct svr_local *l);
+/* Between two rounds of a thread: wipes what it has of sessions that are over. */
+void svr_session_keys_pass(struct svr_thread *t);
+/* The session of @slot did not come to life. */
+void svr_session_keys_drop(struct svr_thread *t, uint32_t slot);
 
 #endif

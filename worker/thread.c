@@ -317,7 +317,7 @@ static void *thread_main(void *arg)
 	pthread_setname_np(pthread_self(), name);
 	pin(t);
 	for (;;) {
-		svr_session_locals_pass(t);
+		svr_session_keys_pass(t);
 		calls_run(t);
 		if (t->stop)
 			break;
@@ -365,7 +365,7 @@ int svr_thread_init(struct svr_thread *t, const struct svr_thread_config *config
 		return -ENOMEM;
 	err = svr_crypt_new(&t->crypt);
 	if (!err)
-		err = svr_session_locals_init(t);
+		err = svr_keysets_new(t->crypt, SVR_KEYSETS, &t->keysets);
 	if (!err)
 		err = svr_umem_init(&t->umem, t->busy_poll_us, &t->stats);
 	clocks_read(t);
@@ -408,7 +408,7 @@ void svr_thread_stop(struct svr_thread *t)
 void svr_thread_free(struct svr_thread *t)
 {
 	svr_umem_free(&t->umem);
-	svr_session_locals_free(t);
+	svr_keysets_free(t->keysets);
 	svr_keycache_free(&t->keycache);
 	svr_crypt_free(t->crypt);
 	free(t->batch);

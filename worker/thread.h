@@ -46,7 +46,6 @@ enum svr_jumbo {
 
 struct svr_batch;
 struct svr_call;
-struct svr_local;
 
 struct svr_thread_config {
 	unsigned int number; /* from 0 */
@@ -72,7 +71,7 @@ struct svr_thread {
 	uint64_t now_ns; /* CLOCK_MONOTONIC, once per batch */
 	uint64_t real_ns; /* CLOCK_REALTIME */
 	struct svr_sessions *sessions; /* of all threads */
-	struct svr_local *local; /* of each slot */
+	struct svr_keysets *keysets; /* keys of sessions, ready for use */
 	struct svr_keycache keycache;
 	struct svr_counters counters;
 	struct svr_thread_stats stats;
