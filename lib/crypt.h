@@ -88,7 +88,10 @@ int svr_hmac_key_new(struct svr_crypt *c, uint8_t hmac, const uint8_t *key, size
 		     struct svr_hmac_key **out);
 void svr_hmac_key_free(struct svr_hmac_key *k);
 
-/* What a cipher key is for: round keys of the other use are not made, and its jobs end with -EIO. */
+/*
+ * What a cipher key is for. Of CBC, round keys of the other use are not made, and its jobs end with -EIO; those of GCM are
+ * the same for both.
+ */
 enum svr_crypt_use {
 	SVR_CRYPT_TO_SEAL = 1 << 0,
 	SVR_CRYPT_TO_OPEN = 1 << 1,

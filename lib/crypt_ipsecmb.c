@@ -200,9 +200,11 @@ static uint8_t *schedule_of(struct svr_cipher_key *k, bool encrypt)
 	const enum svr_crypt_use use = encrypt ? SVR_CRYPT_TO_SEAL : SVR_CRYPT_TO_OPEN;
 	const bool second = encrypt && k->use == SVR_CRYPT_TO_BOTH;
 
-	if (!(k->use & use) || k->len == sizeof(*k))
-		return NULL; /* made for another use, or for OpenSSL alone */
-	return k->schedule + (second && !svr_cipher_is_gcm(k->cipher) ? 2 * AES_SCHEDULE_LEN : 0);
+	if (k->len == sizeof(*k))
+		return NULL; /* made for OpenSSL alone */
+	if (svr_cipher_is_gcm(k->cipher))
+		return k->schedule;
+	return k->use & use ? k->schedule + (second ? 2 * AES_SCHEDULE_LEN : 0) : NULL;
 }
 
 static void cbc_make(IMB_MGR *mgr, struct svr_cipher_key *k, bool encrypt)
