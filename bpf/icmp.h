@@ -74,22 +74,17 @@ static __always_inline __u16 svr_icmp6_pseudo(const __be32 saddr[4], const __be3
 
 /*
  * IP and ICMP header in front of the quotation, which stands in the packet already: @quote bytes
- * behind @hlen.
+ * behind @hlen. From our address in the scratch. Nothing of this size is on the stack, which is deep
+ * here: before Linux 6.8 every function on the way down takes a multiple of 32 bytes of the 512.
  */
 SVR_STEP int svr_icmp_head(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr_icmp_hdr *icmp,
 			   __u32 quote, __u32 tclass)
 {
-	struct {
-		union {
-			struct iphdr ip;
-			struct ipv6hdr ip6;
-		};
-	} h = {};
-	__be32 from[4];
+	struct svr_scratch *s = svr_scratch_get();
 	__u32 hlen, len;
 	int sum;
 
-	if (!pkt || !icmp || !svr_icmp_source(pkt, from))
+	if (!pkt || !icmp || !s)
 		return -SVR_DROP_INTERNAL;
 	hlen = svr_l3_hlen(pkt->shape);
 	len = sizeof(*icmp) + quote;
@@ -100,15 +95,15 @@ SVR_STEP int svr_icmp_head(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr_i
 	sum = svr_csum_fold((__u64)sum +
 			    bpf_csum_diff(NULL, 0, (__be32 *)icmp, sizeof(*icmp), 0));
 	if (svr_pkt_is6(pkt)) {
-		sum += svr_icmp6_pseudo(from, pkt->key.saddr, len);
-		svr_ip6_make(&h.ip6, from, pkt->key.saddr, tclass, 0, hlen + len, SVR_ICMP_TTL,
-			     IPPROTO_ICMPV6);
-		if (bpf_xdp_store_bytes(ctx, pkt->l3, &h.ip6, sizeof(h.ip6)))
+		sum += svr_icmp6_pseudo(s->own, pkt->key.saddr, len);
+		svr_ip6_make((struct ipv6hdr *)s->hdr, s->own, pkt->key.saddr, tclass, 0,
+			     hlen + len, SVR_ICMP_TTL, IPPROTO_ICMPV6);
+		if (bpf_xdp_store_bytes(ctx, pkt->l3, s->hdr, sizeof(struct ipv6hdr)))
 			return -SVR_DROP_INTERNAL;
 	} else {
-		svr_ip4_make(&h.ip, from, pkt->key.saddr, tclass, svr_ip4_atomic(), hlen + len,
-			     SVR_ICMP_TTL, IPPROTO_ICMP);
-		if (bpf_xdp_store_bytes(ctx, pkt->l3, &h.ip, sizeof(h.ip)))
+		svr_ip4_make((struct iphdr *)s->hdr, s->own, pkt->key.saddr, tclass,
+			     svr_ip4_atomic(), hlen + len, SVR_ICMP_TTL, IPPROTO_ICMP);
+		if (bpf_xdp_store_bytes(ctx, pkt->l3, s->hdr, sizeof(struct iphdr)))
 			return -SVR_DROP_INTERNAL;
 	}
 	icmp->check = ~svr_csum_fold(sum);
@@ -142,13 +137,13 @@ SVR_HELPER int svr_icmp_turn(struct xdp_md *ctx, const struct svr_pkt *pkt, __u3
  */
 SVR_STEP int svr_icmp_answer(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr_icmp_hdr *icmp)
 {
-	__be32 from[4];
+	struct svr_scratch *s = svr_scratch_get();
 	__u32 hlen, quote;
 	int tclass, len, res;
 
-	if (!pkt || !icmp)
+	if (!pkt || !icmp || !s)
 		return -SVR_DROP_INTERNAL;
-	if (!svr_addr_forwardable(pkt->key.saddr) || !svr_icmp_source(pkt, from) ||
+	if (!svr_addr_forwardable(pkt->key.saddr) || !svr_icmp_source(pkt, s->own) ||
 	    !svr_icmp_allowed(pkt->zone))
 		return 0;
 	tclass = svr_l3_tclass(ctx, pkt);
@@ -180,7 +175,7 @@ SVR_STEP int svr_icmp_answer(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr
  * fragmentation, because nobody fragments yet (docs/limits.md).
  * Return: SVR_TOO_BIG, or a drop reason.
  */
-SVR_STEP int svr_icmp_too_big(struct xdp_md *ctx, struct svr_pkt *pkt, __u32 mtu)
+static __always_inline int svr_icmp_too_big(struct xdp_md *ctx, struct svr_pkt *pkt, __u32 mtu)
 {
 	struct svr_icmp_hdr icmp = { .type = ICMP_DEST_UNREACH, .code = ICMP_FRAG_NEEDED };
 	int res;
@@ -202,7 +197,7 @@ SVR_STEP int svr_icmp_too_big(struct xdp_md *ctx, struct svr_pkt *pkt, __u32 mtu
  * svr_icmp_expired() - tell the sender that its packet has made too many hops.
  * Return: SVR_EXPIRED, or a drop reason.
  */
-SVR_STEP int svr_icmp_expired(struct xdp_md *ctx, struct svr_pkt *pkt)
+static __always_inline int svr_icmp_expired(struct xdp_md *ctx, struct svr_pkt *pkt)
 {
 	struct svr_icmp_hdr icmp = { .type = ICMP_TIME_EXCEEDED, .code = ICMP_EXC_TTL };
 

@@ -56,6 +56,7 @@ struct svr_scratch {
 	__u64 now_jiffies; /* see svr_now_ns() */
 	__u64 now_ns;
 	__u8 chunk[SVR_CSUM_CHUNK]; /* of a packet, to be summed or moved */
+	__be32 own[4]; /* address that an ICMP error is sent from */
 	__u8 hdr[128]; /* headers that are moved or made, TCP header that is searched */
 	struct svr_name_key name; /* of a TLV */
 	struct svr_meta_in meta; /* as received */
