@@ -185,17 +185,11 @@ void svr_hold_release(struct svr_worker *w, uint32_t zone, const __be32 addr[sta
 
 static void mail_ready(evutil_socket_t fd, short what, void *arg)
 {
-	struct svr_letters letters = TAILQ_HEAD_INITIALIZER(letters);
 	struct svr_worker *w = arg;
-	struct svr_letter *l;
 
 	(void)fd;
 	(void)what;
-	svr_mailbox_take(&w->mailbox, &letters);
-	while ((l = TAILQ_FIRST(&letters))) {
-		TAILQ_REMOVE(&letters, l, entry);
-		letter_take(w, l);
-	}
+	svr_mailbox_drain(&w->mailbox, letter_take, w);
 }
 
 static void tick(evutil_socket_t fd, short what, void *arg)

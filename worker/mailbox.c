@@ -66,13 +66,19 @@ void svr_mailbox_post(struct svr_mailbox *m, struct svr_letter *l)
 		return;
 }
 
-void svr_mailbox_take(struct svr_mailbox *m, struct svr_letters *out)
+void svr_mailbox_drain(struct svr_mailbox *m, svr_letter_fn take, struct svr_worker *w)
 {
+	struct svr_letters posted = TAILQ_HEAD_INITIALIZER(posted);
+	struct svr_letter *l;
 	uint64_t n;
 
 	if (read(m->event_fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
 		return;
 	pthread_mutex_lock(&m->lock);
-	TAILQ_CONCAT(out, &m->letters, entry);
+	TAILQ_CONCAT(&posted, &m->letters, entry);
 	pthread_mutex_unlock(&m->lock);
+	while ((l = TAILQ_FIRST(&posted))) {
+		TAILQ_REMOVE(&posted, l, entry);
+		take(w, l);
+	}
 }

@@ -13,6 +13,8 @@
 #include <sys/queue.h>
 #include <linux/types.h>
 
+struct svr_worker;
+
 enum svr_letter_kind {
 	SVR_LETTER_XDP, /* frame as received: run the XDP program of its interface on it (again) */
 	SVR_LETTER_SEND, /* finished IP packet: only the link-layer addresses are missing */
@@ -68,7 +70,8 @@ struct svr_letter *svr_letter_new(struct svr_mailbox *m, const void *data, size_
 void svr_letter_free(struct svr_mailbox *m,
 		     struct svr_letter *l); /* wipes: it may hold plain text */
 void svr_mailbox_post(struct svr_mailbox *m, struct svr_letter *l);
-/* All that were posted, in order, into an initialised list. */
-void svr_mailbox_take(struct svr_mailbox *m, struct svr_letters *out);
+/* @take all that were posted, in order; it owns each of them. */
+typedef void (*svr_letter_fn)(struct svr_worker *w, struct svr_letter *l);
+void svr_mailbox_drain(struct svr_mailbox *m, svr_letter_fn take, struct svr_worker *w);
 
 #endif

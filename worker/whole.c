@@ -579,17 +579,11 @@ static void tick_arm(struct svr_worker *w)
 
 static void mail_ready(evutil_socket_t fd, short what, void *arg)
 {
-	struct svr_letters letters = TAILQ_HEAD_INITIALIZER(letters);
 	struct svr_worker *w = arg;
-	struct svr_letter *l;
 
 	(void)fd;
 	(void)what;
-	svr_mailbox_take(&w->whole_mail, &letters);
-	while ((l = TAILQ_FIRST(&letters))) {
-		TAILQ_REMOVE(&letters, l, entry);
-		letter_take(w, l);
-	}
+	svr_mailbox_drain(&w->whole_mail, letter_take, w);
 	if (svr_reassembly_packets(w->whole->reassembly))
 		tick_arm(w);
 }
