@@ -33,7 +33,9 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "bench/xdp_gen.h"
 #include "bench/xsk_ref.h"
+#include "skel/xdp_gen.skel.h"
 #include "skel/xsk_ref.skel.h"
 
 enum {
@@ -167,7 +169,7 @@ static void sample_take(struct sample *s, int map, const char *pid)
 /* Makes packets on one CPU, until it is stopped. */
 struct sender {
 	unsigned int cpu;
-	struct xsk_ref *bpf;
+	struct xdp_gen *bpf;
 	uint8_t frame[FRAME_MAX];
 	uint32_t len;
 	pthread_t id;
@@ -186,7 +188,7 @@ static void *sender_run(void *arg)
 	if (sched_setaffinity(0, sizeof(cpus), &cpus))
 		die("CPU");
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED))
-		if (bpf_prog_test_run_opts(bpf_program__fd(s->bpf->progs.xsk_ref_generate), &opts))
+		if (bpf_prog_test_run_opts(bpf_program__fd(s->bpf->progs.gen_packet), &opts))
 			die("live frames");
 	return NULL;
 }
@@ -218,7 +220,9 @@ int main(int argc, char **argv)
 	static struct sender sender[SENDERS_MAX];
 	const struct ether_addr *mac;
 	struct sample before, after;
+	struct gen_order *order;
 	struct bpf_link *sink;
+	struct xsk_ref *ref;
 	uint32_t saddr, daddr;
 	unsigned int i, n;
 	double seconds;
@@ -234,8 +238,7 @@ int main(int argc, char **argv)
 	n = cpus_parse(argv[11], sender);
 	ms = strtol(argv[13], NULL, 10);
 	if (!mac || inet_pton(AF_INET, argv[4], &saddr) != 1 ||
-	    inet_pton(AF_INET, argv[8], &daddr) != 1 ||
-	    len < (long)(sizeof(struct iphdr) + sizeof(struct udphdr)) ||
+	    inet_pton(AF_INET, argv[8], &daddr) != 1 || len + ETH_HLEN < GEN_HEADERS ||
 	    len + ETH_HLEN > FRAME_MAX || n == 0 || ms < 1) {
 		fprintf(stderr, "forward: bad MAC, address, length, CPU or time\n");
 		return 2;
@@ -244,21 +247,24 @@ int main(int argc, char **argv)
 	for (i = 0; i < n; i++) {
 		struct sender *s = &sender[i];
 
-		s->bpf = xsk_ref__open();
+		s->bpf = xdp_gen__open_and_load();
 		if (!s->bpf)
 			die("BPF");
-		s->bpf->rodata->xsk_ref_out = if_nametoindex(argv[2]);
 		s->len = (uint32_t)(len + ETH_HLEN);
 		frame_make(s->frame, (size_t)len, mac, argv[2], saddr,
 			   (uint16_t)(strtol(argv[5], NULL, 10) + i), daddr,
 			   (uint16_t)strtol(argv[9], NULL, 10));
-		memcpy((void *)s->bpf->rodata->xsk_ref_headers, s->frame, XSK_REF_HEADERS);
-		if (xsk_ref__load(s->bpf))
-			die("BPF");
+		order = &s->bpf->bss->gen;
+		*order = (struct gen_order){
+			.ifindex = if_nametoindex(argv[2]), .sessions = 1, .in_order = 1, .as_is = 1
+		};
+		memcpy(order->headers, s->frame, sizeof(order->headers));
 	}
 	enter(argv[6]);
-	sink = bpf_program__attach_xdp(sender[0].bpf->progs.xsk_ref_sink,
-				       (int)if_nametoindex(argv[7]));
+	ref = xsk_ref__open_and_load();
+	if (!ref)
+		die("BPF");
+	sink = bpf_program__attach_xdp(ref->progs.xsk_ref_sink, (int)if_nametoindex(argv[7]));
 	if (!sink)
 		die(argv[7]);
 	enter(argv[1]);
@@ -266,15 +272,16 @@ int main(int argc, char **argv)
 		if (pthread_create(&sender[i].id, NULL, sender_run, &sender[i]))
 			die("thread");
 	wait_ms(WARM_UP_MS);
-	sample_take(&before, bpf_map__fd(sender[0].bpf->maps.xsk_ref_counts), argv[12]);
+	sample_take(&before, bpf_map__fd(ref->maps.xsk_ref_counts), argv[12]);
 	wait_ms(ms);
-	sample_take(&after, bpf_map__fd(sender[0].bpf->maps.xsk_ref_counts), argv[12]);
+	sample_take(&after, bpf_map__fd(ref->maps.xsk_ref_counts), argv[12]);
 	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
 	for (i = 0; i < n; i++)
 		pthread_join(sender[i].id, NULL);
 	bpf_link__destroy(sink);
 	for (i = 0; i < n; i++)
-		xsk_ref__destroy(sender[i].bpf);
+		xdp_gen__destroy(sender[i].bpf);
+	xsk_ref__destroy(ref);
 	seconds = (double)(after.ns - before.ns) / 1e9;
 	if (after.packets == before.packets) {
 		fprintf(stderr, "forward: nothing was forwarded\n");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Load generator and sink of bench/fastpath. The generator is run with live frames
+ * Load generator of bench/fastpath and bench/forward.c, and sink of the former. The generator is run with live frames
  * (BPF_F_TEST_XDP_LIVE_FRAMES): it writes the headers of the next session's packet into a frame of
  * the kernel's pool, whatever stands there from the round before, and sends it into a veth.
  */
@@ -34,6 +34,8 @@ int gen_packet(struct xdp_md *ctx)
 #pragma unroll
 	for (k = 0; k < GEN_HEADERS / 8; k++)
 		to[k] = gen.headers[k];
+	if (gen.as_is)
+		return bpf_redirect(gen.ifindex, 0);
 
 	sport = bpf_htons(GEN_SPORT(i));
 	dport = bpf_htons(GEN_DPORT(i));

@@ -34,7 +34,7 @@ struct gen_order {
 	__u32 l4_sum; /* what the L4 checksum covers, but the ports; folded */
 	__u32 check_off;
 	__u32 ifindex; /* where to */
-	__u32 _pad;
+	__u32 as_is; /* 1: headers are those of the only session, with its ports and checksum */
 };
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The XDP programs around bench/xsk_forward.c and bench/forward.c: into an AF_XDP socket, into a counter, onto a device. */
+/* The XDP programs around bench/xsk_forward.c and bench/forward.c: into an AF_XDP socket, into a counter. */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
@@ -28,8 +28,6 @@ struct {
 } xsk_ref_counts SEC(".maps");
 
 const volatile __u32 xsk_ref_ifindex[XSK_REF_PORTS]; /* of the forwarder's devices */
-const volatile __u32 xsk_ref_out; /* device that the generator sends on */
-const volatile __u8 xsk_ref_headers[XSK_REF_HEADERS]; /* of what it sends */
 
 /* What hosts say to each other goes to the forwarder; ARP and the like to the kernel. */
 SEC("xdp")
@@ -66,22 +64,6 @@ int xsk_ref_sink(struct xdp_md *ctx)
 		count->bytes += ctx->data_end - ctx->data;
 	}
 	return XDP_DROP;
-}
-
-/* Frames come back as the router left them, so headers are written anew; nobody changes what is behind them in place. */
-SEC("xdp")
-int xsk_ref_generate(struct xdp_md *ctx)
-{
-	__u8 *data = (void *)(long)ctx->data;
-	void *end = (void *)(long)ctx->data_end;
-	int i;
-
-	if ((void *)(data + XSK_REF_HEADERS) > end)
-		return XDP_DROP;
-#pragma unroll
-	for (i = 0; i < XSK_REF_HEADERS; i++)
-		data[i] = xsk_ref_headers[i];
-	return bpf_redirect(xsk_ref_out, 0);
 }
 
 char _license[] SEC("license")

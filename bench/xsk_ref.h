@@ -7,7 +7,6 @@
 
 enum xsk_ref_limits {
 	XSK_REF_PORTS = 2, /* devices of a forwarder, each with one queue */
-	XSK_REF_HEADERS = 42, /* bytes of Ethernet, IPv4 and UDP */
 };
 
 /* What the sink has taken, per CPU. */
