@@ -245,8 +245,8 @@ SECURE_PATHS ?= kernel xsk xsk-cbc xsk-gcm clear signed secret gcm wireguard str
 bench-secure: all $(benches) ## the encrypted path beside other tunnels, and set-up of its sessions (root; installs the [bench] packages)
 	@scripts/deps --check bench || scripts/deps bench
 	@BUILD=$(BUILD) bench/secure.sh -o $(BUILD)/bench/secure.json $(SECURE_PATHS)
-	@for m in tcp_mbps udp_mbps rtt_us carry_kpps_per_cpu; do \
-		bench/secure_report.py draw $(BUILD)/bench/secure.json $$m >$(BUILD)/bench/secure-$$m.svg || exit 1; done
+	@for m in tcp_mbps udp_mbps rtt_us rtt1_us carry_kpps_per_cpu; do \
+		bench/plot.py $$m $(BUILD)/bench/secure.json >$(BUILD)/bench/secure-$$m.svg || exit 1; done
 	@BUILD=$(BUILD) bench/setup.sh
 
 format: ## clang-format the C sources

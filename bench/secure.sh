@@ -11,8 +11,8 @@
 #	         xsk xsk-cbc xsk-gcm xsk-openssl bare AF_XDP forwarder: no cryptography, or svr's (OpenSSL only: the last)
 #	         clear signed secret gcm         svr
 #	         wireguard strongswan openvpn-cbc openvpn-gcm
-#	METRIC   added rtt loaded tcp tcp64 udp udp64 carry carry64; default: all
-#	-o FILE  the results as JSON too, for bench/secure_report.py: it compares and draws saved runs
+#	METRIC   added rtt rtt1 loaded tcp tcp64 udp udp64 carry carry64; default: all
+#	-o FILE  the results as JSON too, for bench/secure_report.py, which compares saved runs, bench/plot.py draws them
 #
 # Read bench/README.md before you quote a figure: these are veth pairs, everything shares the CPUs of one machine.
 
@@ -31,7 +31,7 @@
 json="" output=""
 repetitions=5
 test_seconds=2
-metrics=added,rtt,loaded,tcp,tcp64,udp,udp64,carry,carry64
+metrics=added,rtt,rtt1,loaded,tcp,tcp64,udp,udp64,carry,carry64
 while getopts jo:n:t:m: option; do
 	case $option in
 	j) json=-j ;;
@@ -51,7 +51,9 @@ paths=("$@")
 PACKET=1400              # bytes of a large IP packet, the longest that all of them carry
 SMALL=92                 # of a small one: 64 bytes of payload
 HEADERS=28               # IP and UDP
-PINGS=1000
+PINGS=1000               # of "loaded"
+IDLE_PINGS=250           # of an idle round trip: many short measurements, because where processes happen to run decides
+IDLE_ROUNDS=5            # of them in each repetition
 LOAD=100M                # of "loaded"
 CARRY_MS=1000
 CARRY_PORT=50000         # source port of what one router has to carry
@@ -249,14 +251,40 @@ iperf() {
 	result "$path" cpu_s_per_gbit "$(awk -v ns=$((after - before)) -v gbit="$gbit" 'BEGIN { printf "%.3f", ns / 1e9 / gbit }')"
 }
 
+# rtt PATH METRIC PINGS
 rtt() {
-	result "$1" "$2" "$(on "$h1" "$RTT" "$h2_ip" "$(port "$1" 0)" $PINGS | evaluated 'j["median_us"]')"
+	result "$1" "$2" "$(on "$h1" "$RTT" "$h2_ip" "$(port "$1" 0)" "$3" | evaluated 'j["median_us"]')"
+}
+
+# keep_on CPUS PATH: this shell, and with it the client, the server, and the processes that forward
+keep_on() {
+	local pid
+
+	for pid in $$ "$(proc_pid "$2-rtt")" $(routers "$2"); do
+		taskset -acp "$1" "$pid" >/dev/null
+	done
+}
+
+# idle: round trips of all paths in turn, where the kernel likes to run everybody, then with everybody on one CPU
+idle() {
+	local path i
+
+	for i in $(seq $IDLE_ROUNDS); do
+		for path in "${paths[@]}"; do
+			world "$path"
+			! wanted rtt || rtt "$path" rtt_us $IDLE_PINGS
+			wanted rtt1 || continue
+			keep_on 0 "$path"
+			rtt "$path" rtt1_us $IDLE_PINGS
+			keep_on 0-$(($(nproc) - 1)) "$path"
+		done
+	done
 }
 
 loaded() {
 	start_proc load on "$h1" iperf3 -c "$h2_ip" -p "$(port "$1" 3)" -u -b $LOAD -l $((PACKET - HEADERS)) -t 120 --forceflush
 	wait_for 5 logged load 'connected to' || die "$1: no load"
-	rtt "$1" loaded_us
+	rtt "$1" loaded_us $PINGS
 	proc_alive load || die "$1: the load ended before its measurement"
 	stop_proc load INT
 	: >"$(proc_log load)"
@@ -288,7 +316,6 @@ measure() {
 	local path=$1
 	world "$path"
 
-	! wanted rtt || rtt "$path" rtt_us
 	! wanted loaded || loaded "$path"
 	! wanted tcp || iperf "$path" tcp
 	! wanted tcp || iperf "$path" tcp4 -P 4
@@ -329,7 +356,7 @@ main() {
 	version=$(git -C "$ROOT" -c safe.directory='*' describe --always --dirty 2>/dev/null || svr version)
 	command_is "TCP" "iperf3 -c $h2_ip -p PORT -t $test_seconds [-P 4] [-N -l 64], MSS $((PACKET - 40)): what the receiver got"
 	command_is "UDP" "iperf3 -c $h2_ip -p PORT -t $test_seconds -u -b 0 -l $((PACKET - HEADERS)) or $((SMALL - HEADERS)): what arrives while the sender sends as fast as it can"
-	command_is "round trip" "rtt $h2_ip PORT $PINGS: UDP, 64 bytes, one at a time, median; loaded: beside $LOAD bit/s of iperf3 -u"
+	command_is "round trip" "rtt $h2_ip PORT $IDLE_PINGS: UDP, 64 bytes, one at a time, median, $IDLE_ROUNDS times; one CPU: hosts and routers on CPU 0; loaded: $PINGS beside $LOAD bit/s of iperf3 -u"
 	command_is "carry" "forward ... $PACKET or $SMALL ... $CARRY_MS: one router, LAN to WAN, packets of one session made by XDP on CPU 0, its process alone on the last CPU; per CPU: divided by the CPU time of that process"
 	command_is "CPU" "CPU time of the forwarding processes of both routers during the TCP test, for each Gbit that was received"
 	command_is "bytes added" "IP length of an established datagram with 1000 bytes on the WAN, minus that on the LAN"
@@ -342,6 +369,7 @@ main() {
 	fi
 	for repetition in $(seq "$repetitions"); do
 		progress "repetition $repetition of $repetitions"
+		idle
 		for path in "${paths[@]}"; do
 			measure "$path"
 		done

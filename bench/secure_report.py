@@ -4,7 +4,6 @@
 
     secure_report.py save RESULTS FILE VERSION REPETITIONS COMMAND...   lines "path metric value" become JSON
     secure_report.py show [-j] FILE                                     as text, or the JSON itself
-    secure_report.py draw FILE METRIC >FILE.svg                         medians as bars, from least to most, with their spread
 """
 import datetime
 import json
@@ -16,7 +15,7 @@ import sys
 TITLES = {
     "tcp_mbps": "TCP 1 stream, Mbit/s", "tcp4_mbps": "TCP 4 streams, Mbit/s", "tcp64_mbps": "TCP, writes of 64 bytes, Mbit/s",
     "udp_mbps": "UDP goodput, 1400-byte packets, Mbit/s", "udp64_mbps": "UDP goodput, 64 bytes, Mbit/s",
-    "rtt_us": "idle round trip, us", "loaded_us": "loaded round trip, us", "added_bytes": "bytes added",
+    "rtt_us": "idle round trip, us", "rtt1_us": "idle round trip, everybody on one CPU, us", "loaded_us": "loaded round trip, us", "added_bytes": "bytes added",
     "cpu_s_per_gbit": "CPU of both routers, s per Gbit", "carry_kpps": "one router, 1400 bytes, thousand packets/s",
     "carry_kpps_per_cpu": "one router, 1400 bytes, thousand packets per CPU-second",
     "carry64_kpps": "one router, 92 bytes, thousand packets/s",
@@ -33,7 +32,9 @@ RATIOS = [
     ("secret against WireGuard", "tcp_mbps", "secret", "wireguard"),
     ("GCM against secret", "tcp_mbps", "gcm", "secret"),
     ("GCM against OpenVPN, same cipher", "tcp_mbps", "gcm", "openvpn-gcm"),
-]
+] + [("%s against %s" % (this, that), metric, this, that) for metric in ("rtt_us", "rtt1_us") for this, that in (
+    ("secret", "openvpn-cbc"), ("secret", "strongswan"), ("secret", "wireguard"), ("secret", "openvpn-gcm"), ("gcm", "openvpn-gcm"),
+    ("gcm", "xsk-gcm"))]
 
 
 def save(results, path, version, repetitions, *commands):
@@ -94,28 +95,6 @@ def show(report):
             print("  %-40s %-20s %.2f (%.2f-%.2f)" % (r["what"], r["metric"], r["ratio"], r["min"], r["max"]))
 
 
-def draw(report, metric):
-    rows = sorted(((row[metric]["median"], row[metric], name) for name, row in report["paths"].items() if metric in row),
-                  key=lambda r: r[0])
-    if not rows:
-        sys.exit("secure_report: no figures for %s" % metric)
-    width, left, bar, top = 720, 110, 24, 56
-    scale = (width - left - 90) / max(cell["max"] for _, cell, _ in rows)
-    height = top + bar * len(rows) + 16
-    print('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12">' % (width, height))
-    print('<rect width="100%" height="100%" fill="white"/>')
-    print('<text x="8" y="20" font-size="15">%s</text>' % TITLES.get(metric, metric))
-    print('<text x="8" y="38" fill="#555">%s, Linux %s, %s; veth, %d repetitions, medians and spread</text>' % (
-        report["machine"], report["kernel"], report["date"], report["repetitions"]))
-    for i, (median, cell, name) in enumerate(rows):
-        y, color = top + i * bar, "#2b6cb0" if name in ("clear", "signed", "secret", "gcm") else "#a0aec0"
-        print('<text x="%d" y="%d" text-anchor="end">%s</text>' % (left - 6, y + 15, name))
-        print('<rect x="%d" y="%d" width="%.1f" height="%d" fill="%s"/>' % (left, y + 3, median * scale, bar - 8, color))
-        print('<path d="M%.1f %dH%.1f" stroke="black"/>' % (left + cell["min"] * scale, y + 11, left + cell["max"] * scale))
-        print('<text x="%.1f" y="%d">%s</text>' % (left + cell["max"] * scale + 6, y + 15, "%.3g" % median if median < 10 else "%.0f" % median))
-    print("</svg>")
-
-
 def main():
     command, *args = sys.argv[1:] or [""]
     if command == "save" and len(args) >= 4:
@@ -123,8 +102,6 @@ def main():
     elif command == "show" and len(args) in (1, 2) and (len(args) == 1 or args[0] == "-j"):
         report = json.load(open(args[-1]))
         print(json.dumps(report, indent=2)) if len(args) == 2 else show(report)
-    elif command == "draw" and len(args) == 2:
-        draw(json.load(open(args[0])), args[1])
     else:
         sys.exit(__doc__)
 

@@ -5,7 +5,7 @@
  *
  *	fastpath [-j] [-a | -w | -s] [-l LEN] [-n SESSIONS] [ROUNDS]
  *
- *	-j  JSON, for bench/fastpath/plot.py
+ *	-j  JSON, for bench/plot.py
  *	-a  programs alone, no frames     -w  frames only     -s  set-up of sessions only
  *	-l  frames of LEN bytes only      -n  SESSIONS sessions only
  */
