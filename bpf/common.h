@@ -58,6 +58,34 @@ static __always_inline bool svr_within(__u32 *v, __u32 lo, __u32 hi)
 }
 
 /*
+ * Fields that lie side by side, as one word. Through functions, because of a field the compiler
+ * would remember that it is only aligned to its own size, and take it to pieces again; every CPU
+ * that svr runs on reads words at any address.
+ */
+typedef __u32 __attribute__((may_alias)) svr_word32;
+typedef __u64 __attribute__((may_alias)) svr_word64;
+
+static __always_inline __u32 svr_load32(const void *from)
+{
+	return *(const svr_word32 *)from;
+}
+
+static __always_inline __u64 svr_load64(const void *from)
+{
+	return *(const svr_word64 *)from;
+}
+
+static __always_inline void svr_store32(void *to, __u32 word)
+{
+	*(svr_word32 *)to = word;
+}
+
+static __always_inline void svr_store64(void *to, __u64 word)
+{
+	*(svr_word64 *)to = word;
+}
+
+/*
  * Answer of a step: SVR_NEXT to go on, a negative drop reason, or one of the ends below. svr_exit()
  * turns it into the verdict of the program, and counts it.
  */
@@ -83,6 +111,7 @@ enum svr_ip {
 	SVR_IP6_HLEN = 40,
 	SVR_IP6_MTU_MIN = 1280, /* every link carries that much; RFC 8200 5 */
 	SVR_UDP_HLEN = 8,
+	SVR_TCP_HLEN_MAX = 60,
 	SVR_ICMP_HLEN = 8, /* type, code, checksum, and four bytes that depend on them */
 };
 

@@ -166,18 +166,21 @@ static __always_inline __u32 svr_l4_check_offset(const struct svr_pkt *pkt)
 /* The L4 checksum field, or a negative drop reason. */
 static __always_inline int svr_l4_check_load(struct xdp_md *ctx, const struct svr_pkt *pkt)
 {
-	__u16 check;
+	struct svr_cursor nh = svr_cursor_at(ctx, svr_l4_check_offset(pkt));
+	__u16 *check = nh.pos;
 
-	if (bpf_xdp_load_bytes(ctx, svr_l4_check_offset(pkt), &check, sizeof(check)))
-		return -SVR_DROP_INTERNAL;
-	return check;
+	return (void *)(check + 1) > nh.end ? -SVR_DROP_INTERNAL : *check;
 }
 
 static __always_inline int svr_l4_check_store_raw(struct xdp_md *ctx, const struct svr_pkt *pkt,
-						  __u16 check)
+						  __u16 value)
 {
-	if (bpf_xdp_store_bytes(ctx, svr_l4_check_offset(pkt), &check, sizeof(check)))
+	struct svr_cursor nh = svr_cursor_at(ctx, svr_l4_check_offset(pkt));
+	__u16 *check = nh.pos;
+
+	if ((void *)(check + 1) > nh.end)
 		return -SVR_DROP_INTERNAL;
+	*check = value;
 	return SVR_NEXT;
 }
 
@@ -228,67 +231,48 @@ SVR_STEP int svr_csum_complete(struct xdp_md *ctx, struct svr_pkt *pkt)
 }
 
 /*
- * Metadata in front of the payload changes lengths, and moves the payload by a number of bytes that
- * may be odd. So the sum of the payload alone is taken out of the checksum before the move, and put
- * in again after it. (It comes from the checksum and not from the payload: an error in it is
- * preserved.)
+ * Metadata in front of the payload changes the checksum by its own sum and by what lengths change. If it
+ * is an odd number of bytes, those of the payload change places in their words as well. So the payload's
+ * sum is taken out of the checksum and put in again swapped. (It comes from the checksum and not from the
+ * payload: an error in it is preserved.)
  */
 
-/*
- * Sum of the L4 header without its checksum, the pseudo header, and @meta_len bytes of metadata; or
- * a drop reason.
- */
-SVR_HELPER int svr_csum_front(struct xdp_md *ctx, const struct svr_pkt *pkt, __u32 meta_len,
-			      __u16 check)
+/* Sum of the L4 header as it stands in svr_scratch.front, not folded. */
+SVR_HELPER __u64 svr_csum_front(const struct svr_scratch *s, const struct svr_pkt *pkt)
 {
-	/* The header's length is even, so metadata starts at an even place */
-	int sum = svr_csum_packet(ctx, pkt->l4, pkt->payload - pkt->l4 + meta_len);
+	__u32 i, hlen = pkt->payload - pkt->l4;
+	__u64 sum = 0;
 
-	if (sum < 0)
-		return sum;
-	return svr_csum_fold((__u64)sum + (__u16)~check + svr_csum_pseudo(pkt));
+	for (i = 0; i < SVR_TCP_HLEN_MAX && i < hlen; i += 4)
+		sum += *(const __u32 *)(s->front.hdr + sizeof(s->front.hdr) - 4 - i);
+	return sum;
 }
 
 /**
- * svr_csum_take_payload() - folded sum of the payload behind @meta_len bytes of metadata, as if it
- * stood at an even place.
- * Return: sum; SVR_CSUM_NONE if the packet has no checksum; negative drop reason.
+ * svr_csum_splice() - the L4 checksum after metadata came between header and payload, or went.
+ * @pkt: as it is now
+ * @check: as it was before
+ * @grow: bytes that came, or -bytes that went
+ * @meta: folded sum of the metadata, as if it stood at an even place
+ * The headers as they were before have to be in svr_scratch.front (svr_payload_shift()).
  */
-enum { SVR_CSUM_NONE = 0x10000 };
-SVR_HELPER int svr_csum_take_payload(struct xdp_md *ctx, const struct svr_pkt *pkt, __u32 meta_len)
+SVR_HELPER __u16 svr_csum_splice(const struct svr_scratch *s, const struct svr_pkt *pkt,
+				 __u16 check, int grow, __u16 meta)
 {
-	int check = svr_l4_check_load(ctx, pkt), front;
-	__u16 sum;
+	__u16 was = ~check, delta = grow < 0 ? ~meta : meta, payload;
+	__u64 sum = (__u64)was + delta;
+	__u16 len = bpf_htons(svr_l4_len(pkt)), len_was = bpf_htons(svr_l4_len(pkt) - grow);
 
-	if (check < 0)
-		return check;
-	if (svr_l4_check_absent(pkt, check))
-		return SVR_CSUM_NONE;
-	front = svr_csum_front(ctx, pkt, meta_len, check);
-	if (front < 0)
-		return front;
-	sum = svr_csum_fold((__u64)(__u16)~check + (__u16)~front);
-	return meta_len & 1 ? svr_csum_swap(sum) : sum;
-}
-
-/*
- * The reverse: set the checksum of a packet that now has @meta_len bytes of metadata. @sum as from
- * above.
- */
-SVR_HELPER int svr_csum_put_payload(struct xdp_md *ctx, const struct svr_pkt *pkt, __u32 meta_len,
-				    int sum)
-{
-	int check = svr_l4_check_load(ctx, pkt), front;
-
-	if (check < 0)
-		return check;
-	if (sum == SVR_CSUM_NONE)
-		return SVR_NEXT;
-	front = svr_csum_front(ctx, pkt, meta_len, check);
-	if (front < 0)
-		return front;
-	return svr_l4_check_store(
-		ctx, pkt, ~svr_csum_fold((__u64)front + (meta_len & 1 ? svr_csum_swap(sum) : sum)));
+	/* In the pseudo header, and in that of UDP */
+	sum += (__u64)svr_csum_change(len_was, len) * (pkt->proto == IPPROTO_UDP ? 2 : 1);
+	if (grow & 1) {
+		/* Everything but the payload; the header's sum holds the checksum itself */
+		payload = svr_csum_fold(svr_csum_front(s, pkt) + svr_csum_pseudo(pkt) +
+					svr_csum_change(len, len_was) + was);
+		payload = svr_csum_fold((__u64)was + (__u16)~payload + (grow < 0 ? delta : 0));
+		sum += (__u64)(__u16)~payload + svr_csum_swap(payload);
+	}
+	return ~svr_csum_fold(sum);
 }
 
 #endif

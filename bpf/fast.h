@@ -14,34 +14,6 @@
 
 #include "rewrite.h"
 
-/*
- * Fields that lie side by side, as one word. Through functions, because of a field the compiler
- * would remember that it is only aligned to its own size, and take it to pieces again; every CPU
- * that svr runs on reads words at any address.
- */
-typedef __u32 __attribute__((may_alias)) svr_word32;
-typedef __u64 __attribute__((may_alias)) svr_word64;
-
-static __always_inline __u32 svr_load32(const void *from)
-{
-	return *(const svr_word32 *)from;
-}
-
-static __always_inline __u64 svr_load64(const void *from)
-{
-	return *(const svr_word64 *)from;
-}
-
-static __always_inline void svr_store32(void *to, __u32 word)
-{
-	*(svr_word32 *)to = word;
-}
-
-static __always_inline void svr_store64(void *to, __u64 word)
-{
-	*(svr_word64 *)to = word;
-}
-
 enum svr_fast_consts {
 	SVR_FAST_HLEN = ETH_HLEN + SVR_IP_HLEN + 20, /* all headers, TCP without options */
 	SVR_FAST_VERSION_IHL = 0x45, /* IPv4 without options */

@@ -96,14 +96,14 @@ SVR_STEP int svr_icmp_head(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr_i
 			    bpf_csum_diff(NULL, 0, (__be32 *)icmp, sizeof(*icmp), 0));
 	if (svr_pkt_is6(pkt)) {
 		sum += svr_icmp6_pseudo(s->own, pkt->key.saddr, len);
-		svr_ip6_make((struct ipv6hdr *)s->hdr, s->own, pkt->key.saddr, tclass, 0,
+		svr_ip6_make((struct ipv6hdr *)s->front.hdr, s->own, pkt->key.saddr, tclass, 0,
 			     hlen + len, SVR_ICMP_TTL, IPPROTO_ICMPV6);
-		if (bpf_xdp_store_bytes(ctx, pkt->l3, s->hdr, sizeof(struct ipv6hdr)))
+		if (bpf_xdp_store_bytes(ctx, pkt->l3, s->front.hdr, sizeof(struct ipv6hdr)))
 			return -SVR_DROP_INTERNAL;
 	} else {
-		svr_ip4_make((struct iphdr *)s->hdr, s->own, pkt->key.saddr, tclass,
+		svr_ip4_make((struct iphdr *)s->front.hdr, s->own, pkt->key.saddr, tclass,
 			     svr_ip4_atomic(), hlen + len, SVR_ICMP_TTL, IPPROTO_ICMP);
-		if (bpf_xdp_store_bytes(ctx, pkt->l3, s->hdr, sizeof(struct iphdr)))
+		if (bpf_xdp_store_bytes(ctx, pkt->l3, s->front.hdr, sizeof(struct iphdr)))
 			return -SVR_DROP_INTERNAL;
 	}
 	icmp->check = ~svr_csum_fold(sum);
@@ -119,14 +119,14 @@ SVR_HELPER int svr_icmp_turn(struct xdp_md *ctx, const struct svr_pkt *pkt, __u3
 	__u8 mac[ETH_ALEN];
 
 	if (!s || !svr_within(&l3, ETH_HLEN, ETH_HLEN + 2 * SVR_VLAN_HLEN) ||
-	    bpf_xdp_load_bytes(ctx, 0, s->hdr, l3))
+	    bpf_xdp_load_bytes(ctx, 0, s->front.hdr, l3))
 		return -SVR_DROP_INTERNAL;
-	__builtin_memcpy(mac, s->hdr, ETH_ALEN);
-	__builtin_memcpy(s->hdr, s->hdr + ETH_ALEN, ETH_ALEN);
-	__builtin_memcpy(s->hdr + ETH_ALEN, mac, ETH_ALEN);
+	__builtin_memcpy(mac, s->front.hdr, ETH_ALEN);
+	__builtin_memcpy(s->front.hdr, s->front.hdr + ETH_ALEN, ETH_ALEN);
+	__builtin_memcpy(s->front.hdr + ETH_ALEN, mac, ETH_ALEN);
 	if (bpf_xdp_adjust_head(ctx, -(int)grow))
 		return -SVR_DROP_HEADROOM;
-	return bpf_xdp_store_bytes(ctx, 0, s->hdr, l3) ? -SVR_DROP_INTERNAL : SVR_NEXT;
+	return bpf_xdp_store_bytes(ctx, 0, s->front.hdr, l3) ? -SVR_DROP_INTERNAL : SVR_NEXT;
 }
 
 /**

@@ -419,19 +419,22 @@ SVR_STEP int svr_icmp_map_headers(struct svr_flow *flow, struct svr_quote *q,
 		quoted_len -= q->meta_len;
 	proto = flow->proto; /* both directions have the same */
 	if (flow->flags & SVR_FLOW_OUT6) {
-		svr_ip6_make((struct ipv6hdr *)s->hdr, m->from, m->to, tclass, 0, len,
+		svr_ip6_make((struct ipv6hdr *)s->front.hdr, m->from, m->to, tclass, 0, len,
 			     SVR_ICMP_TTL, IPPROTO_ICMPV6);
-		svr_ip6_make((struct ipv6hdr *)(s->hdr + SVR_IP6_HLEN + SVR_ICMP_HLEN), flow->daddr,
-			     flow->saddr, q->tclass, 0, quoted_len, q->ttl, proto);
-		__builtin_memcpy(s->hdr + SVR_IP6_HLEN, &q->icmp, SVR_ICMP_HLEN);
-		__builtin_memcpy(s->hdr + 2 * SVR_IP6_HLEN + SVR_ICMP_HLEN, m->l4, sizeof(m->l4));
+		svr_ip6_make((struct ipv6hdr *)(s->front.hdr + SVR_IP6_HLEN + SVR_ICMP_HLEN),
+			     flow->daddr, flow->saddr, q->tclass, 0, quoted_len, q->ttl, proto);
+		__builtin_memcpy(s->front.hdr + SVR_IP6_HLEN, &q->icmp, SVR_ICMP_HLEN);
+		__builtin_memcpy(s->front.hdr + 2 * SVR_IP6_HLEN + SVR_ICMP_HLEN, m->l4,
+				 sizeof(m->l4));
 	} else {
-		svr_ip4_make((struct iphdr *)s->hdr, m->from, m->to, tclass, svr_ip4_atomic(), len,
-			     SVR_ICMP_TTL, IPPROTO_ICMP);
-		svr_ip4_make((struct iphdr *)(s->hdr + SVR_IP_HLEN + SVR_ICMP_HLEN), flow->daddr,
-			     flow->saddr, q->tclass, svr_ip4_atomic(), quoted_len, q->ttl, proto);
-		__builtin_memcpy(s->hdr + SVR_IP_HLEN, &q->icmp, SVR_ICMP_HLEN);
-		__builtin_memcpy(s->hdr + 2 * SVR_IP_HLEN + SVR_ICMP_HLEN, m->l4, sizeof(m->l4));
+		svr_ip4_make((struct iphdr *)s->front.hdr, m->from, m->to, tclass, svr_ip4_atomic(),
+			     len, SVR_ICMP_TTL, IPPROTO_ICMP);
+		svr_ip4_make((struct iphdr *)(s->front.hdr + SVR_IP_HLEN + SVR_ICMP_HLEN),
+			     flow->daddr, flow->saddr, q->tclass, svr_ip4_atomic(), quoted_len,
+			     q->ttl, proto);
+		__builtin_memcpy(s->front.hdr + SVR_IP_HLEN, &q->icmp, SVR_ICMP_HLEN);
+		__builtin_memcpy(s->front.hdr + 2 * SVR_IP_HLEN + SVR_ICMP_HLEN, m->l4,
+				 sizeof(m->l4));
 	}
 	return 2 * m->l3_hlen + SVR_ICMP_HLEN + m->quoted;
 }
@@ -451,8 +454,8 @@ SVR_STEP int svr_icmp_map_write(struct xdp_md *ctx, struct svr_pkt *pkt, struct 
 	if (bpf_xdp_adjust_tail(ctx, (int)(q->l4 + SVR_QUOTED_L4 + m->rest) - frame) ||
 	    (made != old && bpf_xdp_adjust_head(ctx, (int)old - (int)made)))
 		return -SVR_DROP_HEADROOM;
-	if (!svr_within(&made, 1, sizeof(s->hdr)) ||
-	    bpf_xdp_store_bytes(ctx, pkt->l3, s->hdr, made))
+	if (!svr_within(&made, 1, sizeof(s->front.hdr)) ||
+	    bpf_xdp_store_bytes(ctx, pkt->l3, s->front.hdr, made))
 		return -SVR_DROP_INTERNAL;
 	pkt->ip_len = made + m->rest;
 	pkt->l4 = pkt->l3 + m->l3_hlen;

@@ -51,13 +51,25 @@ struct svr_quote {
 
 enum { SVR_CSUM_CHUNK = 512 }; /* most that bpf_csum_diff() takes on old kernels, bytes */
 
+/*
+ * Headers of a packet that end at the end of the one, and metadata that is made in the other: so both
+ * are put into the packet at once (room.h). Whatever the length of the headers, offsets in the metadata
+ * are constants.
+ */
+struct svr_front {
+	__u8 hdr[128]; /* also headers that are made, TCP header that is searched, from its start on */
+	__u8 block[SVR_CSUM_CHUNK];
+};
+_Static_assert(__builtin_offsetof(struct svr_front, block) == sizeof(((struct svr_front *)0)->hdr),
+	       "nothing between them");
+
 /* Work space of one packet. Too much for the stack of 512 bytes. */
 struct svr_scratch {
 	__u64 now_jiffies; /* see svr_now_ns() */
 	__u64 now_ns;
 	__u8 chunk[SVR_CSUM_CHUNK]; /* of a packet, to be summed or moved */
 	__be32 own[4]; /* address that an ICMP error is sent from */
-	__u8 hdr[128]; /* headers that are moved or made, TCP header that is searched */
+	struct svr_front front;
 	struct svr_name_key name; /* of a TLV */
 	struct svr_meta_in meta; /* as received */
 	struct svr_quote quote;
@@ -66,8 +78,6 @@ struct svr_scratch {
 	struct svr_flow6_key from, to; /* of one of the flows */
 	struct svr_flow6_key key; /* of a look-up */
 	struct svr_flow4_key key4;
-	__u8 fixed[80]; /* metadata that is the same length in every block of a family */
-	__u32 frag_len[3]; /* of the rendered fragments, see svr_meta_plan() */
 };
 
 #define SVR_MAP_ARRAY(name, element, count)          \

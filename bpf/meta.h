@@ -46,45 +46,60 @@ enum svr_meta_lens {
 };
 
 /* The part of a clear block that is the same length in every block of a family of hosts */
-#define SVR_META_FIXED(name, context_type)    \
-	struct name {                         \
-		struct svr_meta_hdr hdr;      \
+#define SVR_META_FIXED(name, context_type)      \
+	struct name {                           \
+		struct svr_meta_hdr hdr;        \
 		struct svr_tlv_hdr context_hdr; \
-		struct context_type context;  \
-		struct svr_tlv_hdr uuid_hdr;  \
-		__u8 uuid[SVR_UUID_LEN];      \
-	} __attribute__((packed));            \
-	_Static_assert(sizeof(struct name) <= sizeof(((struct svr_scratch *)0)->fixed), "room")
+		struct context_type context;    \
+		struct svr_tlv_hdr uuid_hdr;    \
+		__u8 uuid[SVR_UUID_LEN];        \
+	} __attribute__((packed))
 
 SVR_META_FIXED(svr_meta_fixed4, svr_context4);
 SVR_META_FIXED(svr_meta_fixed6, svr_context6);
 _Static_assert(sizeof(struct svr_meta_fixed4) == 12 + 4 + 13 + 4 + 16, "wire");
 _Static_assert(sizeof(struct svr_meta_fixed6) == 12 + 4 + 37 + 4 + 16, "wire");
 
+enum svr_meta_block {
+	SVR_META_WORD = sizeof(__u64), /* fragments are copied in words of so many bytes */
+	/* Longest fragment: names of a service and its policy, 63 bytes each. Whole words */
+	SVR_META_FRAG_MAX = 144,
+	SVR_META_FRAGS_MAX = 3 * SVR_META_FRAG_MAX,
+};
+_Static_assert(SVR_META_FRAG_MAX >= 2 * (SVR_TLV_HDR_LEN + SVR_NAME_LEN - 1), "names");
+_Static_assert(SVR_META_FRAG_MAX + sizeof(__u16) <= SVR_META_FRAG_LEN, "read in whole words");
+_Static_assert(sizeof(struct svr_meta_fixed6) + SVR_META_FRAGS_MAX <= SVR_CSUM_CHUNK,
+	       "summed at once");
+
+/*
+ * @grow bytes of metadata between L4 header and payload, from the start of svr_scratch.front.block,
+ * or -@grow bytes of it away; @sum: their folded sum, as if they stood at an even place.
+ */
+SVR_HELPER int svr_meta_splice(struct xdp_md *ctx, struct svr_pkt *pkt, int grow, __u16 sum)
+{
+	struct svr_scratch *s = svr_scratch_get();
+	int check = svr_l4_check_load(ctx, pkt), res;
+
+	if (!s || check < 0)
+		return -SVR_DROP_INTERNAL;
+	res = svr_payload_shift(ctx, pkt, grow, grow > 0 ? grow : 0);
+	if (res || svr_l4_check_absent(pkt, check))
+		return res;
+	return svr_l4_check_store(ctx, pkt, svr_csum_splice(s, pkt, check, grow, sum));
+}
+
 /* Take @len bytes of metadata away. */
 SVR_STEP int svr_meta_strip(struct xdp_md *ctx, struct svr_pkt *pkt, __u32 len)
 {
-	int sum, res;
+	int sum;
 
 	if (!pkt || len > SVR_META_MAX)
 		return -SVR_DROP_INTERNAL;
-	sum = svr_csum_take_payload(ctx, pkt, len);
-	if (sum < 0)
-		return sum;
-	res = svr_payload_shift(ctx, pkt, -(int)len);
-	if (res)
-		return res;
-	return svr_csum_put_payload(ctx, pkt, 0, sum);
+	sum = svr_csum_packet(ctx, pkt->payload, len);
+	return sum < 0 ? sum : svr_meta_splice(ctx, pkt, -(int)len, sum);
 }
 
 /* ---- adding ---------------------------------------------------------------------------------- */
-
-static __always_inline __u32 svr_meta_frag_len(const struct svr_meta_frag *frag)
-{
-	__u32 len = *(const volatile __u16 *)&frag->len;
-
-	return len <= sizeof(frag->tlv) ? len : 0;
-}
 
 /* Is the context of the session's block an IPv6 one? That is the family of the hosts, not the WAN's. */
 static __always_inline __u32 svr_meta_fixed_len(bool ipv6)
@@ -93,8 +108,25 @@ static __always_inline __u32 svr_meta_fixed_len(bool ipv6)
 }
 
 /*
- * Length of the block that packets of @flow get; @ipv6: they come from IPv6 hosts. The lengths of its fragments are kept in the
- * scratch area: `svr` may change a name at any time, and what is announced must be what is written.
+ * Copy a fragment to @off of @block; the next free offset. In words, of which the last one takes some
+ * bytes with it that do not belong to the fragment, and that the next one overwrites. The length is read
+ * once: `svr` may change a name at any time.
+ */
+static __always_inline __u32 svr_meta_put_frag(__u8 *block, __u32 off,
+					       const struct svr_meta_frag *frag)
+{
+	__u32 len = *(const volatile __u16 *)&frag->len, i;
+
+	if (len > SVR_META_FRAG_MAX || off > SVR_CSUM_CHUNK - SVR_META_FRAG_MAX)
+		return off;
+	for (i = 0; i < SVR_META_FRAG_MAX && i < len; i += SVR_META_WORD)
+		svr_store64(block + off + i, svr_load64(frag->tlv + i));
+	return off + len;
+}
+
+/*
+ * Length of the block that packets of @flow get; @ipv6: they come from IPv6 hosts. What does not depend
+ * on the packet is in its place in the scratch area afterwards.
  */
 SVR_STEP int svr_meta_plan(const struct svr_flow *flow, __u32 ipv6)
 {
@@ -102,7 +134,7 @@ SVR_STEP int svr_meta_plan(const struct svr_flow *flow, __u32 ipv6)
 	const struct svr_tenant *tenant;
 	const struct svr_service *service;
 	const struct svr_path *path;
-	__u32 slot;
+	__u32 slot, off = svr_meta_fixed_len(ipv6);
 
 	if (!flow || !s)
 		return -SVR_DROP_INTERNAL;
@@ -114,137 +146,97 @@ SVR_STEP int svr_meta_plan(const struct svr_flow *flow, __u32 ipv6)
 	path = bpf_map_lookup_elem(&svr_paths, &slot);
 	if (!tenant || !service || !path)
 		return -SVR_DROP_INTERNAL;
-	s->frag_len[0] = flow->flags & SVR_FLOW_REV ? 0 : svr_meta_frag_len(&tenant->frag);
-	s->frag_len[1] = flow->flags & SVR_FLOW_REV ? 0 : svr_meta_frag_len(&service->frag);
-	s->frag_len[2] = svr_meta_frag_len(&path->frag);
-	return svr_meta_fixed_len(ipv6) + s->frag_len[0] + s->frag_len[1] + s->frag_len[2];
+	/* In the order of docs/protocol.md "Clear metadata" */
+	if (!(flow->flags & SVR_FLOW_REV)) {
+		off = svr_meta_put_frag(s->front.block, off, &tenant->frag);
+		off = svr_meta_put_frag(s->front.block, off, &service->frag);
+	}
+	return svr_meta_put_frag(s->front.block, off, &path->frag);
 }
 
-/* Copy @len bytes of a fragment to @off. The next free offset, or a negative drop reason. */
-SVR_HELPER int svr_meta_put_frag(struct xdp_md *ctx, __u32 off, const struct svr_meta_frag *frag,
-				 __u32 len)
+/* Base header of a block of @len bytes */
+static __always_inline void svr_meta_render_hdr(__u8 *block, __u32 len)
 {
-	if (!len)
-		return off;
-	if (!svr_within(&len, 1, sizeof(frag->tlv)) ||
-	    bpf_xdp_store_bytes(ctx, off, (void *)frag->tlv, len))
-		return -SVR_DROP_INTERNAL;
-	return off + len;
+	__u32 version = SVR_META_VERSION << SVR_META_VERSION_SHIFT;
+
+	svr_store64(block, bpf_cpu_to_be64(SVR_COOKIE_HOST));
+	svr_store32(block + SVR_COOKIE_LEN,
+		    bpf_htonl((version | SVR_META_HDR_LEN) << 16 | (len - SVR_META_HDR_LEN)));
+}
+
+static __always_inline void svr_meta_render_tlv(void *hdr, __u32 type, __u32 len)
+{
+	svr_store32(hdr, bpf_htonl(type << 16 | len));
+}
+
+static __always_inline void svr_meta_render_uuid(struct svr_tlv_hdr *hdr,
+						 const struct svr_flow *flow)
+{
+	__u8 *to = (__u8 *)(hdr + 1);
+
+	svr_meta_render_tlv(hdr, SVR_TLV_SESSION_UUID, SVR_UUID_LEN);
+	svr_store64(to, svr_load64(flow->uuid));
+	svr_store64(to + sizeof(__u64), svr_load64(flow->uuid + sizeof(__u64)));
 }
 
 /*
  * Base header, context and UUID. The context is the tuple as the host on this side sends it, in
  * both directions: that is the flow's key.
  */
-#define SVR_META_RENDER(m, pkt, flow, len, context_type)                                       \
-	do {                                                                                   \
-		__builtin_memset((m), 0, sizeof(*(m)));                                        \
-		(m)->hdr = (struct svr_meta_hdr){                                              \
-			.cookie = SVR_COOKIE_BYTES,                                            \
-			.ver_hlen = bpf_htons(SVR_META_VERSION << SVR_META_VERSION_SHIFT |     \
-					      SVR_META_HDR_LEN),                               \
-			.payload_len = bpf_htons((len)-SVR_META_HDR_LEN),                      \
-		};                                                                             \
-		(m)->context_hdr.type = bpf_htons(context_type);                               \
-		(m)->context_hdr.length = bpf_htons(sizeof((m)->context));                     \
-		(m)->context.sport = (pkt)->key.sport;                                         \
-		(m)->context.dport = (pkt)->key.dport;                                         \
-		(m)->context.proto = (pkt)->key.proto;                                         \
-		(m)->uuid_hdr.type = bpf_htons(SVR_TLV_SESSION_UUID);                          \
-		(m)->uuid_hdr.length = bpf_htons(SVR_UUID_LEN);                                \
-		__builtin_memcpy((m)->uuid, (flow)->uuid, SVR_UUID_LEN);                       \
-	} while (0)
-
 static __always_inline void svr_meta_render4(struct svr_meta_fixed4 *m, const struct svr_pkt *pkt,
 					     const struct svr_flow *flow, __u32 len)
 {
-	SVR_META_RENDER(m, pkt, flow, len,
-			flow->flags & SVR_FLOW_REV ? SVR_TLV_REV_CONTEXT4 : SVR_TLV_FWD_CONTEXT4);
-	m->context.saddr = pkt->key.saddr[3];
-	m->context.daddr = pkt->key.daddr[3];
+	svr_meta_render_hdr((__u8 *)m, len);
+	svr_meta_render_tlv(&m->context_hdr,
+			    flow->flags & SVR_FLOW_REV ? SVR_TLV_REV_CONTEXT4 :
+							 SVR_TLV_FWD_CONTEXT4,
+			    sizeof(m->context));
+	svr_store32(&m->context.saddr, pkt->key.saddr[3]);
+	svr_store32(&m->context.daddr, pkt->key.daddr[3]);
+	svr_store32(&m->context.sport, svr_load32(&pkt->key.sport));
+	m->context.proto = pkt->key.proto;
+	svr_meta_render_uuid(&m->uuid_hdr, flow);
 }
 
 static __always_inline void svr_meta_render6(struct svr_meta_fixed6 *m, const struct svr_pkt *pkt,
 					     const struct svr_flow *flow, __u32 len)
 {
-	SVR_META_RENDER(m, pkt, flow, len,
-			flow->flags & SVR_FLOW_REV ? SVR_TLV_REV_CONTEXT6 : SVR_TLV_FWD_CONTEXT6);
-	svr_addr_copy(m->context.saddr, pkt->key.saddr);
-	svr_addr_copy(m->context.daddr, pkt->key.daddr);
-}
+	__u32 i;
 
-/* The offset behind it, or a negative drop reason. */
-static __always_inline int svr_meta_put_fixed(struct xdp_md *ctx, const struct svr_pkt *pkt,
-					      const struct svr_flow *flow, struct svr_scratch *s,
-					      __u32 len)
-{
-	bool ipv6 = !svr_addr_is4(pkt->key.saddr);
-
-	if (ipv6) {
-		svr_meta_render6((struct svr_meta_fixed6 *)s->fixed, pkt, flow, len);
-		if (bpf_xdp_store_bytes(ctx, pkt->payload, s->fixed,
-					sizeof(struct svr_meta_fixed6)))
-			return -SVR_DROP_INTERNAL;
-	} else {
-		svr_meta_render4((struct svr_meta_fixed4 *)s->fixed, pkt, flow, len);
-		if (bpf_xdp_store_bytes(ctx, pkt->payload, s->fixed,
-					sizeof(struct svr_meta_fixed4)))
-			return -SVR_DROP_INTERNAL;
+	svr_meta_render_hdr((__u8 *)m, len);
+	svr_meta_render_tlv(&m->context_hdr,
+			    flow->flags & SVR_FLOW_REV ? SVR_TLV_REV_CONTEXT6 :
+							 SVR_TLV_FWD_CONTEXT6,
+			    sizeof(m->context));
+	for (i = 0; i < 4; i++) {
+		svr_store32(&m->context.saddr[i], pkt->key.saddr[i]);
+		svr_store32(&m->context.daddr[i], pkt->key.daddr[i]);
 	}
-	return pkt->payload + svr_meta_fixed_len(ipv6);
-}
-
-/*
- * Write the block of svr_meta_plan() into the room for it, in the order of docs/protocol.md "Clear
- * metadata".
- */
-SVR_HELPER int svr_meta_write(struct xdp_md *ctx, const struct svr_pkt *pkt,
-			      const struct svr_flow *flow, __u32 len)
-{
-	struct svr_scratch *s = svr_scratch_get();
-	const struct svr_tenant *tenant;
-	const struct svr_service *service;
-	const struct svr_path *path;
-	__u32 slot;
-	int off;
-
-	if (!s)
-		return -SVR_DROP_INTERNAL;
-	slot = flow->tenant;
-	tenant = bpf_map_lookup_elem(&svr_tenants, &slot);
-	slot = flow->service;
-	service = bpf_map_lookup_elem(&svr_services, &slot);
-	slot = flow->path;
-	path = bpf_map_lookup_elem(&svr_paths, &slot);
-	if (!tenant || !service || !path)
-		return -SVR_DROP_INTERNAL;
-	off = svr_meta_put_fixed(ctx, pkt, flow, s, len);
-	if (off >= 0)
-		off = svr_meta_put_frag(ctx, off, &tenant->frag, s->frag_len[0]);
-	if (off >= 0)
-		off = svr_meta_put_frag(ctx, off, &service->frag, s->frag_len[1]);
-	if (off >= 0)
-		off = svr_meta_put_frag(ctx, off, &path->frag, s->frag_len[2]);
-	return off < 0 ? off : SVR_NEXT;
+	svr_store32(&m->context.sport, svr_load32(&pkt->key.sport));
+	m->context.proto = pkt->key.proto;
+	svr_meta_render_uuid(&m->uuid_hdr, flow);
 }
 
 /* Put the block of @len = svr_meta_plan() bytes in front of the payload. */
 SVR_STEP int svr_meta_add(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr_flow *flow, __u32 len)
 {
-	int sum, res;
+	struct svr_scratch *s = svr_scratch_get();
+	__u32 padded;
+	__u16 sum;
+	int res;
 
-	if (!pkt || !flow || len > SVR_META_MAX)
+	if (!s || !pkt || !flow ||
+	    !svr_within(&len, sizeof(struct svr_meta_fixed4), SVR_CSUM_CHUNK - sizeof(__u32)))
 		return -SVR_DROP_INTERNAL;
-	sum = svr_csum_take_payload(ctx, pkt, 0);
-	if (sum < 0)
-		return sum;
-	res = svr_payload_shift(ctx, pkt, len);
-	if (res)
-		return res;
-	res = svr_meta_write(ctx, pkt, flow, len);
-	if (res)
-		return res;
-	res = svr_csum_put_payload(ctx, pkt, len, sum);
+	if (svr_addr_is4(pkt->key.saddr))
+		svr_meta_render4((struct svr_meta_fixed4 *)s->front.block, pkt, flow, len);
+	else
+		svr_meta_render6((struct svr_meta_fixed6 *)s->front.block, pkt, flow, len);
+	/* Summed in words: what is left of the last one is zero */
+	svr_store32(s->front.block + len, 0);
+	padded = (len + 3) & ~3u;
+	sum = svr_csum_fold(bpf_csum_diff(NULL, 0, (__be32 *)s->front.block, padded, 0));
+	res = svr_meta_splice(ctx, pkt, len, sum);
 	if (res)
 		return res;
 	flow->meta_packets++;
@@ -257,24 +249,17 @@ SVR_STEP int svr_meta_add(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr_fl
  */
 SVR_STEP int svr_meta_add_bare(struct xdp_md *ctx, struct svr_pkt *pkt)
 {
-	struct svr_meta_hdr bare = {
-		.cookie = SVR_COOKIE_BYTES,
-		.ver_hlen =
-			bpf_htons(SVR_META_VERSION << SVR_META_VERSION_SHIFT | SVR_META_HDR_LEN),
-	};
-	int sum, res;
+	struct svr_scratch *s = svr_scratch_get();
+	__be32 *block;
+	__u16 sum;
+	int res;
 
-	if (!pkt)
+	if (!s || !pkt)
 		return -SVR_DROP_INTERNAL;
-	sum = svr_csum_take_payload(ctx, pkt, 0);
-	if (sum < 0)
-		return sum;
-	res = svr_payload_shift(ctx, pkt, sizeof(bare));
-	if (res)
-		return res;
-	if (bpf_xdp_store_bytes(ctx, pkt->payload, &bare, sizeof(bare)))
-		return -SVR_DROP_INTERNAL;
-	res = svr_csum_put_payload(ctx, pkt, sizeof(bare), sum);
+	block = (__be32 *)s->front.block;
+	svr_meta_render_hdr(s->front.block, SVR_META_HDR_LEN);
+	sum = svr_csum_fold(bpf_csum_diff(NULL, 0, block, SVR_META_HDR_LEN, 0));
+	res = svr_meta_splice(ctx, pkt, SVR_META_HDR_LEN, sum);
 	if (res)
 		return res;
 	svr_stat_add(pkt->zone, SVR_STAT_FALSE_POSITIVE_ADDED, 1);

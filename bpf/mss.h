@@ -49,10 +49,10 @@ SVR_STEP int svr_mss_option(__u32 off, __u32 hlen)
 	struct svr_scratch *s = svr_scratch_get();
 	__u32 kind, len;
 
-	if (!s || off > sizeof(s->hdr) - 2 || off + 2 > hlen)
+	if (!s || off > sizeof(s->front.hdr) - 2 || off + 2 > hlen)
 		return 0;
-	kind = s->hdr[off];
-	len = s->hdr[off + 1];
+	kind = s->front.hdr[off];
+	len = s->front.hdr[off + 1];
 	if (kind == SVR_TCPOPT_NOP)
 		return off + 1;
 	if (kind == SVR_TCPOPT_END || len < 2 || off + len > hlen)
@@ -78,7 +78,7 @@ SVR_STEP int svr_mss_clamp(struct xdp_md *ctx, struct svr_pkt *pkt, __u32 max)
 	hlen = pkt->payload - pkt->l4;
 	if (!svr_within(&hlen, sizeof(struct tcphdr), sizeof(struct tcphdr) + SVR_TCPOPT_MAX))
 		return -SVR_DROP_INTERNAL;
-	if (bpf_xdp_load_bytes(ctx, pkt->l4, s->hdr, hlen))
+	if (bpf_xdp_load_bytes(ctx, pkt->l4, s->front.hdr, hlen))
 		return -SVR_DROP_INTERNAL;
 	for (i = 0; i < SVR_TCPOPT_MAX && off && off < SVR_MSS_FOUND; i++)
 		off = svr_mss_option(off, hlen);

@@ -44,18 +44,31 @@ SVR_STEP int svr_payload_push_back(struct xdp_md *ctx, struct svr_pkt *pkt, __u3
 	return left > 0 ? -SVR_DROP_INTERNAL : left;
 }
 
-/* The same the usual way: all headers move, the payload stays. Also takes away -@grow bytes. */
-SVR_HELPER int svr_headers_move(struct xdp_md *ctx, const struct svr_pkt *pkt, int grow)
+/*
+ * The same the usual way: all headers move, the payload stays. Also takes away -@grow bytes. The headers
+ * as they were stay in svr_scratch.front; @block bytes of metadata from there follow them.
+ */
+SVR_HELPER int svr_headers_move(struct xdp_md *ctx, const struct svr_pkt *pkt, int grow,
+				__u32 block)
 {
 	struct svr_scratch *s = svr_scratch_get();
-	__u32 hlen = pkt->payload;
+	__u32 hlen = pkt->payload, at = sizeof(s->front.hdr) - hlen;
+	__u8 *hdr;
 
 	if (!s || !svr_within(&hlen, ETH_HLEN, SVR_HDR_MAX) ||
-	    bpf_xdp_load_bytes(ctx, 0, s->hdr, hlen))
+	    !svr_within(&at, sizeof(s->front.hdr) - SVR_HDR_MAX, sizeof(s->front.hdr) - ETH_HLEN) ||
+	    !svr_within(&block, 0, sizeof(s->front.block)))
 		return -SVR_DROP_INTERNAL;
-	if (bpf_xdp_adjust_head(ctx, -grow))
+	hdr = s->front.hdr + at;
+	if (bpf_xdp_load_bytes(ctx, 0, hdr, hlen))
+		return -SVR_DROP_INTERNAL;
+	if (!bpf_xdp_adjust_head(ctx, -grow))
+		return bpf_xdp_store_bytes(ctx, 0, hdr, hlen + block) ? -SVR_DROP_INTERNAL :
+									SVR_NEXT;
+	if (grow < 0 || svr_payload_push_back(ctx, (struct svr_pkt *)pkt, grow))
 		return -SVR_DROP_HEADROOM;
-	return bpf_xdp_store_bytes(ctx, 0, s->hdr, hlen) ? -SVR_DROP_INTERNAL : SVR_NEXT;
+	return block && bpf_xdp_store_bytes(ctx, hlen, s->front.block, block) ? -SVR_DROP_INTERNAL :
+										SVR_NEXT;
 }
 
 /* The length field of the IP header after pkt->ip_len was changed, and IPv4's checksum. */
@@ -94,15 +107,15 @@ SVR_HELPER int svr_udp_set_len(struct xdp_md *ctx, const struct svr_pkt *pkt)
 /**
  * svr_payload_shift() - make room of @grow bytes between L4 header and payload, or take away -@grow
  * bytes there.
- * Lengths and the IP checksum follow, the L4 checksum does not (csum.h).
+ * @block: bytes of svr_scratch.front.block to put there, from its start on
+ *
+ * Lengths and the IP checksum follow, the L4 checksum does not.
  */
-SVR_HELPER int svr_payload_shift(struct xdp_md *ctx, struct svr_pkt *pkt, int grow)
+SVR_HELPER int svr_payload_shift(struct xdp_md *ctx, struct svr_pkt *pkt, int grow, __u32 block)
 {
 	int res;
 
-	res = svr_headers_move(ctx, pkt, grow);
-	if (res == -SVR_DROP_HEADROOM && grow > 0)
-		res = svr_payload_push_back(ctx, pkt, grow);
+	res = svr_headers_move(ctx, pkt, grow, block);
 	if (res)
 		return res;
 	pkt->ip_len += grow;

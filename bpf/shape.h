@@ -72,7 +72,7 @@ SVR_STEP int svr_encap(struct xdp_md *ctx, struct svr_pkt *pkt)
 
 	if (!pkt || pkt->payload != pkt->l4)
 		return -SVR_DROP_INTERNAL;
-	res = svr_payload_shift(ctx, pkt, sizeof(udp));
+	res = svr_payload_shift(ctx, pkt, sizeof(udp), 0);
 	if (res)
 		return res;
 	res = svr_l3_set_proto(ctx, pkt, IPPROTO_UDP);
