@@ -22,6 +22,7 @@ enum {
 	FRAME_MAX = 1514,
 	MTU = 1500,
 	ROUNDS_MAX = 101,
+	ROOM = 131072, /* sessions that the table of flows has room for by default */
 };
 
 #define LAN_HOST  "10.0.0.10" /* opens the sessions */
@@ -82,10 +83,15 @@ void programs_free(struct programs *p);
 /* File descriptor of the program of a subject; -1: it is the kernel. */
 int programs_fd(const struct programs *p, enum subject_id s);
 int programs_empty_fd(const struct programs *p);
-/* What a packet of an unknown session needs to become one of a clear service; and no flows. */
-int programs_configure_lan(const struct programs *p);
+/*
+ * What a packet of an unknown session needs to become one of a clear service: in the LAN program of the router that opens
+ * the session, and in the WAN program of its peer, who accepts it.
+ */
+int programs_configure_west(const struct programs *p);
+int programs_configure_east(const struct programs *p);
 int programs_forget_flows(const struct programs *p);
-uint64_t programs_sessions_made(const struct programs *p);
+uint64_t programs_sessions_opened(const struct programs *p); /* by the LAN program, since it was loaded */
+uint64_t programs_sessions_accepted(const struct programs *p); /* by the WAN program */
 /* Kernel memory of one session, both flows, of a table made as `svr` makes it; 0: the kernel does not tell. */
 double programs_bytes_per_session(const struct programs *p);
 
@@ -100,14 +106,20 @@ int alone_measure(int prog_fd, bool redirects, enum side side, size_t len, uint3
 /*
  *	generator -> gen0 === lan0 [router] wan0 === sink0 -> count, XDP_DROP
  *
- * All of it on one CPU, so nothing is lost, and the rate of the sink is the rate of the generator.
+ * All of it on one CPU, so nothing is lost, and the rate of the sink is the rate of the generator. For set-up in both
+ * routers there may be a second one:
+ *
+ *	generator -> gen0 === lan0 [router] wan0 === sink0 [peer router] host0 === sink1 -> count, XDP_DROP
  */
 int wire_open(void);
 void wire_close(void);
-uint32_t wire_out_ifindex(void);
+uint32_t wire_out_ifindex(void); /* of the router */
+uint32_t wire_peer_out_ifindex(void); /* of the peer router */
 /* Put a program on lan0 in the place of the router; @prog_fd -1: the kernel; -2: nothing, the sink itself. */
 enum { WIRE_KERNEL = -1, WIRE_NOTHING = -2 };
 int wire_attach(int prog_fd);
+/* Put a program on sink0 in the place of the peer router; WIRE_NOTHING: the sink, as it is at the start. */
+int wire_attach_peer(int prog_fd);
 struct wire_load {
 	size_t len;
 	uint32_t sessions;
@@ -126,6 +138,18 @@ int kernel_open(void);
 /* @s: which kernel subject. Establishes @sessions where there is connection tracking. -ENOSPC: too many for this kernel. */
 int kernel_prepare(enum subject_id s, uint32_t sessions);
 
+/* ---- setup.c: first packets of clear sessions ------------------------------------------------------------------ */
+
+struct setup_result {
+	unsigned int rounds;
+	double net_ns; /* of svr_lan per new session, median */
+	double total_ns; /* with generator and sink */
+	double accept_net_ns; /* of svr_wan at the peer router, the same */
+	double bytes; /* kernel memory per session at one router */
+};
+
+int setup_measure(unsigned int rounds, struct setup_result *s);
+
 /* ---- report.c -------------------------------------------------------------------------------------------------- */
 
 double median(double *v, unsigned int n); /* sorts @v */
@@ -141,13 +165,6 @@ struct cell {
 	double base_ns; /* real frames without a router */
 	double total_ns[SUBJECTS]; /* real frames */
 	double net_ns[SUBJECTS]; /* median of the differences to the run without a router beside it */
-};
-
-struct setup_result {
-	unsigned int rounds;
-	double net_ns; /* per new session, median */
-	double total_ns; /* with generator and sink */
-	double bytes; /* kernel memory per session */
 };
 
 void report_text(const struct cell *cells, size_t n, const struct setup_result *setup,

@@ -23,10 +23,8 @@
 enum {
 	ROUNDS = 7,
 	CELLS_MAX = 6,
-	ROOM = 131072, /* sessions that the table of flows has room for by default */
 	XDP_PACKETS = 200000, /* of one round */
 	KERNEL_PACKETS = 40000,
-	SETUP_SESSIONS = 100000,
 };
 
 struct options {
@@ -147,53 +145,6 @@ static int measure_packets(const struct options *o, struct cell *cells, size_t *
 	return err;
 }
 
-/* Each packet is the first one of a session: classified, both flows made, metadata added, sent to the peer. */
-static int setup_round(const struct programs *p, double *total, double *net)
-{
-	const struct wire_load load = {
-		.len = 64, .sessions = SETUP_SESSIONS, .udp = true, .in_order = true
-	};
-	uint64_t made = programs_sessions_made(p);
-	double base = 0;
-	int err = base_measure(&load, &base) ?: programs_forget_flows(p);
-
-	err = err						      ?:
-		      wire_attach(programs_fd(p, SUBJECT_LAN_TO_WAN)) ?:
-		      wire_send(&load, SETUP_SESSIONS, total);
-	if (err)
-		return err;
-	made = programs_sessions_made(p) - made;
-	if (made != SETUP_SESSIONS) {
-		fprintf(stderr, "fastpath: %llu of %d sessions were made\n",
-			(unsigned long long)made, SETUP_SESSIONS);
-		return -EBADMSG;
-	}
-	*net = *total - base;
-	return 0;
-}
-
-static int measure_setup(const struct options *o, struct setup_result *s)
-{
-	static double total[ROUNDS_MAX], net[ROUNDS_MAX];
-	struct programs p = {};
-	unsigned int r;
-	int err;
-
-	fprintf(stderr, "fastpath: session set-up\n");
-	err = programs_load(&p, ROOM, 0, wire_out_ifindex()) ?: programs_configure_lan(&p);
-	for (r = 0; r < o->rounds && !err; r++)
-		err = setup_round(&p, &total[r], &net[r]);
-	if (!err) {
-		s->rounds = o->rounds;
-		s->total_ns = median(total, o->rounds);
-		s->net_ns = median(net, o->rounds);
-		s->bytes = programs_bytes_per_session(&p);
-	}
-	wire_attach(WIRE_NOTHING);
-	programs_free(&p);
-	return err;
-}
-
 static int by_value(const void *a, const void *b)
 {
 	const double x = *(const double *)a, y = *(const double *)b;
@@ -294,7 +245,7 @@ int main(int argc, char **argv)
 	if (!err && (o.alone || o.wire))
 		err = measure_packets(&o, cells, &n);
 	if (!err && o.setup)
-		err = measure_setup(&o, &setup);
+		err = setup_measure(o.rounds, &setup);
 	wire_close();
 	if (err) {
 		fprintf(stderr, "fastpath: %s\n", strerror(-err));

@@ -30,6 +30,9 @@ enum {
 	MAPPED_BITS = 96, /* in front of an IPv4 address in its 128-bit form */
 };
 
+#define WEST "west.example" /* the router that opens sessions, and the one that accepts them */
+#define EAST "east.example"
+
 static int put(struct bpf_object *obj, const char *map, const void *key, const void *value)
 {
 	int fd = bpf_object__find_map_fd_by_name(obj, map);
@@ -259,63 +262,123 @@ static void frag_add(struct svr_meta_frag *frag, uint16_t type, const char *valu
 	frag->len = (uint16_t)(frag->len + sizeof(head) + strlen(value));
 }
 
-int programs_configure_lan(const struct programs *p)
+/* What a first packet needs on either router, to be one of a clear service; the rows are put in whole by the caller. */
+struct terms {
+	struct svr_tenant tenant;
+	struct svr_service service;
+	struct svr_path path;
+};
+
+static int configure(struct bpf_object *obj, struct terms *t)
+{
+	const struct svr_policy policy = { .name = "clear", .clear = 1 };
+	const struct svr_service_set set = { .count = 1, .id[0] = SERVICE };
+	const struct svr_access_key access = { .service = SERVICE, .tenant = TENANT };
+	struct svr_service_key service_key = { .prefixlen = 32 + MAPPED_BITS + 24,
+					       .family = htonl(SVR_FAMILY_4) };
+	const uint32_t allow = 1;
+	int err;
+
+	strcpy(t->tenant.name, "corp");
+	strcpy(t->service.name, "web");
+	t->service.policy = POLICY;
+	t->path.peer = PEER;
+	t->path.zone = WAN_ZONE;
+	t->path.parity = 1;
+	t->path.local_lo = t->path.remote_lo = 1025;
+	t->path.local_hi = t->path.remote_hi = 65535;
+	frag_add(&t->tenant.frag, SVR_TLV_TENANT, t->tenant.name);
+	frag_add(&t->service.frag, SVR_TLV_SERVICE, t->service.name);
+	frag_add(&t->service.frag, SVR_TLV_POLICY, policy.name);
+	addr_map(service_key.addr, "172.16.2.0");
+	err = put_at(obj, "svr_policies", POLICY, &policy) ?:
+		      put_at(obj, "svr_tenants", TENANT, &t->tenant);
+	err = err							?:
+		      put_at(obj, "svr_services", SERVICE, &t->service) ?:
+		      put_at(obj, "svr_paths", PATH, &t->path);
+	return err						       ?:
+		       put(obj, "svr_service_lpm", &service_key, &set) ?:
+		       put(obj, "svr_access", &access, &allow);
+}
+
+static int put_neighbour(struct bpf_object *obj, const char *host)
+{
+	struct svr_addr_key key = { .zone = LAN_ZONE };
+	const uint32_t slot = NEIGHBOUR;
+
+	addr_map(key.addr, host);
+	return put(obj, "svr_neighbours", &key, &slot);
+}
+
+int programs_configure_west(const struct programs *p)
 {
 	struct bpf_object *obj = p->lan->obj;
-	struct svr_policy policy = { .name = "clear", .clear = 1 };
-	struct svr_tenant tenant = { .name = "corp" };
-	struct svr_peer peer = { .name = "east", .common_name = "east.example" };
-	struct svr_service service = {
-		.name = "web",
-		.policy = POLICY,
-		.route_kind = SVR_ROUTE_PEER,
-		.paths = 1,
-		.path[0] = PATH,
-	};
-	struct svr_path path = {
-		.peer = PEER,
-		.zone = WAN_ZONE,
-		.parity = 1,
-		.local_lo = 1025,
-		.local_hi = 65535,
-		.remote_lo = 1025,
-		.remote_hi = 65535,
-	};
-	struct svr_tenant_key tenant_key = {
+	struct svr_peer peer = { .name = EAST, .common_name = EAST };
+	struct svr_tenant_key key = {
 		.prefixlen = 32 + MAPPED_BITS + 24,
 		.family = htons(SVR_FAMILY_4),
 		.zone = htons(LAN_ZONE),
 	};
-	struct svr_service_key service_key = { .prefixlen = 32 + MAPPED_BITS + 24,
-					       .family = htonl(SVR_FAMILY_4) };
-	const struct svr_service_set set = { .count = 1, .id[0] = SERVICE };
-	const struct svr_access_key access = { .service = SERVICE, .tenant = TENANT };
-	struct svr_addr_key neighbour = { .zone = LAN_ZONE };
-	const uint32_t tenant_id = TENANT, allow = 1, slot = NEIGHBOUR;
+	struct terms t = { .service = { .route_kind = SVR_ROUTE_PEER, .paths = 1, .path[0] = PATH } };
+	const uint32_t tenant = TENANT;
 	int err;
 
-	frag_add(&tenant.frag, SVR_TLV_TENANT, tenant.name);
-	frag_add(&service.frag, SVR_TLV_SERVICE, service.name);
-	frag_add(&service.frag, SVR_TLV_POLICY, policy.name);
-	frag_add(&path.frag, SVR_TLV_SOURCE_ROUTER, "west.example");
-	frag_add(&path.frag, SVR_TLV_PATH_ID, "192.0.2.1");
-	addr_map(path.local, WAN_LOCAL);
-	addr_map(path.remote, WAN_PEER);
-	addr_map(tenant_key.addr, "10.0.0.0");
-	addr_map(service_key.addr, "172.16.2.0");
-	addr_map(neighbour.addr, LAN_HOST);
-	err = put_at(obj, "svr_policies", POLICY, &policy) ?:
-		      put_at(obj, "svr_tenants", TENANT, &tenant);
-	err = err					    ?:
-		      put_at(obj, "svr_peers", PEER, &peer) ?:
-		      put_at(obj, "svr_services", SERVICE, &service);
-	err = err					    ?:
-		      put_at(obj, "svr_paths", PATH, &path) ?:
-		      put(obj, "svr_tenant_lpm", &tenant_key, &tenant_id);
-	err = err						      ?:
-		      put(obj, "svr_service_lpm", &service_key, &set) ?:
-		      put(obj, "svr_access", &access, &allow);
-	return err ?: put(obj, "svr_neighbours", &neighbour, &slot);
+	frag_add(&t.path.frag, SVR_TLV_SOURCE_ROUTER, WEST);
+	frag_add(&t.path.frag, SVR_TLV_PATH_ID, WAN_LOCAL);
+	addr_map(t.path.local, WAN_LOCAL);
+	addr_map(t.path.remote, WAN_PEER);
+	addr_map(key.addr, "10.0.0.0");
+	err = configure(obj, &t) ?: put_at(obj, "svr_peers", PEER, &peer);
+	return err ?: put(obj, "svr_tenant_lpm", &key, &tenant) ?: put_neighbour(obj, LAN_HOST);
+}
+
+/* Names of metadata and what they are in the tables of a router */
+static int put_names(struct bpf_object *obj, const struct terms *t)
+{
+	const struct {
+		const char *name;
+		uint32_t kind, index;
+	} rows[] = {
+		{ t->tenant.name, SVR_KIND_TENANT, TENANT },
+		{ t->service.name, SVR_KIND_SERVICE, SERVICE },
+		{ "clear", SVR_KIND_POLICY, POLICY },
+		{ WEST, SVR_KIND_PEER, PEER },
+	};
+	size_t i;
+	int err = 0;
+
+	for (i = 0; i < sizeof(rows) / sizeof(*rows) && !err; i++) {
+		struct svr_name_key key = { .kind = rows[i].kind };
+
+		strcpy(key.name, rows[i].name);
+		err = put(obj, "svr_names", &key, &rows[i].index);
+	}
+	return err;
+}
+
+int programs_configure_east(const struct programs *p)
+{
+	struct bpf_object *obj = p->wan->obj;
+	struct svr_peer peer = { .name = WEST, .common_name = WEST };
+	struct svr_zone wan = { .mtu = MTU, .role = SVR_ROLE_WAN, .addrs = 1 }, lan = wan;
+	struct svr_addr_key waypoint = { .zone = WAN_ZONE };
+	struct terms t = { .service = { .route_kind = SVR_ROUTE_LOCAL, .zone = LAN_ZONE } };
+	const uint32_t path = PATH;
+	int err;
+
+	frag_add(&t.path.frag, SVR_TLV_SOURCE_ROUTER, EAST);
+	frag_add(&t.path.frag, SVR_TLV_PATH_ID, WAN_PEER);
+	addr_map(t.path.local, WAN_PEER);
+	addr_map(t.path.remote, WAN_LOCAL);
+	addr_map(waypoint.addr, WAN_LOCAL);
+	addr_map(wan.addr[0].addr, WAN_PEER);
+	addr_map(lan.addr[0].addr, "172.16.2.1");
+	wan.addr[0].prefix_len = lan.addr[0].prefix_len = MAPPED_BITS + 24;
+	lan.role = SVR_ROLE_LAN;
+	err = configure(obj, &t) ?: put_at(obj, "svr_peers", PEER, &peer);
+	err = err ?: put_at(obj, "svr_zones", WAN_ZONE, &wan) ?: put_at(obj, "svr_zones", LAN_ZONE, &lan);
+	err = err ?: put(obj, "svr_path_by_addr", &waypoint, &path) ?: put_names(obj, &t);
+	return err ?: put_neighbour(obj, FAR_HOST);
 }
 
 int programs_forget_flows(const struct programs *p)
@@ -338,19 +401,28 @@ int programs_forget_flows(const struct programs *p)
 	return err == -ENOENT ? 0 : err;
 }
 
-uint64_t programs_sessions_made(const struct programs *p)
+static uint64_t stat_of(int fd, uint32_t zone, enum svr_stat stat)
 {
-	const int cpus = libbpf_num_possible_cpus(), fd = bpf_map__fd(p->lan->maps.svr_stats);
+	const int cpus = libbpf_num_possible_cpus();
 	struct svr_zone_stats *rows = calloc((size_t)(cpus > 0 ? cpus : 1), sizeof(*rows));
-	uint32_t zone = LAN_ZONE;
 	uint64_t sum = 0;
 	int i;
 
 	if (rows && !bpf_map_lookup_elem(fd, &zone, rows))
 		for (i = 0; i < cpus; i++)
-			sum += rows[i].count[SVR_STAT_SESSIONS_FWD];
+			sum += rows[i].count[stat];
 	free(rows);
 	return sum;
+}
+
+uint64_t programs_sessions_opened(const struct programs *p)
+{
+	return stat_of(bpf_map__fd(p->lan->maps.svr_stats), LAN_ZONE, SVR_STAT_SESSIONS_FWD);
+}
+
+uint64_t programs_sessions_accepted(const struct programs *p)
+{
+	return stat_of(bpf_map__fd(p->wan->maps.svr_stats), WAN_ZONE, SVR_STAT_SESSIONS_REV);
 }
 
 double programs_bytes_per_session(const struct programs *p)

@@ -18,7 +18,7 @@
 
 static struct {
 	struct xdp_gen *gen;
-	uint32_t gen0, lan0, wan0, sink0;
+	uint32_t gen0, lan0, wan0, sink0, host0, sink1;
 	int router_fd; /* on lan0 */
 } wire;
 
@@ -37,9 +37,10 @@ int wire_open(void)
 	int err;
 
 	if (system("ip link add gen0 type veth peer name lan0 && ip link add sink0 type veth peer name wan0 &&"
+		   "ip link add sink1 type veth peer name host0 &&"
 		   "sysctl -q -w net.ipv6.conf.all.disable_ipv6=1 && ip link set lan0 address " LAN_MAC
 		   " && ip link set wan0 address " WAN_MAC " &&"
-		   "for d in gen0 lan0 sink0 wan0; do ip link set $d up || exit 1; done")) {
+		   "for d in gen0 lan0 sink0 wan0 host0 sink1; do ip link set $d up || exit 1; done")) {
 		fprintf(stderr, "fastpath: cannot make veth pairs (package iproute2)\n");
 		return -ENODEV;
 	}
@@ -47,6 +48,8 @@ int wire_open(void)
 	wire.lan0 = if_nametoindex("lan0");
 	wire.wan0 = if_nametoindex("wan0");
 	wire.sink0 = if_nametoindex("sink0");
+	wire.host0 = if_nametoindex("host0");
+	wire.sink1 = if_nametoindex("sink1");
 	wire.gen = xdp_gen__open_and_load();
 	if (!wire.gen)
 		return -errno;
@@ -58,6 +61,12 @@ int wire_open(void)
 	/* A veth takes redirected frames only where its other end has a program */
 	err = err   ?:
 		      attach(wire.wan0, bpf_program__fd(wire.gen->progs.gen_pass),
+			     XDP_FLAGS_DRV_MODE);
+	err = err   ?:
+		      attach(wire.host0, bpf_program__fd(wire.gen->progs.gen_pass),
+			     XDP_FLAGS_DRV_MODE);
+	err = err   ?:
+		      attach(wire.sink1, bpf_program__fd(wire.gen->progs.gen_sink),
 			     XDP_FLAGS_DRV_MODE);
 	return err   ?:
 		       attach(wire.gen0, bpf_program__fd(wire.gen->progs.gen_sink),
@@ -75,6 +84,11 @@ uint32_t wire_out_ifindex(void)
 	return wire.wan0;
 }
 
+uint32_t wire_peer_out_ifindex(void)
+{
+	return wire.host0;
+}
+
 int wire_attach(int prog_fd)
 {
 	if (prog_fd == WIRE_KERNEL)
@@ -82,6 +96,13 @@ int wire_attach(int prog_fd)
 	else if (prog_fd == WIRE_NOTHING)
 		prog_fd = bpf_program__fd(wire.gen->progs.gen_sink);
 	return attach(wire.lan0, prog_fd, XDP_FLAGS_DRV_MODE);
+}
+
+int wire_attach_peer(int prog_fd)
+{
+	if (prog_fd == WIRE_NOTHING)
+		prog_fd = bpf_program__fd(wire.gen->progs.gen_sink);
+	return attach(wire.sink0, prog_fd, XDP_FLAGS_DRV_MODE);
 }
 
 int wire_send(const struct wire_load *load, uint32_t packets, double *ns)
