@@ -15,9 +15,9 @@
  */
 const volatile __u32 svr_zone;
 
-/* Room for the parsed metadata of one packet, see meta.h */
+/* Room for the parsed metadata of one packet, see meta_in.h */
 struct svr_meta_in {
-	__u32 have; /* enum svr_meta_have, meta.h */
+	__u32 have; /* enum svr_meta_have, meta_in.h */
 	__u32 unknown; /* TLVs that were skipped */
 	__u32 len; /* of the whole block, bytes */
 	__u32 sender, service, tenant, policy; /* indexes of the names; 0: not configured here */
@@ -70,8 +70,12 @@ struct svr_scratch {
 	__u8 chunk[SVR_CSUM_CHUNK]; /* of a packet, to be summed or moved */
 	__be32 own[4]; /* address that an ICMP error is sent from */
 	struct svr_front front;
-	struct svr_name_key name; /* of a TLV */
+	struct {
+		struct svr_name_key key;
+		__u32 _room; /* names are copied in words */
+	} name; /* of a TLV */
 	struct svr_meta_in meta; /* as received */
+	__u8 block_in[SVR_META_MAX + 64]; /* its bytes; room for values behind every TLV header */
 	struct svr_quote quote;
 	struct svr_flow lan, wan; /* the two flows of a session that is being made */
 	struct svr_flow6_key lan_tuple, wan_tuple; /* and its two tuples, see flow.h */

@@ -13,7 +13,7 @@
 #include "fast.h"
 #include "fragment.h"
 #include "icmp_map.h"
-#include "meta.h"
+#include "meta_in.h"
 #include "mss.h"
 #include "rewrite.h"
 #include "worker.h"
@@ -373,7 +373,7 @@ SVR_STEP int svr_wan_special(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr
 		return -SVR_DROP_INTERNAL;
 	if (pkt->meta_known) {
 		with_metadata = !svr_meta_is_bare(&s->meta);
-		res = svr_meta_strip(ctx, pkt, s->meta.len);
+		res = svr_meta_strip(ctx, pkt);
 		if (res)
 			return res;
 		if (with_metadata)
