@@ -98,7 +98,7 @@ static __always_inline enum svr_family svr_family_of(const __be32 addr[4])
 }
 
 /* Tenant of a source address on a zone, 0: none */
-SVR_HELPER __u32 svr_tenant_find(__u32 zone, const __be32 saddr[4])
+static __always_inline __u32 svr_tenant_find(__u32 zone, const __be32 saddr[4])
 {
 	struct svr_tenant_key key = {
 		.prefixlen = SVR_LPM_FRONT + 128,
@@ -112,7 +112,7 @@ SVR_HELPER __u32 svr_tenant_find(__u32 zone, const __be32 saddr[4])
 	return tenant ? *tenant : 0;
 }
 
-SVR_HELPER const struct svr_service_set *svr_service_set_find(const __be32 daddr[4])
+static __always_inline const struct svr_service_set *svr_service_set_find(const __be32 daddr[4])
 {
 	struct svr_service_key key = {
 		.prefixlen = SVR_LPM_FRONT + 128,
@@ -177,12 +177,15 @@ static __always_inline const __u32 *svr_access_find(__u32 service, __u32 tenant)
 	return bpf_map_lookup_elem(&svr_access, &key);
 }
 
-SVR_HELPER bool svr_access_allowed(__u32 service, __u32 tenant)
+static __always_inline bool svr_access_allowed(__u32 service, __u32 tenant)
 {
 	const __u32 *allow = svr_access_find(service, tenant);
 
 	return allow && *allow == 1;
 }
+
+/* Bit of what svr_service_find() returns: the tenant may use the service. */
+enum { SVR_SERVICE_ALLOWED = 0x40000000 };
 
 /*
  * The service of a tuple's destination for a tenant: of the longest prefix that has a service with this
@@ -194,6 +197,7 @@ SVR_STEP int svr_service_find(const struct svr_flow6_key *key, __u32 tenant)
 {
 	const struct svr_service_set *set;
 	__u32 i, id, first = 0;
+	const __u32 *allow;
 
 	if (!key)
 		return 0;
@@ -207,8 +211,9 @@ SVR_STEP int svr_service_find(const struct svr_flow6_key *key, __u32 tenant)
 		id &= ~SVR_SET_WIDER;
 		if (!svr_service_carries(id, svr_service_proto(key), bpf_ntohs(key->dport)))
 			continue;
-		if (svr_access_find(id, tenant))
-			return id;
+		allow = svr_access_find(id, tenant);
+		if (allow)
+			return *allow == 1 ? id | SVR_SERVICE_ALLOWED : id;
 		if (!first)
 			first = id;
 	}

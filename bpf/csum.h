@@ -238,7 +238,7 @@ SVR_STEP int svr_csum_complete(struct xdp_md *ctx, struct svr_pkt *pkt)
  */
 
 /* Sum of the L4 header as it stands in svr_scratch.front, not folded. */
-SVR_HELPER __u64 svr_csum_front(const struct svr_scratch *s, const struct svr_pkt *pkt)
+static __always_inline __u64 svr_csum_front(const struct svr_scratch *s, const struct svr_pkt *pkt)
 {
 	__u32 i, hlen = pkt->payload - pkt->l4;
 	__u64 sum = 0;
@@ -256,8 +256,8 @@ SVR_HELPER __u64 svr_csum_front(const struct svr_scratch *s, const struct svr_pk
  * @meta: folded sum of the metadata, as if it stood at an even place
  * The headers as they were before have to be in svr_scratch.front (svr_payload_shift()).
  */
-SVR_HELPER __u16 svr_csum_splice(const struct svr_scratch *s, const struct svr_pkt *pkt,
-				 __u16 check, int grow, __u16 meta)
+static __always_inline __u16 svr_csum_splice(const struct svr_scratch *s, const struct svr_pkt *pkt,
+					     __u16 check, int grow, __u16 meta)
 {
 	__u16 was = ~check, delta = grow < 0 ? ~meta : meta, payload;
 	__u64 sum = (__u64)was + delta;

@@ -135,8 +135,9 @@ struct svr_session_terms {
 	__u16 path, service, tenant, policy;
 };
 
-SVR_HELPER void svr_flow_fill(struct svr_flow *flow, const struct svr_session_terms *terms,
-			      const __u8 *uuid, __u64 now)
+static __always_inline void svr_flow_fill(struct svr_flow *flow,
+					  const struct svr_session_terms *terms, const __u8 *uuid,
+					  __u64 now)
 {
 	flow->path = terms->path;
 	flow->service = terms->service;
@@ -154,8 +155,8 @@ SVR_HELPER void svr_flow_fill(struct svr_flow *flow, const struct svr_session_te
  * Both flows of the session with the tuples lan_tuple and wan_tuple of the scratch area, into the
  * scratch area and not yet into the map. Key of the WAN's flow is s->from afterwards.
  */
-SVR_HELPER void svr_flow_fill_pair(struct svr_scratch *s, const struct svr_session_terms *terms,
-				   const __u8 *uuid)
+static __always_inline void
+svr_flow_fill_pair(struct svr_scratch *s, const struct svr_session_terms *terms, const __u8 *uuid)
 {
 	__u64 now = svr_now_ns();
 

@@ -48,8 +48,8 @@ SVR_STEP int svr_payload_push_back(struct xdp_md *ctx, struct svr_pkt *pkt, __u3
  * The same the usual way: all headers move, the payload stays. Also takes away -@grow bytes. The headers
  * as they were stay in svr_scratch.front; @block bytes of metadata from there follow them.
  */
-SVR_HELPER int svr_headers_move(struct xdp_md *ctx, const struct svr_pkt *pkt, int grow,
-				__u32 block)
+static __always_inline int svr_headers_move(struct xdp_md *ctx, const struct svr_pkt *pkt, int grow,
+					    __u32 block)
 {
 	struct svr_scratch *s = svr_scratch_get();
 	__u32 hlen = pkt->payload, at = sizeof(s->front.hdr) - hlen;
@@ -72,7 +72,7 @@ SVR_HELPER int svr_headers_move(struct xdp_md *ctx, const struct svr_pkt *pkt, i
 }
 
 /* The length field of the IP header after pkt->ip_len was changed, and IPv4's checksum. */
-SVR_HELPER int svr_l3_set_len(struct xdp_md *ctx, const struct svr_pkt *pkt)
+static __always_inline int svr_l3_set_len(struct xdp_md *ctx, const struct svr_pkt *pkt)
 {
 	struct svr_cursor nh = svr_cursor_at(ctx, pkt->l3);
 	struct ipv6hdr *ip6 = nh.pos;
@@ -93,7 +93,7 @@ SVR_HELPER int svr_l3_set_len(struct xdp_md *ctx, const struct svr_pkt *pkt)
 	return SVR_NEXT;
 }
 
-SVR_HELPER int svr_udp_set_len(struct xdp_md *ctx, const struct svr_pkt *pkt)
+static __always_inline int svr_udp_set_len(struct xdp_md *ctx, const struct svr_pkt *pkt)
 {
 	struct svr_cursor nh = svr_cursor_at(ctx, pkt->l4);
 	struct udphdr *udp = nh.pos;

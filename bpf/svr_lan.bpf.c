@@ -52,8 +52,10 @@ SVR_HELPER int svr_lan_refused(struct xdp_md *ctx, struct svr_pkt *pkt, int reas
 }
 
 /* Tenant, service and access: who wants what, and may he? Fills @desc. */
-SVR_HELPER int svr_lan_classify(const struct svr_pkt *pkt, struct svr_frame_desc *desc)
+static __always_inline int svr_lan_classify(const struct svr_pkt *pkt, struct svr_frame_desc *desc)
 {
+	__u32 service;
+
 	/*
 	 * Nobody sends from the router's address or from a broadcast address: the answers would go
 	 * there
@@ -66,12 +68,11 @@ SVR_HELPER int svr_lan_classify(const struct svr_pkt *pkt, struct svr_frame_desc
 		return -SVR_DROP_NO_TENANT;
 	if (!svr_addr_forwardable(pkt->key.daddr))
 		return -SVR_DROP_NO_SERVICE;
-	desc->service = svr_service_find(&pkt->key, desc->tenant);
+	service = svr_service_find(&pkt->key, desc->tenant);
+	desc->service = service & ~SVR_SERVICE_ALLOWED;
 	if (!desc->service)
 		return -SVR_DROP_NO_SERVICE;
-	if (!svr_access_allowed(desc->service, desc->tenant))
-		return -SVR_DROP_NO_ACCESS;
-	return SVR_NEXT;
+	return service & SVR_SERVICE_ALLOWED ? SVR_NEXT : -SVR_DROP_NO_ACCESS;
 }
 
 /*
@@ -179,8 +180,8 @@ SVR_STEP int svr_lan_miss(struct xdp_md *ctx, struct svr_pkt *pkt)
 }
 
 /* A checksum that the host left to others, or that only IPv6 insists on */
-SVR_HELPER int svr_lan_finish_csum(struct xdp_md *ctx, struct svr_pkt *pkt,
-				   const struct svr_flow *flow)
+static __always_inline int svr_lan_finish_csum(struct xdp_md *ctx, struct svr_pkt *pkt,
+					       const struct svr_flow *flow)
 {
 	int check = svr_l4_check_load(ctx, pkt);
 
