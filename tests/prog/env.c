@@ -577,62 +577,55 @@ void worker_there(struct env *e)
 
 /* ---- counters -------------------------------------------------------------------------------- */
 
-enum { CPUS_MAX = 256 };
-
-static uint64_t drops_read(struct env *e, uint32_t zone, uint32_t reason)
-{
-	uint32_t slot = zone * SVR_DROP_MAX + reason;
-	int cpus = libbpf_num_possible_cpus(), i;
-	uint64_t values[CPUS_MAX], sum = 0;
-
-	cr_assert(cpus > 0 && cpus <= CPUS_MAX);
-	cr_assert(map_get(e, "svr_drops", &slot, values), "drops %u", slot);
-	for (i = 0; i < cpus; i++)
-		sum += values[i];
-	return sum;
-}
-
-static void stats_read(struct env *e, uint32_t zone, uint64_t sums[static SVR_STAT_MAX])
-{
-	static struct svr_zone_stats values[CPUS_MAX];
-	int cpus = libbpf_num_possible_cpus(), i, k;
-
-	cr_assert(cpus > 0 && cpus <= CPUS_MAX);
-	cr_assert(map_get(e, "svr_stats", &zone, values), "counters of zone %u", zone);
-	memset(sums, 0, SVR_STAT_MAX * sizeof(*sums));
-	for (i = 0; i < cpus; i++)
-		for (k = 0; k < SVR_STAT_MAX; k++)
-			sums[k] += values[i].count[k];
-}
-
-uint64_t stat_read(struct env *e, uint32_t zone, enum svr_stat stat)
-{
-	uint64_t sums[SVR_STAT_MAX];
-
-	stats_read(e, zone, sums);
-	return sums[stat];
-}
-
 struct counters {
 	uint64_t drops[TAGGED + 1][SVR_DROP_MAX];
 	uint64_t stats[TAGGED + 1][SVR_STAT_MAX];
 };
 
+/*
+ * The first @rows rows of a map with values per CPU, in one call: @row_len bytes for each CPU and
+ * row. Every packet has all counters read twice.
+ */
+static const void *rows_read(struct env *e, const char *name, uint32_t rows, size_t row_len)
+{
+	static uint8_t values[1 << 20];
+	uint32_t keys[(TAGGED + 1) * SVR_DROP_MAX], next, count = rows;
+
+	cr_assert(rows <= sizeof(keys) / sizeof(keys[0]) &&
+		  rows * row_len * (size_t)libbpf_num_possible_cpus() <= sizeof(values));
+	cr_assert(!bpf_map_lookup_batch(env_map(e, name), NULL, &next, keys, values, &count,
+					NULL) &&
+			  count == rows,
+		  "%s: %s", name, strerror(errno));
+	return values;
+}
+
 static void counters_read(struct env *e, struct counters *c)
 {
-	static const uint32_t reasons[] = {
-#define X(id, n, name, text) n,
-		SVR_DROP_REASONS(X)
-#undef X
-	};
-	uint32_t zone, i;
+	size_t cpus = (size_t)libbpf_num_possible_cpus(), cpu, k;
+	const struct svr_zone_stats *stats;
+	const uint64_t *drops;
+	uint32_t zone;
 
-	for (zone = 0; zone <= TAGGED; zone++) {
-		for (i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
-			c->drops[zone][reasons[i]] =
-				drops_read(e, zone, reasons[i]);
-		stats_read(e, zone, c->stats[zone]);
-	}
+	memset(c, 0, sizeof(*c));
+	drops = rows_read(e, "svr_drops", (TAGGED + 1) * SVR_DROP_MAX, sizeof(*drops));
+	for (zone = 0; zone <= TAGGED; zone++)
+		for (k = 0; k < SVR_DROP_MAX; k++)
+			for (cpu = 0; cpu < cpus; cpu++)
+				c->drops[zone][k] += *drops++;
+	stats = rows_read(e, "svr_stats", TAGGED + 1, sizeof(*stats));
+	for (zone = 0; zone <= TAGGED; zone++)
+		for (cpu = 0; cpu < cpus; cpu++, stats++)
+			for (k = 0; k < SVR_STAT_MAX; k++)
+				c->stats[zone][k] += stats->count[k];
+}
+
+uint64_t stat_read(struct env *e, uint32_t zone, enum svr_stat stat)
+{
+	static struct counters now;
+
+	counters_read(e, &now);
+	return now.stats[zone][stat];
 }
 
 /* What one packet did to the counters: one verdict, at most one reason, all in one zone. */
