@@ -45,6 +45,11 @@ static void shrink(struct bpf_object *obj, unsigned int flows)
 		{ "svr_sessions", 16 },
 		{ "svr_nonces", 16 },
 		{ "svr_peer_keys", 16 },
+		/* emptied before every row, which takes as long as they are large */
+		{ "svr_access", 64 },
+		{ "svr_names", 256 },
+		{ "svr_path_by_addr", 64 },
+		{ "svr_neighbours", 64 },
 	};
 	struct bpf_map *map;
 	size_t i;
