@@ -129,6 +129,26 @@ SVR_HELPER int svr_icmp_turn(struct xdp_md *ctx, const struct svr_pkt *pkt, __u3
 	return bpf_xdp_store_bytes(ctx, 0, s->front.hdr, l3) ? -SVR_DROP_INTERNAL : SVR_NEXT;
 }
 
+/*
+ * A host on this machine may have left the checksum of the packet to others (svr_csum_is_partial());
+ * in the quotation it would be a wrong one.
+ */
+static __always_inline int svr_icmp_finish_csum(struct xdp_md *ctx, struct svr_pkt *pkt)
+{
+	const struct svr_zone *zone = svr_zone_get(pkt->zone);
+	int check;
+
+	if (!zone || zone->role != SVR_ROLE_LAN ||
+	    (pkt->proto != IPPROTO_TCP && pkt->proto != IPPROTO_UDP))
+		return SVR_NEXT;
+	check = svr_l4_check_load(ctx, pkt);
+	if (check < 0)
+		return check;
+	if (svr_l4_check_absent(pkt, check) || !svr_csum_is_partial(pkt, check))
+		return SVR_NEXT;
+	return svr_csum_complete(ctx, pkt);
+}
+
 /**
  * svr_icmp_answer() - make the frame an ICMP error to its sender.
  * @icmp: type, code and the field behind the checksum
@@ -149,6 +169,9 @@ SVR_STEP int svr_icmp_answer(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr
 	tclass = svr_l3_tclass(ctx, pkt);
 	if (tclass < 0)
 		return tclass;
+	res = svr_icmp_finish_csum(ctx, pkt);
+	if (res)
+		return res;
 	hlen = svr_l3_hlen(pkt->shape);
 	quote = (svr_pkt_is6(pkt) ? SVR_ICMP_LEN6 : SVR_ICMP_LEN4) - hlen - sizeof(*icmp);
 	if (quote > pkt->ip_len)

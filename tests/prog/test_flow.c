@@ -277,6 +277,22 @@ static void check_expired(struct env *e, const struct frame *in, const struct re
 		     "quotation");
 }
 
+/* What the host left to its device is in the quotation as it would have been on a wire. */
+static void check_expired_completed(struct env *e, const struct frame *in, const struct result *r,
+				    const char *name)
+{
+	static struct frame quoted;
+
+	(void)e;
+	cr_assert(r->stat[SVR_STAT_ICMP_TIME_EXCEEDED] == 1 && r->len == in->len + 28,
+		  "%s: %zu bytes", name, r->len);
+	cr_expect(frame_csums_ok(r->out, r->len), "%s: message", name);
+	memcpy(quoted.data, in->data, ETH_LEN);
+	memcpy(quoted.data + IP_OFF, r->out + IP_OFF + 28, in->len - ETH_LEN);
+	cr_expect(!frame_csums_ok(in->data, in->len) && frame_csums_ok(quoted.data, in->len),
+		  "%s: checksum in the quotation", name);
+}
+
 static void check_handed_over(const struct frame *in, const struct result *r, uint8_t why,
 			      const char *name)
 {
@@ -407,6 +423,9 @@ static const struct row lan[] = {
 	{ "TTL 1 is exceeded",
 	  { FROM_HOST, .ttl = 1, .tos = 0xb9 }, established, XDP_REDIRECT, SVR_DROP_TTL,
 	  check_expired },
+	{ "TTL 1 is exceeded, partial UDP checksum",
+	  { FROM_HOST, UDP, .ttl = 1, .fill = 32, .csum = CSUM_PARTIAL }, established, XDP_REDIRECT,
+	  SVR_DROP_TTL, check_expired_completed },
 	{ "TTL 255", { FROM_HOST, .ttl = 255 }, established, XDP_REDIRECT, 0, check_to_wan },
 	{ "fragment of a session: the worker puts it together",
 	  { FROM_HOST, .frag_off = 0x2000 }, established, XDP_REDIRECT, 0, check_fragment },
