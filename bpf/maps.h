@@ -138,6 +138,8 @@ SVR_MAP_ARRAY(svr_keymgr_drops, __u64, SVR_DROP_MAX);
 SVR_MAP_ARRAY(svr_nexthops, struct svr_nexthop, SVR_MAX_NEXTHOPS);
 SVR_MAP_KEYED(svr_neighbours, BPF_MAP_TYPE_HASH, 0, struct svr_addr_key, __u32, SVR_MAX_NEIGHBOURS);
 SVR_MAP_ARRAY(svr_sessions, struct svr_session, SVR_MAX_SESSIONS);
+SVR_MAP_ARRAY(svr_session_hmacs, struct svr_session_hmac, SVR_SESSION_HMACS);
+SVR_MAP_ARRAY(svr_session_others, struct svr_session_other, SVR_SESSION_OTHERS);
 SVR_MAP_ARRAY(svr_nonces, struct svr_nonce_slot, SVR_NONCE_SLOTS);
 SVR_MAP_ARRAY(svr_worker_drops, __u64, SVR_MAX_ZONES *SVR_DROP_MAX);
 SVR_MAP_ARRAY(svr_worker_stats, __u64, SVR_MAX_ZONES *SVR_STAT_MAX);

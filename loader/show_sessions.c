@@ -401,19 +401,24 @@ static void print_flow(const struct sessions *c, const struct session *x, const 
 static void print_keys(const struct sessions *c, const struct session *x)
 {
 	const struct svr_session *w = x->w;
-	const struct svr_session_keys *tx = &w->keys[svr_epoch_tx(w)];
-	const struct svr_session_keys *other = &w->keys[!svr_epoch_tx(w)];
+	const struct svr_session_other *others = c->s->m.session_others;
+	const struct svr_epochs e = svr_epochs_of(w, others);
+	const struct svr_session_keys *tx = svr_epoch_keys_const(w, others, e.tx);
+	const struct svr_session_keys *other =
+		svr_epoch_keys_const(w, others, e.offered ? e.newest : e.older);
 	struct svr_out *o = c->o;
 
-	svr_out_u64(o, "peer_key_index", "Peer Key Index", tx->peer_key_index);
-	svr_out_u64(o, "epoch", "Key Epoch", tx->epoch);
-	print_age(o, "key_age", "Key Age", age_ns(c, tx->since_ns));
+	if (tx) {
+		svr_out_u64(o, "peer_key_index", "Peer Key Index", tx->peer_key_index);
+		svr_out_u64(o, "epoch", "Key Epoch", tx->epoch);
+		print_age(o, "key_age", "Key Age", age_ns(c, tx->since_ns));
+	}
 	svr_out_u64(o, "rekeys", "Rekeys", w->rekeys);
-	if (other->epoch) {
-		svr_out_u64(o, svr_epoch_offered(w) ? "offered_epoch" : "previous_epoch",
-			    svr_epoch_offered(w) ? "Key Epoch Offered" : "Key Epoch Before", other->epoch);
-		svr_out_u64(o, svr_epoch_offered(w) ? "offered_peer_key_index" : "previous_peer_key_index",
-			    svr_epoch_offered(w) ? "Peer Key Index Offered" : "Peer Key Index Before",
+	if (other) {
+		svr_out_u64(o, e.offered ? "offered_epoch" : "previous_epoch",
+			    e.offered ? "Key Epoch Offered" : "Key Epoch Before", other->epoch);
+		svr_out_u64(o, e.offered ? "offered_peer_key_index" : "previous_peer_key_index",
+			    e.offered ? "Peer Key Index Offered" : "Peer Key Index Before",
 			    other->peer_key_index);
 	}
 }

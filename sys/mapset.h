@@ -34,6 +34,8 @@
 	X(keymgr_drops, uint64_t, SVR_WRITER_KEYMGR)          \
 	X(nexthops, struct svr_nexthop, SVR_WRITER_WORKER)    \
 	X(sessions, struct svr_session, SVR_WRITER_WORKER)    \
+	X(session_hmacs, struct svr_session_hmac, SVR_WRITER_WORKER) \
+	X(session_others, struct svr_session_other, SVR_WRITER_WORKER) \
 	X(nonces, struct svr_nonce_slot, SVR_WRITER_WORKER)   \
 	X(worker_drops, uint64_t, SVR_WRITER_WORKER)          \
 	X(worker_stats, uint64_t, SVR_WRITER_WORKER)

@@ -16,8 +16,32 @@
 #include "worker/session_terminate.h"
 #include "worker/thread.h"
 
+static bool signed_under(const struct svr_thread *t, const struct svr_session *s, uint16_t epoch,
+			 const struct svr_meta *m)
+{
+	const struct svr_session_keys *k =
+		svr_epoch_keys_const(s, t->maps->session_others, epoch);
+
+	return k && k->peer_key_index == m->peer_key_index;
+}
+
+/* Epoch that a block belongs to, 0: none; an IV, where there is one, tells it better. */
+static uint16_t epoch_of_metadata(const struct svr_thread *t, const struct svr_session *s,
+				  const struct svr_meta *m)
+{
+	const struct svr_epochs e = svr_session_epochs(t, s);
+	const bool newest = !(m->have & SVR_HAVE_KEY_EPOCH) || m->key_epoch == e.newest;
+
+	if (newest && signed_under(t, s, e.newest, m))
+		return e.newest;
+	if (signed_under(t, s, e.older, m))
+		return e.older;
+	return signed_under(t, s, e.newest, m) ? e.newest : 0;
+}
+
 /* Verified reverse metadata: is it about the session that we opened? */
-static int reverse_check(const struct svr_session *s, const struct svr_meta *m)
+static int reverse_check(const struct svr_thread *t, const struct svr_session *s,
+			 const struct svr_meta *m)
 {
 	if (memcmp(m->uuid, s->uuid, sizeof(s->uuid)) != 0)
 		return -SVR_DROP_META_UUID;
@@ -28,10 +52,7 @@ static int reverse_check(const struct svr_session *s, const struct svr_meta *m)
 	    m->context.dport != s->lan.sport || m->context.proto != s->lan.proto)
 		return -SVR_DROP_META_CONTEXT;
 	/* A peer key that is in force signs, but it is not this session's */
-	if (s->keys[0].peer_key_index != m->peer_key_index &&
-	    s->keys[1].peer_key_index != m->peer_key_index)
-		return -SVR_DROP_META_POLICY;
-	return 0;
+	return epoch_of_metadata(t, s, m) ? 0 : -SVR_DROP_META_POLICY;
 }
 
 static int same_session_key(struct svr_thread *t, const struct svr_session *s,
@@ -55,16 +76,17 @@ static int forward_keys(struct svr_thread *t, uint32_t slot, const struct svr_me
 	const struct svr_session *s = &t->maps->sessions[slot];
 	const bool encrypted = s->cipher != SVR_CIPHER_NONE;
 	const uint16_t epoch = svr_meta_epoch(m);
-	int set = svr_epoch_find(s, epoch);
+	const struct svr_session_keys *have =
+		svr_epoch_keys_const(s, t->maps->session_others, epoch);
 
 	if (m->cipher != s->cipher || m->hmac != s->hmac || m->hmac_mode != s->hmac_mode ||
 	    !svr_metadata_keys_fit(m, encrypted))
 		return -SVR_DROP_META_POLICY;
-	if (set < 0 && svr_epoch_newer(epoch, s->keys[svr_epoch_newest(s)].epoch))
+	if (!have && svr_epoch_newer(epoch, svr_session_epochs(t, s).newest))
 		return svr_session_install(t, slot, m, key);
-	if (set < 0 || s->keys[set].peer_key_index != m->peer_key_index)
+	if (!have || have->peer_key_index != m->peer_key_index)
 		return -SVR_DROP_EPOCH;
-	return encrypted ? same_session_key(t, s, &s->keys[set], m) : 0;
+	return encrypted ? same_session_key(t, s, have, m) : 0;
 }
 
 /* Verified forward metadata: find its session or make it. The caller holds the lock. */
@@ -95,18 +117,8 @@ static int forward_session(struct svr_thread *t, const struct svr_work *w, uint3
 	return err ? err : svr_session_terminate(t, m, &wan, path, key, slot);
 }
 
-/* Keys that a block belongs to; an IV, where there is one, tells it better. */
-static unsigned int set_of_metadata(const struct svr_session *s, const struct svr_meta *m)
-{
-	unsigned int newest = svr_epoch_newest(s);
-	bool fits = m->peer_key_index == s->keys[newest].peer_key_index &&
-		    (!(m->have & SVR_HAVE_KEY_EPOCH) || m->key_epoch == s->keys[newest].epoch);
-
-	return fits ? newest : !newest;
-}
-
 int svr_handshake(struct svr_thread *t, struct svr_work *w, uint32_t *slot, uint32_t path,
-		  struct svr_meta *m, unsigned int *set)
+		  struct svr_meta *m, uint16_t *epoch)
 {
 	const struct svr_session *live = *slot ? &t->maps->sessions[*slot] : NULL;
 	const bool reverse = live && live->originator;
@@ -120,14 +132,14 @@ int svr_handshake(struct svr_thread *t, struct svr_work *w, uint32_t *slot, uint
 	if (m->unknown)
 		svr_count(&t->counters, w->desc.zone, SVR_STAT_UNKNOWN_TLV, m->unknown);
 	if (reverse) {
-		err = reverse_check(live, m);
+		err = reverse_check(t, live, m);
 	} else {
 		svr_sessions_lock(t);
 		err = forward_session(t, w, path, m, &key, slot);
 		svr_sessions_unlock(t);
 	}
 	if (!err)
-		*set = set_of_metadata(&t->maps->sessions[*slot], m);
+		*epoch = epoch_of_metadata(t, &t->maps->sessions[*slot], m);
 out:
 	OPENSSL_cleanse(&key, sizeof(key));
 	return err;

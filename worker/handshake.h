@@ -15,10 +15,10 @@ struct svr_work;
  * @slot: session of the packet's flow, 0: none; becomes the session that it belongs to
  * @path: peer path that it came by
  * @m: its header section; filled, the caller wipes it
- * @set: keys that the block belongs to, index in keys[] of the session; an IV tells it better
+ * @epoch: of the keys that the block belongs to; an IV tells it better
  * w->in.window is the time window that it was signed with. Return: 0 or a negative drop reason.
  */
 int svr_handshake(struct svr_thread *t, struct svr_work *w, uint32_t *slot, uint32_t path,
-		  struct svr_meta *m, unsigned int *set);
+		  struct svr_meta *m, uint16_t *epoch);
 
 #endif

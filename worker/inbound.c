@@ -35,15 +35,17 @@ static size_t tag_len_of(const struct svr_session *s, const struct svr_work *w)
 static int counter_check(struct svr_thread *t, uint32_t slot, struct svr_work *w)
 {
 	const struct svr_session *s = &t->maps->sessions[slot];
-	unsigned int i, newest = svr_epoch_newest(s);
+	const struct svr_epochs e = svr_session_epochs(t, s);
+	const uint16_t epochs[2] = { e.newest, e.older };
 	int err = -SVR_DROP_BAD_IV;
 	struct svr_keyset *k;
 	uint16_t epoch;
+	unsigned int i;
 
 	for (i = 0; i < 2; i++) {
-		if (!s->keys[newest ^ i].epoch)
+		if (!epochs[i])
 			continue;
-		k = svr_session_keys(t, slot, newest ^ i);
+		k = svr_session_keys(t, slot, epochs[i]);
 		if (!k)
 			return -SVR_DROP_INTERNAL;
 		if (svr_seal_counter(t->crypt, k->enc_rx, tag_len_of(s, w), &w->pkt, &epoch,
@@ -71,8 +73,8 @@ static int lengths_check(const struct svr_session *s, const struct svr_work *w)
 	return 0;
 }
 
-/* Lengths, then keys: by the IV where there is one, keys[@set] otherwise. */
-static int keys_choose(struct svr_thread *t, struct svr_work *w, uint32_t slot, unsigned int set)
+/* Lengths, then keys: by the IV where there is one, those of @epoch otherwise. */
+static int keys_choose(struct svr_thread *t, struct svr_work *w, uint32_t slot, uint16_t epoch)
 {
 	const struct svr_session *s = &t->maps->sessions[slot];
 	struct svr_keyset *k;
@@ -84,7 +86,7 @@ static int keys_choose(struct svr_thread *t, struct svr_work *w, uint32_t slot, 
 	if (!err && s->cipher != SVR_CIPHER_NONE) {
 		err = counter_check(t, slot, w);
 	} else if (!err) {
-		k = svr_session_keys(t, slot, set);
+		k = svr_session_keys(t, slot, epoch);
 		if (k)
 			w->keys = svr_keyset_get(k);
 		else
@@ -160,12 +162,14 @@ static int tag_search(struct svr_thread *t, struct svr_work *w, struct svr_sessi
 	const bool encrypted = s->cipher != SVR_CIPHER_NONE;
 	struct svr_auth auth = auth_of(s, w);
 	struct svr_keyset *other = NULL;
-	int set = svr_epoch_find(s, w->in.epoch), err;
+	const struct svr_epochs e = svr_session_epochs(t, s);
+	int err;
 
 	auth.tried = tried ? &w->in.window : NULL;
 	/* Without an IV nothing names the epoch: the tag tells */
-	if (!encrypted && set >= 0 && s->keys[!set].epoch)
-		other = svr_session_keys(t, w->slot, !set);
+	if (!encrypted && e.older && svr_epochs_have(&e, w->in.epoch))
+		other = svr_session_keys(t, w->slot,
+					 w->in.epoch == e.newest ? e.older : e.newest);
 	if (other)
 		auth.other = other->hmac_rx;
 	auth.gcm = w->in.opened ? &w->seal : NULL;
@@ -197,7 +201,7 @@ static int inbound_plain(struct svr_thread *t, struct svr_work *w, uint32_t slot
 	int err;
 
 	w->in = (struct svr_inbound){ .front = front };
-	err = keys_choose(t, w, slot, svr_epoch_newest(s));
+	err = keys_choose(t, w, slot, svr_session_epochs(t, s).newest);
 	if (err)
 		return err;
 	auth = auth_of(s, w);
@@ -246,16 +250,16 @@ int svr_inbound_verified(struct svr_thread *t, struct svr_work *w)
 static int inbound_metadata(struct svr_thread *t, struct svr_work *w, uint32_t slot, uint32_t path,
 			    struct svr_meta *m)
 {
-	unsigned int set = 0;
+	uint16_t epoch = 0;
 	int err;
 
 	w->in = (struct svr_inbound){ .with_metadata = true };
-	err = svr_handshake(t, w, &slot, path, m, &set);
+	err = svr_handshake(t, w, &slot, path, m, &epoch);
 	if (err)
 		goto out;
 	w->in.front = (size_t)m->header_len + m->payload_len;
 	w->in.key_packet = m->have & SVR_HAVE_KEY_PACKET;
-	err = keys_choose(t, w, slot, set);
+	err = keys_choose(t, w, slot, epoch);
 	if (err)
 		goto out;
 	svr_count(&t->counters, w->desc.zone, SVR_STAT_META_REMOVED, 1);

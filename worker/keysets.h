@@ -24,6 +24,7 @@ struct svr_keyset {
 	bool used; /* since it was last thought of to be given up */
 	bool gone; /* only packets in work still know it */
 	uint32_t next; /* in its chain */
+	uint64_t tx_first; /* packet counter when they were put in */
 	uint32_t nexthop; /* where the LAN neighbour was found last; 0: not yet */
 	__be32 lan_target[4]; /* the LAN neighbour */
 	struct svr_hmac_key *hmac_tx, *hmac_rx;

@@ -92,7 +92,7 @@ static int sessions_start(struct svr_worker *w)
 	struct svr_adopted adopted;
 	int err;
 
-	err = svr_sessions_init(&w->sessions, w->maps.count.sessions);
+	err = svr_sessions_init(&w->sessions, &w->maps);
 	if (!err)
 		err = svr_pool_new(w);
 	if (err) {

@@ -98,11 +98,12 @@ static int meta_encrypt(struct svr_thread *t, const struct svr_meta *m, struct s
 	return m->header_len + len;
 }
 
-int svr_metadata_build(struct svr_thread *t, const struct svr_session *s, unsigned int set,
+int svr_metadata_build(struct svr_thread *t, const struct svr_session *s, uint16_t epoch,
 		       enum svr_metadata_kind kind, uint8_t out[static SVR_META_MAX])
 {
 	struct svr_cipher_key *cipher;
 	struct svr_meta_key key = { 0 };
+	struct svr_fresh_keys keys = { 0 };
 	struct svr_meta m = { 0 };
 	int len;
 
@@ -113,7 +114,9 @@ int svr_metadata_build(struct svr_thread *t, const struct svr_session *s, unsign
 	cipher = svr_keycache_meta(&t->keycache, t->crypt, &key);
 	if (!cipher)
 		goto out;
-	len = meta_fill(t, s, &s->keys[set], kind, &m);
+	if (!svr_session_keys_copy(t, s, epoch, &keys))
+		goto out;
+	len = meta_fill(t, s, &keys.keys, kind, &m);
 	if (len)
 		goto out;
 	len = -SVR_DROP_INTERNAL;
@@ -128,6 +131,7 @@ int svr_metadata_build(struct svr_thread *t, const struct svr_session *s, unsign
 		OPENSSL_cleanse(out, SVR_META_MAX);
 out:
 	OPENSSL_cleanse(&key, sizeof(key));
+	OPENSSL_cleanse(&keys, sizeof(keys));
 	OPENSSL_cleanse(&m, sizeof(m));
 	return len;
 }
@@ -230,21 +234,28 @@ static int sender_check(struct svr_thread *t, uint32_t peer, const struct svr_me
 	return err;
 }
 
-static int peer_key_find(const struct svr_thread *t, uint32_t peer, uint32_t index,
+/* A live session goes on with a peer key that is not in force any more. */
+static int peer_key_find(struct svr_thread *t, uint32_t peer, uint32_t index,
 			 const struct svr_session *live, struct svr_peer_key *key)
 {
-	const struct svr_session_keys *k = live ? live->keys : NULL;
+	struct svr_fresh_keys keys;
+	struct svr_epochs e;
+	bool found = false;
 	int i;
 
-	for (i = 0; k && live->peer == peer && i < 2; i++) {
-		if (!k[i].epoch || k[i].peer_key_index != index)
-			continue;
-		key->index = index;
-		memcpy(key->hmac_tx, k[i].hmac_tx, sizeof(key->hmac_tx));
-		memcpy(key->hmac_rx, k[i].hmac_rx, sizeof(key->hmac_rx));
-		return 0;
+	if (live && live->peer == peer) {
+		e = svr_session_epochs(t, live);
+		for (i = 0; i < 2 && !found; i++)
+			found = svr_session_keys_copy(t, live, i ? e.older : e.newest, &keys) &&
+				keys.keys.peer_key_index == index;
 	}
-	return svr_keys_peer_rx(t->maps, peer, index, key);
+	if (!found)
+		return svr_keys_peer_rx(t->maps, peer, index, key);
+	key->index = index;
+	memcpy(key->hmac_tx, keys.hmac_tx, sizeof(key->hmac_tx));
+	memcpy(key->hmac_rx, keys.hmac_rx, sizeof(key->hmac_rx));
+	OPENSSL_cleanse(&keys, sizeof(keys));
+	return 0;
 }
 
 int svr_metadata_open(struct svr_thread *t, struct svr_pkt *p, uint32_t path, uint8_t dir,

@@ -19,10 +19,10 @@ enum svr_metadata_kind {
 
 /**
  * svr_metadata_build() - block for the next packet of a session, encrypted for the peer.
- * @set: index in s->keys of what the block tells of and the packet is signed with
+ * @epoch: of the keys that the block tells of and the packet is signed with
  * Return: its length, or a negative drop reason (no-key).
  */
-int svr_metadata_build(struct svr_thread *t, const struct svr_session *s, unsigned int set,
+int svr_metadata_build(struct svr_thread *t, const struct svr_session *s, uint16_t epoch,
 		       enum svr_metadata_kind kind, uint8_t out[static SVR_META_MAX]);
 
 /* True if the block brings a session key just when the session encrypts. */

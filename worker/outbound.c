@@ -82,7 +82,7 @@ static int payload_prepare(struct svr_thread *t, struct svr_session *s, struct s
 	}
 	svr_seal_begin(&w->seal);
 	if (s->cipher != SVR_CIPHER_NONE) {
-		if (svr_epoch_exhausted(s))
+		if (svr_epoch_exhausted(s, w->keys->tx_first))
 			return -SVR_DROP_COUNTER_LIMIT;
 		counter = svr_session_count(s);
 		if (!counter)
@@ -166,7 +166,7 @@ int svr_outbound(struct svr_thread *t, struct svr_work *w, uint32_t slot)
 	struct svr_keyset *keys;
 	size_t bare_len = 0;
 	int meta_len = 0, err;
-	unsigned int set;
+	uint16_t epoch;
 
 	if (svr_shared(s->closing) && tcp_opens(p))
 		return reopen(t, w, slot);
@@ -178,13 +178,13 @@ int svr_outbound(struct svr_thread *t, struct svr_work *w, uint32_t slot)
 	if (err)
 		return err;
 	svr_rekey_unheard(t, slot);
-	set = svr_epoch_tx(s); /* once: another thread may put in new keys */
-	keys = svr_session_keys(t, slot, set);
+	epoch = svr_session_epochs(t, s).tx; /* once: another thread may put in new keys */
+	keys = svr_session_keys(t, slot, epoch);
 	if (!keys)
 		return -SVR_DROP_INTERNAL;
 	w->keys = svr_keyset_get(keys);
 	if (svr_shared(s->meta_add)) {
-		meta_len = svr_metadata_build(t, s, set, SVR_METADATA_SESSION, meta);
+		meta_len = svr_metadata_build(t, s, epoch, SVR_METADATA_SESSION, meta);
 		if (meta_len < 0)
 			return meta_len;
 	} else if (svr_meta_is_cookie(p->payload, p->payload_len)) {

@@ -77,8 +77,8 @@ static void packet_begin(struct svr_pkt *p, uint8_t *room, size_t len, const str
 static int packet_fill(struct svr_thread *t, uint32_t slot, struct svr_pkt *p)
 {
 	struct svr_session *s = &t->maps->sessions[slot];
-	const unsigned int set = svr_epoch_newest(s);
-	struct svr_keyset *k = svr_session_keys(t, slot, set);
+	const uint16_t epoch = svr_session_epochs(t, s).newest;
+	struct svr_keyset *k = svr_session_keys(t, slot, epoch);
 	const size_t tag_len = svr_seal_tag_len(s->cipher, s->hmac, true);
 	const struct svr_seal_input in = {
 		.window = svr_window_tx(s->hmac_mode, t->real_ns),
@@ -92,7 +92,7 @@ static int packet_fill(struct svr_thread *t, uint32_t slot, struct svr_pkt *p)
 
 	if (!k)
 		return -SVR_DROP_INTERNAL;
-	len = svr_metadata_build(t, s, set, SVR_METADATA_KEYS, meta);
+	len = svr_metadata_build(t, s, epoch, SVR_METADATA_KEYS, meta);
 	if (len < 0)
 		return len;
 	svr_seal_begin(&seal);
@@ -172,7 +172,7 @@ void svr_rekey_confirm(struct svr_thread *t, uint32_t slot, uint16_t epoch)
 		return;
 	/* Another thread may have put in newer keys since this packet was opened */
 	svr_sessions_lock(t);
-	if (s->keys[svr_epoch_newest(s)].epoch == epoch && svr_epoch_confirm(s) && s->originator)
+	if (svr_session_epochs(t, s).newest == epoch && svr_epoch_confirm(s) && s->originator)
 		svr_session_rekeyed(t, s);
 	svr_sessions_unlock(t);
 }
@@ -186,52 +186,70 @@ static uint64_t last_packet_ns(const struct svr_session *s)
 	return lan_ns > wan_ns ? lan_ns : wan_ns;
 }
 
+static const struct svr_session_keys *newest_keys(const struct svr_thread *t,
+						  const struct svr_session *s)
+{
+	return svr_epoch_keys_const(s, t->maps->session_others, svr_session_epochs(t, s).newest);
+}
+
+/* Its keys come from this peer key. */
+static bool signed_by(const struct svr_thread *t, const struct svr_session *s, uint32_t index)
+{
+	const struct svr_session_keys *k = newest_keys(t, s);
+
+	return k && k->peer_key_index == index;
+}
+
 static bool keys_due(const struct svr_thread *t, const struct svr_session *s)
 {
-	return svr_epoch_due(s, t->maps->router->payload_rekey_sec * NS_PER_SEC,
-			     svr_keys_peer_tx_index(t->maps, s->peer), t->now_ns);
+	const uint32_t index = svr_keys_peer_tx_index(t->maps, s->peer);
+
+	return svr_epoch_due(s, t->maps->session_others,
+			     t->maps->router->payload_rekey_sec * NS_PER_SEC, index, t->now_ns) ||
+	       (svr_keyrows_crowded(&t->sessions->keyrows) && index && !signed_by(t, s, index));
 }
 
 /* 0 or a negative drop reason; then nothing has changed. */
 static int begin(struct svr_thread *t, uint32_t slot, bool unconfirmed)
 {
 	struct svr_session *s = &t->maps->sessions[slot];
-	uint16_t epoch = svr_epoch_next(s->keys[svr_epoch_newest(s)].epoch);
-	struct svr_session_keys fresh;
+	uint16_t epoch = svr_epoch_next(svr_session_epochs(t, s).newest);
+	struct svr_fresh_keys fresh;
 	int err;
 
 	err = svr_session_fresh_keys(t, s, epoch, &fresh);
 	if (err)
 		return err;
-	svr_session_install_fresh(t, slot, &fresh, unconfirmed);
+	err = svr_session_install_fresh(t, slot, &fresh, unconfirmed);
 	OPENSSL_cleanse(&fresh, sizeof(fresh));
-	if (!unconfirmed)
+	if (!err && !unconfirmed)
 		svr_session_rekeyed(t, s);
-	return 0;
+	return err;
 }
 
 static void offer(struct svr_thread *t, uint32_t slot)
 {
 	const struct svr_session *s = &t->maps->sessions[slot];
-	struct svr_talk *l = &t->sessions->talk[slot];
+	const struct svr_talk *l = &t->sessions->talk[slot];
+	struct svr_offer *o = &t->sessions->keyrows.offers[s->other];
 	const uint64_t seq_ack = __atomic_load_n(&l->tcp_seq_ack, __ATOMIC_RELAXED);
 	const uint32_t window = __atomic_load_n(&l->tcp_window, __ATOMIC_RELAXED);
 	const struct tcp_head head = { (uint32_t)(seq_ack >> 32), (uint32_t)seq_ack,
 				       (uint16_t)window };
-	unsigned int doublings = l->offers < OFFER_DOUBLINGS ? l->offers : OFFER_DOUBLINGS;
+	unsigned int doublings = o->count < OFFER_DOUBLINGS ? o->count : OFFER_DOUBLINGS;
 
-	if (l->offers && t->now_ns - l->offer_ns < (OFFER_MS * NS_PER_MS / 2) << doublings)
+	if (o->count && t->now_ns - o->ns < (OFFER_MS * NS_PER_MS / 2) << doublings)
 		return;
 	/* Nobody uses the session any more: it can wait for its next packet */
-	if (l->offers > OFFER_DOUBLINGS && last_packet_ns(s) < l->offer_ns)
+	if (o->count > OFFER_DOUBLINGS && last_packet_ns(s) < o->ns)
 		return;
 	/* Before the first packet after a restart nothing is known about the connection */
 	if (s->lan.proto == IPPROTO_TCP && !(window & SVR_TALK_KNOWN))
 		return;
-	l->offer_ns = t->now_ns;
+	o->ns = t->now_ns;
 	if (packet_send(t, slot, &head))
 		return;
-	l->offers++;
+	o->count++;
 	svr_count(&t->counters, s->wan.zone, SVR_STAT_REKEY_OFFERED, 1);
 }
 
@@ -239,12 +257,14 @@ void svr_rekey_look(struct svr_thread *t, uint32_t slot)
 {
 	struct svr_session *s = &t->maps->sessions[slot];
 
-	svr_epoch_retire(s, t->now_ns);
+	svr_session_keys_retire(t, s);
 	if (!s->originator || svr_shared(s->meta_add) || svr_shared(s->closing))
 		return;
-	if (!svr_epoch_offered(s)) {
+	if (!svr_session_epochs(t, s).offered) {
+		const struct svr_session_keys *k = newest_keys(t, s);
+
 		/* A session that was silent since its last change has used nothing up */
-		if (last_packet_ns(s) <= s->keys[svr_epoch_newest(s)].since_ns || !keys_due(t, s) ||
+		if (!k || last_packet_ns(s) <= k->since_ns || !keys_due(t, s) ||
 		    !svr_session_path_up(t, s->path, s->peer) ||
 		    !svr_tokens_take(&t->rekey_tokens, t->now_ns, BEGIN_PER_SEC) ||
 		    begin(t, slot, true))
@@ -255,7 +275,7 @@ void svr_rekey_look(struct svr_thread *t, uint32_t slot)
 
 static bool take_along(const struct svr_thread *t, const struct svr_session *s, uint32_t index)
 {
-	return keys_due(t, s) || (index && index != s->keys[svr_epoch_newest(s)].peer_key_index);
+	return keys_due(t, s) || (index && !signed_by(t, s, index));
 }
 
 void svr_rekey_unheard(struct svr_thread *t, uint32_t slot)
@@ -263,13 +283,13 @@ void svr_rekey_unheard(struct svr_thread *t, uint32_t slot)
 	struct svr_session *s = &t->maps->sessions[slot];
 	uint32_t index;
 
-	if (!s->originator || !svr_shared(s->meta_add) || svr_epoch_offered(s))
+	if (!s->originator || !svr_shared(s->meta_add) || svr_session_epochs(t, s).offered)
 		return;
 	index = svr_keys_peer_tx_index(t->maps, s->peer);
 	if (!take_along(t, s, index))
 		return;
 	svr_sessions_lock(t);
-	if (svr_shared(s->meta_add) && !svr_epoch_offered(s) && take_along(t, s, index))
+	if (svr_shared(s->meta_add) && !svr_session_epochs(t, s).offered && take_along(t, s, index))
 		begin(t, slot, false);
 	svr_sessions_unlock(t);
 }

@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/crypto.h>
-
 #include <svr/drops.h>
 
 #include "lib/replay.h"
@@ -23,9 +21,14 @@
 
 /* ---- of all threads ------------------------------------------------------------------------ */
 
-int svr_sessions_init(struct svr_sessions *ss, uint32_t count)
+int svr_sessions_init(struct svr_sessions *ss, const struct svr_mapset *maps)
 {
+	const uint32_t count = maps->count.sessions;
 	int err = svr_slots_init(&ss->slots, count);
+
+	if (!err)
+		err = svr_keyrows_init(&ss->keyrows, maps->session_hmacs, maps->count.session_hmacs,
+				       maps->session_others, maps->count.session_others);
 
 	pthread_mutex_init(&ss->nonce_lock, NULL);
 	ss->talk = calloc(count, sizeof(*ss->talk));
@@ -38,6 +41,7 @@ void svr_sessions_free(struct svr_sessions *ss)
 	if (!ss->slots.count)
 		return;
 	svr_slots_free(&ss->slots);
+	svr_keyrows_free(&ss->keyrows);
 	free(ss->talk);
 	free(ss->tombs);
 	pthread_mutex_destroy(&ss->nonce_lock);
@@ -81,7 +85,7 @@ void svr_session_wipe(struct svr_thread *t, uint32_t slot)
 {
 	struct svr_session *s = &t->maps->sessions[slot];
 
-	OPENSSL_cleanse(s->keys, sizeof(s->keys));
+	svr_keyrows_drop(&t->sessions->keyrows, s);
 	s->replay_lock = 0; /* of a worker that was killed */
 	__atomic_store_n(&s->state, SVR_SESSION_FREE, __ATOMIC_RELEASE);
 	svr_slots_give(&t->sessions->slots, slot);

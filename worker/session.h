@@ -19,19 +19,19 @@
 #include <stdint.h>
 #include <svr/maps.h>
 
+#include "worker/keyrows.h"
 #include "worker/packet.h"
 #include "worker/slots.h"
 
+struct svr_mapset;
 struct svr_thread;
 struct svr_tombstone;
 
 /* What the process knows of a session besides its slot: all that packets of its own need. */
 struct svr_talk {
-	uint64_t offer_ns; /* last offer of new keys; under lock */
-	uint32_t offers; /* of the epoch that is offered; under lock */
 	/* Of the last packet to the peer, atomic: */
-	uint32_t tcp_window; /* and SVR_TALK_KNOWN */
 	uint64_t tcp_seq_ack; /* sequence number in the upper half */
+	uint32_t tcp_window; /* and SVR_TALK_KNOWN */
 };
 enum { SVR_TALK_KNOWN = 1 << 16 };
 
@@ -40,11 +40,12 @@ struct svr_sessions {
 	struct svr_slots slots; /* with the lock of the set-up */
 	uint32_t scan; /* where svr_sessions_expire() goes on in slots.live[]; under lock */
 	struct svr_talk *talk; /* of each slot */
+	struct svr_keyrows keyrows; /* under lock */
 	struct svr_tombstone *tombs; /* SVR_TOMBSTONES, under lock: session_tombs.h */
 	pthread_mutex_t nonce_lock; /* of the memory of metadata nonces */
 };
 
-int svr_sessions_init(struct svr_sessions *ss, uint32_t count); /* 0 or -ENOMEM */
+int svr_sessions_init(struct svr_sessions *ss, const struct svr_mapset *maps); /* 0 or -ENOMEM */
 void svr_sessions_free(struct svr_sessions *ss);
 /*
  * True if there is something for svr_sessions_expire() to do. *@ended: slots wait for threads to

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Sessions that an earlier process left. */
-#include "lib/epoch.h"
+#include <openssl/crypto.h>
+
 #include "worker/flowtable.h"
 #include "worker/session_adopt.h"
 #include "worker/session_flows.h"
@@ -9,8 +10,7 @@
 
 static bool slot_sane(const struct svr_thread *t, const struct svr_session *s)
 {
-	return s->generation != 0 && s->keys[svr_epoch_newest(s)].epoch != 0 &&
-	       s->lan.zone < t->maps->count.zones && s->wan.zone < t->maps->count.zones &&
+	return s->generation != 0 && s->lan.zone < t->maps->count.zones && s->wan.zone < t->maps->count.zones &&
 	       s->path < t->maps->count.paths && s->service < t->maps->count.services &&
 	       svr_hmac_tag_len(s->hmac) != 0;
 }
@@ -34,13 +34,17 @@ int svr_sessions_adopt(struct svr_thread *t, struct svr_adopted *out)
 
 		if (s->state == SVR_SESSION_LIVE && slot_sane(t, s) &&
 		    svr_session_flow_present(t, &s->lan, slot, s->generation) &&
-		    svr_session_flow_present(t, &s->wan, slot, s->generation)) {
+		    svr_session_flow_present(t, &s->wan, slot, s->generation) &&
+		    svr_keyrows_adopt(&ss->keyrows, s, slot)) {
 			s->replay_lock = 0; /* a thread that was killed may have held it */
 			svr_slots_live_add(&ss->slots, slot);
 			out->live++;
 			continue;
 		}
 		svr_tomb_set(ss, s);
+		/* Its rows are nobody's: they become free with all others that nobody names */
+		OPENSSL_cleanse(&s->keys, sizeof(s->keys));
+		s->other = 0;
 		if (s->state == SVR_SESSION_FREE) {
 			svr_slots_give(&ss->slots, slot);
 			continue;
@@ -48,6 +52,7 @@ int svr_sessions_adopt(struct svr_thread *t, struct svr_adopted *out)
 		out->freed++;
 		svr_session_wipe(t, slot);
 	}
+	svr_keyrows_adopted(&ss->keyrows, t->maps->sessions);
 	n = svr_flowtable_remove_if(t->maps, orphan_flow, t);
 	if (n < 0)
 		return n;

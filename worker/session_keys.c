@@ -6,10 +6,8 @@
 
 #include <svr/drops.h>
 
-#include "lib/epoch.h"
 #include "lib/kdf.h"
 #include "lib/meta.h"
-#include "lib/shared.h"
 #include "lib/statickey.h"
 #include "sys/keylog.h"
 #include "worker/session_flows.h"
@@ -18,47 +16,73 @@
 
 /* ---- where they come from ------------------------------------------------------------------ */
 
-static void take_peer_key(struct svr_session_keys *k, const struct svr_peer_key *key)
+static void take_peer_key(struct svr_fresh_keys *k, const struct svr_peer_key *key)
 {
-	k->peer_key_index = key->index;
+	k->keys.peer_key_index = key->index;
 	memcpy(k->hmac_tx, key->hmac_tx, sizeof(k->hmac_tx));
 	memcpy(k->hmac_rx, key->hmac_rx, sizeof(k->hmac_rx));
 }
 
 int svr_session_fresh_keys(struct svr_thread *t, const struct svr_session *s, uint16_t epoch,
-			   struct svr_session_keys *out)
+			   struct svr_fresh_keys *out)
 {
 	struct svr_peer_key key;
 	int err;
 
-	*out = (struct svr_session_keys){ .epoch = epoch };
+	*out = (struct svr_fresh_keys){ .keys.epoch = epoch };
 	err = svr_keys_peer_tx(t->maps, s->peer, &key);
 	if (err)
 		return err;
 	take_peer_key(out, &key);
 	OPENSSL_cleanse(&key, sizeof(key));
-	if (s->cipher != SVR_CIPHER_NONE &&
-	    svr_crypt_random(t->crypt, out->session_key, sizeof(out->session_key))) {
+	if (s->cipher != SVR_CIPHER_NONE && svr_crypt_random(t->crypt, out->keys.session_key,
+							     sizeof(out->keys.session_key))) {
 		OPENSSL_cleanse(out, sizeof(*out));
 		return -SVR_DROP_INTERNAL;
 	}
 	return 0;
 }
 
-void svr_session_install_fresh(struct svr_thread *t, uint32_t slot,
-			       const struct svr_session_keys *fresh, bool unconfirmed)
+/* Under the lock. 0 or -SVR_DROP_KEYS_FULL: then nothing has changed. */
+static int install(struct svr_thread *t, uint32_t slot, const struct svr_fresh_keys *fresh,
+		   bool unconfirmed)
 {
 	struct svr_session *s = &t->maps->sessions[slot];
-	struct svr_talk *talk = &t->sessions->talk[slot];
+	struct svr_keyrows *kr = &t->sessions->keyrows;
+	struct svr_session_keys keys = fresh->keys;
+	uint16_t row;
+
+	keys.hmac = svr_keyrows_hold(kr, s->peer, keys.peer_key_index, fresh->hmac_tx,
+				     fresh->hmac_rx);
+	if (!keys.hmac)
+		return -SVR_DROP_KEYS_FULL;
+	if (svr_epoch_needs_row(s)) {
+		row = svr_keyrows_take_other(kr);
+		if (!row) {
+			svr_keyrows_put(kr, keys.hmac);
+			return -SVR_DROP_KEYS_FULL;
+		}
+		svr_epoch_give_row(s, kr->others, row, slot);
+	}
+	svr_keyrows_put(kr, svr_epoch_install(s, kr->others, &keys, unconfirmed, t->now_ns));
+	kr->offers[s->other] = (struct svr_offer){ 0 };
+	OPENSSL_cleanse(&keys, sizeof(keys));
+	return 0;
+}
+
+int svr_session_install_fresh(struct svr_thread *t, uint32_t slot,
+			      const struct svr_fresh_keys *fresh, bool unconfirmed)
+{
+	const struct svr_session *s = &t->maps->sessions[slot];
+	int err;
 
 	svr_sessions_lock(t);
-	svr_epoch_install(s, fresh, unconfirmed, t->now_ns);
-	talk->offer_ns = 0;
-	talk->offers = 0;
+	err = install(t, slot, fresh, unconfirmed);
 	svr_sessions_unlock(t);
-	if (s->cipher != SVR_CIPHER_NONE)
-		svr_keylog_session_key(t->keylog, s->uuid, fresh->epoch, fresh->session_key,
-				       sizeof(fresh->session_key));
+	if (!err && s->cipher != SVR_CIPHER_NONE)
+		svr_keylog_session_key(t->keylog, s->uuid, fresh->keys.epoch,
+				       fresh->keys.session_key, sizeof(fresh->keys.session_key));
+	return err;
 }
 
 void svr_session_rekeyed(struct svr_thread *t, struct svr_session *s)
@@ -80,37 +104,76 @@ int svr_session_key_wrap(const struct svr_thread *t, const struct svr_session *s
 int svr_session_install(struct svr_thread *t, uint32_t slot, const struct svr_meta *m,
 			const struct svr_peer_key *peer_key)
 {
-	const bool first = t->maps->sessions[slot].keys[0].epoch == 0;
-	struct svr_session_keys fresh = { .epoch = svr_meta_epoch(m) };
+	struct svr_session *s = &t->maps->sessions[slot];
+	const bool first = svr_session_epochs(t, s).newest == 0;
+	struct svr_fresh_keys fresh = { .keys.epoch = svr_meta_epoch(m) };
 	int err;
 
-	if (!fresh.epoch)
+	if (!fresh.keys.epoch)
 		return -SVR_DROP_EPOCH;
 	take_peer_key(&fresh, peer_key);
-	memcpy(fresh.session_key, m->session_key, sizeof(fresh.session_key));
-	err = svr_session_key_wrap(t, &t->maps->sessions[slot], fresh.epoch, fresh.session_key);
+	memcpy(fresh.keys.session_key, m->session_key, sizeof(fresh.keys.session_key));
+	err = svr_session_key_wrap(t, s, fresh.keys.epoch, fresh.keys.session_key);
 	if (!err)
-		svr_session_install_fresh(t, slot, &fresh, !first);
+		err = svr_session_install_fresh(t, slot, &fresh, !first);
 	OPENSSL_cleanse(&fresh, sizeof(fresh));
 	if (!err && !first)
-		svr_session_rekeyed(t, &t->maps->sessions[slot]);
+		svr_session_rekeyed(t, s);
 	return err;
+}
+
+/* ---- what a slot has ----------------------------------------------------------------------- */
+
+struct svr_epochs svr_session_epochs(const struct svr_thread *t, const struct svr_session *s)
+{
+	return svr_epochs_of(s, t->maps->session_others);
+}
+
+bool svr_session_keys_copy(struct svr_thread *t, const struct svr_session *s, uint16_t epoch,
+			   struct svr_fresh_keys *out)
+{
+	const struct svr_session_keys *k;
+	const struct svr_session_hmac *h;
+
+	svr_sessions_lock(t);
+	k = svr_epoch_keys_const(s, t->maps->session_others, epoch);
+	if (k) {
+		h = &t->maps->session_hmacs[k->hmac];
+		out->keys = *k;
+		memcpy(out->hmac_tx, h->tx, sizeof(out->hmac_tx));
+		memcpy(out->hmac_rx, h->rx, sizeof(out->hmac_rx));
+	}
+	svr_sessions_unlock(t);
+	return k != NULL;
+}
+
+void svr_session_keys_retire(struct svr_thread *t, struct svr_session *s)
+{
+	struct svr_keyrows *kr = &t->sessions->keyrows;
+	struct svr_epoch_freed freed;
+
+	if (!s->other || !svr_epoch_over(s, kr->others, t->now_ns))
+		return;
+	freed = svr_epoch_retire(s, kr->others);
+	svr_keyrows_put(kr, freed.hmac);
+	svr_keyrows_give_other(kr, freed.row);
 }
 
 /* ---- ready for use ------------------------------------------------------------------------- */
 
 static int keyset_fill(struct svr_thread *t, const struct svr_session *s,
-		       const struct svr_session_keys *from, struct svr_keyset *k)
+		       const struct svr_fresh_keys *from, struct svr_keyset *k)
 {
 	const int tx = s->originator ? SVR_DIR_FWD : SVR_DIR_REV;
 	struct svr_payload_keys keys;
 	int err;
 
 	svr_session_lan_target(t, s, k->lan_target);
+	k->tx_first = from->keys.tx_first;
 	err = svr_keyset_set_hmac(t->keysets, k, s->hmac, s->peer, from->hmac_tx, from->hmac_rx);
 	if (err || s->cipher == SVR_CIPHER_NONE)
 		return err;
-	err = svr_kdf_payload(from->session_key, s->uuid, from->epoch, &keys);
+	err = svr_kdf_payload(from->keys.session_key, s->uuid, from->keys.epoch, &keys);
 	if (!err)
 		err = svr_keyset_set_cipher(
 			t->crypt, k, s->cipher,
@@ -120,46 +183,33 @@ static int keyset_fill(struct svr_thread *t, const struct svr_session *s,
 	return err;
 }
 
-/* A copy, for they may be replaced at any time. The caller wipes it. */
-static bool keys_copy(struct svr_thread *t, const struct svr_session *s, unsigned int set,
-		      struct svr_session_keys *out)
-{
-	svr_sessions_lock(t);
-	*out = s->keys[set];
-	svr_sessions_unlock(t);
-	return out->epoch != 0;
-}
-
 static struct svr_keyset *keyset_make(struct svr_thread *t, uint32_t slot,
-				      const struct svr_session_keys *from)
+				      const struct svr_fresh_keys *from)
 {
 	static const uint16_t none[2];
 	const struct svr_session *s = &t->maps->sessions[slot];
-	const uint16_t epochs[2] = { svr_shared(s->keys[0].epoch), svr_shared(s->keys[1].epoch) };
+	const struct svr_epochs e = svr_session_epochs(t, s);
+	const uint16_t keep[2] = { e.newest, e.older };
 	struct svr_keyset *k;
 
-	svr_keysets_forget(t->keysets, slot, epochs); /* whoever has new keys has old ones, too */
-	k = svr_keysets_take(t->keysets, slot, s->generation, from->epoch);
+	svr_keysets_forget(t->keysets, slot, keep); /* whoever has new keys has old ones, too */
+	k = svr_keysets_take(t->keysets, slot, s->generation, from->keys.epoch);
 	if (!k || keyset_fill(t, s, from, k) == 0)
 		return k;
 	svr_keysets_forget(t->keysets, slot, none);
 	return NULL;
 }
 
-struct svr_keyset *svr_session_keys(struct svr_thread *t, uint32_t slot, unsigned int set)
+struct svr_keyset *svr_session_keys(struct svr_thread *t, uint32_t slot, uint16_t epoch)
 {
 	const struct svr_session *s = &t->maps->sessions[slot];
-	const uint16_t epoch = __atomic_load_n(&s->keys[set].epoch, __ATOMIC_ACQUIRE);
-	struct svr_session_keys from;
+	struct svr_fresh_keys from;
 	struct svr_keyset *k;
 
-	if (!epoch)
-		return NULL;
 	k = svr_keysets_find(t->keysets, slot, s->generation, epoch);
-	if (k)
+	if (k || !svr_session_keys_copy(t, s, epoch, &from))
 		return k;
-	if (keys_copy(t, s, set, &from))
-		k = keyset_make(t, slot, &from);
+	k = keyset_make(t, slot, &from);
 	OPENSSL_cleanse(&from, sizeof(from));
 	return k;
 }

@@ -109,7 +109,7 @@ static int session_fill_originated(struct svr_thread *t, const struct svr_work *
 				   const struct svr_service *svc, const struct svr_policy *policy)
 {
 	struct svr_session *s = &t->maps->sessions[slot];
-	struct svr_session_keys fresh;
+	struct svr_fresh_keys fresh;
 	uint32_t path;
 	int err;
 
@@ -130,9 +130,9 @@ static int session_fill_originated(struct svr_thread *t, const struct svr_work *
 	err = svr_session_fresh_keys(t, s, SVR_EPOCH_FIRST, &fresh);
 	if (err)
 		return err;
-	svr_session_install_fresh(t, slot, &fresh, false);
+	err = svr_session_install_fresh(t, slot, &fresh, false);
 	OPENSSL_cleanse(&fresh, sizeof(fresh));
-	return 0;
+	return err;
 }
 
 static int originate(struct svr_thread *t, const struct svr_work *w,

@@ -70,6 +70,7 @@
 	X(PADDING, 56, "padding", "ciphertext or padding has a wrong length")                                   \
 	X(COUNTER_LIMIT, 57, "counter-limit", "packet counter is exhausted, session needs a new key")           \
 	X(ALGORITHM, 58, "algorithm", "security parameters name an algorithm that is not allowed")              \
+	X(KEYS_FULL, 59, "keys-full", "no room for the keys of another peer key or another epoch")              \
 	/* worker */                                                                                            \
 	X(NO_WORKER, 64, "no-worker", "session needs the worker, and it does not run")                          \
 	X(TX_FULL, 65, "tx-full", "transmit ring or frame memory is full")                                      \

@@ -23,6 +23,8 @@ enum svr_limits {
 	SVR_MAX_FLOWS = 262144,	    /* default size of svr_flows4; two per session */
 	SVR_MAX_FLOWS6 = 65536,	    /* default size of svr_flows6; two per session, one if the other is IPv4 */
 	SVR_MAX_SESSIONS = 65536,   /* default number of slots for sessions made by the worker */
+	SVR_SESSION_HMACS = 8192,   /* pairs of HMAC keys that sessions use: of peers, and of their peer keys */
+	SVR_SESSION_OTHERS = 32768, /* sessions that have the keys of two epochs at a time */
 	SVR_MAX_QUEUES = 64,	    /* RX queues per interface that the worker can bind */
 	SVR_NONCE_SLOTS = 131072,   /* metadata nonces remembered, see docs/protocol.md "Nonce" */
 	SVR_NONCE_WAYS = 8,	    /* slots that one nonce may take */
@@ -43,7 +45,7 @@ enum svr_limits {
 	SVR_META_KEY_LEN = 32,	    /* bytes */
 	SVR_WRAP_KEY_LEN = 32,	    /* bytes, of a policy with static keys */
 
-	SVR_ABI_VERSION = 6,	    /* raised whenever the layout of a pinned map changes */
+	SVR_ABI_VERSION = 7,	    /* raised whenever the layout of a pinned map changes */
 };
 
 #endif

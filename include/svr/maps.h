@@ -30,6 +30,8 @@
  *   svr_nexthops      array, mmap       svr-worker      XDP               link-layer addresses
  *   svr_neighbours    hash              svr-worker      XDP               (zone, address) -> next hop
  *   svr_sessions      array, mmap       svr-worker      svr               sessions with HMAC or encryption
+ *   svr_session_hmacs array, mmap       svr-worker      svr               HMAC keys that sessions share
+ *   svr_session_others array, mmap      svr-worker      svr               keys of sessions that are just being rekeyed
  *   svr_nonces        array, mmap       svr-worker      worker            metadata nonces seen
  *   svr_worker_drops  array, mmap       svr-worker      svr               zone * SVR_DROP_MAX + reason -> packets
  *   svr_worker_stats  array, mmap       svr-worker      svr               zone * SVR_STAT_MAX + counter
@@ -507,19 +509,38 @@ struct svr_replay {
 	__u64 bits[SVR_REPLAY_WORDS];
 };
 
+/*
+ * HMAC keys of sessions: those of one peer key of one peer, once for all sessions that began under it, as long as any
+ * of them uses it.
+ */
+struct svr_session_hmac {
+	__u32 peer;		/* 0: free. Written last */
+	__u32 peer_key_index;
+	__u8 tx[SVR_HMAC_KEY_LEN];
+	__u8 rx[SVR_HMAC_KEY_LEN];
+};
+_Static_assert(sizeof(struct svr_session_hmac) == 104, "map ABI");
+
 /* Keys of one epoch of a session. */
 struct svr_session_keys {
 	__u16 epoch;		/* 0: empty. Written last when a new epoch is put in, so that a kill leaves it empty */
-	__u16 _pad;
+	__u16 hmac;		/* row of svr_session_hmacs; 0 is none */
 	__u32 peer_key_index;	/* peer key that the HMAC keys come from */
 	__u64 since_ns;		/* CLOCK_MONOTONIC */
 	__u64 tx_first;		/* tx_counter when it was put in */
 	__u64 rx_first;		/* replay.top when it was put in */
 	__u8 session_key[SVR_SESSION_KEY_LEN];
-	__u8 hmac_tx[SVR_HMAC_KEY_LEN];
-	__u8 hmac_rx[SVR_HMAC_KEY_LEN];
 };
-_Static_assert(sizeof(struct svr_session_keys) == 160, "map ABI");
+_Static_assert(sizeof(struct svr_session_keys) == 64, "map ABI");
+
+/* A second epoch of a session: the one before, or the one that is offered. Few sessions have one at a time. */
+struct svr_session_other {
+	__u32 slot;		/* whose; 0: free */
+	__u32 generation;
+	struct svr_session_keys keys;
+};
+_Static_assert(sizeof(struct svr_session_other) == 72, "map ABI");
+_Static_assert((int)SVR_SESSION_HMACS <= 65536 && (int)SVR_SESSION_OTHERS <= 65536, "rows are 16 bits");
 
 /*
  * Everything about a session that must survive the worker. The worker works directly in the mapped pages of the
@@ -546,12 +567,13 @@ struct svr_session {
 	__u8 closing;
 	__s8 window_hint;	/* time window that fitted last: -1, 0, +1 */
 	__u8 unconfirmed;	/* 1: the peer did not use the newest keys yet; the originator sends with the older ones */
-	__u8 _pad;
+	__u8 _pad[3];
+	__u16 other;		/* row of svr_session_others; 0: this session has one epoch */
 	__u32 rekeys;		/* changes to another epoch since the session began */
 	__u32 replay_lock;	/* held by the thread that moves the window; a worker that starts frees it */
 	__u64 tx_counter;	/* last packet counter used; goes on over epochs */
 	struct svr_replay replay;   /* over all epochs */
-	struct svr_session_keys keys[2]; /* the newest epoch, and the one before or none */
+	struct svr_session_keys keys; /* the newest epoch, unless that is the other one */
 	__u64 created_ns;	/* CLOCK_MONOTONIC */
 	__u64 last_lan_ns;	/* CLOCK_MONOTONIC, authenticated packets only */
 	__u64 last_wan_ns;
@@ -560,7 +582,7 @@ struct svr_session {
 	__u64 created_real_ns;	/* CLOCK_REALTIME */
 	__u64 nonce_time_ns;	/* newest metadata nonce of the peer for this session */
 };
-_Static_assert(sizeof(struct svr_session) == 808, "map ABI");
+_Static_assert(sizeof(struct svr_session) == 560, "map ABI");
 
 struct svr_nonce_slot {
 	__u64 time_ns;		/* our CLOCK_REALTIME at which it may be forgotten; 0: empty */
