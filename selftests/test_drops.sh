@@ -88,7 +88,7 @@ s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.bind(('', 40000))
 s.sendto(b'one more', ('$h2_ip', 8301))
 s.settimeout(0.5)
-try: s.recv(100)
+try: print(s.recv(100))
 except TimeoutError: pass"
 }
 
@@ -101,6 +101,19 @@ test_records_that_do_not_fit() {
 	svr_on west session delete >/dev/null
 	svr_on east session delete >/dev/null
 	check "a new session works" host "$h1" talk "$h2_ip" 8301 hello --udp
+}
+
+# Nobody waits for 2^48 packets. No more of them go under the same keys; with those that follow the session goes on. They would follow
+# at once, if there was somebody at the other end to agree on them.
+test_packet_counter_at_its_end() {
+	svr_on west session delete >/dev/null
+	one_more
+	stop_proc east-worker
+	field svr_sessions svr_session tx_counter $(((1 << 48) + 1))
+	provokes west counter-limit one_more
+	topo_worker_start east
+	check "with new keys it goes on" wait_for 20 eval 'one_more | grep -q "one more"'
+	check_equal "there is one session, as before" 1 "$(sessions west)"
 }
 
 # Somebody else has the NIC's queue: packets leave through a packet socket, and what that one does not take is dropped by name
