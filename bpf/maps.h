@@ -67,6 +67,7 @@ _Static_assert(__builtin_offsetof(struct svr_front, block) == sizeof(((struct sv
 struct svr_scratch {
 	__u64 now_jiffies; /* see svr_now_ns() */
 	__u64 now_ns;
+	__u64 random[2]; /* see svr_random() */
 	__u8 chunk[SVR_CSUM_CHUNK]; /* of a packet, to be summed or moved */
 	__be32 own[4]; /* address that an ICMP error is sent from */
 	struct svr_front front;

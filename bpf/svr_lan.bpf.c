@@ -90,7 +90,7 @@ SVR_HELPER int svr_lan_make_session(struct svr_pkt *pkt, const struct svr_sessio
 
 	if (!s || !path)
 		return -SVR_DROP_INTERNAL;
-	svr_uuid_make(uuid);
+	svr_uuid_make(s, uuid);
 	s->lan_tuple = pkt->key;
 	svr_addr_copy(s->wan_tuple.saddr, path->local);
 	svr_addr_copy(s->wan_tuple.daddr, path->remote);
@@ -98,7 +98,7 @@ SVR_HELPER int svr_lan_make_session(struct svr_pkt *pkt, const struct svr_sessio
 	s->wan_tuple.proto = svr_proto_portless(pkt->key.proto) ? IPPROTO_UDP : pkt->key.proto;
 	s->wan_tuple._pad = 0;
 	for (try = 0; try < SVR_PORT_TRIES && res == SVR_FLOW_EXISTS; try++) {
-		if (!svr_ports_choose(path, &s->wan_tuple))
+		if (!svr_ports_choose(s, path, &s->wan_tuple))
 			continue;
 		svr_flow_fill_pair(s, terms, uuid);
 		res = svr_flow_insert(&s->from, &s->wan);
