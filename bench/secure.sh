@@ -312,18 +312,20 @@ carry() {
 	[ -z "$pid" ] || result "$path" "$2_kpps_per_cpu" "$(evaluated 'j["packets_per_cpu_second"] / 1000' <<<"$answer")"
 }
 
+# measure METRIC PATH
 measure() {
-	local path=$1
-	world "$path"
-
-	! wanted loaded || loaded "$path"
-	! wanted tcp || iperf "$path" tcp
-	! wanted tcp || iperf "$path" tcp4 -P 4
-	! wanted tcp64 || iperf "$path" tcp64 -N -l 64
-	! wanted udp || iperf "$path" udp -u -b 0 -l $((PACKET - HEADERS))
-	! wanted udp64 || iperf "$path" udp64 -u -b 0 -l $((SMALL - HEADERS))
-	! wanted carry || carry "$path" carry $PACKET
-	! wanted carry64 || carry "$path" carry64 $SMALL
+	world "$2"
+	case $1 in
+	loaded) loaded "$2" ;;
+	tcp)
+		iperf "$2" tcp
+		iperf "$2" tcp4 -P 4 ;;
+	tcp64) iperf "$2" tcp64 -N -l 64 ;;
+	udp) iperf "$2" udp -u -b 0 -l $((PACKET - HEADERS)) ;;
+	udp64) iperf "$2" udp64 -u -b 0 -l $((SMALL - HEADERS)) ;;
+	carry) carry "$2" carry $PACKET ;;
+	carry64) carry "$2" carry64 $SMALL ;;
+	esac
 }
 
 # added PATH: bytes that an established packet is longer on the WAN than on the LAN
@@ -345,7 +347,7 @@ added() {
 }
 
 main() {
-	local path repetition version
+	local path metric repetition version
 
 	for path in "${paths[@]}"; do
 		world_of "$path" >/dev/null || exit 1
@@ -370,8 +372,12 @@ main() {
 	for repetition in $(seq "$repetitions"); do
 		progress "repetition $repetition of $repetitions"
 		idle
-		for path in "${paths[@]}"; do
-			measure "$path"
+		# All paths one after the other with each metric, so that what is compared was measured at the same time
+		for metric in loaded tcp tcp64 udp udp64 carry carry64; do
+			wanted $metric || continue
+			for path in "${paths[@]}"; do
+				measure $metric "$path"
+			done
 		done
 	done
 	/usr/bin/python3 "$ROOT/bench/secure_report.py" save "$RESULTS" "${output:-$TMP/report.json}" "$version" "$repetitions" "${commands[@]}" &&
