@@ -35,6 +35,8 @@ TOPO_LINK_ARGS="flows4 $((count * 2 + 4096)) flows6 1024 sessions $((count + 64)
 
 SESSIONS=$BUILD/bench/udp_sessions
 RESULTS=$TMP/results
+# All of them, whatever they are used for: sessions, their keys, and their flows with what finds them
+SESSION_TABLES="svr_sessions svr_session_hmacs svr_session_others svr_flows4 svr_flow_tags4"
 client_ip=172.16.1.100 server_ip=172.16.2.100
 
 die() {
@@ -58,6 +60,12 @@ anonymous() {
 	awk '/^RssAnon:/ { print $2 * 1024 }' "/proc/$(proc_pid "$1-worker")/status"
 }
 
+# What its worker took for sessions before there was any: keys that are ready for use, and the list of free slots
+SLOT_BYTES=4
+early_bytes() {
+	echo $(($(status_of "$1" key_memory) + count * SLOT_BYTES))
+}
+
 # kernel_bytes ROUTER [MAP...]: of its tables
 kernel_bytes() {
 	local router=$1 map
@@ -69,14 +77,19 @@ kernel_bytes() {
 	done | awk '{ sum += $1 } END { printf "%.0f\n", sum }'
 }
 
-# live ROUTER: sessions there, as its worker counts them
-live() {
+# status_of ROUTER WHAT: of its worker
+status_of() {
 	/usr/bin/python3 -c '
 import json, socket, sys
 c = socket.socket(socket.AF_UNIX)
 c.connect(sys.argv[1])
 c.sendall(b"{\"command\": \"status\"}\n")
-print(json.loads(c.makefile().readline())["result"]["sessions"])' "$SVR_RUN_DIR/$1/worker.sock"
+print(json.loads(c.makefile().readline())["result"][sys.argv[2]])' "$SVR_RUN_DIR/$1/worker.sock" "$2"
+}
+
+# live ROUTER: sessions there, as its worker counts them
+live() {
+	status_of "$1" sessions
 }
 
 main() {
@@ -96,7 +109,7 @@ main() {
 	start_proc answer on "$h2" "$SESSIONS" answer eth0 $server_ip
 	wait_for 5 logged answer serving || die "no server"
 	for router in west east; do
-		echo "$router empty_bytes $(anonymous $router)" >>"$RESULTS"
+		echo "$router empty_bytes $(($(anonymous $router) - $(early_bytes $router)))" >>"$RESULTS"
 	done
 	for ((i = 1; i <= repetitions; i++)); do
 		before_west=$(cpu_ns west) before_east=$(cpu_ns east)
@@ -111,7 +124,7 @@ main() {
 			[ "$(live $router)" = "$count" ] || die "$router has $(live $router) sessions, $count were opened"
 			echo "$router full_bytes $(anonymous $router)" >>"$RESULTS"
 			echo "$router map_bytes $(kernel_bytes $router)" >>"$RESULTS"
-			echo "$router session_map_bytes $(kernel_bytes $router svr_sessions svr_flows4)" >>"$RESULTS"
+			echo "$router session_map_bytes $(kernel_bytes $router $SESSION_TABLES)" >>"$RESULTS"
 		done
 		[ "$i" -eq "$repetitions" ] && break
 		for router in west east; do

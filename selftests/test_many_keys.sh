@@ -26,6 +26,7 @@ KEY_REASONS="no-key hmac hmac-skew hmac-missing bad-iv epoch padding counter-lim
 	metadata-uuid session-mismatch internal"
 
 topo_up
+export SVR_WORKER_READY_KEYS=256
 topo_svr_start
 start_proc h2-echo on "$h2" "$SELFTESTS/host.py" serve 8301 8302 8303 8304
 wait_for 5 logged h2-echo serving || die "no echo server"
@@ -35,6 +36,13 @@ live() {
 	svr_on "$1" -j show sessions | /usr/bin/python3 -c '
 import json, sys
 print(len({s["session_id"] for s in json.load(sys.stdin)}))'
+}
+
+# keys_made ROUTER: how often its worker made keys of a session ready
+keys_made() {
+	svr_on "$1" -j show stats worker | /usr/bin/python3 -c '
+import json, sys
+print(sum(r["value"] for r in json.load(sys.stdin) if r["metric"] == "keys-made"))'
 }
 
 test_many_keys() {
@@ -58,6 +66,10 @@ test_many_keys() {
 	note "$(tail -n 1 "$(proc_log many)")"
 	check "all rounds of all sessions answered, none with another one's bytes" grep -q \
 		"\"rounds\": 4, \"answered\": $((MANY_SESSIONS * 4)), \"wrong\": 0," "$(proc_log many)"
+	for router in west east; do
+		check "$router: keys that were given up were made again" \
+			test "$(keys_made "$router")" -ge $((MANY_SESSIONS * 2))
+	done
 	check_equal "still as many sessions" "$MANY_SESSIONS" "$(live west)"
 	for router in west east; do
 		check_equal "$router: nothing was dropped because of a key" 0 "$(drops "$router" $KEY_REASONS)"

@@ -26,12 +26,24 @@
 #include "sys/flows.h"
 #include "sys/log.h"
 #include "worker/flowtable.h"
+#include "worker/keysets.h"
 #include "worker/sockets.h"
 #include "worker/worker.h"
 
 #define NS_PER_SEC 1000000000ULL
 
 /* ---- status -------------------------------------------------------------------------------- */
+
+/* Bytes that all threads have for keys that are ready for use. */
+static uint64_t key_memory(const struct svr_worker *w)
+{
+	uint64_t sum = 0;
+	unsigned int i;
+
+	for (i = 0; i < w->pool.n; i++)
+		sum += svr_keysets_memory(w->pool.thread[i]->keysets);
+	return sum;
+}
 
 static struct json_object *status_show(struct svr_worker *w)
 {
@@ -47,6 +59,7 @@ static struct json_object *status_show(struct svr_worker *w)
 								      __ATOMIC_RELAXED)));
 	json_object_object_add(o, "session_slots",
 			       json_object_new_uint64(w->sessions.slots.count - 1));
+	json_object_object_add(o, "key_memory", json_object_new_uint64(key_memory(w)));
 	json_object_object_add(o, "held_packets", json_object_new_uint64(svr_hold_count(w)));
 	json_object_object_add(o, "interfaces", svr_zones_json(w));
 	json_object_object_add(answer, "result", o);

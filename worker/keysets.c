@@ -116,6 +116,12 @@ void svr_keysets_free(struct svr_keysets *ks)
 	free(ks);
 }
 
+uint64_t svr_keysets_memory(const struct svr_keysets *ks)
+{
+	return ks->count * ks->entry_len + PAIRS * sizeof(*ks->pairs) +
+	       (sizeof(*ks->chain) << ks->chain_bits);
+}
+
 /* ---- sets ---------------------------------------------------------------------------------- */
 
 struct svr_keyset *svr_keysets_find(struct svr_keysets *ks, uint32_t slot, uint32_t generation,

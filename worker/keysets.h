@@ -14,7 +14,11 @@
 
 #include "lib/crypt.h"
 
-enum { SVR_KEYSETS = 8192 }; /* of a thread; several times as many as a batch needs */
+enum {
+	SVR_KEYSETS = 8192, /* of a thread, if nothing else is said */
+	SVR_KEYSETS_MIN = 256, /* more than a batch can have in work */
+	SVR_KEYSETS_MAX = 1 << 20,
+};
 
 /* Keys of one epoch of a session, and what else its packets need that can be made again. */
 struct svr_keyset {
@@ -36,6 +40,7 @@ struct svr_keysets;
 /* Room for @count. 0 or -ENOMEM. @c: whose keys they are. */
 int svr_keysets_new(const struct svr_crypt *c, uint32_t count, struct svr_keysets **out);
 void svr_keysets_free(struct svr_keysets *ks); /* wipes; NULL is fine */
+uint64_t svr_keysets_memory(const struct svr_keysets *ks); /* bytes, all taken at the start */
 
 /* NULL: not kept. */
 struct svr_keyset *svr_keysets_find(struct svr_keysets *ks, uint32_t slot, uint32_t generation,

@@ -47,7 +47,7 @@ void svr_worker_count_drop(struct svr_worker *w, uint32_t zone, unsigned int rea
 
 static const char usage[] =
 	"usage: svr-worker --router NAME [--threads N] [--cpus LIST] [--busy-poll USEC]\n"
-	"                  [--verbose]\n"
+	"                  [--ready-keys N] [--verbose]\n"
 	"\n"
 	"Carries the sessions whose policy signs or encrypts, resolves next hops and\n"
 	"ends idle sessions of one router. Attach the interfaces first:\n"
@@ -59,11 +59,14 @@ static const char usage[] =
 	"  --cpus LIST     run them on these CPUs, such as 2,4-7, one on each\n"
 	"  --busy-poll USEC  so long an idle thread looks for packets itself before it\n"
 	"                  sleeps; takes CPU time and saves the wake-up\n"
+	"  --ready-keys N  of so many sessions each thread keeps the keys expanded (8192);\n"
+	"                  those of others are made again when packets come\n"
 	"  --verbose       tell more\n"
 	"  --version       print the version\n"
 	"  --help          print this\n"
 	"\n"
-	"SVR_WORKER_THREADS, SVR_WORKER_CPUS and SVR_WORKER_BUSY_POLL say the same.\n"
+	"SVR_WORKER_THREADS, SVR_WORKER_CPUS, SVR_WORKER_BUSY_POLL and\n"
+	"SVR_WORKER_READY_KEYS say the same.\n"
 	"SVR_RUN_DIR (default /run/svr) is where the control socket goes. SVR_KEYLOG\n"
 	"names a file for session keys.\n";
 
@@ -213,11 +216,12 @@ out:
 
 int main(int argc, char **argv)
 {
-	enum { THREADS, CPUS, BUSY_POLL };
+	enum { THREADS, CPUS, BUSY_POLL, READY_KEYS };
 	struct svr_argument more[] = {
 		[THREADS] = { "threads", "SVR_WORKER_THREADS", NULL },
 		[CPUS] = { "cpus", "SVR_WORKER_CPUS", NULL },
 		[BUSY_POLL] = { "busy-poll", "SVR_WORKER_BUSY_POLL", NULL },
+		[READY_KEYS] = { "ready-keys", "SVR_WORKER_READY_KEYS", NULL },
 		{ 0 },
 	};
 	struct svr_arguments arguments = { .program = "svr-worker", .usage = usage, .more = more };
@@ -234,7 +238,8 @@ int main(int argc, char **argv)
 	w->started_ns = svr_worker_now_ns();
 	code = EXIT_FAILURE;
 	if (svr_worker_options_parse(more[THREADS].value, more[CPUS].value, more[BUSY_POLL].value,
-				     &w->pool.options, reason, sizeof(reason))) {
+				     more[READY_KEYS].value, &w->pool.options, reason,
+				     sizeof(reason))) {
 		pr_err("%s", reason);
 		goto out;
 	}

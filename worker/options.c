@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "worker/keysets.h"
 #include "worker/options.h"
 
 /* A number at *@text, which moves behind it. */
@@ -69,12 +70,13 @@ malformed:
 }
 
 int svr_worker_options_parse(const char *threads, const char *cpus, const char *busy_poll,
-			     struct svr_worker_options *out, char *reason, size_t reason_len)
+			     const char *ready_keys, struct svr_worker_options *out, char *reason,
+			     size_t reason_len)
 {
 	cpu_set_t allowed;
 	int err;
 
-	*out = (struct svr_worker_options){ 0 };
+	*out = (struct svr_worker_options){ .ready_keys = SVR_KEYSETS };
 	if (sched_getaffinity(0, sizeof(allowed), &allowed)) { /* more CPUs than the set can hold */
 		CPU_ZERO(&allowed);
 		CPU_SET(0, &allowed);
@@ -95,6 +97,12 @@ int svr_worker_options_parse(const char *threads, const char *cpus, const char *
 	if (busy_poll && !number_only(busy_poll, 0, SVR_BUSY_POLL_MAX_US, &out->busy_poll_us)) {
 		snprintf(reason, reason_len, "--busy-poll %s is no number of microseconds up to %d",
 			 busy_poll, SVR_BUSY_POLL_MAX_US);
+		return -EINVAL;
+	}
+	if (ready_keys &&
+	    !number_only(ready_keys, SVR_KEYSETS_MIN, SVR_KEYSETS_MAX, &out->ready_keys)) {
+		snprintf(reason, reason_len, "--ready-keys %s is no number from %d to %d",
+			 ready_keys, SVR_KEYSETS_MIN, SVR_KEYSETS_MAX);
 		return -EINVAL;
 	}
 	return 0;

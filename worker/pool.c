@@ -18,6 +18,7 @@ static int thread_add(struct svr_worker *w)
 		.cpu = pool->options.n_cpus ? pool->options.cpu[pool->n % pool->options.n_cpus] :
 					      -1,
 		.busy_poll_us = pool->options.busy_poll_us,
+		.ready_keys = pool->options.ready_keys,
 		.maps = &w->maps,
 		.sessions = &w->sessions,
 		.mailbox = &w->mailbox,

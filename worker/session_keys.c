@@ -194,6 +194,7 @@ static struct svr_keyset *keyset_make(struct svr_thread *t, uint32_t slot,
 
 	svr_keysets_forget(t->keysets, slot, keep); /* whoever has new keys has old ones, too */
 	k = svr_keysets_take(t->keysets, slot, s->generation, from->keys.epoch);
+	svr_tstat(&t->stats, SVR_TSTAT_KEYS_MADE, 1);
 	if (!k || keyset_fill(t, s, from, k) == 0)
 		return k;
 	svr_keysets_forget(t->keysets, slot, none);

@@ -25,7 +25,8 @@ struct svr_worker;
 	X(TX_BUSY, "tx-busy", "those of them that the kernel could not follow at once")       \
 	X(TX_FULL, "tx-full", "packets that found a transmit ring full, even after a call")   \
 	X(TX_RAW, "tx-raw", "packets sent out of a device that has no queue for this thread") \
-	X(FRAMES_SHORT, "frames-short", "times that no frame was free to receive into")
+	X(FRAMES_SHORT, "frames-short", "times that no frame was free to receive into")       \
+	X(KEYS_MADE, "keys-made", "times that keys of a session were made ready for use")
 
 enum svr_thread_stat {
 #define X(id, name, text) SVR_TSTAT_##id,

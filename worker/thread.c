@@ -365,7 +365,7 @@ int svr_thread_init(struct svr_thread *t, const struct svr_thread_config *config
 		return -ENOMEM;
 	err = svr_crypt_new(&t->crypt);
 	if (!err)
-		err = svr_keysets_new(t->crypt, SVR_KEYSETS, &t->keysets);
+		err = svr_keysets_new(t->crypt, config->ready_keys, &t->keysets);
 	if (!err)
 		err = svr_umem_init(&t->umem, t->busy_poll_us, &t->stats);
 	clocks_read(t);

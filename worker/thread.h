@@ -51,6 +51,7 @@ struct svr_thread_config {
 	unsigned int number; /* from 0 */
 	int cpu; /* to run on, -1: any */
 	unsigned int busy_poll_us; /* before it sleeps it looks for packets itself for so long */
+	unsigned int ready_keys; /* room of its keysets */
 	struct svr_mapset *maps;
 	struct svr_sessions *sessions;
 	struct svr_mailbox *mailbox, *whole_mail;
