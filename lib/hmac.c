@@ -167,4 +167,5 @@ void svr_hmac_run(const struct svr_hmac_key *k, const struct svr_bytes *in, unsi
 	state_load(k->hmac, k->outer, &x);
 	sha_update(k->hmac, &x, full, len);
 	sha_final(k->hmac, &x, full);
+	OPENSSL_cleanse(&x, sizeof(x)); /* what is left of the key */
 }

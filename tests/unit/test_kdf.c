@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Key derivations against the vectors of docs/protocol.md section 11. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <criterion/criterion.h>
+#include <openssl/core_names.h>
+#include <openssl/kdf.h>
+#include <openssl/params.h>
 
 #include "lib/kdf.h"
 #include "tests/unit/vector.h"
@@ -92,6 +96,75 @@ Test(kdf, every_input_changes_the_output)
 			cr_expect(memcmp(out[i], out[j], sizeof(out[i])) != 0,
 				  "%s gives other bytes than %s", rows[i].name, rows[j].name);
 	}
+}
+
+/* HKDF of libcrypto, with the info string of the protocol. */
+static void hkdf(const uint8_t *salt, size_t salt_len, const uint8_t *secret, size_t secret_len,
+		 const char *label, const uint8_t *context, size_t context_len, uint8_t *out,
+		 size_t out_len)
+{
+	static uint8_t zeros[48];
+	EVP_KDF *kdf = EVP_KDF_fetch(NULL, OSSL_KDF_NAME_HKDF, NULL);
+	EVP_KDF_CTX *ctx = EVP_KDF_CTX_new(kdf);
+	uint8_t info[512];
+	size_t len = (size_t)snprintf((char *)info, sizeof(info), "svr1 %s", label) + 1;
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, (char *)"SHA2-384", 0),
+		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SALT,
+						  salt_len ? (void *)salt : zeros,
+						  salt_len ? salt_len : sizeof(zeros)),
+		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, (void *)secret, secret_len),
+		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, info, len + context_len),
+		OSSL_PARAM_construct_end(),
+	};
+
+	memcpy(info + len, context, context_len);
+	cr_assert_gt(EVP_KDF_derive(ctx, out, out_len, params), 0);
+	EVP_KDF_CTX_free(ctx);
+	EVP_KDF_free(kdf);
+}
+
+Test(kdf, any_lengths_give_what_libcrypto_gives)
+{
+	/* around the ends of blocks (128 bytes) and hashes (48) */
+	static const size_t salts[] = { 0, 1, 48, 127, 128, 129, 200 },
+			    secrets[] = { 1, 32, 48, 111, 112, 127, 128, 129, 300 },
+			    contexts[] = { 0, 18, 31, 32, 48, 64, 128 },
+			    outs[] = { 1, 32, 47, 48, 49, 96, 128, 160, 500 };
+	uint8_t salt[200], secret[300], context[128], got[500], want[500];
+	uint64_t seed = 5869;
+	size_t i, s, k, c, o;
+
+	for (i = 0; i < sizeof(salt); i++)
+		salt[i] = (uint8_t)test_random(&seed);
+	for (i = 0; i < sizeof(secret); i++)
+		secret[i] = (uint8_t)test_random(&seed);
+	for (i = 0; i < sizeof(context); i++)
+		context[i] = (uint8_t)test_random(&seed);
+#define EACH(n, list) for (n = 0; n < sizeof(list) / sizeof(list[0]); n++)
+	EACH(s, salts) EACH(k, secrets) EACH(c, contexts) EACH(o, outs)
+	{
+		cr_assert_eq(svr_kdf(salt, salts[s], secret, secrets[k], "lengths", context,
+				     contexts[c], got, outs[o]),
+			     0);
+		hkdf(salt, salts[s], secret, secrets[k], "lengths", context, contexts[c], want,
+		     outs[o]);
+		cr_assert(memcmp(got, want, outs[o]) == 0,
+			  "salt %zu, secret %zu, context %zu, out %zu bytes", salts[s], secrets[k],
+			  contexts[c], outs[o]);
+	}
+#undef EACH
+}
+
+Test(kdf, more_output_than_the_standard_allows_is_refused)
+{
+	enum { MOST = 255 * 48 };
+	static uint8_t out[MOST + 1];
+	const uint8_t secret[16] = { 1 };
+
+	cr_expect_eq(svr_kdf(NULL, 0, secret, sizeof(secret), "x", NULL, 0, out, MOST), 0);
+	cr_expect_eq(svr_kdf(NULL, 0, secret, sizeof(secret), "x", NULL, 0, out, MOST + 1),
+		     -EINVAL);
 }
 
 Test(kdf, what_is_refused_leaves_no_key_behind)
