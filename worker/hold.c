@@ -81,7 +81,7 @@ static void letter_send(struct svr_thread *t, void *arg)
 	struct svr_pkt p = { .room = frame,
 			     .room_end = frame + sizeof(frame),
 			     .ip = frame + SVR_ETH_LEN + SVR_VLAN_LEN };
-	const struct svr_nexthop *nh = svr_nexthop_any(t->maps, l->zone, l->addr);
+	const struct svr_nexthop *nh = svr_nexthop_any(t->maps, &t->hints, l->zone, l->addr);
 
 	s->err = -SVR_DROP_NO_NEIGHBOUR;
 	if (!nh)

@@ -343,7 +343,7 @@ static int deliver(struct svr_thread *t, uint32_t slot, struct svr_work *w)
 		return -SVR_DROP_TOO_BIG;
 	svr_fit_clamp_mss(t, s, w);
 	svr_packet_finish(p, no_csum);
-	nh = svr_nexthop_of_neighbour(t->maps, s->lan.zone, w->keys->lan_target,
+	nh = svr_nexthop_of_neighbour(t->maps, &t->hints, s->lan.zone, w->keys->lan_target,
 				      &w->keys->nexthop);
 	if (!nh)
 		return svr_hand_over(t, w, SVR_LETTER_SEND, s->lan.zone, w->keys->lan_target);

@@ -75,7 +75,7 @@ void svr_session_lan_target(const struct svr_thread *t, const struct svr_session
 		svr_addr_copy(out, s->lan.saddr);
 }
 
-void svr_session_flow_make(const struct svr_thread *t, const struct svr_session *s, uint32_t slot,
+void svr_session_flow_make(struct svr_thread *t, const struct svr_session *s, uint32_t slot,
 			   bool from_wan, struct svr_flow *f)
 {
 	uint32_t nexthop = s->path;
@@ -84,7 +84,7 @@ void svr_session_flow_make(const struct svr_thread *t, const struct svr_session 
 	if (from_wan) {
 		nexthop = 0;
 		svr_session_lan_target(t, s, target);
-		svr_nexthop_of_neighbour(t->maps, s->lan.zone, target, &nexthop);
+		svr_nexthop_of_neighbour(t->maps, &t->hints, s->lan.zone, target, &nexthop);
 	}
 	flow_fill(s, slot, from_wan, nexthop, f);
 }

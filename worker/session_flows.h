@@ -13,7 +13,7 @@ struct svr_thread;
  * The flow of one direction. The next hop to the LAN is named too, so that it is kept known as long as
  * the session is there; 0 if it is not known yet.
  */
-void svr_session_flow_make(const struct svr_thread *t, const struct svr_session *s, uint32_t slot,
+void svr_session_flow_make(struct svr_thread *t, const struct svr_session *s, uint32_t slot,
 			   bool from_wan, struct svr_flow *f);
 /* 0, -EEXIST, -SVR_DROP_TABLE_FULL. */
 int svr_session_flow_insert(const struct svr_thread *t, const struct svr_flow6_key *key,

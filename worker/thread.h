@@ -18,6 +18,7 @@
 #include "worker/counters.h"
 #include "worker/keys.h"
 #include "worker/mailbox.h"
+#include "worker/nexthop.h"
 #include "worker/reassembly.h"
 #include "worker/session.h"
 #include "worker/stats.h"
@@ -74,6 +75,7 @@ struct svr_thread {
 	struct svr_sessions *sessions; /* of all threads */
 	struct svr_keysets *keysets; /* keys of sessions, ready for use */
 	struct svr_keycache keycache;
+	struct svr_nexthop_hints hints;
 	struct svr_counters counters;
 	struct svr_thread_stats stats;
 	struct svr_zone_tx zone_tx[SVR_MAX_ZONES];
