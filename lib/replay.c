@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Anti-replay window (RFC 6479) over packet counters, and the memory of metadata nonces. */
+/* Anti-replay window (RFC 6479) over packet counters. */
 #include <sched.h>
-#include <stddef.h>
 
 #include <svr/drops.h>
 
@@ -96,90 +95,4 @@ void svr_replay_update(struct svr_replay *r, uint64_t counter)
 	}
 	word = &r->bits[replay_word(counter)];
 	__atomic_store_n(word, *word | replay_bit(counter), __ATOMIC_RELAXED);
-}
-
-/* ---- nonces ---------------------------------------------------------------------------------- */
-
-#define NONCE_LIFE_NS (SVR_NONCE_LIFE_SEC * 1000000000ULL)
-
-/*
- * A nonce may stand in either of two buckets and goes to the emptier one: none is refused until
- * half of all slots are live, and 1 in 200 at 5/8. Single buckets of twice the size would overflow
- * from a fifth on. Who is refused comes again with a new nonce.
- */
-enum {
-	BUCKETS_PER_NONCE = 2,
-	BUCKET_SLOTS = SVR_NONCE_WAYS / BUCKETS_PER_NONCE,
-	BUCKETS = SVR_NONCE_SLOTS / BUCKET_SLOTS
-};
-
-_Static_assert(SVR_NONCE_WAYS % BUCKETS_PER_NONCE == 0 && SVR_NONCE_SLOTS % BUCKET_SLOTS == 0,
-	       "whole buckets");
-
-/*
- * Finalizer of MurmurHash3 (public domain): a bijection in which every input bit changes half of
- * the output bits.
- */
-static uint64_t mix64(uint64_t x)
-{
-	x ^= x >> 33;
-	x *= 0xff51afd7ed558ccdULL;
-	x ^= x >> 33;
-	x *= 0xc4ceb9fe1a85ec53ULL;
-	x ^= x >> 33;
-	return x;
-}
-
-/*
- * 64 bits over all three inputs. A nonce gets here only from an authenticated peer, and others'
- * nonces travel encrypted: nobody can aim at them. Two honest nonces among 131072 collide with a
- * chance of 2^-31 and cost one retransmission.
- */
-static uint64_t nonce_hash(uint32_t peer, uint64_t time_ns, uint64_t random)
-{
-	const uint64_t odd = 0x9e3779b97f4a7c15ULL; /* 2^64 / golden ratio */
-
-	return mix64(mix64(mix64(peer + odd) ^ time_ns) + odd + random);
-}
-
-int svr_nonce_accept(struct svr_nonce_slot *slots, uint32_t peer, uint64_t time_ns, uint64_t random,
-		     uint64_t now_ns)
-{
-	uint64_t age_ns = now_ns > time_ns ? now_ns - time_ns : time_ns - now_ns;
-	struct svr_nonce_slot *slot, *best = NULL, *free_slot;
-	int choice, i, n_free, best_n_free = 0;
-	uint64_t hash;
-
-	if (age_ns > NONCE_LIFE_NS)
-		return -SVR_DROP_META_NONCE_OLD;
-
-	hash = nonce_hash(peer, time_ns, random);
-	for (choice = 0; choice < BUCKETS_PER_NONCE; choice++) {
-		/* the halves of the hash are as good as independent */
-		slot = &slots[(hash >> (32 * choice)) % BUCKETS * BUCKET_SLOTS];
-		free_slot = NULL;
-		n_free = 0;
-		for (i = 0; i < BUCKET_SLOTS; i++, slot++) {
-			if (slot->time_ns <= now_ns) {
-				free_slot = slot;
-				n_free++;
-			} else if (slot->hash == hash) {
-				return -SVR_DROP_META_REPLAY;
-			}
-		}
-		if (n_free > best_n_free) {
-			best_n_free = n_free;
-			best = free_slot;
-		}
-	}
-	if (!best)
-		return -SVR_DROP_META_NONCE_FULL;
-	/*
-	 * After time + life the nonce is too old anyway. It is kept for another life, so that a
-	 * correction of the clocks or of their offset by less than that cannot make it new again.
-	 */
-	best->hash = hash;
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	best->time_ns = time_ns + 2 * NONCE_LIFE_NS;
-	return 0;
 }

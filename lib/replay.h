@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Anti-replay window in the manner of RFC 6479, and the memory of metadata nonces. Part of libsvr. */
+/* Anti-replay window in the manner of RFC 6479. Part of libsvr. */
 #ifndef SVR_LIB_REPLAY_H
 #define SVR_LIB_REPLAY_H
 
@@ -20,15 +20,5 @@ void svr_replay_lock(uint32_t *lock);
 void svr_replay_unlock(uint32_t *lock);
 /* Check and mark under @lock. Call only after the packet was authenticated. Returns what svr_replay_check() does. */
 int svr_replay_accept(struct svr_replay *r, uint32_t *lock, uint64_t counter);
-
-/**
- * svr_nonce_accept() - check and remember a metadata nonce (docs/protocol.md "Nonce").
- * @slots: SVR_NONCE_SLOTS entries
- * @peer: index of the sender
- * @time_ns: nonce time, already corrected to our clock
- * @now_ns: our CLOCK_REALTIME
- * Return: 0, -SVR_DROP_META_NONCE_OLD, -SVR_DROP_META_REPLAY, -SVR_DROP_META_NONCE_FULL.
- */
-int svr_nonce_accept(struct svr_nonce_slot *slots, uint32_t peer, uint64_t time_ns, uint64_t random, uint64_t now_ns);
 
 #endif

@@ -10,7 +10,7 @@
 #include <svr/drops.h>
 
 #include "lib/epoch.h"
-#include "lib/replay.h"
+#include "lib/nonce.h"
 #include "lib/window.h"
 #include "worker/addr.h"
 #include "worker/auth.h"
@@ -222,14 +222,23 @@ bool svr_metadata_keys_fit(const struct svr_meta *m, bool encrypted)
 
 static int sender_check(struct svr_thread *t, uint32_t peer, const struct svr_meta *m)
 {
-	uint64_t nonce_ns;
+	const struct svr_nonce nonce = {
+		.peer = peer,
+		.time_ns = m->nonce_time_ns,
+		.random = m->nonce_random,
+	};
+	const struct svr_nonce_clocks now = {
+		.sent_ns = svr_clock_shift(m->nonce_time_ns,
+					   -svr_keys_clock_offset(t->maps, peer)),
+		.real_ns = t->real_ns,
+		.mono_ns = t->now_ns,
+	};
 	int err;
 
 	if (strncmp(m->source_router, t->maps->peers[peer].common_name, SVR_NAME_LEN) != 0)
 		return -SVR_DROP_META_SENDER;
-	nonce_ns = svr_clock_shift(m->nonce_time_ns, -svr_keys_clock_offset(t->maps, peer));
 	pthread_mutex_lock(&t->sessions->nonce_lock);
-	err = svr_nonce_accept(t->maps->nonces, peer, nonce_ns, m->nonce_random, t->real_ns);
+	err = svr_nonce_accept(t->maps->nonces, &nonce, &now);
 	pthread_mutex_unlock(&t->sessions->nonce_lock);
 	return err;
 }

@@ -26,8 +26,8 @@ enum svr_limits {
 	SVR_SESSION_HMACS = 8192,   /* pairs of HMAC keys that sessions use: of peers, and of their peer keys */
 	SVR_SESSION_OTHERS = 32768, /* sessions that have the keys of two epochs at a time */
 	SVR_MAX_QUEUES = 64,	    /* RX queues per interface that the worker can bind */
-	SVR_NONCE_SLOTS = 131072,   /* metadata nonces remembered, see docs/protocol.md "Nonce" */
-	SVR_NONCE_WAYS = 8,	    /* slots that one nonce may take */
+	SVR_NONCE_SLOTS = 2097152,  /* words for metadata nonces, 16 MiB; see docs/protocol.md "Nonce" */
+	SVR_NONCE_WAYS = 16,	    /* slots that one nonce may take */
 
 	SVR_ICMP_PER_SEC = 1000,    /* ICMP errors that XDP sends or maps back, per network interface */
 	SVR_ICMP_BURST = 50,	    /* and how many of them at once */

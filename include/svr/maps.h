@@ -585,10 +585,9 @@ struct svr_session {
 _Static_assert(sizeof(struct svr_session) == 560, "map ABI");
 
 struct svr_nonce_slot {
-	__u64 time_ns;		/* our CLOCK_REALTIME at which it may be forgotten; 0: empty */
-	__u64 hash;		/* of sender, time and random */
+	__u64 word;		/* lib/nonce.c; 0: empty */
 };
-_Static_assert(sizeof(struct svr_nonce_slot) == 16, "map ABI");
+_Static_assert(sizeof(struct svr_nonce_slot) == 8, "map ABI");
 
 /* ---- captures ------------------------------------------------------------------------------------------ */
 
