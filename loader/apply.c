@@ -434,8 +434,15 @@ static void put_router(const struct svr_mapset *m, const struct svr_plan *p)
 	struct svr_router r = p->router;
 
 	r.generation = m->router->generation;
+	r.rules = m->router->rules;
 	if (memcmp(m->router, &r, sizeof(r)))
 		memcpy(m->router, &r, sizeof(r));
+}
+
+/* From here on the worker asks the tables again. */
+static void rules_changed(const struct svr_mapset *m)
+{
+	__atomic_add_fetch(&m->router->rules, 1, __ATOMIC_RELEASE);
 }
 
 int svr_plan_write(struct svr_cli *cli, struct svr_mapset *m, const struct svr_plan *p)
@@ -457,9 +464,13 @@ int svr_plan_write(struct svr_cli *cli, struct svr_mapset *m, const struct svr_p
 	unsigned int i = 0;
 	int err;
 
-	/* A permission that is gone must not outlive the change of what it was given for */
+	/*
+	 * A permission that is gone must not outlive the change of what it was given for, not even as
+	 * one that the worker remembers
+	 */
 	what = maps[0].name;
 	err = svr_keyed_prune(maps[0].wanted, maps[0].fd);
+	rules_changed(m);
 	if (err)
 		goto out;
 	/* A wrong time-out for a moment is none: the worker looks again when it is over */
@@ -482,6 +493,7 @@ int svr_plan_write(struct svr_cli *cli, struct svr_mapset *m, const struct svr_p
 	put_all(m, p, false);
 	__atomic_add_fetch(&m->router->generation, 1, __ATOMIC_RELEASE);
 out:
+	rules_changed(m);
 	if (err)
 		svr_cli_error(
 			cli, err,

@@ -5,8 +5,6 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#include <bpf/bpf.h>
-
 #include <svr/drops.h>
 
 #include "worker/addr.h"
@@ -19,43 +17,6 @@
 #include "worker/thread.h"
 
 /* ---- what its metadata says ---------------------------------------------------------------- */
-
-static uint32_t name_index(const struct svr_thread *t, enum svr_name_kind kind, const char *name)
-{
-	struct svr_name_key key = { .kind = kind };
-	uint32_t index;
-
-	memcpy(key.name, name, strnlen(name, sizeof(key.name) - 1));
-	return bpf_map_lookup_elem(t->maps->fd.names, &key, &index) ? 0 : index;
-}
-
-static bool access_allowed(const struct svr_thread *t, uint32_t service, uint32_t tenant)
-{
-	const struct svr_access_key key = { .service = service, .tenant = tenant };
-	uint32_t allow;
-
-	return bpf_map_lookup_elem(t->maps->fd.access, &key, &allow) == 0 && allow == 1;
-}
-
-/* Is this service one of those that cover the address? */
-static bool service_covers(const struct svr_thread *t, uint32_t service,
-			   const __be32 addr[static 4])
-{
-	struct svr_service_key key = {
-		.prefixlen = 32 + 128,
-		.family = htonl(svr_addr_is_mapped(addr) ? SVR_FAMILY_4 : SVR_FAMILY_6),
-	};
-	struct svr_service_set set;
-	unsigned int i;
-
-	svr_addr_copy(key.addr, addr);
-	if (bpf_map_lookup_elem(t->maps->fd.service_lpm, &key, &set))
-		return false;
-	for (i = 0; i < set.count && i < SVR_MAX_SVC_PER_PREFIX; i++)
-		if ((set.id[i] & ~SVR_SET_WIDER) == service)
-			return true;
-	return false;
-}
 
 static bool service_transports(const struct svr_service *svc, uint8_t proto, uint16_t port)
 {
@@ -88,17 +49,18 @@ static bool policy_agrees(const struct svr_policy *p, const struct svr_meta *m)
  * docs/protocol.md section 5: everything that the terminating router must check, by its own
  * configuration.
  */
-static int metadata_check(const struct svr_thread *t, const struct svr_meta *m,
+static int metadata_check(struct svr_thread *t, const struct svr_meta *m,
 			  const struct svr_flow6_key *wan, struct svr_session *s)
 {
 	const struct svr_policy *policy;
 	const struct svr_service *svc;
 
-	s->service = (uint16_t)name_index(t, SVR_KIND_SERVICE, m->service);
+	svr_rules_begin(&t->rules, t->maps, t->now_ns);
+	s->service = (uint16_t)svr_rules_name(&t->rules, t->maps, SVR_KIND_SERVICE, m->service);
 	svc = svr_session_service(t, s->service);
 	if (!svc)
 		return -SVR_DROP_META_SERVICE;
-	s->tenant = (uint16_t)name_index(t, SVR_KIND_TENANT, m->tenant);
+	s->tenant = (uint16_t)svr_rules_name(&t->rules, t->maps, SVR_KIND_TENANT, m->tenant);
 	if (s->tenant == 0)
 		return -SVR_DROP_META_TENANT;
 	policy = svr_session_policy(t, svc);
@@ -116,10 +78,10 @@ static int metadata_check(const struct svr_thread *t, const struct svr_meta *m,
 	if (svr_session_wan_proto(m->context.proto) != wan->proto ||
 	    m->context.proto == (svr_key_is4(&s->lan) ? IPPROTO_ICMPV6 : IPPROTO_ICMP) ||
 	    !service_transports(svc, m->context.proto, ntohs(m->context.dport)) ||
-	    !service_covers(t, s->service, m->context.daddr) || !svr_addr_one_host(s->lan.saddr) ||
-	    !svr_addr_one_host(s->lan.daddr))
+	    !svr_rules_cover(&t->rules, t->maps, s->service, m->context.daddr) ||
+	    !svr_addr_one_host(s->lan.saddr) || !svr_addr_one_host(s->lan.daddr))
 		return -SVR_DROP_META_CONTEXT;
-	if (!access_allowed(t, s->service, s->tenant))
+	if (!svr_rules_access(&t->rules, t->maps, s->service, s->tenant))
 		return -SVR_DROP_NO_ACCESS;
 	if (svc->route_kind != SVR_ROUTE_LOCAL || svc->zone == 0 ||
 	    svc->zone >= t->maps->count.zones)

@@ -20,6 +20,7 @@
 #include "worker/mailbox.h"
 #include "worker/nexthop.h"
 #include "worker/reassembly.h"
+#include "worker/rules.h"
 #include "worker/session.h"
 #include "worker/stats.h"
 #include "worker/work.h"
@@ -76,6 +77,7 @@ struct svr_thread {
 	struct svr_keysets *keysets; /* keys of sessions, ready for use */
 	struct svr_keycache keycache;
 	struct svr_nexthop_hints hints;
+	struct svr_rules rules;
 	struct svr_counters counters;
 	struct svr_thread_stats stats;
 	struct svr_zone_tx zone_tx[SVR_MAX_ZONES];

@@ -76,8 +76,10 @@ struct svr_router {
 	char authority[SVR_NAME_LEN];
 	__u64 sessions;		    /* number of slots in svr_sessions */
 	__u64 payload_rekey_sec;    /* age at which the keys of a session are replaced, 0: never */
+	__u32 rules;		    /* changes with svr_access, svr_names and svr_service_lpm; the worker remembers rows of them */
+	__u32 _pad;
 };
-_Static_assert(sizeof(struct svr_router) == 216, "map ABI");
+_Static_assert(sizeof(struct svr_router) == 224, "map ABI");
 
 enum svr_zone_role {
 	SVR_ROLE_NONE = 0,
