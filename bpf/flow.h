@@ -127,14 +127,6 @@ SVR_HELPER void svr_flow_rewrites(struct svr_flow *flow, const struct svr_flow6_
 				       svr_csum_change(encap ? 0 : from->dport, to->dport));
 }
 
-/* What both flows of a session have in common */
-struct svr_session_terms {
-	__u32 lan_flags, wan_flags; /* enum svr_flow_flags */
-	__u32 lan_nexthop; /* where the LAN flow's packets go: the path */
-	__u32 wan_nexthop; /* where the WAN flow's packets go: the neighbour */
-	__u16 path, service, tenant, policy;
-};
-
 static __always_inline void svr_flow_fill(struct svr_flow *flow,
 					  const struct svr_session_terms *terms, const __u8 *uuid,
 					  __u64 now)

@@ -51,6 +51,14 @@ struct svr_quote {
 
 enum { SVR_CSUM_CHUNK = 512 }; /* most that bpf_csum_diff() takes on old kernels, bytes */
 
+/* What both flows of a session have in common */
+struct svr_session_terms {
+	__u32 lan_flags, wan_flags; /* enum svr_flow_flags */
+	__u32 lan_nexthop; /* where the LAN flow's packets go: the path */
+	__u32 wan_nexthop; /* where the WAN flow's packets go: the neighbour */
+	__u16 path, service, tenant, policy;
+};
+
 /*
  * Headers of a packet that end at the end of the one, and metadata that is made in the other: so both
  * are put into the packet at once (room.h). Whatever the length of the headers, offsets in the metadata
@@ -78,7 +86,8 @@ struct svr_scratch {
 	struct svr_meta_in meta; /* as received */
 	__u8 block_in[SVR_META_MAX + 64]; /* its bytes; room for values behind every TLV header */
 	struct svr_quote quote;
-	struct svr_flow lan, wan; /* the two flows of a session that is being made */
+	struct svr_session_terms terms; /* of a session that is being made */
+	struct svr_flow lan, wan; /* its two flows */
 	struct svr_flow6_key lan_tuple, wan_tuple; /* and its two tuples, see flow.h */
 	struct svr_flow6_key from, to; /* of one of the flows */
 	struct svr_flow6_key key; /* of a look-up */

@@ -18,6 +18,9 @@
 #include "rewrite.h"
 #include "worker.h"
 
+/* Not a part of enum svr_result: the packet opens a session */
+enum { SVR_LAN_OPEN = 16 };
+
 /* A fragment of a packet that a tenant may send. Which service it is for nobody can say yet. */
 SVR_HELPER int svr_lan_fragment(struct xdp_md *ctx, struct svr_pkt *pkt)
 {
@@ -76,19 +79,24 @@ static __always_inline int svr_lan_classify(const struct svr_pkt *pkt, struct sv
 }
 
 /*
- * Make the session of an allowed packet of a clear service. The flow of the WAN side comes first:
- * it holds the ports, and the peer's answer must find it. Then the LAN flow; if another CPU was
- * faster with a packet of the same connection, its session is the one.
+ * Make the session of an allowed packet of a clear service, with the terms of the scratch area. The flow
+ * of the WAN side comes first: it holds the ports, and the peer's answer must find it. Then the LAN flow;
+ * if another CPU was faster with a packet of the same connection, its session is the one.
+ * SVR_NEXT if the packet's flow can be looked up now.
  */
-SVR_HELPER int svr_lan_make_session(struct svr_pkt *pkt, const struct svr_session_terms *terms)
+SVR_STEP int svr_lan_make_session(struct svr_pkt *pkt)
 {
 	struct svr_scratch *s = svr_scratch_get();
-	__u32 try, path_id = terms->path;
-	const struct svr_path *path = bpf_map_lookup_elem(&svr_paths, &path_id);
+	const struct svr_path *path;
 	__u8 uuid[SVR_UUID_LEN];
 	int res = SVR_FLOW_EXISTS;
+	__u32 try, id;
 
-	if (!s || !path)
+	if (!s || !pkt)
+		return -SVR_DROP_INTERNAL;
+	id = s->terms.path;
+	path = bpf_map_lookup_elem(&svr_paths, &id);
+	if (!path)
 		return -SVR_DROP_INTERNAL;
 	svr_uuid_make(s, uuid);
 	s->lan_tuple = pkt->key;
@@ -100,7 +108,7 @@ SVR_HELPER int svr_lan_make_session(struct svr_pkt *pkt, const struct svr_sessio
 	for (try = 0; try < SVR_PORT_TRIES && res == SVR_FLOW_EXISTS; try++) {
 		if (!svr_ports_choose(s, path, &s->wan_tuple))
 			continue;
-		svr_flow_fill_pair(s, terms, uuid);
+		svr_flow_fill_pair(s, &s->terms, uuid);
 		res = svr_flow_insert(&s->from, &s->wan);
 	}
 	if (res == SVR_FLOW_EXISTS)
@@ -117,18 +125,19 @@ SVR_HELPER int svr_lan_make_session(struct svr_pkt *pkt, const struct svr_sessio
 }
 
 /*
- * No flow: the router's own traffic, or the first packet of a session. SVR_NEXT if its flow can be
- * looked up now.
+ * No flow: the router's own traffic, or the first packet of a session. SVR_LAN_OPEN if
+ * svr_lan_make_session() is to make it; not from here, where the stack is deep already.
  */
 SVR_STEP int svr_lan_miss(struct xdp_md *ctx, struct svr_pkt *pkt)
 {
+	struct svr_scratch *s = svr_scratch_get();
 	struct svr_frame_desc desc = {};
 	const struct svr_service *service;
 	__be32 neighbour[4];
-	__u32 id;
+	__u32 id, neighbour_id;
 	int res;
 
-	if (!pkt)
+	if (!s || !pkt)
 		return -SVR_DROP_INTERNAL;
 	if (svr_local_check(pkt->zone, pkt->key.daddr) != SVR_LOCAL_NO)
 		return SVR_PASS;
@@ -158,25 +167,26 @@ SVR_STEP int svr_lan_miss(struct xdp_md *ctx, struct svr_pkt *pkt)
 		return svr_to_worker(ctx, pkt, &desc);
 	}
 
-	struct svr_session_terms terms = {
-		.lan_flags = SVR_FLOW_META_ADD | SVR_FLOW_ORIGINATOR,
-		.wan_flags = SVR_FLOW_REV,
-		.lan_nexthop = desc.path,
-		.path = desc.path,
-		.service = desc.service,
-		.tenant = desc.tenant,
-		.policy = service->policy,
-	};
 	if (!svr_gateway_for(pkt->zone, pkt->key.saddr, neighbour))
 		return -SVR_DROP_NO_NEIGHBOUR;
-	terms.wan_nexthop = svr_neighbour_find(pkt->zone, neighbour);
-	if (!terms.wan_nexthop) {
+	neighbour_id = svr_neighbour_find(pkt->zone, neighbour);
+	if (!neighbour_id) {
 		desc.why = SVR_FRAME_NEIGHBOUR;
 		desc.out_zone = pkt->zone;
 		svr_addr_copy(desc.addr, neighbour);
 		return svr_to_worker(ctx, pkt, &desc);
 	}
-	return svr_lan_make_session(pkt, &terms);
+	s->terms = (struct svr_session_terms){
+		.lan_flags = SVR_FLOW_META_ADD | SVR_FLOW_ORIGINATOR,
+		.wan_flags = SVR_FLOW_REV,
+		.lan_nexthop = desc.path,
+		.wan_nexthop = neighbour_id,
+		.path = desc.path,
+		.service = desc.service,
+		.tenant = desc.tenant,
+		.policy = service->policy,
+	};
+	return SVR_LAN_OPEN;
 }
 
 /* A checksum that the host left to others, or that only IPv6 insists on */
@@ -316,6 +326,8 @@ static __always_inline int svr_lan_general(struct xdp_md *ctx, struct svr_flow *
 	}
 	if (unlikely(!flow)) {
 		res = svr_lan_miss(ctx, &pkt);
+		if (res == SVR_LAN_OPEN)
+			res = svr_lan_make_session(&pkt);
 		if (res)
 			goto out;
 		flow = svr_flow_of(&pkt);

@@ -18,8 +18,12 @@
 #include "rewrite.h"
 #include "worker.h"
 
-/* Not a part of enum svr_result: metadata opens another session in place of the flow's */
-enum { SVR_WAN_REPLACE = 16 };
+/* Not a part of enum svr_result */
+enum svr_wan_result {
+	SVR_WAN_REPLACE = 16, /* metadata opens another session in place of the flow's */
+	SVR_WAN_OPEN = 17, /* svr_wan_terminate() is to judge metadata that opens a session */
+	SVR_WAN_MAKE = 18, /* svr_wan_make_session() is to make it */
+};
 
 static __always_inline bool svr_is_bfd(const struct svr_pkt *pkt)
 {
@@ -176,20 +180,20 @@ SVR_HELPER int svr_wan_insert(const struct svr_flow6_key *key, const struct svr_
 }
 
 /*
- * Make the session that the metadata in the scratch area asks for, as the terminating router.
- * SVR_NEXT if the flow of this packet can be looked up now.
+ * The session that the metadata in the scratch area asks for, from path terms.path, with us as the
+ * terminating router: its flows, not yet in the map. SVR_WAN_MAKE if they are to be.
  */
-SVR_STEP int svr_wan_terminate(struct xdp_md *ctx, struct svr_pkt *pkt, __u32 path_id)
+SVR_STEP int svr_wan_terminate(struct xdp_md *ctx, struct svr_pkt *pkt)
 {
 	struct svr_scratch *s = svr_scratch_get();
 	const struct svr_service *service;
-	struct svr_session_terms terms = {};
+	__u32 id, path_id, neighbour_id;
 	__be32 neighbour[4];
-	__u32 id;
 	int res;
 
 	if (!s || !pkt)
 		return -SVR_DROP_INTERNAL;
+	path_id = s->terms.path;
 	res = svr_wan_check_terms(pkt, &s->meta, path_id);
 	if (res)
 		return res;
@@ -201,8 +205,8 @@ SVR_STEP int svr_wan_terminate(struct xdp_md *ctx, struct svr_pkt *pkt, __u32 pa
 		svr_addr_copy(neighbour, s->meta.context.daddr);
 	else
 		svr_addr_copy(neighbour, service->gateway);
-	terms.wan_nexthop = svr_neighbour_find(service->zone, neighbour);
-	if (!terms.wan_nexthop) {
+	neighbour_id = svr_neighbour_find(service->zone, neighbour);
+	if (!neighbour_id) {
 		struct svr_frame_desc desc = {
 			.why = SVR_FRAME_NEIGHBOUR,
 			.service = id,
@@ -213,14 +217,16 @@ SVR_STEP int svr_wan_terminate(struct xdp_md *ctx, struct svr_pkt *pkt, __u32 pa
 		svr_addr_copy(desc.addr, neighbour);
 		return svr_to_worker(ctx, pkt, &desc);
 	}
-	terms.lan_flags = SVR_FLOW_REV | SVR_FLOW_META_ADD;
-	terms.wan_flags = SVR_FLOW_META_WATCH;
-	terms.lan_nexthop = path_id;
-	terms.path = path_id;
-	terms.service = id;
-	terms.tenant = s->meta.tenant;
-	terms.policy = service->policy;
-
+	s->terms = (struct svr_session_terms){
+		.lan_flags = SVR_FLOW_REV | SVR_FLOW_META_ADD,
+		.wan_flags = SVR_FLOW_META_WATCH,
+		.lan_nexthop = path_id,
+		.wan_nexthop = neighbour_id,
+		.path = path_id,
+		.service = id,
+		.tenant = s->meta.tenant,
+		.policy = service->policy,
+	};
 	/*
 	 * lan: a packet of the service's host as it will arrive; wan: as it leaves to the peer
 	 * (flow.h)
@@ -228,8 +234,18 @@ SVR_STEP int svr_wan_terminate(struct xdp_md *ctx, struct svr_pkt *pkt, __u32 pa
 	svr_key_mirror(&s->meta.context, &s->lan_tuple);
 	s->lan_tuple.zone = service->zone;
 	svr_key_mirror(&pkt->key, &s->wan_tuple);
-	svr_flow_fill_pair(s, &terms, s->meta.uuid);
+	svr_flow_fill_pair(s, &s->terms, s->meta.uuid);
+	return SVR_WAN_MAKE;
+}
 
+/* Put both flows of svr_wan_terminate() into the map. SVR_NEXT if that of this packet can be looked up now. */
+SVR_STEP int svr_wan_make_session(const struct svr_pkt *pkt)
+{
+	struct svr_scratch *s = svr_scratch_get();
+	int res;
+
+	if (!s || !pkt)
+		return -SVR_DROP_INTERNAL;
 	res = svr_wan_insert(&pkt->key, &s->wan);
 	if (res)
 		return res == SVR_FLOW_EXISTS ? SVR_NEXT : res;
@@ -244,7 +260,8 @@ SVR_STEP int svr_wan_terminate(struct xdp_md *ctx, struct svr_pkt *pkt, __u32 pa
 
 /*
  * No flow, or metadata that wants another one in its place: the router's own traffic, or the first
- * packet of a session. SVR_NEXT if its flow can be looked up now.
+ * packet of a session, SVR_WAN_OPEN. Steps that follow are not called from here, where the stack is
+ * deep already.
  */
 SVR_STEP int svr_wan_miss(struct xdp_md *ctx, struct svr_pkt *pkt)
 {
@@ -288,8 +305,10 @@ SVR_STEP int svr_wan_miss(struct xdp_md *ctx, struct svr_pkt *pkt)
 		return -SVR_DROP_NO_FLOW; /* user data */
 	if (s->meta.have & SVR_HAVE_FRAGMENT)
 		return svr_fragment(ctx, pkt, SVR_FRAME_PIECE, path_id);
-	if (!(s->meta.have & SVR_HAVE_SECURITY_ID))
-		return svr_wan_terminate(ctx, pkt, path_id);
+	if (!(s->meta.have & SVR_HAVE_SECURITY_ID)) {
+		s->terms.path = path_id;
+		return SVR_WAN_OPEN;
+	}
 	desc.path = path_id;
 	return svr_to_worker(ctx, pkt, &desc);
 }
@@ -443,6 +462,10 @@ static __always_inline int svr_wan_general(struct xdp_md *ctx, struct svr_flow *
 	}
 	if (unlikely(!flow)) {
 		res = svr_wan_miss(ctx, &pkt);
+		if (res == SVR_WAN_OPEN)
+			res = svr_wan_terminate(ctx, &pkt);
+		if (res == SVR_WAN_MAKE)
+			res = svr_wan_make_session(&pkt);
 		if (res)
 			goto out;
 		flow = svr_flow_of(&pkt);
