@@ -155,7 +155,7 @@ static uint64_t last_seen(const struct session *x)
 
 static uint64_t created(const struct session *x)
 {
-	return x->w ? x->w->created_ns : any(x)->flow.created_ns;
+	return any(x)->flow.created_ns;
 }
 
 /* As the worker sees it. */

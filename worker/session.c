@@ -113,8 +113,7 @@ struct svr_session *svr_session_begin(struct svr_thread *t, uint32_t *slot)
 	memset(s, 0, sizeof(*s));
 	s->generation = generation ? generation : 1; /* 0 looks like a slot that was never used */
 	s->state = SVR_SESSION_SETUP;
-	s->created_ns = t->now_ns;
-	s->created_real_ns = t->real_ns;
+	s->last_lan_ns = t->now_ns;
 	t->sessions->talk[*slot] = (struct svr_talk){ 0 };
 	return s;
 }
@@ -220,13 +219,9 @@ static bool session_expired(const struct svr_thread *t, const struct svr_session
 {
 	uint64_t lan_ns = __atomic_load_n(&s->last_lan_ns, __ATOMIC_RELAXED);
 	uint64_t wan_ns = __atomic_load_n(&s->last_wan_ns, __ATOMIC_RELAXED);
-	uint64_t last = s->created_ns;
+	uint64_t last = lan_ns > wan_ns ? lan_ns : wan_ns;
 	const struct svr_service *service = &t->maps->services[s->service];
 
-	if (lan_ns > last)
-		last = lan_ns;
-	if (wan_ns > last)
-		last = wan_ns;
 	return t->now_ns > last &&
 	       t->now_ns - last >
 		       svr_session_timeout_ns(s, service,

@@ -117,7 +117,7 @@ static int session_fill_originated(struct svr_thread *t, const struct svr_work *
 	if (err)
 		return err;
 	s->path = (uint16_t)path;
-	s->peer = t->maps->paths[path].peer;
+	s->peer = (uint16_t)t->maps->paths[path].peer;
 	s->service = w->desc.service;
 	s->tenant = w->desc.tenant;
 	s->policy = (uint16_t)svc->policy;

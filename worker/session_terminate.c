@@ -149,7 +149,7 @@ static int terminate(struct svr_thread *t, const struct svr_meta *m,
 	s->policy = checked.policy;
 	s->wan = *wan;
 	s->path = (uint16_t)path;
-	s->peer = t->maps->paths[path].peer;
+	s->peer = (uint16_t)t->maps->paths[path].peer;
 	s->meta_add = 1;
 	s->meta_seen = 1;
 	/* what was checked, should the policy change in this moment */

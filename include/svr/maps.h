@@ -554,7 +554,7 @@ struct svr_session {
 	__u8 uuid[SVR_UUID_LEN];
 	struct svr_flow6_key lan;   /* key of the flow that arrives from the LAN */
 	struct svr_flow6_key wan;   /* key of the flow that arrives from the peer */
-	__u32 peer;
+	__u16 peer;
 	__u16 path;
 	__u16 service;
 	__u16 tenant;
@@ -569,22 +569,19 @@ struct svr_session {
 	__u8 closing;
 	__s8 window_hint;	/* time window that fitted last: -1, 0, +1 */
 	__u8 unconfirmed;	/* 1: the peer did not use the newest keys yet; the originator sends with the older ones */
-	__u8 _pad[3];
+	__u8 _pad;
 	__u16 other;		/* row of svr_session_others; 0: this session has one epoch */
 	__u32 rekeys;		/* changes to another epoch since the session began */
 	__u32 replay_lock;	/* held by the thread that moves the window; a worker that starts frees it */
 	__u64 tx_counter;	/* last packet counter used; goes on over epochs */
 	struct svr_replay replay;   /* over all epochs */
 	struct svr_session_keys keys; /* the newest epoch, unless that is the other one */
-	__u64 created_ns;	/* CLOCK_MONOTONIC */
-	__u64 last_lan_ns;	/* CLOCK_MONOTONIC, authenticated packets only */
+	__u64 last_lan_ns;	/* CLOCK_MONOTONIC, authenticated packets only; at first when it was made */
 	__u64 last_wan_ns;
 	__u64 packets[2];	/* from the LAN, from the peer */
 	__u64 bytes[2];
-	__u64 created_real_ns;	/* CLOCK_REALTIME */
-	__u64 nonce_time_ns;	/* newest metadata nonce of the peer for this session */
 };
-_Static_assert(sizeof(struct svr_session) == 560, "map ABI");
+_Static_assert(sizeof(struct svr_session) == 528, "map ABI");
 
 struct svr_nonce_slot {
 	__u64 word;		/* lib/nonce.c; 0: empty */
