@@ -239,6 +239,7 @@ bench: all $(benches) ## measurements, beside what they have to be compared with
 	@BUILD=$(BUILD) bench/services.sh
 	@BUILD=$(BUILD) bench/secure.sh kernel clear signed secret
 	@$(BUILD)/bench/crypto
+	@$(BUILD)/bench/keys
 
 .PHONY: bench-secure
 SECURE_PATHS ?= kernel xsk xsk-cbc xsk-gcm clear signed secret gcm wireguard strongswan openvpn-cbc openvpn-gcm
