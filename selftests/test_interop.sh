@@ -100,8 +100,11 @@ common() {
 
 test_frr() {
 	local dir=$TMP/frr
+	local -a control=()
 
 	mkdir -p "$dir"
+	# a socket that FRR 10 has no more
+	$FRR/bfdd --help | grep -q bfdctl && control=(--bfdctl "$dir/bfdd.sock")
 	cat >"$dir/bfdd.conf" <<-EOF
 		bfd
 		 profile quick
@@ -129,7 +132,7 @@ test_frr() {
 		-i "$dir/zebra.pid" -f "$dir/zebra.conf" --log stdout
 	wait_for 10 [ -S "$dir/zserv.api" ] || return
 	start_proc bfdd on "$east" $FRR/bfdd -u root -g root --vty_socket "$dir" -z "$dir/zserv.api" \
-		-i "$dir/bfdd.pid" --bfdctl "$dir/bfdd.sock" -f "$dir/bfdd.conf" --log stdout
+		-i "$dir/bfdd.pid" "${control[@]}" -f "$dir/bfdd.conf" --log stdout
 	common
 	check "bfdd says why" wait_for 5 frr_says "$dir" '"diagnostic":"control detection time expired"'
 	ip -n "$wan" link set dev e up
