@@ -328,13 +328,16 @@ bool svr_attach_dispatched(const struct svr_attached *a, const struct svr_attach
 	return a->dispatcher.programs || how->dispatcher;
 }
 
-/* A program of ours that is attached alone makes room for the dispatcher, which cannot replace a link. */
+/*
+ * A program of ours that is attached alone makes room for the dispatcher, which cannot replace a link. It comes back
+ * where there is to be no dispatcher.
+ */
 static int up_dispatched(struct svr_cli *cli, const char *router, const struct svr_netdev *d,
 			 struct svr_image *image, const struct svr_attach_how *how,
 			 const struct svr_attached *a, bool *replaced)
 {
 	bool skb = (how->mode == SVR_ATTACH_NONE ? a->mode : how->mode) == SVR_ATTACH_SKB;
-	int err;
+	int alone_fd = -1, err;
 
 	if (a->dispatcher.programs && how->mode != SVR_ATTACH_NONE && how->mode != a->mode)
 		return svr_cli_error(
@@ -342,12 +345,23 @@ static int up_dispatched(struct svr_cli *cli, const char *router, const struct s
 			"%s: the dispatcher there runs in %s mode, for all its programs (%s)",
 			d->name, svr_attach_mode_name(a->mode), a->dispatcher.others);
 	if (a->ours && !a->dispatcher.ours) {
+		alone_fd = bpf_prog_get_fd_by_id(a->prog_id);
+		if (alone_fd < 0)
+			return svr_cli_error(cli, alone_fd, "%s: cannot open program %u: %s",
+					     d->name, a->prog_id, strerror(-alone_fd));
 		err = svr_attach_down(cli, router, d->name);
 		if (err < 0)
-			return err;
+			goto out;
 	}
 	err = svr_dispatcher_attach(cli, d, image, skb, a->dispatcher.ours ? a->prog_id : 0);
 	*replaced = !err && a->ours;
+	if (err && alone_fd >= 0) {
+		restore_link(router, d, alone_fd, a->mode);
+		svr_pins_replace(router, SVR_PIN_PROGS, d->name, alone_fd);
+	}
+out:
+	if (alone_fd >= 0)
+		close(alone_fd);
 	return err;
 }
 

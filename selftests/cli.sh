@@ -12,12 +12,16 @@ json() {
 	python3 - "$TMP/json" "$expression" <<-'END'
 		import json, sys
 		d = json.load(open(sys.argv[1]))
-		ok = eval("(" + sys.argv[2] + ")")
+		try:
+		    ok = eval("(" + sys.argv[2] + ")")
+		except LookupError as e:
+		    ok = print("no such member:", e)
 		if not ok:
 		    print("not so:", sys.argv[2])
 		    print(json.dumps(d, indent=1)[:3000])
 		sys.exit(0 if ok else 1)
 	END
+	[ $? -eq 0 ] || { cat "$TMP/json.err"; return 1; }
 }
 
 # refused CODE TEXT COMMAND...: exits with CODE and says TEXT (extended regular expression)

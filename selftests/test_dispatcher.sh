@@ -41,6 +41,11 @@ test_beside_a_foreign_program() {
 			refused 1 'this kernel refuses the extension programs' w link set dev ge0 up dispatcher
 		check_equal "and nothing is attached" "" "$(ip -n "$west" link show dev ge0 | grep -o xdp)"
 		check "alone it works" says 'mode native' w link set dev ge0 up
+		program=$(w -j link show dev ge0 | python3 -c 'import json, sys; print(json.load(sys.stdin)[0]["program"])')
+		check "and a dispatcher is refused beside it, too" \
+			refused 1 'this kernel refuses the extension programs' w link set dev ge0 up dispatcher
+		check "what was there is back" json "d[0]['program'] == $program and d[0]['mode'] == 'native'" w -j link show dev ge0
+		check "and can be replaced" says 'replaced' w link set dev ge0 up
 		w link clean >/dev/null
 		return
 	fi
