@@ -2,12 +2,11 @@
 /*
  * Sets of loaded programs with their maps, kept from one test to the next; see pool.h.
  *
- *   /sys/fs/bpf/KIND-N/svr_...     maps, pinned by libbpf
- *   /sys/fs/bpf/KIND-N/program0    programs, pinned when both are loaded
+ *   KIND-N/svr_...     maps, pinned by libbpf
+ *   KIND-N/program0    programs, pinned when both are loaded
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,20 +24,34 @@
 
 #include "tests/prog/pool.h"
 
-#define POOL "/sys/fs/bpf"
+#define POOL_VARIABLE "SVR_TESTS_POOL"
 
 /*
- * Before all tests, in their parent: a mount namespace with a bpffs that goes away with it. Who may
- * not do that is told so by the tests.
+ * Before all tests, in their parent: a bpffs that is mounted nowhere and goes away with the process. Tests reach it as an
+ * open file of their parent. (A mount namespace for all of them is no way: in a chroot, criterion does not find its own
+ * program any more.) Who may not do that is told so by the tests.
  */
 ReportHook(PRE_ALL)(struct criterion_test_set *tests)
 {
+	int fs = fsopen("bpf", FSOPEN_CLOEXEC), mount_fd;
+	char path[64];
+
 	(void)tests;
-	if (geteuid() || unshare(CLONE_NEWNS) ||
-	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    mount("bpf", POOL, "bpf", 0, NULL))
-		fprintf(stderr, "no " POOL " of our own: %s\n",
-			geteuid() ? "needs root" : strerror(errno));
+	if (fs < 0 || fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
+		return;
+	mount_fd = fsmount(fs, FSMOUNT_CLOEXEC, 0);
+	close(fs);
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", getpid(), mount_fd);
+	if (mount_fd >= 0)
+		setenv(POOL_VARIABLE, path, 1);
+}
+
+const char *pool_root(void)
+{
+	const char *root = getenv(POOL_VARIABLE);
+
+	cr_assert(root, "no bpffs for the programs");
+	return root;
 }
 
 int pool_take(const char *kind, char *dir, size_t dir_len)
@@ -46,7 +59,7 @@ int pool_take(const char *kind, char *dir, size_t dir_len)
 	int n, fd;
 
 	for (n = 0; n < 1024; n++) {
-		snprintf(dir, dir_len, POOL "/%s-%d", kind, n);
+		snprintf(dir, dir_len, "%s/%s-%d", pool_root(), kind, n);
 		cr_assert(!mkdir(dir, 0700) || errno == EEXIST, "mkdir %s: %s", dir,
 			  strerror(errno));
 		fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Programs that are loaded already: to verify both takes longer than most tests, minutes in an
- * emulator. The runner mounts a bpffs that all tests see (pool.c). A set in it is a directory of
+ * emulator. The runner opens a bpffs that all tests see (pool.c). A set in it is a directory of
  * pinned maps and programs that one test at a time holds.
  */
 #ifndef TESTS_POOL_H
@@ -11,6 +11,9 @@
 #include <stddef.h>
 
 struct bpf_object;
+
+/* The bpffs of all tests; fails the test if there is none. */
+const char *pool_root(void);
 
 /*
  * Hold a set of that kind (a file name of a few characters) that nobody else holds, an empty one if

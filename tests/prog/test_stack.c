@@ -12,6 +12,7 @@
 
 #include "skel/svr_lan.skel.h"
 #include "skel/svr_wan.skel.h"
+#include "tests/prog/pool.h"
 #include "tests/prog/prog.h"
 
 enum {
@@ -134,9 +135,13 @@ static void check_stack(struct bpf_object *obj, struct bpf_program *prog)
 
 Test(stack, lan)
 {
-	LIBBPF_OPTS(bpf_object_open_opts, opts, .pin_root_path = "/sys/fs/bpf/stack-lan");
-	struct svr_lan *skel = svr_lan__open_opts(&opts);
+	LIBBPF_OPTS(bpf_object_open_opts, opts);
+	struct svr_lan *skel;
+	char dir[128];
 
+	opts.pin_root_path = dir;
+	pool_take("stack-lan", dir, sizeof(dir));
+	skel = svr_lan__open_opts(&opts);
 	cr_assert(skel);
 	check_stack(skel->obj, skel->progs.svr_lan);
 	svr_lan__destroy(skel);
@@ -144,9 +149,13 @@ Test(stack, lan)
 
 Test(stack, wan)
 {
-	LIBBPF_OPTS(bpf_object_open_opts, opts, .pin_root_path = "/sys/fs/bpf/stack-wan");
-	struct svr_wan *skel = svr_wan__open_opts(&opts);
+	LIBBPF_OPTS(bpf_object_open_opts, opts);
+	struct svr_wan *skel;
+	char dir[128];
 
+	opts.pin_root_path = dir;
+	pool_take("stack-wan", dir, sizeof(dir));
+	skel = svr_wan__open_opts(&opts);
 	cr_assert(skel);
 	check_stack(skel->obj, skel->progs.svr_wan);
 	svr_wan__destroy(skel);
