@@ -23,9 +23,37 @@
 	X(SVR_ROLE_LAN, svr_lan) \
 	X(SVR_ROLE_WAN, svr_wan)
 
+static int takes_frags(struct bpf_program *prog, struct bpf_prog_load_opts *opts, long cookie)
+{
+	(void)prog;
+	(void)cookie;
+	opts->prog_flags |= BPF_F_XDP_HAS_FRAGS;
+	return 0;
+}
+
+/*
+ * "xdp.frags" takes frames of several buffers. libbpf tells the kernel so only of programs of the type XDP, not of those
+ * behind a dispatcher, which extend it. But the kernel wants all programs that share a devmap to be of one kind, and
+ * 6.1 refuses a program behind the dispatcher where the maps have served one that was attached alone.
+ */
+static int register_frags(void)
+{
+	LIBBPF_OPTS(libbpf_prog_handler_opts, opts, .prog_prepare_load_fn = takes_frags);
+	static int handler;
+
+	if (!handler)
+		handler = libbpf_register_prog_handler("xdp.frags", BPF_PROG_TYPE_XDP, BPF_XDP,
+						       &opts);
+	return handler < 0 ? handler : 0;
+}
+
 static int skel_open(enum svr_zone_role role, const struct bpf_object_open_opts *opts,
 		     struct svr_image *image)
 {
+	int err = register_frags();
+
+	if (err)
+		return err;
 	switch (role) {
 #define X(id, name)                                       \
 	case id: {                                        \
