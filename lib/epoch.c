@@ -17,8 +17,8 @@ uint16_t svr_epoch_next(uint16_t epoch)
 	return epoch == UINT16_MAX ? SVR_EPOCH_FIRST : (uint16_t)(epoch + 1);
 }
 
-struct svr_epochs svr_epochs_of(const struct svr_session *s,
-				const struct svr_session_other *others)
+struct svr_epochs svr_epochs_of_two(const struct svr_session *s,
+				    const struct svr_session_other *others)
 {
 	struct svr_epochs e = { 0 };
 	uint16_t own, second, row;
@@ -27,13 +27,15 @@ struct svr_epochs svr_epochs_of(const struct svr_session *s,
 	/*
 	 * When older keys are given up, the newest ones may move from the other row to the own one: they
 	 * are in the new place before they leave the old one, but a reader may look at the new place too
-	 * early and at the old one too late, when it is another session's. Then it looks again.
+	 * early and at the old one too late, when it is another session's; or find the older keys in their
+	 * place and the row gone. So it looks until nothing has changed meanwhile.
 	 */
 	do {
 		own = __atomic_load_n(&s->keys.epoch, __ATOMIC_ACQUIRE);
 		row = __atomic_load_n(&s->other, __ATOMIC_ACQUIRE);
 		second = row ? __atomic_load_n(&others[row].keys.epoch, __ATOMIC_ACQUIRE) : 0;
-	} while (tries-- > 0 && ((!own && !second) || row != svr_shared(s->other)));
+	} while (tries-- > 0 && ((!own && !second) || row != svr_shared(s->other) ||
+				 own != svr_shared(s->keys.epoch)));
 	if (own && second && own != second) {
 		e.newest = svr_epoch_newer(second, own) ? second : own;
 		e.older = e.newest == own ? second : own;

@@ -38,9 +38,19 @@ struct svr_epochs {
 	uint16_t tx; /* to send with */
 	bool offered; /* this router has offered the newest ones, and the peer did not answer yet */
 };
-/* @others: all rows of svr_session_others */
-struct svr_epochs svr_epochs_of(const struct svr_session *s,
-				const struct svr_session_other *others);
+struct svr_epochs svr_epochs_of_two(const struct svr_session *s,
+				    const struct svr_session_other *others);
+/* @others: all rows of svr_session_others. For every packet; hardly any session has two. */
+static inline struct svr_epochs svr_epochs_of(const struct svr_session *s,
+					      const struct svr_session_other *others)
+{
+	const uint16_t own = __atomic_load_n(&s->keys.epoch, __ATOMIC_ACQUIRE);
+
+	if (own && !__atomic_load_n(&s->other, __ATOMIC_ACQUIRE) &&
+	    own == __atomic_load_n(&s->keys.epoch, __ATOMIC_RELAXED))
+		return (struct svr_epochs){ .newest = own, .tx = own };
+	return svr_epochs_of_two(s, others);
+}
 static inline bool svr_epochs_have(const struct svr_epochs *e, uint16_t epoch)
 {
 	return epoch && (epoch == e->newest || epoch == e->older);
