@@ -60,8 +60,9 @@ anonymous() {
 	awk '/^RssAnon:/ { print $2 * 1024 }' "/proc/$(proc_pid "$1-worker")/status"
 }
 
-# What its worker took for sessions before there was any: keys that are ready for use, and the list of free slots
-SLOT_BYTES=4
+# What its worker took for sessions before there was any, or takes when they end: keys that are ready for use, and in its lists
+# of free and of ended slots, one word of each slot
+SLOT_BYTES=8
 early_bytes() {
 	echo $(($(status_of "$1" key_memory) + count * SLOT_BYTES))
 }
