@@ -28,10 +28,12 @@ TOPO_CONFIG=$TMP/small.json
 "$SELFTESTS/scale_config.py" "$TMP/base.json" "$SCALE_SERVICES" "$SCALE_TENANTS" >"$TMP/large.json"
 topo_attach west
 
-on "$west" python3 -u - "$TMP/small.json" "$TMP/large.json" "$rounds" "$json" "$BUILD/svr" <<'PY'
+on "$west" python3 -u - "$TMP/small.json" "$TMP/large.json" "$rounds" "$json" "$BUILD/svr" "$SELFTESTS" <<'PY'
 import json, os, re, socket, statistics, struct, subprocess, sys
 
-small, large, rounds, as_json, svr = sys.argv[1:]
+small, large, rounds, as_json, svr, selftests = sys.argv[1:]
+sys.path.append(selftests)
+import flow_row
 PINS = "/sys/fs/bpf/svr/west"
 CALLS = 40          # of one measurement
 TTL_ROOM = 250      # packets of one call: an established packet loses one hop each time
@@ -64,15 +66,15 @@ def put(name, key, value):
 
 # A session that changes nothing but the TTL: the packet fits its flow again (bench/fastpath.c does the same)
 def session(src, dst, dport):
-    size = {n: int(re.search(r"value (\d+)B", bpftool("map", "show", "pinned", f"{PINS}/{n}")).group(1)) for n in ("svr_path_state", "svr_nexthops", "svr_flows4")}
+    size = {n: int(re.search(r"value (\d+)B", bpftool("map", "show", "pinned", f"{PINS}/{n}")).group(1)) for n in ("svr_path_state", "svr_nexthops")}
     mapped = lambda a: bytes(10) + b"\xff\xff" + ip(a)
     one = struct.pack("=I", 1)
     put("svr_path_state", one, struct.pack("=I", 3).ljust(size["svr_path_state"], b"\0"))
     put("svr_nexthops", one, (struct.pack("=II", 2, 1) + bytes.fromhex("020000000002020000000003")).ljust(size["svr_nexthops"], b"\0"))
-    flow = struct.pack("=IIHH", 0x81, 1, 1, 2) + struct.pack(">HH", 40000, dport) + ip(src) + ip(dst)
+    flow = struct.pack("=IIHH", 0x81, 1, 1, 2) + struct.pack(">HH", 40000, dport)
     flow += struct.pack("=HHBBH", 0xfffe, 0, 9, 6, 1)  # checksums change by the TTL alone
-    flow = flow.ljust(64, b"\0") + mapped(src) + mapped(dst)
-    put("svr_flows4", ip(src) + ip(dst) + struct.pack(">HHBBBB", 40000, dport, 1, 0, 6, 0), flow.ljust(size["svr_flows4"], b"\0"))
+    flow = flow.ljust(48, b"\0") + mapped(src) + mapped(dst)
+    flow_row.put(PINS, ip(src) + ip(dst) + struct.pack(">HHBBBB", 40000, dport, 1, 0, 6, 0), flow.ljust(112, b"\0"))
 
 
 def measure(data, repeat, verdict):

@@ -31,25 +31,6 @@ struct svr_fast {
 	__u8 proto;
 };
 
-/*
- * svr_flow4_key in two words, because it is hashed and compared in words: a CPU has to wait for
- * smaller stores to reach the cache before it can read them as one.
- */
-union svr_fast_key {
-	struct svr_flow4_key key;
-	__u64 word[2];
-};
-_Static_assert(sizeof(union svr_fast_key) == sizeof(struct svr_flow4_key), "the same bytes");
-
-static __always_inline __u64 svr_fast_key_word(__u32 ports, __u16 zone, __u8 proto)
-{
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-	return ports | (__u64)zone << 32 | (__u64)proto << 48;
-#else
-	return (__u64)ports << 32 | (__u32)zone << 16 | proto << 8;
-#endif
-}
-
 /* True unless the payload might start with the cookie of metadata */
 static __always_inline bool svr_fast_no_cookie(const struct svr_fast *f, void *payload)
 {
@@ -92,9 +73,8 @@ static __always_inline bool svr_fast_udp(const struct svr_fast *f, struct udphdr
 	       (from_wan || !svr_fast_maybe_partial(f->ip, IPPROTO_UDP, udp->check));
 }
 
-/* Is the packet ordinary, as far as it says by itself? Fills @f and @key. */
-static __always_inline bool svr_fast_parse(struct xdp_md *ctx, bool from_wan, struct svr_fast *f,
-					   union svr_fast_key *key)
+/* Is the packet ordinary, as far as it says by itself? Fills @f. */
+static __always_inline bool svr_fast_parse(struct xdp_md *ctx, bool from_wan, struct svr_fast *f)
 {
 	struct tcphdr *tcp;
 
@@ -112,8 +92,6 @@ static __always_inline bool svr_fast_parse(struct xdp_md *ctx, bool from_wan, st
 	if (f->len != f->end - (void *)f->ip)
 		return false;
 	f->proto = f->ip->protocol;
-	key->word[0] = svr_load64(&f->ip->saddr);
-	key->word[1] = svr_fast_key_word(svr_load32(tcp), svr_zone, f->proto);
 	if (f->proto == IPPROTO_TCP)
 		return svr_fast_tcp(f, tcp, from_wan);
 	return f->proto == IPPROTO_UDP && svr_fast_udp(f, (struct udphdr *)tcp, from_wan);
@@ -130,7 +108,7 @@ static __always_inline void svr_fast_rewrite(const struct svr_fast *f, const str
 	svr_store32(f->data + sizeof(__u64), svr_load32(nexthop->dmac + sizeof(__u64)));
 	f->ip->ttl--;
 	f->ip->check = svr_csum_add(f->ip->check, flow->l3_delta);
-	svr_store64(&f->ip->saddr, svr_load64(&flow->saddr4));
+	svr_store64(&f->ip->saddr, svr_word_of(flow->saddr[3], flow->daddr[3]));
 	svr_store32(tcp, svr_load32(&flow->sport));
 	if (f->proto == IPPROTO_TCP) {
 		tcp->check = svr_csum_add(tcp->check, flow->l4_delta);
@@ -139,6 +117,29 @@ static __always_inline void svr_fast_rewrite(const struct svr_fast *f, const str
 
 		udp->check = check ? check : 0xffff; /* RFC 768 */
 	}
+}
+
+static __always_inline void svr_fast_key(const struct svr_fast *f, svr_flow_word *key)
+{
+	key[0] = svr_load64(&f->ip->saddr);
+	key[1] = svr_flow4_end(svr_load32(f->ip + 1), svr_zone, f->ip->protocol);
+}
+
+/*
+ * The packet's flow. The key is read twice, because the packet is near and the stack, where it would
+ * have to wait for the row, is small.
+ */
+static __always_inline struct svr_flow *svr_fast_flow(const struct svr_flowtable *t,
+						      const struct svr_fast *f)
+{
+	svr_flow_word key[SVR_FLOW4_WORDS], *row;
+
+	svr_fast_key(f, key);
+	row = svr_flow_likely4(t, svr_flow_hash_of(t->hash, key, SVR_FLOW4_WORDS));
+	svr_fast_key(f, key);
+	if (row && likely(svr_flow_same_key(row, key, SVR_FLOW4_WORDS)))
+		return &((struct svr_flow4_row *)row)->flow;
+	return svr_flow_find4(key[0], key[1]);
 }
 
 /**
@@ -153,15 +154,16 @@ static __always_inline bool svr_fast(struct xdp_md *ctx, bool from_wan, struct s
 	const struct svr_capture *capture;
 	const struct svr_nexthop *nexthop;
 	struct svr_zone_stats *stats;
-	union svr_fast_key key;
 	const struct svr_zone *zone;
+	struct svr_flowtable t;
 	struct svr_fast f;
 	struct svr_flow *flow;
 	__u32 id = svr_zone;
 
-	if (!svr_fast_parse(ctx, from_wan, &f, &key))
+	if (!svr_flowtable4(&t) || !svr_fast_parse(ctx, from_wan, &f))
 		return false;
-	flow = bpf_map_lookup_elem(&svr_flows4, &key.key);
+	flow = svr_fast_flow(&t, &f);
+	f.proto = f.ip->protocol;
 	if (!flow)
 		return false;
 	*found = flow;

@@ -69,6 +69,12 @@ static __always_inline bool svr_uuid_equal(const void *a, const void *b)
 	return x[0] == y[0] && x[1] == y[1] && x[2] == y[2] && x[3] == y[3];
 }
 
+/* One label for all packets of a session keeps them on one way; RFC 6437, RFC 6438 */
+static __always_inline __be32 svr_flow_label(const struct svr_flow *flow)
+{
+	return *(const __be32 *)flow->uuid & bpf_htonl(SVR_FLOW_LABEL_MASK);
+}
+
 /*
  * Remove @flow, whose key is @key, and its opposite, unless another session has that key by now.
  * Neither may be looked at afterwards.
@@ -109,8 +115,6 @@ SVR_HELPER void svr_flow_rewrites(struct svr_flow *flow, const struct svr_flow6_
 
 	svr_addr_copy(flow->saddr, to->saddr);
 	svr_addr_copy(flow->daddr, to->daddr);
-	flow->saddr4 = to->saddr[3];
-	flow->daddr4 = to->daddr[3];
 	flow->sport = to->sport;
 	flow->dport = to->dport;
 	flow->out_zone = to->zone;
@@ -135,12 +139,9 @@ static __always_inline void svr_flow_fill(struct svr_flow *flow,
 	flow->service = terms->service;
 	flow->tenant = terms->tenant;
 	flow->policy = terms->policy;
-	flow->created_ns = now;
+	flow->created_sec = now / 1000000000;
 	flow->last_seen_ns = now;
 	__builtin_memcpy(flow->uuid, uuid, SVR_UUID_LEN);
-	/* One label for all packets of a session keeps them on one way; RFC 6438 */
-	__builtin_memcpy(&flow->flow_label, uuid, sizeof(flow->flow_label));
-	flow->flow_label &= bpf_htonl(SVR_FLOW_LABEL_MASK);
 }
 
 /*

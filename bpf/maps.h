@@ -90,8 +90,6 @@ struct svr_scratch {
 	struct svr_flow lan, wan; /* its two flows */
 	struct svr_flow6_key lan_tuple, wan_tuple; /* and its two tuples, see flow.h */
 	struct svr_flow6_key from, to; /* of one of the flows */
-	struct svr_flow6_key key; /* of a look-up */
-	struct svr_flow4_key key4;
 };
 
 #define SVR_MAP_ARRAY(name, element, count)          \
@@ -154,11 +152,11 @@ SVR_MAP_ARRAY(svr_nonces, struct svr_nonce_slot, SVR_NONCE_SLOTS);
 SVR_MAP_ARRAY(svr_worker_drops, __u64, SVR_MAX_ZONES *SVR_DROP_MAX);
 SVR_MAP_ARRAY(svr_worker_stats, __u64, SVR_MAX_ZONES *SVR_STAT_MAX);
 SVR_MAP_KEYED(svr_xsks, BPF_MAP_TYPE_XSKMAP, 0, __u32, __u32, SVR_MAX_ZONES *SVR_MAX_QUEUES);
-/* Preallocated: an insertion in XDP allocates nothing, and a full table says so */
-SVR_MAP_KEYED(svr_flows4, BPF_MAP_TYPE_HASH, 0, struct svr_flow4_key, struct svr_flow,
-	      SVR_MAX_FLOWS);
-SVR_MAP_KEYED(svr_flows6, BPF_MAP_TYPE_HASH, 0, struct svr_flow6_key, struct svr_flow,
-	      SVR_MAX_FLOWS6);
+SVR_MAP_ARRAY(svr_flow_hash, struct svr_flow_hash, 1);
+SVR_MAP_ARRAY(svr_flow_tags4, __u64, SVR_FLOW_BUCKETS(SVR_MAX_FLOWS));
+SVR_MAP_ARRAY(svr_flow_tags6, __u64, SVR_FLOW_BUCKETS(SVR_MAX_FLOWS6));
+SVR_MAP_ARRAY(svr_flows4, struct svr_flow4_row, SVR_FLOW_BUCKETS(SVR_MAX_FLOWS) * SVR_FLOW_BUCKET);
+SVR_MAP_ARRAY(svr_flows6, struct svr_flow6_row, SVR_FLOW_BUCKETS(SVR_MAX_FLOWS6) * SVR_FLOW_BUCKET);
 SVR_MAP_KEYED(svr_drops, BPF_MAP_TYPE_PERCPU_ARRAY, 0, __u32, __u64, SVR_MAX_ZONES *SVR_DROP_MAX);
 SVR_MAP_KEYED(svr_stats, BPF_MAP_TYPE_PERCPU_ARRAY, 0, __u32, struct svr_zone_stats, SVR_MAX_ZONES);
 
@@ -246,75 +244,6 @@ static __always_inline bool svr_addr_equal(const __be32 a[4], const __be32 b[4])
 static __always_inline bool svr_addr_is_zero(const __be32 addr[4])
 {
 	return !(addr[0] | addr[1] | addr[2] | addr[3]);
-}
-
-/* ---- flows of either family, by the common form of their keys -------------------------------- */
-
-static __always_inline void svr_key_get4(const struct svr_flow6_key *from, struct svr_flow4_key *to)
-{
-	to->saddr = from->saddr[3];
-	to->daddr = from->daddr[3];
-	to->sport = from->sport;
-	to->dport = from->dport;
-	to->zone = from->zone;
-	to->proto = from->proto;
-	to->_pad = 0;
-}
-
-/*
- * A key is copied to the scratch area first: before Linux 6.2 the verifier takes only its own kinds
- * of memory as a key, and arguments of a SVR_STEP are not among them.
- */
-SVR_HELPER struct svr_flow *svr_flow_get(const struct svr_flow6_key *key)
-{
-	struct svr_scratch *s = svr_scratch_get();
-
-	if (!s)
-		return NULL;
-	if (svr_addr_is4(key->saddr)) {
-		svr_key_get4(key, &s->key4);
-		return bpf_map_lookup_elem(&svr_flows4, &s->key4);
-	}
-	s->key = *key;
-	return bpf_map_lookup_elem(&svr_flows6, &s->key);
-}
-
-SVR_HELPER void svr_flow_delete(const struct svr_flow6_key *key)
-{
-	struct svr_scratch *s = svr_scratch_get();
-
-	if (!s)
-		return;
-	if (svr_addr_is4(key->saddr)) {
-		svr_key_get4(key, &s->key4);
-		bpf_map_delete_elem(&svr_flows4, &s->key4);
-	} else {
-		s->key = *key;
-		bpf_map_delete_elem(&svr_flows6, &s->key);
-	}
-}
-
-/* SVR_NEXT; SVR_FLOW_EXISTS if the key is taken; or a negative drop reason. */
-enum { SVR_FLOW_EXISTS = 1 };
-SVR_HELPER int svr_flow_insert(const struct svr_flow6_key *key, const struct svr_flow *flow)
-{
-	struct svr_scratch *s = svr_scratch_get();
-	int err; /* before Linux 6.4 the upper half of what the helper returns is not part of it */
-
-	if (!s)
-		return -SVR_DROP_INTERNAL;
-	if (svr_addr_is4(key->saddr)) {
-		svr_key_get4(key, &s->key4);
-		err = bpf_map_update_elem(&svr_flows4, &s->key4, flow, BPF_NOEXIST);
-	} else {
-		s->key = *key;
-		err = bpf_map_update_elem(&svr_flows6, &s->key, flow, BPF_NOEXIST);
-	}
-	if (!err)
-		return SVR_NEXT;
-	if (err == -EEXIST)
-		return SVR_FLOW_EXISTS;
-	return err == -E2BIG || err == -ENOMEM ? -SVR_DROP_TABLE_FULL : -SVR_DROP_INTERNAL;
 }
 
 #endif

@@ -7,7 +7,7 @@
 #ifndef SVR_BPF_PARSE_H
 #define SVR_BPF_PARSE_H
 
-#include "maps.h"
+#include "flowtable.h"
 
 /*
  * What is known about the packet. Offsets count from the start of the frame and fit into a byte
@@ -322,12 +322,12 @@ static __always_inline int svr_parse(struct xdp_md *ctx, struct svr_pkt *pkt)
 /* The flow of the packet */
 static __always_inline struct svr_flow *svr_flow_of(const struct svr_pkt *pkt)
 {
-	struct svr_flow4_key key4;
+	svr_flow_word key4[SVR_FLOW4_WORDS];
 
 	if (unlikely(svr_pkt_is6(pkt)))
-		return bpf_map_lookup_elem(&svr_flows6, &pkt->key);
-	svr_key_get4(&pkt->key, &key4);
-	return bpf_map_lookup_elem(&svr_flows4, &key4);
+		return svr_flow_find6(&pkt->key);
+	svr_flow4_words(&pkt->key, key4);
+	return svr_flow_find4(key4[0], key4[1]);
 }
 
 /* True if the L4 payload starts with the cookie of metadata (docs/protocol.md 3). */

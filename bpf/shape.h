@@ -179,7 +179,7 @@ SVR_STEP int svr_reshape(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr_flo
 
 	if (!pkt || !flow)
 		return -SVR_DROP_INTERNAL;
-	own = flow->flags & SVR_FLOW_OUT6 ? flow->flow_label : svr_ip4_atomic();
+	own = flow->flags & SVR_FLOW_OUT6 ? svr_flow_label(flow) : svr_ip4_atomic();
 	tclass = svr_l3_tclass(ctx, pkt);
 	if (tclass < 0)
 		return tclass;

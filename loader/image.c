@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Skeletons of the two XDP programs behind one face. */
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,6 +9,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "sys/flows.h"
 #include "sys/mapset.h"
 
 #include "cli.h"
@@ -117,22 +119,42 @@ static uint32_t pinned_abi(struct svr_image *image)
 	return router.abi;
 }
 
-/* Where @sizes holds the size of that table; NULL: it always has the same. */
-static const uint32_t *size_of(const struct svr_image_sizes *sizes, const struct bpf_map *map)
+/* A table whose size the operator chooses. */
+struct sized {
+	const char *name;
+	size_t size; /* where struct svr_image_sizes has it */
+	uint32_t rows; /* in each bucket of a flow table, 0: it has no buckets */
+};
+
+/* NULL: it always has the same size. */
+static const struct sized *sized_of(const struct bpf_map *map)
 {
-	const struct {
-		const char *name;
-		const uint32_t *size;
-	} sized[] = {
-		{ "svr_flows4", &sizes->flows4 },
-		{ "svr_flows6", &sizes->flows6 },
-		{ "svr_sessions", &sizes->sessions },
+	static const struct sized tables[] = {
+		{ "svr_flow_tags4", offsetof(struct svr_image_sizes, flows4), 1 },
+		{ "svr_flow_tags6", offsetof(struct svr_image_sizes, flows6), 1 },
+		{ "svr_flows4", offsetof(struct svr_image_sizes, flows4), SVR_FLOW_BUCKET },
+		{ "svr_flows6", offsetof(struct svr_image_sizes, flows6), SVR_FLOW_BUCKET },
+		{ "svr_sessions", offsetof(struct svr_image_sizes, sessions), 0 },
 	};
 
-	for (unsigned int i = 0; i < sizeof(sized) / sizeof(sized[0]); i++)
-		if (!strcmp(bpf_map__name(map), sized[i].name))
-			return sized[i].size;
+	for (unsigned int i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+		if (!strcmp(bpf_map__name(map), tables[i].name))
+			return &tables[i];
 	return NULL;
+}
+
+/* Elements that its map has for what the operator wants; 0: he leaves it to us. */
+static uint32_t entries_wanted(const struct sized *table, const struct svr_image_sizes *sizes)
+{
+	const uint32_t wanted = *(const uint32_t *)((const char *)sizes + table->size);
+
+	return table->rows ? SVR_FLOW_BUCKETS(wanted) * table->rows : wanted;
+}
+
+/* And the other way round. */
+static uint32_t flows_in(const struct sized *table, uint32_t entries)
+{
+	return table->rows ? entries / table->rows * SVR_FLOW_BUCKET_LOAD : entries;
 }
 
 /*
@@ -143,7 +165,8 @@ static const uint32_t *size_of(const struct svr_image_sizes *sizes, const struct
 static int adopt_map(struct svr_cli *cli, const char *router, const struct svr_image_sizes *sizes,
 		     struct bpf_map *map, bool *there)
 {
-	const uint32_t *size = size_of(sizes, map);
+	const struct sized *table = sized_of(map);
+	const uint32_t wanted = table ? entries_wanted(table, sizes) : 0;
 	const char *path = bpf_map__pin_path(map);
 	struct bpf_map_info info = {};
 	uint32_t len = sizeof(info);
@@ -152,7 +175,7 @@ static int adopt_map(struct svr_cli *cli, const char *router, const struct svr_i
 	*there = false;
 	fd = bpf_obj_get(path);
 	if (fd == -ENOENT)
-		return size && *size ? bpf_map__set_max_entries(map, *size) : 0;
+		return wanted ? bpf_map__set_max_entries(map, wanted) : 0;
 	if (fd < 0)
 		return svr_cli_error(cli, fd, "%s: cannot open: %s", path, strerror(-fd));
 	*there = true;
@@ -163,7 +186,7 @@ static int adopt_map(struct svr_cli *cli, const char *router, const struct svr_i
 	}
 	if (info.type != bpf_map__type(map) || info.key_size != bpf_map__key_size(map) ||
 	    info.value_size != bpf_map__value_size(map) ||
-	    (!size && info.max_entries != bpf_map__max_entries(map))) {
+	    (!table && info.max_entries != bpf_map__max_entries(map))) {
 		err = svr_cli_error(
 			cli, -EPROTO,
 			"%s: made by another version of svr: type %u, key %u, value %u bytes, %u entries; this one "
@@ -174,12 +197,12 @@ static int adopt_map(struct svr_cli *cli, const char *router, const struct svr_i
 			bpf_map__max_entries(map), router);
 		goto out;
 	}
-	if (size && *size && *size != info.max_entries) {
+	if (wanted && wanted != info.max_entries) {
 		err = svr_cli_error(
 			cli, -EEXIST,
 			"%s: is there and has %u entries, not %u: a size is chosen before the table is made. To lose its "
 			"sessions and make it anew, stop svr-worker and svr-keymgr and run: svr --router %s link clean",
-			path, info.max_entries, *size, router);
+			path, flows_in(table, info.max_entries), flows_in(table, wanted), router);
 		goto out;
 	}
 	err = bpf_map__reuse_fd(map, fd);
@@ -190,6 +213,23 @@ static int adopt_map(struct svr_cli *cli, const char *router, const struct svr_i
 out:
 	close(fd);
 	return err;
+}
+
+/* One of the two may be of a command that was killed, and of a size that we do not know. */
+static int check_buckets(struct svr_cli *cli, const char *router, const struct svr_image *image,
+			 const char *tags_name, const char *rows_name)
+{
+	const struct bpf_map *tags = bpf_object__find_map_by_name(image->obj, tags_name);
+	const struct bpf_map *rows = bpf_object__find_map_by_name(image->obj, rows_name);
+
+	if (tags && rows &&
+	    bpf_map__max_entries(rows) == bpf_map__max_entries(tags) * SVR_FLOW_BUCKET)
+		return 0;
+	return svr_cli_error(
+		cli, -EPROTO,
+		"router %s: %s and %s are not of the same size; stop svr-worker and svr-keymgr and run: svr --router %s "
+		"link clean",
+		router, tags_name, rows_name, router);
 }
 
 static int adopt_maps(struct svr_cli *cli, const char *router, const struct svr_image_sizes *sizes,
@@ -215,7 +255,8 @@ static int adopt_maps(struct svr_cli *cli, const char *router, const struct svr_
 			return err;
 		*fresh = *fresh && !there;
 	}
-	return 0;
+	return check_buckets(cli, router, image, "svr_flow_tags4", "svr_flows4") ?:
+		       check_buckets(cli, router, image, "svr_flow_tags6", "svr_flows6");
 }
 
 /* @fresh: no map of the router is there yet */
@@ -259,6 +300,25 @@ static int load_failed(struct svr_cli *cli, const char *what, int err)
 	return err;
 }
 
+/* Once, before the first flow. */
+static int make_hash(const struct svr_image *image)
+{
+	const struct bpf_map *map = bpf_object__find_map_by_name(image->obj, "svr_flow_hash");
+	const struct bpf_map *tags4 = bpf_object__find_map_by_name(image->obj, "svr_flow_tags4");
+	const struct bpf_map *tags6 = bpf_object__find_map_by_name(image->obj, "svr_flow_tags6");
+	struct svr_flow_hash hash;
+	uint32_t zero = 0;
+	int err;
+
+	if (!map || !tags4 || !tags6)
+		return -ENOENT;
+	err = bpf_map_lookup_elem(bpf_map__fd(map), &zero, &hash);
+	if (err || hash.buckets4)
+		return err;
+	err = svr_flow_hash_make(bpf_map__max_entries(tags4), bpf_map__max_entries(tags6), &hash);
+	return err ? err : bpf_map_update_elem(bpf_map__fd(map), &zero, &hash, BPF_ANY);
+}
+
 /*
  * The other programs ask for the ABI version first, so the maps are not theirs before it stands
  * there.
@@ -298,9 +358,12 @@ int svr_image_make_maps(struct svr_cli *cli, const char *router,
 		load_failed(cli, "the maps", err);
 		goto out;
 	}
-	err = mark_abi(&image);
+	err = make_hash(&image);
+	if (!err)
+		err = mark_abi(&image);
 	if (err)
-		svr_cli_error(cli, err, "cannot write svr_router: %s", strerror(-err));
+		svr_cli_error(cli, err, "cannot write svr_flow_hash and svr_router: %s",
+			      strerror(-err));
 out:
 	if (err && *fresh)
 		svr_pins_remove(router);

@@ -14,6 +14,7 @@
 #include "lib/addr.h"
 #include "lib/config.h"
 #include "lib/epoch.h"
+#include "lib/now.h"
 #include "lib/tcpstate.h"
 #include "lib/uuid.h"
 #include "lib/wirename.h"
@@ -155,7 +156,7 @@ static uint64_t last_seen(const struct session *x)
 
 static uint64_t created(const struct session *x)
 {
-	return any(x)->flow.created_ns;
+	return any(x)->flow.created_sec * SVR_NS_PER_SEC;
 }
 
 /* As the worker sees it. */
@@ -372,9 +373,14 @@ static void print_flow(const struct sessions *c, const struct session *x, const 
 	const struct svr_mapset *m = &c->s->m;
 	const struct traffic t = traffic_of(x, e);
 	const struct svr_flow *f = &e->flow;
+	int64_t row = svr_flow_row(m, &e->key);
 	struct svr_out *o = c->o;
 
 	svr_out_record_begin(o, key, title);
+	if (row >= 0) {
+		svr_out_str(o, "map", "Map", svr_key_is4(&e->key) ? "svr_flows4" : "svr_flows6");
+		svr_out_u64(o, "row", "Row", (uint64_t)row);
+	}
 	print_tuple(o, "key", "Key", e->key.saddr, e->key.sport, e->key.daddr, e->key.dport);
 	svr_out_str(o, "interface", "Arrives At", svr_state_zone(c->s, e->key.zone));
 	print_tuple(o, "rewritten", "Rewritten To", f->saddr, f->sport, f->daddr, f->dport);

@@ -400,21 +400,21 @@ test_show() {
 
 # A flow table entry of each direction, as XDP would write them
 put_flow() {
-	python3 - "$PINS/svr_flows4" <<-'END'
-		import socket, struct, subprocess, sys, time
+	python3 - "$PINS" "$SELFTESTS" <<-'END'
+		import socket, struct, sys, time
+		sys.path.append(sys.argv[2])
+		import flow_row
 		ip = socket.inet_aton
 		mapped = lambda a: bytes(10) + b"\xff\xff" + ip(a)
 		now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
 		uuid = bytes.fromhex("550e8400e29b41d4a716446655440000")
 		def put(key, flags, out, ports, extra):
 		    service, tenant, policy, seen, proto = extra
-		    hot = struct.pack("=IIHH", flags, 1, 1, 2) + struct.pack(">HH", *ports) + ip(out[0]) + ip(out[1]) + struct.pack(
-		        "=HHBBHQQQII", 0, 0, seen, proto, service, now, 7, 700, 0, 1)
-		    cold = mapped(out[0]) + mapped(out[1]) + struct.pack("=Q", now - 75 * 10**9) + uuid + struct.pack("=HHI", tenant, policy, 0)
-		    value = hot + cold
-		    assert len(hot) == 64 and len(value) == 128
-		    h = lambda b: ["0x%02x" % x for x in b]
-		    subprocess.check_call(["bpftool", "map", "update", "pinned", sys.argv[1], "key"] + h(key) + ["value"] + h(value))
+		    flow = struct.pack("=IIHH", flags, 1, 1, 2) + struct.pack(">HH", *ports) + struct.pack(
+		        "=HHBBHQQQ", 0, 0, seen, proto, service, now, 7, 700)
+		    flow += mapped(out[0]) + mapped(out[1]) + struct.pack("=II", 0, 1) + uuid
+		    flow += struct.pack("=HHI", tenant, policy, now // 10**9 - 75)
+		    flow_row.put(sys.argv[1], key, flow)
 		key = lambda a, b, p, q, zone: ip(a) + ip(b) + struct.pack(">HH", p, q) + struct.pack("=HBB", zone, 6, 0)
 		put(key("172.16.1.10", "172.16.2.10", 40000, 8100, 1), 0x81, ("192.0.2.1", "192.0.2.2"), (16384, 16385), (1, 1, 1, 9, 6))
 		put(key("192.0.2.2", "192.0.2.1", 16385, 16384, 2), 0x87, ("172.16.2.10", "172.16.1.10"), (8100, 40000), (1, 1, 1, 9, 6))
@@ -425,7 +425,7 @@ test_show_sessions() {
 	local id=550e8400-e29b-41d4-a716-446655440000
 
 	defer cleaned
-	both_up || return 1
+	w link set dev ge0 up flows4 64 >"$TMP/up" && both_up || return 1 # so few that a dump can be read
 	put_flow || return 1
 	check "two rows" json '[(r["direction"], r["source_address"], r["source_port"], r["nat_address"], r["nat_port"]) for r in d] ==
 		[("fwd", "172.16.1.10", 40000, "192.0.2.1", 16384), ("rev", "192.0.2.2", 16385, "172.16.2.10", 8100)]' w -j show sessions
@@ -437,6 +437,12 @@ test_show_sessions() {
 	check "in detail" json 'd["state"] == "ESTABLISHED" and d["forward_flow"]["key"] == "172.16.1.10:40000 -> 172.16.2.10:8100" and
 		"reverse" in d["reverse_flow"]["flags"]' w -j show sessions by-id "$id"
 	check "in detail, for people" says 'Session State: +ESTABLISHED' w show sessions by-id "$id"
+	w -j show sessions by-id "$id" >"$TMP/detail"
+	# shellcheck disable=SC2046 # words
+	check "and where bpftool finds it" says '"saddr_bytes": \[172,16,1,10' bpftool map lookup pinned $(python3 -c '
+import json, struct, sys
+flow = json.load(open(sys.argv[1]))["forward_flow"]
+print(sys.argv[2] + "/" + flow["map"], "key", *struct.pack("=I", flow["row"]))' "$TMP/detail" "$PINS")
 	check "of its service" json 'len(d) == 2' w -j show sessions service-name west-clear
 	check "of another service" json 'd == []' w -j show sessions service-name east-secret
 	check "services count it" json '{s["service"]: s["sessions"] for s in d}["west-clear"] == 1' w -j show services

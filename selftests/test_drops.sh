@@ -66,10 +66,12 @@ field() {
 		import json, subprocess, sys
 		path, name, member, value = sys.argv[1:]
 		run = lambda *a: json.loads(subprocess.check_output(["bpftool", "-j", *a]))
-		types = run("btf", "dump", "map", "pinned", path, "value", "format", "raw")["types"]
-		offset = next(m["bits_offset"] for t in types if t["kind"] == "STRUCT" and t["name"] == name
+		types = run("btf", "dump", "id", str(run("map", "show", "pinned", path)["btf_id"]), "format", "raw")["types"]
+		offset_of = lambda struct, member: next(m["bits_offset"] for t in types if t["kind"] == "STRUCT" and t["name"] == struct
 		              for m in t["members"] if m["name"] == member) // 8
-		entries = [e for e in run("map", "dump", "pinned", path) if e["formatted"]["value"].get("state") or e["formatted"]["value"].get("slot")]
+		offset = offset_of(name, member) + (offset_of("svr_flow4_row", "flow") if name == "svr_flow" else 0)
+		used = lambda value: value.get("state") or value.get("flow", {}).get("slot")
+		entries = [e for e in run("map", "dump", "pinned", path) if used(e["formatted"]["value"])]
 		assert entries, "no element in use"
 		for e in entries:
 		    data = bytearray(int(b, 16) for b in e["value"])

@@ -11,6 +11,7 @@
 #include <bpf/bpf.h>
 
 #include "lib/name.h"
+#include "sys/flows.h"
 #include "sys/mapset.h"
 
 /*
@@ -41,8 +42,6 @@ static const struct {
 	.txports = { BPF_MAP_TYPE_DEVMAP, INDEX_SIZE, 0 }, /* with or without room for a program */
 	.neighbours = { BPF_MAP_TYPE_HASH, sizeof(struct svr_addr_key), INDEX_SIZE },
 	.xsks = { BPF_MAP_TYPE_XSKMAP, INDEX_SIZE, sizeof(uint32_t) },
-	.flows4 = { BPF_MAP_TYPE_HASH, sizeof(struct svr_flow4_key), sizeof(struct svr_flow) },
-	.flows6 = { BPF_MAP_TYPE_HASH, sizeof(struct svr_flow6_key), sizeof(struct svr_flow) },
 	.drops = { BPF_MAP_TYPE_PERCPU_ARRAY, INDEX_SIZE, sizeof(uint64_t) },
 	.stats = { BPF_MAP_TYPE_PERCPU_ARRAY, INDEX_SIZE, sizeof(struct svr_zone_stats) },
 	.capture_ring = { BPF_MAP_TYPE_RINGBUF, 0, 0 },
@@ -163,13 +162,8 @@ static int router_check(const struct svr_mapset *m, char *err, size_t err_len)
 		m->dir, abi, SVR_ABI_VERSION);
 }
 
-int svr_mapset_open(const char *router, enum svr_writer writer, struct svr_mapset *out, char *err,
-		    size_t err_len)
+static void mapset_init(struct svr_mapset *m)
 {
-	struct svr_mapset *m = out;
-	uint32_t entries;
-	int ret;
-
 	memset(m, 0, sizeof(*m));
 #define X(name) m->fd.name = -1;
 	SVR_MAPSET_FDS(X)
@@ -177,6 +171,16 @@ int svr_mapset_open(const char *router, enum svr_writer writer, struct svr_mapse
 #define X(name, type, owner) m->fd.name = -1;
 	SVR_MAPSET_ARRAYS(X)
 #undef X
+}
+
+int svr_mapset_open(const char *router, enum svr_writer writer, struct svr_mapset *out, char *err,
+		    size_t err_len)
+{
+	struct svr_mapset *m = out;
+	uint32_t entries;
+	int ret;
+
+	mapset_init(m);
 	ret = svr_mapset_dir(router, m->dir, sizeof(m->dir));
 	if (ret)
 		return fail(err, err_len, ret,
@@ -211,10 +215,54 @@ int svr_mapset_open(const char *router, enum svr_writer writer, struct svr_mapse
 	SVR_MAPSET_FDS(X)
 #undef X
 	ret = 0;
+	if (m->count.flows4 != m->count.flow_tags4 * SVR_FLOW_BUCKET ||
+	    m->count.flows6 != m->count.flow_tags6 * SVR_FLOW_BUCKET)
+		ret = fail(err, err_len, -EPROTO,
+			   "%s: the flow tables have %u and %u rows, their tags are for %u and %u",
+			   m->dir, m->count.flows4, m->count.flows6,
+			   m->count.flow_tags4 * SVR_FLOW_BUCKET,
+			   m->count.flow_tags6 * SVR_FLOW_BUCKET);
 out:
 	if (ret)
 		svr_mapset_close(m);
 	return ret;
+}
+
+int svr_mapset_of_flows(const struct svr_flow_fds *fds, struct svr_mapset *out)
+{
+	struct bpf_map_info info;
+	__u32 info_len;
+	void *p;
+	int err;
+
+	mapset_init(out);
+	snprintf(out->dir, sizeof(out->dir), "not pinned");
+#define X(name, size)                                                                           \
+	do {                                                                                    \
+		info = (struct bpf_map_info){ 0 };                                              \
+		info_len = sizeof(info);                                                        \
+		err = bpf_obj_get_info_by_fd(fds->name, &info, &info_len);                      \
+		if (err)                                                                        \
+			goto fail;                                                              \
+		p = mmap(NULL, array_len(info.max_entries, size), PROT_READ | PROT_WRITE,       \
+			 MAP_SHARED, fds->name, 0);                                             \
+		err = p == MAP_FAILED ? -errno : 0;                                             \
+		if (err)                                                                        \
+			goto fail;                                                              \
+		out->name = p;                                                                  \
+		out->count.name = info.max_entries;                                             \
+	} while (0)
+	X(flow_hash, sizeof(*out->flow_hash));
+	X(flow_tags4, sizeof(*out->flow_tags4));
+	X(flow_tags6, sizeof(*out->flow_tags6));
+	X(flows4, sizeof(*out->flows4));
+	X(flows6, sizeof(*out->flows6));
+#undef X
+	err = svr_flow_hash_make(out->count.flow_tags4, out->count.flow_tags6, out->flow_hash);
+fail:
+	if (err)
+		svr_mapset_close(out);
+	return err;
 }
 
 void svr_mapset_close(struct svr_mapset *m)

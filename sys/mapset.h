@@ -13,7 +13,7 @@
 
 /* X(member, map name without "svr_") for hashes, tries and per-CPU maps: a file descriptor only. */
 #define SVR_MAPSET_FDS(X) \
-	X(vlans) X(tenant_lpm) X(service_lpm) X(access) X(names) X(path_by_addr) X(txports) X(neighbours) X(xsks) X(flows4) X(flows6) \
+	X(vlans) X(tenant_lpm) X(service_lpm) X(access) X(names) X(path_by_addr) X(txports) X(neighbours) X(xsks) \
 	X(drops) X(stats) X(capture_ring)
 
 /* X(member, element type, writer) for mapped arrays: descriptor, pointer and number of elements. */
@@ -38,7 +38,12 @@
 	X(session_others, struct svr_session_other, SVR_WRITER_WORKER) \
 	X(nonces, struct svr_nonce_slot, SVR_WRITER_WORKER)   \
 	X(worker_drops, uint64_t, SVR_WRITER_WORKER)          \
-	X(worker_stats, uint64_t, SVR_WRITER_WORKER)
+	X(worker_stats, uint64_t, SVR_WRITER_WORKER)          \
+	X(flow_hash, struct svr_flow_hash, SVR_WRITER_SVR)    \
+	X(flow_tags4, uint64_t, SVR_WRITER_WORKER)            \
+	X(flow_tags6, uint64_t, SVR_WRITER_WORKER)            \
+	X(flows4, struct svr_flow4_row, SVR_WRITER_WORKER)    \
+	X(flows6, struct svr_flow6_row, SVR_WRITER_WORKER)
 
 /* The kernel's stride in mapped pages is the value size rounded up to 8; only then is element[i] of a C array the same. */
 #define X(name, type, writer) _Static_assert(sizeof(type) % 8 == 0, "element of mapped array " #name);
@@ -82,6 +87,17 @@ struct svr_mapset {
  */
 int svr_mapset_open(const char *router, enum svr_writer writer, struct svr_mapset *out, char *err, size_t err_len);
 void svr_mapset_close(struct svr_mapset *m);
+
+/* Descriptors of the maps with the members' names. */
+struct svr_flow_fds {
+	int flow_hash, flow_tags4, flow_tags6, flows4, flows6;
+};
+
+/*
+ * The flow tables alone, of maps that were made a moment ago and are not pinned (tests, benchmarks): maps them writable and
+ * fills svr_flow_hash. The descriptors stay the caller's. 0 or negative errno.
+ */
+int svr_mapset_of_flows(const struct svr_flow_fds *fds, struct svr_mapset *out);
 
 /* Pin directory of a router ("/sys/fs/bpf/svr/<router>"). 0 or -ENAMETOOLONG. */
 int svr_mapset_dir(const char *router, char *buf, size_t len);

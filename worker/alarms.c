@@ -217,15 +217,6 @@ void svr_worker_flows_counted(struct svr_worker *w, uint64_t ipv4, uint64_t ipv6
 
 /* ---- begin and end --------------------------------------------------------------------------- */
 
-/* Entries that a map may have; 0 if it does not say. */
-static uint64_t size_of(int map_fd)
-{
-	struct bpf_map_info info = {};
-	uint32_t len = sizeof(info);
-
-	return bpf_obj_get_info_by_fd(map_fd, &info, &len) ? 0 : info.max_entries;
-}
-
 int svr_worker_alarms_new(struct svr_worker *w)
 {
 	const struct timeval every = { .tv_sec = CHECK_SEC };
@@ -237,8 +228,8 @@ int svr_worker_alarms_new(struct svr_worker *w)
 	w->alarms = a;
 	a->w = w;
 	a->first = true;
-	a->flows_size[0] = size_of(w->maps.fd.flows4);
-	a->flows_size[1] = size_of(w->maps.fd.flows6);
+	a->flows_size[0] = (uint64_t)w->maps.count.flow_tags4 * SVR_FLOW_BUCKET_LOAD;
+	a->flows_size[1] = (uint64_t)w->maps.count.flow_tags6 * SVR_FLOW_BUCKET_LOAD;
 	a->n_cpus = libbpf_num_possible_cpus();
 	if (a->n_cpus < 0)
 		return a->n_cpus;

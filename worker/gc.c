@@ -14,6 +14,7 @@
 #include <svr/stats.h>
 
 #include "lib/addr.h"
+#include "lib/now.h"
 #include "sys/flows.h"
 #include "sys/log.h"
 #include "sys/sessiontype.h"
@@ -29,7 +30,6 @@ enum {
 	WALK_PAUSE_TICKS = 10, /* between two walks over the flow table */
 	ORPHAN_MS = 5000, /* a flow without its opposite, or of a session that is no more */
 };
-#define NS_PER_MS 1000000ULL
 
 struct svr_gc {
 	struct event *tick;
@@ -88,7 +88,7 @@ static void clear_flow_visit(struct svr_worker *w, const struct svr_flow6_key *k
 	svr_flow_opposite_key(flow, &opposite_key);
 	if (svr_flow_get(&w->maps, &opposite_key, &opposite) ||
 	    memcmp(opposite.uuid, flow->uuid, sizeof(flow->uuid)) != 0) {
-		if (older_than(w->gc->now_ns, flow->last_seen_ns, ORPHAN_MS * NS_PER_MS))
+		if (older_than(w->gc->now_ns, flow->last_seen_ns, ORPHAN_MS * SVR_NS_PER_MS))
 			svr_flowtable_remove_pair(&w->maps, key, flow);
 		return;
 	}
@@ -114,7 +114,8 @@ static int flow_visit(const struct svr_flow6_key *key, const struct svr_flow *fl
 	if (!(flow->flags & SVR_FLOW_WORKER))
 		clear_flow_visit(w, key, flow);
 	else if (worker_flow_orphaned(w, flow) &&
-		 older_than(w->gc->now_ns, flow->created_ns, ORPHAN_MS * NS_PER_MS))
+		 older_than(w->gc->now_ns, flow->created_sec * SVR_NS_PER_SEC,
+			    ORPHAN_MS * SVR_NS_PER_MS))
 		svr_flow_delete(&w->maps, key);
 	return 0;
 }

@@ -11,6 +11,7 @@
 #include <event2/event.h>
 
 #include "sys/arguments.h"
+#include "sys/flows.h"
 #include "sys/keylog.h"
 #include "sys/log.h"
 #include "worker/netlink.h"
@@ -113,6 +114,15 @@ static int sessions_start(struct svr_worker *w)
 	return 0;
 }
 
+/* We are the only worker now: what one was writing when it was killed is nobody's. */
+static void flows_take_over(const struct svr_worker *w)
+{
+	uint32_t freed = svr_flows_reclaim(&w->maps);
+
+	if (freed)
+		pr_info("flow tables: %u half written rows of an earlier process are free again", freed);
+}
+
 static int start(struct svr_worker *w)
 {
 	const struct svr_nl_handlers handlers = { .link = on_link,
@@ -135,6 +145,8 @@ static int start(struct svr_worker *w)
 		return err;
 	}
 	err = svr_worker_ctl_start(w);
+	if (!err)
+		flows_take_over(w);
 	if (!err)
 		err = sessions_start(w);
 	if (err)

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The two flows of a session in the flow tables. */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 
 #include <svr/drops.h>
 
+#include "lib/now.h"
 #include "sys/flows.h"
 #include "worker/addr.h"
 #include "worker/flowtable.h"
@@ -38,7 +38,7 @@ static void flow_fill(const struct svr_session *s, uint32_t slot, bool from_wan,
 		.slot = slot,
 		.slot_generation = s->generation,
 		.last_seen_ns = s->last_lan_ns, /* it is being made */
-		.created_ns = s->last_lan_ns,
+		.created_sec = (uint32_t)(s->last_lan_ns / SVR_NS_PER_SEC),
 		.service = s->service,
 		.tenant = s->tenant,
 		.policy = s->policy,
@@ -46,7 +46,6 @@ static void flow_fill(const struct svr_session *s, uint32_t slot, bool from_wan,
 	};
 	if (s->lan.proto != s->wan.proto)
 		f->flags |= from_wan ? SVR_FLOW_DECAP : SVR_FLOW_ENCAP;
-	f->flow_label = htonl(svr_session_label(s));
 	memcpy(f->saddr, out->daddr, sizeof(f->saddr));
 	memcpy(f->daddr, out->saddr, sizeof(f->daddr));
 	memcpy(f->uuid, s->uuid, sizeof(f->uuid));

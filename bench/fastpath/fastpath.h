@@ -14,6 +14,9 @@
 #include <linux/ip.h>
 #include <linux/tcp.h>
 
+#include "sys/flows.h"
+#include "sys/mapset.h"
+
 enum {
 	LAN_ZONE = 1,
 	WAN_ZONE = 2,
@@ -70,6 +73,7 @@ struct programs {
 	struct xdp_ref *ref;
 	struct svr_lan *lan;
 	struct svr_wan *wan; /* shares the table of flows with lan */
+	struct svr_mapset flows; /* that table */
 	uint32_t sessions;
 };
 

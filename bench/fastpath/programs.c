@@ -15,6 +15,7 @@
 #include "bench/fastpath/fastpath.h"
 #include "bench/xdp_gen.h"
 #include "bench/xdp_ref.h"
+#include "lib/addr.h"
 #include "skel/svr_lan.skel.h"
 #include "skel/svr_wan.skel.h"
 #include "skel/xdp_ref.skel.h"
@@ -63,10 +64,23 @@ static int unpinned(struct bpf_object *obj, uint32_t flows)
 
 	bpf_object__for_each_map(map, obj) {
 		bpf_map__set_pin_path(map, NULL);
+		if (strcmp(bpf_map__name(map), "svr_flow_tags4") == 0)
+			bpf_map__set_max_entries(map, SVR_FLOW_BUCKETS(flows));
 		if (strcmp(bpf_map__name(map), "svr_flows4") == 0)
-			bpf_map__set_max_entries(map, flows);
+			bpf_map__set_max_entries(map, SVR_FLOW_BUCKETS(flows) * SVR_FLOW_BUCKET);
 	}
 	return 0;
+}
+
+static int flows_map(const struct svr_lan *lan, struct svr_mapset *out)
+{
+	const struct svr_flow_fds fds = {
+		bpf_map__fd(lan->maps.svr_flow_hash),  bpf_map__fd(lan->maps.svr_flow_tags4),
+		bpf_map__fd(lan->maps.svr_flow_tags6), bpf_map__fd(lan->maps.svr_flows4),
+		bpf_map__fd(lan->maps.svr_flows6),
+	};
+
+	return svr_mapset_of_flows(&fds, out);
 }
 
 static int load(struct programs *p, uint32_t room)
@@ -85,10 +99,11 @@ static int load(struct programs *p, uint32_t room)
 	p->wan->rodata->svr_zone = WAN_ZONE;
 	err = xdp_ref__load(p->ref) ?: svr_lan__load(p->lan);
 	/* One table of flows, as on a router */
-	err = err   ?:
-		      bpf_map__reuse_fd(p->wan->maps.svr_flows4,
-					bpf_map__fd(p->lan->maps.svr_flows4));
-	return err ?: svr_wan__load(p->wan);
+#define REUSE(name) bpf_map__reuse_fd(p->wan->maps.name, bpf_map__fd(p->lan->maps.name))
+	err = err ?: REUSE(svr_flow_hash) ?: REUSE(svr_flow_tags4) ?: REUSE(svr_flow_tags6);
+	err = err ?: REUSE(svr_flows4) ?: REUSE(svr_flows6) ?: svr_wan__load(p->wan);
+#undef REUSE
+	return err ?: flows_map(p->lan, &p->flows);
 }
 
 /* ---- established sessions ---------------------------------------------------------------------------------------- */
@@ -130,11 +145,11 @@ static void entry_make(uint32_t i, uint32_t sessions, bool from_wan, struct svr_
 	};
 	addr_map(flow->saddr, from_wan ? WAN_PEER : LAN_HOST);
 	addr_map(flow->daddr, from_wan ? WAN_LOCAL : FAR_HOST);
-	key->saddr = flow->saddr4 = flow->saddr[3];
-	key->daddr = flow->daddr4 = flow->daddr[3];
+	key->saddr = flow->saddr[3];
+	key->daddr = flow->daddr[3];
 	*nat = (struct ref_nat){
-		.saddr = flow->saddr4,
-		.daddr = flow->daddr4,
+		.saddr = flow->saddr[3],
+		.daddr = flow->daddr[3],
 		.sport = to[0],
 		.dport = to[1],
 		.l3_delta = flow->l3_delta,
@@ -148,22 +163,23 @@ static int fill_flows(const struct programs *p, uint32_t sessions)
 {
 	const uint32_t entries = 2 * sessions;
 	struct svr_flow4_key *keys = calloc(BATCH, sizeof(*keys));
-	struct svr_flow *flows = calloc(BATCH, sizeof(*flows));
 	struct ref_nat *nats = calloc(BATCH, sizeof(*nats));
+	struct svr_flow6_key key;
+	struct svr_flow flow;
 	uint32_t done, n, k;
-	int err = keys && flows && nats ? 0 : -ENOMEM;
+	int err = keys && nats ? 0 : -ENOMEM;
 
 	for (done = 0; done < entries && !err; done += n) {
 		n = entries - done < BATCH ? entries - done : BATCH;
-		for (k = 0; k < n; k++) {
-			entry_make((done + k) / 2, sessions, (done + k) & 1, &keys[k], &flows[k],
+		for (k = 0; k < n && !err; k++) {
+			entry_make((done + k) / 2, sessions, (done + k) & 1, &keys[k], &flow,
 				   &nats[k]);
+			svr_key_map4(&keys[k], &key);
+			err = svr_flow_insert(&p->flows, &key, &flow);
 			/* Zones are all that tells the directions apart in a table without them */
 			memcpy(nats[k].dmac, ether_aton(WAN_MAC), ETH_ALEN);
 			memcpy(nats[k].smac, ether_aton(LAN_MAC), ETH_ALEN);
 		}
-		err = bpf_map_update_batch(bpf_map__fd(p->lan->maps.svr_flows4), keys, flows, &n,
-					   NULL);
 		for (k = 0; k < n; k++)
 			keys[k].zone = 0;
 		err = err   ?:
@@ -173,7 +189,6 @@ static int fill_flows(const struct programs *p, uint32_t sessions)
 	if (err)
 		fprintf(stderr, "fastpath: sessions: %s\n", strerror(-err));
 	free(keys);
-	free(flows);
 	free(nats);
 	return err;
 }
@@ -224,6 +239,7 @@ int programs_load(struct programs *p, uint32_t room, uint32_t sessions, uint32_t
 
 void programs_free(struct programs *p)
 {
+	svr_mapset_close(&p->flows);
 	xdp_ref__destroy(p->ref);
 	svr_lan__destroy(p->lan);
 	svr_wan__destroy(p->wan);
@@ -381,24 +397,17 @@ int programs_configure_east(const struct programs *p)
 	return err ?: put_neighbour(obj, FAR_HOST);
 }
 
+static int forget(const struct svr_flow6_key *key, const struct svr_flow *flow, void *user)
+{
+	(void)flow;
+	return svr_flow_delete(user, key);
+}
+
 int programs_forget_flows(const struct programs *p)
 {
-	const int fd = bpf_map__fd(p->lan->maps.svr_flows4);
-	struct svr_flow4_key *keys = calloc(BATCH, sizeof(*keys));
-	struct svr_flow *flows = calloc(BATCH, sizeof(*flows));
-	uint32_t at, n;
-	int err = keys && flows ? 0 : -ENOMEM;
-	bool first = true;
+	struct svr_mapset flows = p->flows;
 
-	while (!err) {
-		n = BATCH;
-		err = bpf_map_lookup_and_delete_batch(fd, first ? NULL : &at, &at, keys, flows, &n,
-						      NULL);
-		first = false;
-	}
-	free(keys);
-	free(flows);
-	return err == -ENOENT ? 0 : err;
+	return svr_flow_walk_all(&flows, forget, &flows);
 }
 
 static uint64_t stat_of(int fd, uint32_t zone, enum svr_stat stat)
@@ -425,14 +434,14 @@ uint64_t programs_sessions_accepted(const struct programs *p)
 	return stat_of(bpf_map__fd(p->wan->maps.svr_stats), WAN_ZONE, SVR_STAT_SESSIONS_REV);
 }
 
-double programs_bytes_per_session(const struct programs *p)
+/* Kernel memory of a map. 0: the kernel does not tell. */
+static unsigned long long map_bytes(const struct bpf_map *map)
 {
-	const int fd = bpf_map__fd(p->lan->maps.svr_flows4);
-	char path[64], line[128];
 	unsigned long long bytes = 0;
+	char path[64], line[128];
 	FILE *f;
 
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", bpf_map__fd(map));
 	f = fopen(path, "re");
 	if (!f)
 		return 0;
@@ -440,5 +449,13 @@ double programs_bytes_per_session(const struct programs *p)
 		if (sscanf(line, "memlock: %llu", &bytes) == 1)
 			break;
 	fclose(f);
-	return (double)bytes * 2 / bpf_map__max_entries(p->lan->maps.svr_flows4);
+	return bytes;
+}
+
+double programs_bytes_per_session(const struct programs *p)
+{
+	const struct bpf_map *tags = p->lan->maps.svr_flow_tags4;
+	const double flows = (double)bpf_map__max_entries(tags) * SVR_FLOW_BUCKET_LOAD;
+
+	return (double)(map_bytes(tags) + map_bytes(p->lan->maps.svr_flows4)) * 2 / flows;
 }

@@ -22,6 +22,13 @@ enum svr_limits {
 	SVR_MAX_ROUTE_PATHS = 8,    /* paths that one service route can choose from */
 	SVR_MAX_FLOWS = 262144,	    /* default size of svr_flows4; two per session */
 	SVR_MAX_FLOWS6 = 65536,	    /* default size of svr_flows6; two per session, one if the other is IPv4 */
+	SVR_FLOW_BUCKET = 8,	    /* rows of a flow table that stand together, see svr/flowtable.h */
+	/*
+	 * Of them so many are counted on. With all flows there that the table was made for, a new one is refused once
+	 * in 40,000 times; with 6 it would be once in 130, with 4 a quarter more memory would be left empty.
+	 */
+	SVR_FLOW_BUCKET_LOAD = 5,
+	SVR_FLOW_HASH_KEYS = 11,
 	SVR_MAX_SESSIONS = 65536,   /* default number of slots for sessions made by the worker */
 	SVR_SESSION_HMACS = 8192,   /* pairs of HMAC keys that sessions use: of peers, and of their peer keys */
 	SVR_SESSION_OTHERS = 32768, /* sessions that have the keys of two epochs at a time */
@@ -45,7 +52,10 @@ enum svr_limits {
 	SVR_META_KEY_LEN = 32,	    /* bytes */
 	SVR_WRAP_KEY_LEN = 32,	    /* bytes, of a policy with static keys */
 
-	SVR_ABI_VERSION = 7,	    /* raised whenever the layout of a pinned map changes */
+	SVR_ABI_VERSION = 8,	    /* raised whenever the layout of a pinned map changes */
 };
+
+/* Buckets of a flow table for @flows flows; it has SVR_FLOW_BUCKET times as many rows. */
+#define SVR_FLOW_BUCKETS(flows) (((flows) + SVR_FLOW_BUCKET_LOAD - 1) / SVR_FLOW_BUCKET_LOAD)
 
 #endif

@@ -36,8 +36,11 @@
  *   svr_worker_drops  array, mmap       svr-worker      svr               zone * SVR_DROP_MAX + reason -> packets
  *   svr_worker_stats  array, mmap       svr-worker      svr               zone * SVR_STAT_MAX + counter
  *   svr_xsks          xskmap            svr-worker      XDP               zone * SVR_MAX_QUEUES + queue -> socket
- *   svr_flows4        hash              XDP, svr-worker all               flows of packets that arrive as IPv4
- *   svr_flows6        hash              XDP, svr-worker all               flows of packets that arrive as IPv6
+ *   svr_flow_hash     array[1], mmap    svr             all               secret of the order in the following
+ *   svr_flow_tags4    array, mmap       XDP, svr-worker all               which rows of svr_flows4 are in use
+ *   svr_flow_tags6    array, mmap       XDP, svr-worker all               and of svr_flows6; svr/flowtable.h
+ *   svr_flows4        array, mmap       XDP, svr-worker all               flows of packets that arrive as IPv4
+ *   svr_flows6        array, mmap       XDP, svr-worker all               flows of packets that arrive as IPv6
  *                                                                         XDP inserts and stamps flows of clear sessions,
  *                                                                         the worker those of its own; only the worker
  *                                                                         removes (except a flow that XDP replaces)
@@ -458,8 +461,8 @@ enum svr_tcp_seen {
 };
 
 /*
- * One direction of a session at one router. The first 64 bytes are all that an established IPv4 packet reads and
- * writes: in svr_flows4 they are one cache line, the key is in the one before.
+ * One direction of a session at one router. An established IPv4 packet reads and writes the first line of its row and
+ * reads the new addresses in the second one.
  */
 struct svr_flow {
 	__u32 flags;		/* enum svr_flow_flags */
@@ -467,7 +470,6 @@ struct svr_flow {
 	__u16 path;		/* peer path that carries the session */
 	__u16 out_zone;
 	__be16 sport, dport;	/* after rewriting */
-	__be32 saddr4, daddr4;	/* the last words of saddr and daddr: both addresses of a packet that leaves as IPv4 */
 	__u16 l3_delta;		/* what rewriting adds to the IPv4 header checksum, TTL - 1 included */
 	__u16 l4_delta;		/* and to the TCP or UDP checksum; both ones' complement sums, see bpf/rewrite.h */
 	__u8 tcp_seen;		/* enum svr_tcp_seen, of this direction */
@@ -476,22 +478,41 @@ struct svr_flow {
 	__u64 last_seen_ns;	/* CLOCK_MONOTONIC (bpf_ktime_get_ns) */
 	__u64 packets;
 	__u64 bytes;		/* IP packet length as received */
+	SVR_READABLE(saddr);	/* after rewriting */
+	SVR_READABLE(daddr);
 	__u32 slot;		/* svr_sessions, 0: none */
 	union {
 		__u32 slot_generation;	/* SVR_FLOW_WORKER: of the slot when this flow was made */
 		__u32 meta_packets;	/* otherwise: packets to which metadata was added */
 	};
-	/* second cache line */
-	SVR_READABLE(saddr);	/* after rewriting */
-	SVR_READABLE(daddr);
-	__u64 created_ns;	/* CLOCK_MONOTONIC */
 	__u8 uuid[SVR_UUID_LEN];
 	__u16 tenant;
 	__u16 policy;
-	__be32 flow_label;	/* of packets that become IPv6 on the way (RFC 6437), 20 bits */
+	__u32 created_sec;	/* CLOCK_MONOTONIC */
 };
-_Static_assert(__builtin_offsetof(struct svr_flow, saddr) == 64, "map ABI");
-_Static_assert(sizeof(struct svr_flow) == 128, "map ABI");
+_Static_assert(sizeof(struct svr_flow) == 112, "map ABI");
+
+/* Rows of svr_flows4 and svr_flows6. Those of IPv4 begin at a cache line. */
+struct svr_flow4_row {
+	struct svr_flow4_key key;
+	struct svr_flow flow;
+};
+_Static_assert(__builtin_offsetof(struct svr_flow4_row, flow.saddr) == 64, "map ABI");
+_Static_assert(sizeof(struct svr_flow4_row) == 128, "map ABI");
+
+struct svr_flow6_row {
+	struct svr_flow6_key key;
+	struct svr_flow flow;
+	__u64 _pad;
+};
+_Static_assert(sizeof(struct svr_flow6_row) == 160, "map ABI");
+
+/* Written once, before anything else uses the tables. */
+struct svr_flow_hash {
+	__u64 key[SVR_FLOW_HASH_KEYS];	/* random */
+	__u32 buckets4, buckets6;	/* elements of svr_flow_tags4 and svr_flow_tags6 */
+};
+_Static_assert(sizeof(struct svr_flow_hash) == 96, "map ABI");
 
 /* ---- sessions of the worker ---------------------------------------------------------------------------- */
 

@@ -22,8 +22,10 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "lib/addr.h"
 #include "skel/svr_lan.skel.h"
 #include "skel/svr_wan.skel.h"
+#include "sys/flows.h"
 #include "tests/prog/pool.h"
 #include "tests/prog/prog.h"
 
@@ -33,6 +35,18 @@ static void own_namespaces(void)
 {
 	cr_assert(geteuid() == 0, "needs root: loads BPF programs in namespaces of its own");
 	cr_assert(!unshare(CLONE_NEWNET), "unshare: %s", strerror(errno));
+}
+
+static void shrink_flows(struct bpf_object *obj, const char *tags_name, const char *rows_name,
+			 unsigned int flows)
+{
+	struct bpf_map *tags = bpf_object__find_map_by_name(obj, tags_name);
+	struct bpf_map *rows = bpf_object__find_map_by_name(obj, rows_name);
+	unsigned int buckets = SVR_FLOW_BUCKETS(flows);
+
+	cr_assert(tags && !bpf_map__set_max_entries(tags, buckets), "map %s", tags_name);
+	cr_assert(rows && !bpf_map__set_max_entries(rows, buckets * SVR_FLOW_BUCKET), "map %s",
+		  rows_name);
 }
 
 /* Small maps: a test fills few slots, and every test loads its own. */
@@ -59,8 +73,8 @@ static void shrink(struct bpf_object *obj, unsigned int flows)
 		cr_assert(map && !bpf_map__set_max_entries(map, small[i].entries), "map %s",
 			  small[i].name);
 	}
-	map = bpf_object__find_map_by_name(obj, "svr_flows4");
-	cr_assert(map && !bpf_map__set_max_entries(map, flows ? flows : 256), "map svr_flows4");
+	shrink_flows(obj, "svr_flow_tags4", "svr_flows4", flows ? flows : 256);
+	shrink_flows(obj, "svr_flow_tags6", "svr_flows6", 256);
 }
 
 /* Take the devmap, once it is pinned, by hand: see svr_txports in bpf/maps.h. */
@@ -116,6 +130,18 @@ static void attach_somewhere(struct env *e, enum prog p, const char *device)
 			       XDP_FLAGS_DRV_MODE, NULL);
 }
 
+static void map_flows(struct env *e)
+{
+	const struct svr_flow_fds fds = {
+		env_map(e, "svr_flow_hash"),  env_map(e, "svr_flow_tags4"),
+		env_map(e, "svr_flow_tags6"), env_map(e, "svr_flows4"),
+		env_map(e, "svr_flows6"),
+	};
+	int err = svr_mapset_of_flows(&fds, &e->flows);
+
+	cr_assert(!err, "flow tables: %s", strerror(-err));
+}
+
 /* Both objects with the maps of @dir, which are made if there are none. */
 static void load(struct env *e, const struct env_opts *opts, const char *dir, bool programs)
 {
@@ -162,6 +188,7 @@ struct env *env_open(const struct env_opts *opts)
 		pool_keep(dir, e->prog_fd, 2);
 	}
 	pool_wipe(e->lan->obj);
+	map_flows(e);
 	attach_somewhere(e, PROG_LAN, "lan");
 	attach_somewhere(e, PROG_WAN, "wan");
 	e->xsk = socket(AF_XDP, SOCK_RAW, 0);
@@ -179,6 +206,7 @@ void env_close(struct env *e)
 		close(e->tap[PROG_WAN]);
 	close(e->prog_fd[PROG_LAN]);
 	close(e->prog_fd[PROG_WAN]);
+	svr_mapset_close(&e->flows);
 	svr_lan__destroy(e->lan);
 	svr_wan__destroy(e->wan);
 	close(e->held);
@@ -223,17 +251,45 @@ static void map_clear(struct env *e, const char *name)
 		cr_assert(!bpf_map_delete_elem(fd, key), "clear %s: %s", name, strerror(errno));
 }
 
+static int flow_count_one(const struct svr_flow6_key *key, const struct svr_flow *flow, void *user)
+{
+	(void)key;
+	(void)flow;
+	++*(unsigned int *)user;
+	return 0;
+}
+
 unsigned int flow_count(struct env *e)
 {
-	struct svr_flow4_key key4, *prev4 = NULL;
-	struct svr_flow6_key key6, *prev6 = NULL;
 	unsigned int n = 0;
 
-	for (; !bpf_map_get_next_key(env_map(e, "svr_flows4"), prev4, &key4); n++)
-		prev4 = &key4;
-	for (; !bpf_map_get_next_key(env_map(e, "svr_flows6"), prev6, &key6); n++)
-		prev6 = &key6;
+	svr_flow_walk_all(&e->flows, flow_count_one, &n);
 	return n;
+}
+
+static int flow_clear_one(const struct svr_flow6_key *key, const struct svr_flow *flow, void *user)
+{
+	struct env *e = user;
+
+	(void)flow;
+	return svr_flow_delete(&e->flows, key);
+}
+
+void flow4_put(struct env *e, const struct svr_flow4_key *key, const struct svr_flow *flow)
+{
+	struct svr_flow6_key key6;
+
+	svr_key_map4(key, &key6);
+	svr_flow_delete(&e->flows, &key6);
+	cr_assert(!svr_flow_insert(&e->flows, &key6, flow), "no room for a flow");
+}
+
+bool flow4_get(struct env *e, const struct svr_flow4_key *key, struct svr_flow *flow)
+{
+	struct svr_flow6_key key6;
+
+	svr_key_map4(key, &key6);
+	return !svr_flow_get(&e->flows, &key6, flow);
 }
 
 static void slot_put(struct env *e, const char *name, uint32_t slot, const void *value)
@@ -465,8 +521,7 @@ void flows_clear(struct env *e)
 	uint64_t now = 0;
 	uint32_t zone;
 
-	map_clear(e, "svr_flows4");
-	map_clear(e, "svr_flows6");
+	cr_assert(!svr_flow_walk_all(&e->flows, flow_clear_one, e), "flows are not deleted");
 	for (zone = 0; zone <= TAGGED; zone++)
 		slot_put(e, "svr_icmp_pace", zone, &now),
 			slot_put(e, "svr_fragment_pace", zone, &now);
@@ -824,5 +879,5 @@ bool flow_get(struct env *e, uint16_t zone, uint8_t proto, const char *src, uint
 {
 	struct svr_flow4_key key = flow_key(zone, proto, src, sport, dst, dport);
 
-	return map_get(e, "svr_flows4", &key, flow);
+	return flow4_get(e, &key, flow);
 }

@@ -26,6 +26,8 @@
 #include <svr/stats.h>
 #include <svr/wire.h>
 
+#include "sys/mapset.h"
+
 enum {
 	FRAME_MAX = 9100, /* above a page less head and tail room a frame lies in several buffers */
 	ETH_LEN = 14,
@@ -84,6 +86,7 @@ struct env {
 	struct svr_wan *wan;
 	int prog_fd[2]; /* enum prog */
 	int xsk; /* AF_XDP socket in svr_xsks */
+	struct svr_mapset flows; /* the flow tables, mapped */
 	int tap[2]; /* devices that the programs are attached to; -1: none */
 	int held; /* the set of maps and programs, see pool.h */
 };
@@ -106,6 +109,9 @@ int env_map(struct env *e, const char *name);
 void map_put(struct env *e, const char *name, const void *key, const void *value);
 void map_del(struct env *e, const char *name, const void *key);
 bool map_get(struct env *e, const char *name, const void *key, void *value);
+/* A flow of IPv4; one that is there is replaced. */
+void flow4_put(struct env *e, const struct svr_flow4_key *key, const struct svr_flow *flow);
+bool flow4_get(struct env *e, const struct svr_flow4_key *key, struct svr_flow *flow);
 unsigned int flow_count(struct env *e);
 /* No flows, and every ICMP error is allowed. Also done by env_reset(). */
 void flows_clear(struct env *e);

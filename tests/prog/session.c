@@ -65,12 +65,12 @@ static void flow_put(struct env *e, const struct svr_flow4_key *key, const struc
 	uint32_t l3_to[3] = { htonl(0x3f000000), to->saddr, to->daddr };
 
 	f.saddr[2] = f.daddr[2] = htonl(0xffff);
-	f.saddr[3] = f.saddr4 = to->saddr;
-	f.daddr[3] = f.daddr4 = to->daddr;
+	f.saddr[3] = to->saddr;
+	f.daddr[3] = to->daddr;
 	f.l3_delta = difference(l3_from, l3_to, sizeof(l3_from));
 	f.l4_delta = difference(&key->saddr, &to->saddr, 12);
 	memcpy(f.uuid, uuid_a, SVR_UUID_LEN);
-	map_put(e, "svr_flows4", key, &f);
+	flow4_put(e, key, &f);
 }
 
 void session_put(struct env *e, uint8_t proto, uint32_t lan_flags, uint32_t wan_flags)
@@ -89,14 +89,14 @@ bool session_lan(struct env *e, uint8_t proto, struct svr_flow *flow)
 {
 	struct svr_flow4_key key = key_lan(proto);
 
-	return map_get(e, "svr_flows4", &key, flow);
+	return flow4_get(e, &key, flow);
 }
 
 bool session_wan(struct env *e, uint8_t proto, struct svr_flow *flow)
 {
 	struct svr_flow4_key key = key_wan(proto);
 
-	return map_get(e, "svr_flows4", &key, flow);
+	return flow4_get(e, &key, flow);
 }
 
 void expect_rewritten(const struct frame *in, const struct result *r, const char *name, bool to_wan)

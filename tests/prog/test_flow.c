@@ -868,12 +868,12 @@ Test(flow, removal_spares_strangers)
 
 	established(e);
 	run(e, PROG_LAN, &(struct spec){ FROM_HOST, .tcp_flags = TH_RST }, &r, "reset");
-	cr_assert(map_get(e, "svr_flows4", &key, &stranger));
+	cr_assert(flow4_get(e, &key, &stranger));
 	memcpy(stranger.uuid, uuid_b, SVR_UUID_LEN);
-	map_put(e, "svr_flows4", &key, &stranger);
+	flow4_put(e, &key, &stranger);
 	run(e, PROG_LAN, &(struct spec){ FROM_HOST, SYN }, &r, "new");
 	cr_expect(r.stat[SVR_STAT_SESSIONS_FWD] == 1);
-	cr_expect(map_get(e, "svr_flows4", &key, &stranger) &&
+	cr_expect(flow4_get(e, &key, &stranger) &&
 		  !memcmp(stranger.uuid, uuid_b, SVR_UUID_LEN));
 	env_close(e);
 }

@@ -432,7 +432,7 @@ static void worker_has_the_tuple(struct env *e)
 		flow_key(LAN, IPPROTO_TCP, "172.16.1.10", 80, "172.16.2.20", 40000);
 	struct svr_flow flow = { .flags = SVR_FLOW_VALID | SVR_FLOW_WORKER };
 
-	map_put(e, "svr_flows4", &key, &flow);
+	flow4_put(e, &key, &flow);
 }
 
 static void name_of_removed_service(struct env *e)
@@ -1231,16 +1231,20 @@ Test(meta, worker_session_stays)
 	fwd(&block);
 	run(e, PROG_WAN, &(struct spec){ FIRST, .meta = &block }, &r, "clear");
 	cr_expect(r.reason == SVR_DROP_META_UUID && flow_count(e) == 1);
-	cr_expect(map_get(e, "svr_flows4", &key, &flow) && flow.flags & SVR_FLOW_WORKER);
+	cr_expect(flow4_get(e, &key, &flow) && flow.flags & SVR_FLOW_WORKER);
 	env_close(e);
 }
 
-static void table_full(unsigned int flows)
+/* @strangers: 0 or 1 flow that is there before */
+static void table_full(unsigned int strangers)
 {
-	struct env *e = env_open(&(struct env_opts){ .flows = flows });
+	struct env *e = env_open(&(struct env_opts){ .flows = SVR_FLOW_BUCKET_LOAD });
+	struct svr_flow4_key key = flow_key(LAN, IPPROTO_TCP, "172.16.1.99", 1, "172.16.2.20", 1);
 	static struct result r;
 	unsigned int i, made = 0;
 
+	if (strangers)
+		flow4_put(e, &key, &(struct svr_flow){ .flags = SVR_FLOW_VALID });
 	for (i = 0; i < 16; i++) {
 		meta_begin(&block);
 		meta_context(&block, 2, "172.16.2.20", (uint16_t)(40000 + i), "172.16.1.10", 80,
@@ -1259,20 +1263,20 @@ static void table_full(unsigned int flows)
 		else
 			cr_expect(r.reason == SVR_DROP_TABLE_FULL, "reason %d", r.reason);
 	}
-	cr_expect(made == flows / 2, "%u sessions in a table of %u flows", made, flows);
-	cr_expect(flow_count(e) == 2 * made,
+	cr_expect(made == (SVR_FLOW_BUCKET - strangers) / 2, "%u sessions in one bucket", made);
+	cr_expect(flow_count(e) == 2 * made + strangers,
 		  "no half session is left behind: %u flows of %u sessions", flow_count(e), made);
 	env_close(e);
 }
 
 Test(meta, table_full)
 {
-	table_full(8);
+	table_full(0);
 }
 
 Test(meta, table_full_by_half)
 {
-	table_full(7);
+	table_full(1);
 }
 
 /* Our own session for the connection that the peer's metadata is about */
@@ -1287,7 +1291,7 @@ static void own_session(struct env *e, const uint8_t *uuid, uint32_t flags)
 	env_reset(e);
 	flow.saddr[2] = flow.daddr[2] = htonl(0xffff);
 	memcpy(flow.uuid, uuid, SVR_UUID_LEN);
-	map_put(e, "svr_flows4", &key, &flow);
+	flow4_put(e, &key, &flow);
 }
 
 static void opened_by_both(struct env *e, const uint8_t *ours, const uint8_t *theirs,

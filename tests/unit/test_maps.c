@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Opening pinned maps and walking over flows, with real maps in a bpffs of the test's own. */
-#include <arpa/inet.h>
+/* Opening pinned maps, with real ones in a bpffs of the test's own. */
 #include <errno.h>
 #include <sched.h>
 #include <stdbool.h>
@@ -14,8 +13,6 @@
 #include <bpf/bpf.h>
 #include <criterion/criterion.h>
 
-#include "lib/addr.h"
-#include "sys/flows.h"
 #include "sys/mapset.h"
 
 #define ROUTER "unit-west"
@@ -61,6 +58,10 @@ static void pin_all(uint32_t abi)
 #define X(name, type, writer) pin(BPF_MAP_TYPE_ARRAY, #name, 4, sizeof(type), 5, BPF_F_MMAPABLE);
 	SVR_MAPSET_ARRAYS(X)
 #undef X
+	pin(BPF_MAP_TYPE_ARRAY, "flows4", 4, sizeof(struct svr_flow4_row), 5 * SVR_FLOW_BUCKET,
+	    BPF_F_MMAPABLE);
+	pin(BPF_MAP_TYPE_ARRAY, "flows6", 4, sizeof(struct svr_flow6_row), 5 * SVR_FLOW_BUCKET,
+	    BPF_F_MMAPABLE);
 	pin(BPF_MAP_TYPE_HASH, "vlans", sizeof(struct svr_vlan_key), 4, 8, 0);
 	pin(BPF_MAP_TYPE_LPM_TRIE, "tenant_lpm", sizeof(struct svr_tenant_key), 4, 8,
 	    BPF_F_NO_PREALLOC);
@@ -72,10 +73,6 @@ static void pin_all(uint32_t abi)
 	pin(BPF_MAP_TYPE_DEVMAP, "txports", 4, 4, 8, 0);
 	pin(BPF_MAP_TYPE_HASH, "neighbours", sizeof(struct svr_addr_key), 4, 8, 0);
 	pin(BPF_MAP_TYPE_XSKMAP, "xsks", 4, 4, 8, 0);
-	pin(BPF_MAP_TYPE_HASH, "flows6", sizeof(struct svr_flow6_key), sizeof(struct svr_flow), 64,
-	    0);
-	pin(BPF_MAP_TYPE_HASH, "flows4", sizeof(struct svr_flow4_key), sizeof(struct svr_flow),
-	    16384, 0);
 	pin(BPF_MAP_TYPE_PERCPU_ARRAY, "drops", 4, 8, 8, 0);
 	pin(BPF_MAP_TYPE_PERCPU_ARRAY, "stats", 4, sizeof(struct svr_zone_stats), 8, 0);
 	pin(BPF_MAP_TYPE_RINGBUF, "capture_ring", 0, 0, 4096, 0);
@@ -210,9 +207,9 @@ Test(mapset, maps_of_another_version_are_refused)
 		{ "sessions", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct svr_session) + 8,
 		  BPF_F_MMAPABLE },
 		{ "nonces", BPF_MAP_TYPE_HASH, 4, sizeof(struct svr_nonce_slot), 0 },
+		{ "flows4", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct svr_flow4_row) - 8,
+		  BPF_F_MMAPABLE },
 		{ "flows4", BPF_MAP_TYPE_HASH, sizeof(struct svr_flow4_key),
-		  sizeof(struct svr_flow) - 8, 0 },
-		{ "flows4", BPF_MAP_TYPE_LRU_HASH, sizeof(struct svr_flow4_key),
 		  sizeof(struct svr_flow), 0 },
 		{ "names", BPF_MAP_TYPE_HASH, 64, 4, 0 },
 		{ "drops", BPF_MAP_TYPE_ARRAY, 4, 8, 0 },
@@ -230,6 +227,10 @@ Test(mapset, maps_of_another_version_are_refused)
 		cr_expect_not_null(strstr(err, rows[i].name), "row %zu: %s", i, err);
 		cr_expect_not_null(strstr(err, "another version"), "row %zu: %s", i, err);
 	}
+	pin_all(SVR_ABI_VERSION);
+	pin(BPF_MAP_TYPE_ARRAY, "flow_tags6", 4, 8, 6, BPF_F_MMAPABLE);
+	cr_expect_eq(svr_mapset_open(ROUTER, SVR_WRITER_NONE, &m, err, sizeof(err)), -EPROTO);
+	cr_expect_not_null(strstr(err, "40 and 40 rows, their tags are for 40 and 48"), "%s", err);
 	pin_all(SVR_ABI_VERSION + 1);
 	cr_expect_eq(svr_mapset_open(ROUTER, SVR_WRITER_NONE, &m, err, sizeof(err)), -EPROTO);
 	cr_expect_not_null(strstr(err, "map layout"), "%s", err);
@@ -245,174 +246,4 @@ Test(mapset, maps_of_another_version_are_refused)
 	pin(BPF_MAP_TYPE_ARRAY, "paths", 4, sizeof(struct svr_path), 8, 0);
 	cr_expect_lt(svr_mapset_open(ROUTER, SVR_WRITER_NONE, &m, err, sizeof(err)), 0);
 	cr_expect_not_null(strstr(err, "cannot map"), "%s", err);
-}
-
-/* ---- flows ----------------------------------------------------------------------------------- */
-
-enum { FLOWS = 10000 };
-
-struct visits {
-	const struct svr_mapset *maps;
-	uint8_t seen[FLOWS];
-	unsigned int count;
-	unsigned int stop_at;	/* 0: never */
-	bool delete;
-};
-
-/* Flow @i: every third one is of IPv6. */
-static void key_of(uint32_t i, struct svr_flow6_key *key)
-{
-	*key = (struct svr_flow6_key){ .proto = 6, .zone = 1 };
-	if (i % 3 == 0) {
-		key->saddr[0] = htonl(0x20010db8);
-		key->saddr[3] = i;
-	} else {
-		svr_addr_map4(i, key->saddr);
-		svr_addr_map4(htonl(0x0a000001), key->daddr);
-	}
-}
-
-static int visit(const struct svr_flow6_key *key, const struct svr_flow *flow, void *user)
-{
-	uint32_t i = key->saddr[3]; /* of either family */
-	struct svr_flow6_key want;
-	struct visits *v = user;
-
-	cr_assert_lt(i, FLOWS);
-	key_of(i, &want);
-	cr_assert_eq(memcmp(key, &want, sizeof(want)), 0, "key of flow %u", i);
-	cr_assert_eq(flow->packets, i + 1000u, "value of another key");
-	v->seen[i]++;
-	v->count++;
-	if (v->delete)
-		cr_assert_eq(svr_flow_delete(v->maps, key), 0);
-	return v->count == v->stop_at ? 77 : 0;
-}
-
-/* False if we may not make maps. */
-static bool flows_new(struct svr_mapset *maps, uint32_t flows)
-{
-	struct svr_flow6_key key;
-	uint32_t i;
-
-	memset(maps, 0, sizeof(*maps));
-	maps->fd.flows4 = bpf_map_create(BPF_MAP_TYPE_HASH, NULL, sizeof(struct svr_flow4_key),
-					 sizeof(struct svr_flow), FLOWS, NULL);
-	maps->fd.flows6 = bpf_map_create(BPF_MAP_TYPE_HASH, NULL, sizeof(struct svr_flow6_key),
-					 sizeof(struct svr_flow), FLOWS, NULL);
-	if (maps->fd.flows4 < 0 || maps->fd.flows6 < 0)
-		return false;
-	for (i = 0; i < flows; i++) {
-		struct svr_flow flow = { .packets = i + 1000u }, got;
-
-		key_of(i, &key);
-		cr_assert_eq(svr_flow_insert(maps, &key, &flow), 0);
-		cr_assert_eq(svr_flow_insert(maps, &key, &flow), -EEXIST);
-		cr_assert_eq(svr_flow_get(maps, &key, &got), 0);
-		cr_assert_eq(got.packets, i + 1000u);
-	}
-	return true;
-}
-
-static void flows_close(const struct svr_mapset *maps)
-{
-	close(maps->fd.flows4);
-	close(maps->fd.flows6);
-}
-
-static void expect_each_once(const struct visits *v)
-{
-	int i;
-
-	cr_expect_eq(v->count, FLOWS);
-	for (i = 0; i < FLOWS; i++)
-		cr_assert_eq(v->seen[i], 1, "flow %d was visited %u times", i, v->seen[i]);
-}
-
-Test(flows, a_walk_visits_each_flow_once)
-{
-	struct svr_mapset maps;
-	struct visits v = { .maps = &maps };
-
-	if (!flows_new(&maps, FLOWS))
-		cr_skip_test("needs root");
-	cr_expect_eq(svr_flow_walk_all(&maps, visit, &v), 0);
-	expect_each_once(&v);
-	v = (struct visits){ .maps = &maps, .stop_at = 5 };
-	cr_expect_eq(svr_flow_walk_all(&maps, visit, &v), 77, "the visitor's word ends the walk");
-	cr_expect_eq(v.count, 5);
-	v = (struct visits){ .maps = &maps, .delete = true };
-	cr_expect_eq(svr_flow_walk_all(&maps, visit, &v), 0);
-	expect_each_once(&v);
-	v = (struct visits){ .maps = &maps };
-	cr_expect_eq(svr_flow_walk_all(&maps, visit, &v), 0, "empty tables");
-	cr_expect_eq(v.count, 0);
-	flows_close(&maps);
-}
-
-Test(flows, a_walk_in_portions_visits_each_flow_once)
-{
-	static const uint32_t portions[] = { 0, 1, 3, 64, FLOWS, 4 * FLOWS };
-	struct svr_flow_walk *w;
-	struct svr_mapset maps;
-	struct visits v;
-	unsigned int steps;
-	int ret, round;
-	size_t i;
-
-	if (!flows_new(&maps, FLOWS))
-		cr_skip_test("needs root");
-	for (i = 0; i < sizeof(portions) / sizeof(portions[0]); i++) {
-		cr_assert_eq(svr_flow_walk_new(&maps, portions[i], &w), 0);
-		for (round = 0; round < 2; round++) { /* a walker begins again by itself */
-			v = (struct visits){ .maps = &maps };
-			steps = 0;
-			do {
-				ret = svr_flow_walk_step(w, visit, &v);
-				cr_assert(ret == 0 || ret == 1, "%d", ret);
-				steps++;
-			} while (ret == 1);
-			expect_each_once(&v);
-			/*
-			 * portions of one or none grow to the fullest bucket of a hash table, no
-			 * further
-			 */
-			cr_expect_geq(steps, FLOWS / (portions[i] < 16 ? 16 : portions[i]),
-				      "portion %u: %u steps", portions[i], steps);
-		}
-		svr_flow_walk_free(w);
-	}
-	flows_close(&maps);
-}
-
-/* A walk that is broken off in the second table starts with the first one again. */
-Test(flows, a_walk_begins_again_after_an_error)
-{
-	struct svr_flow_walk *w;
-	struct svr_mapset maps;
-	struct visits v;
-	int ret;
-
-	if (!flows_new(&maps, FLOWS))
-		cr_skip_test("needs root");
-	cr_assert_eq(svr_flow_walk_new(&maps, FLOWS, &w), 0);
-	v = (struct visits){ .maps = &maps, .stop_at = FLOWS - 1 };
-	while ((ret = svr_flow_walk_step(w, visit, &v)) == 1)
-		;
-	cr_expect_eq(ret, 77);
-	v = (struct visits){ .maps = &maps };
-	while (svr_flow_walk_step(w, visit, &v) == 1)
-		;
-	expect_each_once(&v);
-	svr_flow_walk_free(w);
-	flows_close(&maps);
-}
-
-Test(flows, a_bad_descriptor_is_an_error)
-{
-	const struct svr_mapset maps = { .fd = { .flows4 = -1, .flows6 = -1 } };
-	struct visits v = { 0 };
-
-	cr_expect_lt(svr_flow_walk_all(&maps, visit, &v), 0);
-	svr_flow_walk_free(NULL);
 }
