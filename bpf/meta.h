@@ -74,6 +74,11 @@ static __always_inline __u32 svr_meta_put_frag(__u8 *block, __u32 off,
 
 	if (len > SVR_META_FRAG_MAX || off > SVR_CSUM_CHUNK - SVR_META_FRAG_MAX)
 		return off;
+	/*
+	 * Both limits stay: without this the compiler knows that the second one is enough, and verifiers
+	 * before Linux 6.8 do not
+	 */
+	barrier_var(len);
 	for (i = 0; i < SVR_META_FRAG_MAX && i < len; i += SVR_META_WORD)
 		svr_store64(block + off + i, svr_load64(frag->tlv + i));
 	return off + len;
