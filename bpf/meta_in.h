@@ -123,15 +123,18 @@ static __always_inline const struct svr_meta_rule *svr_meta_rule_of(__u32 type)
 static __always_inline int svr_meta_name(struct svr_scratch *s, const __u8 *name, __u32 len,
 					 enum svr_name_kind kind)
 {
-	__u32 *index, i;
+	__u32 *index, i, end;
 
 	if (!svr_within(&len, 1, SVR_NAME_LEN - 1))
 		return -1;
+	/* Both limits of the loop stay, see svr_meta_put_frag() */
+	end = len;
+	barrier_var(end);
 	/* Names are filled up with zeros in the map: "a" and "a\0" must not be the same name */
 	if (!name[len - 1])
 		return -1;
 	__builtin_memset(&s->name.key, 0, sizeof(s->name.key));
-	for (i = 0; i < SVR_NAME_LEN && i < len; i += sizeof(__u64))
+	for (i = 0; i < SVR_NAME_LEN && i < end; i += sizeof(__u64))
 		svr_store64(s->name.key.name + i, svr_load64(name + i));
 	svr_store64(s->name.key.name + len, 0);
 	s->name.key.kind = kind;

@@ -62,13 +62,22 @@ static __always_inline int svr_headers_move(struct xdp_md *ctx, const struct svr
 	hdr = s->front.hdr + at;
 	if (bpf_xdp_load_bytes(ctx, 0, hdr, hlen))
 		return -SVR_DROP_INTERNAL;
-	if (!bpf_xdp_adjust_head(ctx, -grow))
-		return bpf_xdp_store_bytes(ctx, 0, hdr, hlen + block) ? -SVR_DROP_INTERNAL :
-									SVR_NEXT;
+	/* Lengths are looked at again: what old verifiers knew of them is lost when they lie on the stack */
+	if (!bpf_xdp_adjust_head(ctx, -grow)) {
+		hlen += block;
+		if (!svr_within(&hlen, ETH_HLEN, SVR_HDR_MAX + sizeof(s->front.block)) ||
+		    bpf_xdp_store_bytes(ctx, 0, hdr, hlen))
+			return -SVR_DROP_INTERNAL;
+		return SVR_NEXT;
+	}
 	if (grow < 0 || svr_payload_push_back(ctx, (struct svr_pkt *)pkt, grow))
 		return -SVR_DROP_HEADROOM;
-	return block && bpf_xdp_store_bytes(ctx, hlen, s->front.block, block) ? -SVR_DROP_INTERNAL :
-										SVR_NEXT;
+	if (!block)
+		return SVR_NEXT;
+	if (!svr_within(&block, 1, sizeof(s->front.block)) ||
+	    bpf_xdp_store_bytes(ctx, hlen, s->front.block, block))
+		return -SVR_DROP_INTERNAL;
+	return SVR_NEXT;
 }
 
 /* The length field of the IP header after pkt->ip_len was changed, and IPv4's checksum. */
