@@ -112,7 +112,7 @@ SVR_HELPER struct svr_flow *svr_flow_find6(const struct svr_flow6_key *from)
 }
 
 /* The row of IPv4 that most likely has the key with @hash; the caller compares. NULL: none has. */
-static __always_inline svr_flow_word *svr_flow_likely4(const struct svr_flowtable *t, __u32 hash)
+static __always_inline svr_flow_word *svr_flow_likely4(const struct svr_flowtable *t, __u64 hash)
 {
 	__u32 at = svr_flow_first(hash, t->buckets);
 	svr_flow_word *tags = svr_flow_tags_at(t, at);

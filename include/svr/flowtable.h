@@ -45,7 +45,7 @@ enum svr_flow_tag {
 };
 
 enum {
-	SVR_FLOW_FIRST = 5,	/* rows of the first bucket in use, before the second one is looked at */
+	SVR_FLOW_FIRST = 4,	/* rows of the first bucket in use, before the second one is looked at */
 	SVR_FLOW_CLAIM_TRIES = 8,	/* each one fails only if somebody else's has succeeded */
 	SVR_FLOW_WAIT_TRIES = 32,	/* looks at who is writing the same key; he needs some 100 ns */
 	SVR_FLOW4_WORDS = sizeof(struct svr_flow4_key) / 8,
@@ -181,38 +181,40 @@ SVR_FLOW_INLINE __u32 svr_flow_bytes(__u64 matches)
 
 /* ---- look-up --------------------------------------------------------------------------------------------- */
 
-/* Strongly universal; Lemire and Kaser, "Strongly universal string hashing is fast", multilinear. */
-SVR_FLOW_INLINE __u32 svr_flow_hash_of(const struct svr_flow_hash *hash, const svr_flow_word *key, __u32 words)
+/*
+ * Strongly universal: Lemire and Kaser, "Strongly universal string hashing is fast", multilinear. That says something
+ * about two keys; ports that are counted up would still go to places at equal distances, and crowd. So the sum is mixed.
+ */
+SVR_FLOW_INLINE __u64 svr_flow_hash_of(const struct svr_flow_hash *hash, const svr_flow_word *key, __u32 words)
 {
 	__u64 sum = hash->key[0];
 	__u32 i;
 
 	for (i = 0; i < words; i++)
 		sum += hash->key[2 * i + 1] * (__u32)key[i] + hash->key[2 * i + 2] * (key[i] >> 32);
-	return sum >> 32;
+	return (sum ^ sum >> 32) * 0x9e3779b97f4a7c15ULL;
 }
 
-SVR_FLOW_INLINE __u32 svr_flow_first(__u32 hash, __u32 buckets)
+SVR_FLOW_INLINE __u32 svr_flow_first(__u64 hash, __u32 buckets)
 {
-	return (__u64)hash * buckets >> 32;
+	return (hash >> 32) * buckets >> 32;
 }
 
-/* The product mixes all bits of the hash into the high ones, which are what counts. */
-SVR_FLOW_INLINE __u32 svr_flow_second(__u32 hash, __u32 buckets)
+SVR_FLOW_INLINE __u32 svr_flow_second(__u64 hash, __u32 buckets)
 {
-	return (__u64)(hash * 0x9e3779b1U) * buckets >> 32;
+	return (__u64)(__u32)(hash ^ hash >> 32) * buckets >> 32;
 }
 
-/* Out of the low bits: the high ones are those that the keys of a bucket have in common. */
-SVR_FLOW_INLINE __u32 svr_flow_tag_of(__u32 hash)
+/* Out of the middle: the highest bits are those that the keys of a bucket have in common. */
+SVR_FLOW_INLINE __u32 svr_flow_tag_of(__u64 hash)
 {
-	return 1 + ((hash & 0xffff) * SVR_TAGS >> 16);
+	return 1 + ((hash >> 32 & 0xffff) * SVR_TAGS >> 16);
 }
 
 SVR_FLOW_INLINE struct svr_flow_places svr_flow_places_of(const struct svr_flowtable *t, const svr_flow_word *key,
 							  __u32 words)
 {
-	__u32 hash = svr_flow_hash_of(t->hash, key, words);
+	__u64 hash = svr_flow_hash_of(t->hash, key, words);
 	struct svr_flow_places at = {
 		.first = svr_flow_first(hash, t->buckets),
 		.second = svr_flow_second(hash, t->buckets),

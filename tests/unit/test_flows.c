@@ -275,7 +275,7 @@ Test(flows, keys_with_the_same_hash)
 /* A table takes what it was made for, but for a flow or two, and all of it is found again. */
 Test(flows, a_table_holds_what_it_was_made_for)
 {
-	enum { MANY = 200000, REFUSED_MAX = 50 /* expected: 5 */ };
+	enum { MANY = 200000, REFUSED_MAX = 20 /* expected: none */ };
 	struct svr_flow flow = { .packets = 1 }, got;
 	static bool in[MANY];
 	struct svr_flow6_key key;
