@@ -231,10 +231,10 @@ SVR_STEP int svr_csum_complete(struct xdp_md *ctx, struct svr_pkt *pkt)
 }
 
 /*
- * Metadata in front of the payload changes the checksum by its own sum and by what lengths change. If it
- * is an odd number of bytes, those of the payload change places in their words as well. So the payload's
- * sum is taken out of the checksum and put in again swapped. (It comes from the checksum and not from the
- * payload: an error in it is preserved.)
+ * Metadata in front of the payload changes the checksum by its own sum and by what lengths change.
+ * If it is an odd number of bytes, those of the payload change places in their words as well. So
+ * the payload's sum is taken out of the checksum and put in again swapped. (It comes from the
+ * checksum and not from the payload: an error in it is preserved.)
  */
 
 /* Sum of the L4 header as it stands in svr_scratch.front, not folded. */

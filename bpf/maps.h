@@ -60,9 +60,9 @@ struct svr_session_terms {
 };
 
 /*
- * Headers of a packet that end at the end of the one, and metadata that is made in the other: so both
- * are put into the packet at once (room.h). Whatever the length of the headers, offsets in the metadata
- * are constants.
+ * Headers of a packet that end at the end of the one, and metadata that is made in the other: so
+ * both are put into the packet at once (room.h). Whatever the length of the headers, offsets in the
+ * metadata are constants.
  */
 struct svr_front {
 	__u8 hdr[128]; /* also headers that are made, TCP header that is searched, from its start on */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * BPF side only: adding clear metadata (docs/protocol.md 3 and 5). Names are rendered as TLVs by `svr`, so
- * it is copying: everything is put together in memory, summed there, and goes into the packet at once.
+ * BPF side only: adding clear metadata (docs/protocol.md 3 and 5). Names are rendered as TLVs by
+ * `svr`, so it is copying: everything is put together in memory, summed there, and goes into the
+ * packet at once.
  */
 #ifndef SVR_BPF_META_H
 #define SVR_BPF_META_H
@@ -63,9 +64,9 @@ static __always_inline __u32 svr_meta_fixed_len(bool ipv6)
 }
 
 /*
- * Copy a fragment to @off of @block; the next free offset. In words, of which the last one takes some
- * bytes with it that do not belong to the fragment, and that the next one overwrites. The length is read
- * once: `svr` may change a name at any time.
+ * Copy a fragment to @off of @block; the next free offset. In words, of which the last one takes
+ * some bytes with it that do not belong to the fragment, and that the next one overwrites. The
+ * length is read once: `svr` may change a name at any time.
  */
 static __always_inline __u32 svr_meta_put_frag(__u8 *block, __u32 off,
 					       const struct svr_meta_frag *frag)
@@ -85,8 +86,8 @@ static __always_inline __u32 svr_meta_put_frag(__u8 *block, __u32 off,
 }
 
 /*
- * Length of the block that packets of @flow get; @ipv6: they come from IPv6 hosts. What does not depend
- * on the packet is in its place in the scratch area afterwards.
+ * Length of the block that packets of @flow get; @ipv6: they come from IPv6 hosts. What does not
+ * depend on the packet is in its place in the scratch area afterwards.
  */
 SVR_STEP int svr_meta_plan(const struct svr_flow *flow, __u32 ipv6)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * BPF side only: reading metadata (docs/protocol.md 3 and 5) and taking it away. The block is copied out
- * of the packet once; it is walked through, and summed, in memory. Each name is turned into its index at
- * once, so no name is kept.
+ * BPF side only: reading metadata (docs/protocol.md 3 and 5) and taking it away. The block is
+ * copied out of the packet once; it is walked through, and summed, in memory. Each name is turned
+ * into its index at once, so no name is kept.
  */
 #ifndef SVR_BPF_META_IN_H
 #define SVR_BPF_META_IN_H
@@ -117,8 +117,8 @@ static __always_inline const struct svr_meta_rule *svr_meta_rule_of(__u32 type)
 }
 
 /*
- * The index of the name of @len bytes, which has SVR_NAME_LEN readable bytes; 0 if nothing is configured by
- * that name, -1 if it is no name.
+ * The index of the name of @len bytes, which has SVR_NAME_LEN readable bytes; 0 if nothing is
+ * configured by that name, -1 if it is no name.
  */
 static __always_inline int svr_meta_name(struct svr_scratch *s, const __u8 *name, __u32 len,
 					 enum svr_name_kind kind)
@@ -204,8 +204,8 @@ static __always_inline bool svr_meta_value(struct svr_scratch *s, const struct s
 }
 
 /*
- * One TLV at @off of a section that ends at @end, both in svr_scratch.block_in: offset of the next one, or a
- * negative drop reason.
+ * One TLV at @off of a section that ends at @end, both in svr_scratch.block_in: offset of the next
+ * one, or a negative drop reason.
  */
 SVR_STEP int svr_meta_tlv(__u32 off, __u32 end, __u32 section)
 {

@@ -13,9 +13,9 @@ enum { SVR_PORT_TRIES = 8 };
 enum svr_parity { SVR_PARITY_EVEN = 0, SVR_PARITY_ODD = 1, SVR_PARITY_ANY = 2 };
 
 /*
- * xorshift128+ of this CPU (Vigna, "Further scramblings of Marsaglia's xorshift generators", 2014), which the
- * kernel's generator seeds: five calls of that one for each session would cost a tenth of making it. Neither
- * of them is for secrets.
+ * xorshift128+ of this CPU (Vigna, "Further scramblings of Marsaglia's xorshift generators", 2014),
+ * which the kernel's generator seeds: five calls of that one for each session would cost a tenth of
+ * making it. Neither of them is for secrets.
  */
 static __always_inline __u64 svr_random(struct svr_scratch *s)
 {

@@ -45,10 +45,10 @@ SVR_STEP int svr_payload_push_back(struct xdp_md *ctx, struct svr_pkt *pkt, __u3
 }
 
 /*
- * The same the usual way: all headers move, the payload stays. Also takes away -@grow bytes. The headers
- * as they were stay in svr_scratch.front; @block bytes of metadata from there follow them.
+ * The same the usual way: all headers move, the payload stays. Also takes away -@grow bytes. The
+ * headers as they were stay in svr_scratch.front; @block bytes of metadata from there follow them.
  */
-static __always_inline int svr_headers_move(struct xdp_md *ctx, const struct svr_pkt *pkt, int grow,
+static __always_inline int svr_headers_move(struct xdp_md *ctx, struct svr_pkt *pkt, int grow,
 					    __u32 block)
 {
 	struct svr_scratch *s = svr_scratch_get();
@@ -70,7 +70,7 @@ static __always_inline int svr_headers_move(struct xdp_md *ctx, const struct svr
 			return -SVR_DROP_INTERNAL;
 		return SVR_NEXT;
 	}
-	if (grow < 0 || svr_payload_push_back(ctx, (struct svr_pkt *)pkt, grow))
+	if (grow < 0 || svr_payload_push_back(ctx, pkt, grow))
 		return -SVR_DROP_HEADROOM;
 	if (!block)
 		return SVR_NEXT;

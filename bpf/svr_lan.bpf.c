@@ -79,10 +79,10 @@ static __always_inline int svr_lan_classify(const struct svr_pkt *pkt, struct sv
 }
 
 /*
- * Make the session of an allowed packet of a clear service, with the terms of the scratch area. The flow
- * of the WAN side comes first: it holds the ports, and the peer's answer must find it. Then the LAN flow;
- * if another CPU was faster with a packet of the same connection, its session is the one.
- * SVR_NEXT if the packet's flow can be looked up now.
+ * Make the session of an allowed packet of a clear service, with the terms of the scratch area. The
+ * flow of the WAN side comes first: it holds the ports, and the peer's answer must find it. Then
+ * the LAN flow; if another CPU was faster with a packet of the same connection, its session is the
+ * one. SVR_NEXT if the packet's flow can be looked up now.
  */
 SVR_STEP int svr_lan_make_session(struct svr_pkt *pkt)
 {

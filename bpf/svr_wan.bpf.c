@@ -238,7 +238,10 @@ SVR_STEP int svr_wan_terminate(struct xdp_md *ctx, struct svr_pkt *pkt)
 	return SVR_WAN_MAKE;
 }
 
-/* Put both flows of svr_wan_terminate() into the map. SVR_NEXT if that of this packet can be looked up now. */
+/*
+ * Put both flows of svr_wan_terminate() into the map. SVR_NEXT if that of this packet can be looked
+ * up now.
+ */
 SVR_STEP int svr_wan_make_session(const struct svr_pkt *pkt)
 {
 	struct svr_scratch *s = svr_scratch_get();
