@@ -111,19 +111,17 @@ SVR_HELPER struct svr_flow *svr_flow_find6(const struct svr_flow6_key *from)
 	return row ? &((struct svr_flow6_row *)row)->flow : NULL;
 }
 
-/* The row of IPv4 that most likely has the key with @hash; the caller compares. NULL: none has. */
+/*
+ * The row of IPv4 that most likely has the key with @hash; the caller compares. Not even the tags
+ * are read: a row that is not in use has no key (svr_flow_release()), and one whose key is there was
+ * written before (svr_flow_write()).
+ */
 static __always_inline svr_flow_word *svr_flow_likely4(const struct svr_flowtable *t, __u64 hash)
 {
-	__u32 at = svr_flow_first(hash, t->buckets);
-	svr_flow_word *tags = svr_flow_tags_at(t, at);
-	__u64 matches;
-
-	if (!tags)
-		return NULL;
-	matches = svr_flow_matches(svr_flow_load(tags), svr_flow_tag_of(hash));
-	if (unlikely(!matches))
-		return NULL;
-	return svr_flow_row_at(t, at * SVR_FLOW_BUCKET + svr_flow_lowest(matches), SVR_FLOW4_WORDS);
+	return svr_flow_row_at(t,
+			       svr_flow_first(hash, t->buckets) * SVR_FLOW_BUCKET +
+				       svr_flow_seat(hash),
+			       SVR_FLOW4_WORDS);
 }
 
 static __always_inline struct svr_flow *svr_flow_get(const struct svr_flow6_key *key)

@@ -70,6 +70,7 @@ struct svr_flowtable {
 struct svr_flow_places {
 	__u32 first, second;	/* buckets */
 	__u32 tag;
+	__u32 seat;		/* 0 to 7, of either bucket */
 };
 
 /* ---- what differs: reaching memory, and atomic access to it ---------------------------------------------- */
@@ -211,6 +212,15 @@ SVR_FLOW_INLINE __u32 svr_flow_tag_of(__u64 hash)
 	return 1 + ((hash >> 32 & 0xffff) * SVR_TAGS >> 16);
 }
 
+/*
+ * The row of a bucket that a key takes if it is free. Most keys stand in that of their first bucket, so a reader can
+ * look there before it looks at the tags.
+ */
+SVR_FLOW_INLINE __u32 svr_flow_seat(__u64 hash)
+{
+	return hash >> 29 & (SVR_FLOW_BUCKET - 1);
+}
+
 SVR_FLOW_INLINE struct svr_flow_places svr_flow_places_of(const struct svr_flowtable *t, const svr_flow_word *key,
 							  __u32 words)
 {
@@ -219,6 +229,7 @@ SVR_FLOW_INLINE struct svr_flow_places svr_flow_places_of(const struct svr_flowt
 		.first = svr_flow_first(hash, t->buckets),
 		.second = svr_flow_second(hash, t->buckets),
 		.tag = svr_flow_tag_of(hash),
+		.seat = svr_flow_seat(hash),
 	};
 
 	return at;
@@ -294,7 +305,7 @@ SVR_FLOW_INLINE __s64 svr_flow_claim(const struct svr_flowtable *t, const struct
 		}
 		if (!matches)
 			return -1;
-		byte = svr_flow_lowest(matches);
+		byte = matches >> (at->seat * 8) & 0x80 ? at->seat : svr_flow_lowest(matches);
 		if (__sync_bool_compare_and_swap(tags, word, word | (__u64)SVR_TAG_BUSY << (byte * 8)))
 			return bucket * SVR_FLOW_BUCKET + byte;
 	}
