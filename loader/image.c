@@ -135,6 +135,7 @@ static const struct sized *sized_of(const struct bpf_map *map)
 		{ "svr_flows4", offsetof(struct svr_image_sizes, flows4), SVR_FLOW_BUCKET },
 		{ "svr_flows6", offsetof(struct svr_image_sizes, flows6), SVR_FLOW_BUCKET },
 		{ "svr_sessions", offsetof(struct svr_image_sizes, sessions), 0 },
+		{ "svr_session_hmacs", offsetof(struct svr_image_sizes, peer_keys), 0 },
 	};
 
 	for (unsigned int i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)

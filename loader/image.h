@@ -24,6 +24,7 @@ struct svr_image {
 struct svr_image_sizes {
 	uint32_t flows4, flows6; /* flows; two per session */
 	uint32_t sessions; /* slots for sessions of the worker, number 0 included */
+	uint32_t peer_keys; /* pairs of HMAC keys that sessions use, number 0 included; up to 65,536 */
 };
 
 /**

@@ -25,7 +25,17 @@
 static const char *const state_words[] = { "up", "down", NULL };
 static const char *const mode_words[] = { "native", "skb", "offload", NULL };
 
-enum { SET_DEV, SET_STATE, SET_MODE, SET_FORCE, SET_DISPATCHER, SET_FLOWS4, SET_FLOWS6, SET_SESSIONS };
+enum {
+	SET_DEV,
+	SET_STATE,
+	SET_MODE,
+	SET_FORCE,
+	SET_DISPATCHER,
+	SET_FLOWS4,
+	SET_FLOWS6,
+	SET_SESSIONS,
+	SET_PEER_KEYS
+};
 const struct svr_arg svr_link_set_args[] = {
 	[SET_DEV] = { "dev", "DEV", NULL, true, true, "device-interface of the configuration" },
 	[SET_STATE] = { NULL, "STATE", state_words, true, false,
@@ -40,6 +50,8 @@ const struct svr_arg svr_link_set_args[] = {
 	[SET_FLOWS6] = { "flows6", "N", NULL, false, false, "the same for IPv6" },
 	[SET_SESSIONS] = { "sessions", "N", NULL, false, false,
 			   "room for so many sessions that sign or encrypt; the same" },
+	[SET_PEER_KEYS] = { "peer-keys", "N", NULL, false, false,
+			    "peer keys that these sessions may have begun under, of all peers; the same" },
 	{},
 };
 
@@ -322,6 +334,7 @@ static int sizes_parse(struct svr_cli *cli, const char *const *val, struct svr_i
 		{ SET_FLOWS4, 2, 1U << 24, 0, &sizes->flows4 },
 		{ SET_FLOWS6, 2, 1U << 24, 0, &sizes->flows6 },
 		{ SET_SESSIONS, 1, 1U << 22, 1, &sizes->sessions },
+		{ SET_PEER_KEYS, 1, UINT16_MAX, 1, &sizes->peer_keys },
 	};
 
 	for (unsigned int i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

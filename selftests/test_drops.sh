@@ -3,8 +3,9 @@
 # Reasons to refuse a packet that nobody meets by chance: lies of a peer that has all keys, records that do not belong together, counters
 # at their end, a NIC without a socket. scripts/check-drops knows which test provokes which reason.
 
-# whole tables are read below
-TOPO_LINK_ARGS="flows4 256 sessions 16"
+# whole tables are read below, and one is filled
+TOPO_LINK_ARGS="flows4 256 sessions 16 peer-keys 2"
+TOPO_KEY_MANAGEMENT='{ "rekey-hold-time": 1 }'
 # shellcheck source=selftests/topo.sh
 . "$(dirname "$0")/topo.sh"
 # shellcheck source=selftests/traffic.sh
@@ -117,6 +118,69 @@ test_packet_counter_at_its_end() {
 	check "with new keys it goes on" wait_for 20 eval 'one_more | grep -q "one more"'
 	# The flow that names no session, of the test before, goes by itself when it is five seconds old
 	check "there is one session, as before" wait_for 20 eval '[ "$(sessions west)" = 1 ]'
+}
+
+# peer_key ROUTER: the one that new sessions begin under
+peer_key() {
+	svr_on "$1" -j show security key-status | /usr/bin/python3 -c '
+import json, sys
+print(json.load(sys.stdin)["peers"][0]["peer_key_index"])'
+}
+
+# another_peer_key: both routers begin new sessions under it from now on
+another_peer_key() {
+	local west_key east_key
+
+	west_key=$(peer_key west) east_key=$(peer_key east)
+	wait_for 20 svr_on west security peer-key rekey east &&
+		wait_for 20 eval '[ "$(peer_key west)" != '"$west_key"' ] && [ "$(peer_key east)" != '"$east_key"' ]'
+}
+
+session_ids() {
+	svr_on "$1" -j show sessions | /usr/bin/python3 -c '
+import json, sys
+print(*{s["session_id"] for s in json.load(sys.stdin)})'
+}
+
+# answered NAME: what it said was, nine times out of ten at least
+answered() {
+	tail -n 1 "$(proc_log "$1")" | /usr/bin/python3 -c '
+import json, sys
+d = json.load(sys.stdin)
+print(d)
+assert d["sent"] > 20 and d["received"] * 10 >= d["sent"] * 9 and d["altered"] == 0'
+}
+
+# Two sessions under two peer keys, and there is room for two: nobody begins under a third one, neither here nor at the peer, until one
+# of them is over. Those that are there go on.
+test_more_peer_keys_than_there_is_room_for() {
+	local first
+
+	svr_on west session delete >/dev/null
+	svr_on east session delete >/dev/null
+	touch "$TMP/first" "$TMP/second"
+	start_proc first on "$h1" "$SELFTESTS/host.py" exercise "$h2_ip" 8300 --udp --seconds 100 --hold "$TMP/first"
+	wait_for 10 eval '[ "$(sessions west) $(sessions east)" = "1 1" ]'
+	first=$(session_ids west)
+	check "a second peer key" another_peer_key
+	start_proc second on "$h1" "$SELFTESTS/host.py" exercise "$h2_ip" 8300 --udp --seconds 100 --hold "$TMP/second"
+	wait_for 10 eval '[ "$(sessions west) $(sessions east)" = "2 2" ]'
+	check "a third one" another_peer_key
+	provokes west keys-full one_more
+	check_equal "no session was made" "2 2" "$(sessions west) $(sessions east)"
+
+	rm "$TMP/first"
+	wait_for 10 logged first received
+	check "the first one went on" answered first
+	svr_on west session delete by-id "$first" >/dev/null
+	provokes east keys-full one_more
+	svr_on east session delete by-id "$first" >/dev/null
+	check "its place is free when it is over" wait_for 10 eval 'one_more | grep -q "one more"'
+	rm "$TMP/second"
+	wait_for 10 logged second received
+	check "the second one went on" answered second
+	svr_on west session delete >/dev/null
+	svr_on east session delete >/dev/null
 }
 
 # Somebody else has the NIC's queue: packets leave through a packet socket, and what that one does not take is dropped by name

@@ -193,6 +193,9 @@ test_sizes_are_chosen_once() {
 	check "says what to do" grep -q "has 30 entries, not 130.*link clean" "$TMP/said"
 	check "the same size is fine" svr_on west --config "$TOPO_CONFIG" link set dev ge0 up flows4 30
 	check_fails "no number" svr_on west --config "$TOPO_CONFIG" link set dev ge0 up flows4 many
+	check_fails "more peer keys than sessions can name" svr_on west --config "$TOPO_CONFIG" link set dev ge0 up peer-keys 65536
+	cp "$TMP/check.out" "$TMP/said"
+	check "which is said" grep -q "peer-keys is a number from 1 to 65535" "$TMP/said"
 	check_fails "with down" svr_on west link set dev ge0 down sessions 7
 }
 
