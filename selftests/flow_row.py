@@ -12,7 +12,8 @@ import subprocess
 import sys
 
 MASK = (1 << 64) - 1
-BUCKET, TAGS, FIRST = 8, 253, 5
+BUCKET, TAGS, FIRST = 8, 253, 4
+MIX = 0x9E3779B97F4A7C15  # 2^64 / golden ratio
 
 
 def bpftool(*args):
@@ -42,17 +43,19 @@ def put(pins, key, flow):
     row = Element(f"{pins}/svr_flow_hash", 0).read()
     secret, buckets = struct.unpack_from("=11Q", row), struct.unpack_from("=I", row, 88)[0]
     total = secret[0] + sum(k * w for k, w in zip(secret[1:], struct.unpack("=4I", key)))
-    digest = (total & MASK) >> 32
-    tag = 1 + ((digest & 0xFFFF) * TAGS >> 16)
+    total &= MASK
+    digest = (total ^ total >> 32) * MIX & MASK
+    high, low = digest >> 32, digest & 0xFFFFFFFF
+    tag, seat = 1 + ((high & 0xFFFF) * TAGS >> 16), low >> 29
     places = []
-    for value in (digest, digest * 0x9E3779B1 & 0xFFFFFFFF):
+    for value in (high, high ^ low):
         bucket = value * buckets >> 32
         element = Element(f"{pins}/svr_flow_tags4", bucket)
         places.append((bucket, element, bytearray(element.read())))
     first, second = places
     used = [BUCKET - tags.count(0) for _, _, tags in places]
     bucket, element, tags = first if used[0] < FIRST or used[0] <= used[1] else second
-    byte = tags.index(0)
+    byte = tags.index(0) if tags[seat] else seat
     Element(f"{pins}/svr_flows4", bucket * BUCKET + byte).write(key + flow)
     tags[byte] = tag
     element.write(bytes(tags))
