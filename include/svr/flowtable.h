@@ -174,6 +174,19 @@ SVR_FLOW_INLINE __u32 svr_flow_lowest(__u64 matches)
 	return ((((matches - 1) & SVR_EACH_BYTE) * SVR_EACH_BYTE) >> 56) - 1;
 }
 
+/*
+ * That byte alone if @matches has it, or else @matches. Without a branch: verifiers before Linux 6.4 follow each one of
+ * a loop's to its end.
+ */
+SVR_FLOW_INLINE __u64 svr_flow_seat_or(__u64 matches, __u32 seat)
+{
+	const __u64 bit = matches & 0x80ULL << (seat * 8);
+	__u64 has = 0 - (bit >> (seat * 8 + 7));
+
+	asm volatile("" : "+r"(has)); /* compilers know that it is a choice, and would branch */
+	return bit | (matches & ~has);
+}
+
 /* How many bytes @matches has. */
 SVR_FLOW_INLINE __u32 svr_flow_bytes(__u64 matches)
 {
@@ -305,7 +318,7 @@ SVR_FLOW_INLINE __s64 svr_flow_claim(const struct svr_flowtable *t, const struct
 		}
 		if (!matches)
 			return -1;
-		byte = matches >> (at->seat * 8) & 0x80 ? at->seat : svr_flow_lowest(matches);
+		byte = svr_flow_lowest(svr_flow_seat_or(matches, at->seat));
 		if (__sync_bool_compare_and_swap(tags, word, word | (__u64)SVR_TAG_BUSY << (byte * 8)))
 			return bucket * SVR_FLOW_BUCKET + byte;
 	}
