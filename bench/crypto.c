@@ -23,6 +23,7 @@
 
 #include <openssl/crypto.h>
 
+#include "bench/median.h"
 #include "lib/crypt.h"
 
 #ifdef SVR_HAVE_IPSEC_MB
@@ -309,19 +310,6 @@ static double run_ns(enum subject s, const struct cell *cell, unsigned int times
 	for (i = 0; i < times; i++)
 		run(s, cell);
 	return (now_ns() - begin) / times / cell->batch;
-}
-
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double median(double *values, unsigned int count)
-{
-	qsort(values, count, sizeof(*values), compare);
-	return values[count / 2];
 }
 
 /* Jobs that were refused take no time. */

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "bench/median.h"
 #include "lib/crypt.h"
 #include "lib/kdf.h"
 
@@ -38,19 +39,6 @@ static double now_ns(void)
 
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
 	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double median(double *values, unsigned int count)
-{
-	qsort(values, count, sizeof(*values), compare);
-	return values[count / 2];
 }
 
 struct parts {

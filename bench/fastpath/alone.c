@@ -16,6 +16,7 @@
 #include <bpf/libbpf.h>
 
 #include "bench/fastpath/fastpath.h"
+#include "bench/median.h"
 #include "bench/xdp_gen.h"
 
 enum { REPEAT = 250, CALLS = 200 };

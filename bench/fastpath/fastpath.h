@@ -156,7 +156,6 @@ int setup_measure(unsigned int rounds, struct setup_result *s);
 
 /* ---- report.c -------------------------------------------------------------------------------------------------- */
 
-double median(double *v, unsigned int n); /* sorts @v */
 
 struct cell {
 	size_t len;

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "bench/fastpath/fastpath.h"
+#include "bench/median.h"
 #include "bench/xdp_gen.h"
 
 enum {
@@ -143,19 +144,6 @@ static int measure_packets(const struct options *o, struct cell *cells, size_t *
 		programs_free(&p);
 	}
 	return err;
-}
-
-static int by_value(const void *a, const void *b)
-{
-	const double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-double median(double *v, unsigned int n)
-{
-	qsort(v, n, sizeof(*v), by_value);
-	return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
 }
 
 static int usage(void)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "bench/fastpath/fastpath.h"
+#include "bench/median.h"
 
 enum { SESSIONS = 100000 };
 
