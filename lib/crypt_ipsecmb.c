@@ -164,11 +164,6 @@ void svr_crypt_mb_free(struct svr_crypt *c)
 
 /* ---- keys ---------------------------------------------------------------------------------- */
 
-static size_t round_up(size_t len)
-{
-	return (len + SVR_CIPHER_KEY_ALIGN - 1) / SVR_CIPHER_KEY_ALIGN * SVR_CIPHER_KEY_ALIGN;
-}
-
 /* Of CBC: text, then IV. */
 size_t svr_mb_schedule_len(const struct svr_crypt *c, uint8_t cipher, enum svr_crypt_use use)
 {
@@ -177,7 +172,7 @@ size_t svr_mb_schedule_len(const struct svr_crypt *c, uint8_t cipher, enum svr_c
 	if (!c->mb)
 		return 0;
 	/* That of GCM is the same for both ways */
-	return svr_cipher_is_gcm(cipher) ? round_up(c->mb->gcm_len) : ways * 2 * AES_SCHEDULE_LEN;
+	return svr_cipher_is_gcm(cipher) ? c->mb->gcm_len : ways * 2 * AES_SCHEDULE_LEN;
 }
 
 /* Round keys to encrypt or to decrypt. */

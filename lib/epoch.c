@@ -4,6 +4,7 @@
 
 #include <openssl/crypto.h>
 
+#include "lib/crypt.h"
 #include "lib/epoch.h"
 #include "lib/shared.h"
 
@@ -172,15 +173,10 @@ struct svr_epoch_freed svr_epoch_retire(struct svr_session *s, struct svr_sessio
 	return freed;
 }
 
-static bool is_gcm(const struct svr_session *s)
-{
-	return s->cipher == SVR_CIPHER_AES_GCM_128 || s->cipher == SVR_CIPHER_AES_GCM_256;
-}
-
 /* So many packets of one direction went under these keys that others are due. */
 static bool used_up(const struct svr_session *s, const struct svr_session_keys *k)
 {
-	const uint64_t rekey = is_gcm(s) ? SVR_EPOCH_GCM_REKEY : SVR_EPOCH_PACKETS_REKEY;
+	const uint64_t rekey = svr_cipher_is_gcm(s->cipher) ? SVR_EPOCH_GCM_REKEY : SVR_EPOCH_PACKETS_REKEY;
 
 	return svr_shared(s->tx_counter) - k->tx_first >= rekey ||
 	       svr_shared(s->replay.top) - k->rx_first >= rekey;
@@ -205,7 +201,7 @@ bool svr_epoch_due(const struct svr_session *s, const struct svr_session_other *
 
 bool svr_epoch_exhausted(const struct svr_session *s, uint64_t tx_first)
 {
-	const uint64_t most = is_gcm(s) ? SVR_EPOCH_GCM_MAX : SVR_EPOCH_PACKETS_MAX;
+	const uint64_t most = svr_cipher_is_gcm(s->cipher) ? SVR_EPOCH_GCM_MAX : SVR_EPOCH_PACKETS_MAX;
 
 	return svr_shared(s->tx_counter) - tx_first >= most;
 }

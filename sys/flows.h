@@ -65,7 +65,7 @@ void svr_flow_walk_free(struct svr_flow_walk *w);
  */
 int svr_flow_walk_step(struct svr_flow_walk *w, svr_flow_visit visit, void *user);
 
-/* All flows. 0, @visit's value if not 0, -ENOMEM. */
+/* All flows. 0, @visit's value if not 0. */
 int svr_flow_walk_all(const struct svr_mapset *maps, svr_flow_visit visit, void *user);
 
 #endif

@@ -32,7 +32,7 @@ struct svr_keysets {
 	uint32_t count;
 	uint32_t hand; /* where the search for one that can be given up goes on */
 	unsigned int chain_bits;
-	size_t entry_len, cipher_len;
+	size_t entry_len;
 	uint32_t *chain; /* 2^chain_bits: first of those whose slots hash to it */
 	uint8_t *entries;
 	struct pair *pairs;
@@ -82,8 +82,7 @@ int svr_keysets_new(const struct svr_crypt *c, uint32_t count, struct svr_keyset
 	if (!ks)
 		return -ENOMEM;
 	ks->count = count;
-	ks->cipher_len = cipher_len_max(c);
-	ks->entry_len = ENTRY_HEAD + 2 * ks->cipher_len;
+	ks->entry_len = ENTRY_HEAD + 2 * cipher_len_max(c);
 	for (ks->chain_bits = 1; 1U << ks->chain_bits < count; ks->chain_bits++)
 		;
 	ks->chain = malloc(sizeof(*ks->chain) << ks->chain_bits);
