@@ -251,9 +251,8 @@ bench-secure: all $(benches) ## the encrypted path beside other tunnels, and set
 		bench/plot.py $$m $(BUILD)/bench/secure.json >$(BUILD)/bench/secure-$$m.svg || exit 1; done
 	@BUILD=$(BUILD) bench/setup.sh
 
-format: ## clang-format the C sources
-	$(CLANG_FORMAT) -i $(wildcard $(foreach d,bpf include/svr lib sys loader worker keymgr \
-		tests/unit tests/prog tests/peers bench bench/fastpath,$(d)/*.[ch]))
+format: ## clang-format the lines of C that are not committed yet
+	git clang-format -f --binary $(CLANG_FORMAT) --extensions c,h HEAD
 
 install_into = $(if $(2),install -d $(DESTDIR)$(3) && install -m $(1) $(2) $(DESTDIR)$(3)/)
 install: all ## install below $(DESTDIR)$(PREFIX)
