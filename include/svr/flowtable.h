@@ -9,9 +9,10 @@
  *                     out of the key's hash. Eight bytes tell whether it is worth to look at any of the rows.
  *   svr_flowsN        the rows, key first
  *
- * A key has two buckets and stands in either of them; it goes into the second one only where the first has filled. A row
- * never moves. The kernel's own hash map needs three lines of memory for each flow, one after the other (bucket, key,
- * value), this one a word that is mostly in the cache, and the row: with a million sessions a fifth of the time.
+ * A key has two buckets and stands in either of them; it goes into the second one only where half of the first is in use.
+ * In either of them it has a seat, which it takes if that is free, so that most keys are found by one look at one row. A
+ * row never moves. The kernel's own hash map needs three lines of memory for each flow, one after the other (bucket, key,
+ * value); this one the row, and a word that is mostly in the cache.
  *
  * Nobody waits for a lock. Whoever puts in a flow
  *   1. looks whether its key is there,
@@ -45,9 +46,9 @@ enum svr_flow_tag {
 };
 
 enum {
-	SVR_FLOW_FIRST = 4,	/* rows of the first bucket in use, before the second one is looked at */
-	SVR_FLOW_CLAIM_TRIES = 8,	/* each one fails only if somebody else's has succeeded */
-	SVR_FLOW_WAIT_TRIES = 32,	/* looks at who is writing the same key; he needs some 100 ns */
+	SVR_FLOW_FIRST = 4, /* rows of the first bucket in use, before the second one is looked at */
+	SVR_FLOW_TRIES = 32, /* to change a word of tags; each one fails only if somebody else's has succeeded */
+	SVR_FLOW_WAIT_TRIES = 32, /* looks at who is writing the same key; he needs some 100 ns */
 	SVR_FLOW4_WORDS = sizeof(struct svr_flow4_key) / 8,
 	SVR_FLOW6_WORDS = sizeof(struct svr_flow6_key) / 8,
 };
@@ -174,19 +175,6 @@ SVR_FLOW_INLINE __u32 svr_flow_lowest(__u64 matches)
 	return ((((matches - 1) & SVR_EACH_BYTE) * SVR_EACH_BYTE) >> 56) - 1;
 }
 
-/*
- * That byte alone if @matches has it, or else @matches. Without a branch: verifiers before Linux 6.4 follow each one of
- * a loop's to its end.
- */
-SVR_FLOW_INLINE __u64 svr_flow_seat_or(__u64 matches, __u32 seat)
-{
-	const __u64 bit = matches & 0x80ULL << (seat * 8);
-	__u64 has = 0 - (bit >> (seat * 8 + 7));
-
-	asm volatile("" : "+r"(has)); /* compilers know that it is a choice, and would branch */
-	return bit | (matches & ~has);
-}
-
 /* How many bytes @matches has. */
 SVR_FLOW_INLINE __u32 svr_flow_bytes(__u64 matches)
 {
@@ -248,12 +236,17 @@ SVR_FLOW_INLINE struct svr_flow_places svr_flow_places_of(const struct svr_flowt
 	return at;
 }
 
+/*
+ * Their ends first: who writes a row writes its end last, and wipes that before anything else. So the rest of what we
+ * read is not older than a row that had this end, and the remains of a key that was here before do not look like one.
+ */
 SVR_FLOW_INLINE bool svr_flow_same_key(const svr_flow_word *row, const svr_flow_word *key, __u32 words)
 {
-	__u64 differs = 0;
+	__u64 differs = svr_flow_load(row + words - 1) ^ key[words - 1];
 	__u32 i;
 
-	for (i = 0; i < words; i++)
+	asm volatile("" : : : "memory"); /* nor does a compiler read the others before */
+	for (i = 0; i + 1 < words; i++)
 		differs |= row[i] ^ key[i];
 	return !differs;
 }
@@ -300,7 +293,7 @@ SVR_FLOW_INLINE __s64 svr_flow_claim(const struct svr_flowtable *t, const struct
 
 	if (!first || !second)
 		return -1;
-	for (i = 0; i < SVR_FLOW_CLAIM_TRIES; i++) {
+	for (i = 0; i < SVR_FLOW_TRIES; i++) {
 		tags = first;
 		bucket = at->first;
 		word = svr_flow_load(first);
@@ -318,7 +311,7 @@ SVR_FLOW_INLINE __s64 svr_flow_claim(const struct svr_flowtable *t, const struct
 		}
 		if (!matches)
 			return -1;
-		byte = svr_flow_lowest(svr_flow_seat_or(matches, at->seat));
+		byte = matches >> (at->seat * 8) & 0x80 ? at->seat : svr_flow_lowest(matches);
 		if (__sync_bool_compare_and_swap(tags, word, word | (__u64)SVR_TAG_BUSY << (byte * 8)))
 			return bucket * SVR_FLOW_BUCKET + byte;
 	}
@@ -412,7 +405,7 @@ SVR_FLOW_INLINE bool svr_flow_withdraw(const struct svr_flowtable *t, __u32 numb
 
 	if (!tags)
 		return false;
-	for (i = 0; i < SVR_FLOW_CLAIM_TRIES; i++) {
+	for (i = 0; i < SVR_FLOW_TRIES; i++) {
 		word = svr_flow_load(tags);
 		if ((word >> shift & 0xff) != tag)
 			return false;

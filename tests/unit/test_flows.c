@@ -348,6 +348,9 @@ struct hammer {
 	bool in[KEYS];		/* own keys only */
 	unsigned int *owner;	/* of the keys of all: thread that is in, 0: none */
 	uint64_t won;
+	const char *fault; /* what was not as it must be, NULL: nothing */
+	uint32_t fault_key;
+	int fault_err;
 	pthread_t thread;
 };
 
@@ -357,6 +360,15 @@ static uint32_t next(uint64_t *state)
 	*state ^= *state >> 7;
 	*state ^= *state << 17;
 	return (uint32_t)(*state >> 32);
+}
+
+/* Only the thread of a test may fail it, so the others say what they saw, and end. */
+static void *faulty(struct hammer *h, const char *what, uint32_t key, int err)
+{
+	h->fault = what;
+	h->fault_key = key;
+	h->fault_err = err;
+	return NULL;
 }
 
 /*
@@ -382,15 +394,17 @@ static void *hammer(void *arg)
 		if (r & 1) {
 			key_of(3 * (1000 * h->number + k) + (k & 1), &key);
 			err = svr_flow_get(h->maps, &key, &got);
-			cr_assert_eq(err, h->in[k] ? 0 : -ENOENT, "thread %u, key %u: %d", h->number, k,
-				     err);
-			cr_assert(err || (got.packets == ~got.bytes &&
-					  got.packets >> 32 == h->number));
+			if (err != (h->in[k] ? 0 : -ENOENT))
+				return faulty(h, "own key is not what we made it", k, err);
+			if (!err && (got.packets != ~got.bytes || got.packets >> 32 != h->number))
+				return faulty(h, "own key has somebody else's flow", k, 0);
 			if (h->in[k])
 				err = svr_flow_delete(h->maps, &key);
 			else
 				err = svr_flow_insert(h->maps, &key, &flow);
-			cr_assert(err == 0 || (!h->in[k] && err == -E2BIG), "%d", err);
+			if (err && (h->in[k] || err != -E2BIG))
+				return faulty(h, h->in[k] ? "own key stays" : "own key stays out",
+					      k, err);
 			if (!err)
 				h->in[k] = !h->in[k];
 			continue;
@@ -398,15 +412,17 @@ static void *hammer(void *arg)
 		key_of(3 * k + (k & 1), &key);
 		if (__atomic_load_n(&h->owner[k], __ATOMIC_SEQ_CST) == h->number) {
 			__atomic_store_n(&h->owner[k], 0, __ATOMIC_SEQ_CST);
-			cr_assert_eq(svr_flow_delete(h->maps, &key), 0, "it was ours");
+			err = svr_flow_delete(h->maps, &key);
+			if (err)
+				return faulty(h, "it was ours, and stays", k, err);
 		} else if (svr_flow_insert(h->maps, &key, &flow) == 0) {
-			cr_assert_eq(__atomic_exchange_n(&h->owner[k], h->number, __ATOMIC_SEQ_CST), 0,
-				     "two are in with key %u", k);
+			if (__atomic_exchange_n(&h->owner[k], h->number, __ATOMIC_SEQ_CST))
+				return faulty(h, "two are in", k, 0);
 			h->won++;
 		}
 		/* whoever is in, it is one flow and not parts of two */
-		if (svr_flow_get(h->maps, &key, &got) == 0)
-			cr_assert_eq(got.packets, ~got.bytes, "key %u", k);
+		if (svr_flow_get(h->maps, &key, &got) == 0 && got.packets != ~got.bytes)
+			return faulty(h, "parts of two flows", k, 0);
 	}
 	return NULL;
 }
@@ -427,6 +443,8 @@ Test(flows, several_threads_at_once)
 	}
 	for (i = 0; i < THREADS; i++) {
 		pthread_join(h[i].thread, NULL);
+		cr_expect_null(h[i].fault, "thread %u, key %u: %s: %d", i, h[i].fault_key,
+			       h[i].fault, h[i].fault_err);
 		cr_expect_gt(h[i].won, 0);
 		for (k = 0; k < KEYS; k++)
 			n += h[i].in[k];
