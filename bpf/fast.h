@@ -160,7 +160,7 @@ static __always_inline bool svr_fast(struct xdp_md *ctx, bool from_wan, struct s
 	struct svr_flow *flow;
 	__u32 id = svr_zone;
 
-	if (!svr_flowtable4(&t) || !svr_fast_parse(ctx, from_wan, &f))
+	if (!svr_flowtable(&t, false) || !svr_fast_parse(ctx, from_wan, &f))
 		return false;
 	flow = svr_fast_flow(&t, &f);
 	f.proto = f.ip->protocol;

@@ -52,63 +52,72 @@ static __always_inline void svr_flow6_words(const struct svr_flow6_key *from, sv
 
 /* ---- tables ---------------------------------------------------------------------------------- */
 
-/* False: cannot happen, but verifiers want each look-up tested */
-static __always_inline bool svr_flowtable4(struct svr_flowtable *t)
+/* @ipv6: a constant. False: cannot happen, but verifiers want each look-up tested */
+static __always_inline bool svr_flowtable(struct svr_flowtable *t, bool ipv6)
 {
 	const __u32 zero = 0;
 
-	t->tags = &svr_flow_tags4;
-	t->rows = &svr_flows4;
+	t->tags = ipv6 ? (void *)&svr_flow_tags6 : (void *)&svr_flow_tags4;
+	t->rows = ipv6 ? (void *)&svr_flows6 : (void *)&svr_flows4;
 	t->hash = bpf_map_lookup_elem(&svr_flow_hash, &zero);
 	if (!t->hash)
 		return false;
-	t->buckets = t->hash->buckets4;
+	t->buckets = ipv6 ? t->hash->buckets6 : t->hash->buckets4;
 	return true;
 }
 
-static __always_inline bool svr_flowtable6(struct svr_flowtable *t)
-{
-	const __u32 zero = 0;
-
-	t->tags = &svr_flow_tags6;
-	t->rows = &svr_flows6;
-	t->hash = bpf_map_lookup_elem(&svr_flow_hash, &zero);
-	if (!t->hash)
-		return false;
-	t->buckets = t->hash->buckets6;
-	return true;
-}
-
-/* Takes both words of a struct svr_flow4_key */
-SVR_HELPER struct svr_flow *svr_flow_find4(__u64 addresses, __u64 end)
+/*
+ * Number of the row of a flow, negative if there is none. As numbers, because pointers to rows cannot
+ * come out of a step, and the loops of svr_flow_find() are too much for the verifier of Linux 6.1 if
+ * it follows each call. This one takes both words of a struct svr_flow4_key.
+ */
+SVR_STEP int svr_flow_number4(__u64 addresses, __u64 end)
 {
 	const svr_flow_word key[] = { addresses, end };
 	struct svr_flow_places at;
 	struct svr_flowtable t;
-	svr_flow_word *row;
 	__u32 number;
 
-	if (!svr_flowtable4(&t))
-		return NULL;
+	if (!svr_flowtable(&t, false))
+		return -ENOENT;
 	at = svr_flow_places_of(&t, key, SVR_FLOW4_WORDS);
-	row = svr_flow_find(&t, &at, key, SVR_FLOW4_WORDS, &number);
-	return row ? &((struct svr_flow4_row *)row)->flow : NULL;
+	return svr_flow_find(&t, &at, key, SVR_FLOW4_WORDS, &number) ? (int)number : -ENOENT;
 }
 
-SVR_HELPER struct svr_flow *svr_flow_find6(const struct svr_flow6_key *from)
+SVR_STEP int svr_flow_number6(const struct svr_flow6_key *from)
 {
 	svr_flow_word key[SVR_FLOW6_WORDS];
 	struct svr_flow_places at;
 	struct svr_flowtable t;
-	svr_flow_word *row;
 	__u32 number;
 
-	if (!svr_flowtable6(&t))
-		return NULL;
+	if (!from || !svr_flowtable(&t, true))
+		return -ENOENT;
 	svr_flow6_words(from, key);
 	at = svr_flow_places_of(&t, key, SVR_FLOW6_WORDS);
-	row = svr_flow_find(&t, &at, key, SVR_FLOW6_WORDS, &number);
-	return row ? &((struct svr_flow6_row *)row)->flow : NULL;
+	return svr_flow_find(&t, &at, key, SVR_FLOW6_WORDS, &number) ? (int)number : -ENOENT;
+}
+
+static __always_inline struct svr_flow *svr_flow_find4(__u64 addresses, __u64 end)
+{
+	int number = svr_flow_number4(addresses, end);
+	struct svr_flow4_row *row;
+
+	if (number < 0)
+		return NULL;
+	row = bpf_map_lookup_elem(&svr_flows4, &number);
+	return row ? &row->flow : NULL;
+}
+
+static __always_inline struct svr_flow *svr_flow_find6(const struct svr_flow6_key *from)
+{
+	int number = svr_flow_number6(from);
+	struct svr_flow6_row *row;
+
+	if (number < 0)
+		return NULL;
+	row = bpf_map_lookup_elem(&svr_flows6, &number);
+	return row ? &row->flow : NULL;
 }
 
 /*
@@ -143,15 +152,15 @@ SVR_STEP int svr_flow_begin4(__u64 addresses, __u64 end, const struct svr_flow *
 	const svr_flow_word key[] = { addresses, end };
 	struct svr_flowtable t;
 
-	return flow && svr_flowtable4(&t) ? svr_flow_begin(&t, key, SVR_FLOW4_WORDS, flow) :
-					    -EFAULT;
+	return flow && svr_flowtable(&t, false) ? svr_flow_begin(&t, key, SVR_FLOW4_WORDS, flow) :
+						  -EFAULT;
 }
 
 SVR_STEP int svr_flow_begin6(const struct svr_flow6_key *key, const struct svr_flow *flow)
 {
 	struct svr_flowtable t;
 
-	if (!key || !flow || !svr_flowtable6(&t))
+	if (!key || !flow || !svr_flowtable(&t, true))
 		return -EFAULT;
 	return svr_flow_begin(&t, (const svr_flow_word *)key, SVR_FLOW6_WORDS, flow);
 }
@@ -161,14 +170,15 @@ SVR_STEP int svr_flow_clash4(__u64 addresses, __u64 end, __u32 own)
 	const svr_flow_word key[] = { addresses, end };
 	struct svr_flowtable t;
 
-	return svr_flowtable4(&t) ? svr_flow_clash(&t, key, SVR_FLOW4_WORDS, own) : SVR_CLASH_LOST;
+	return svr_flowtable(&t, false) ? svr_flow_clash(&t, key, SVR_FLOW4_WORDS, own) :
+					  SVR_CLASH_LOST;
 }
 
 SVR_STEP int svr_flow_clash6(const struct svr_flow6_key *key, __u32 own)
 {
 	struct svr_flowtable t;
 
-	if (!key || !svr_flowtable6(&t))
+	if (!key || !svr_flowtable(&t, true))
 		return SVR_CLASH_LOST;
 	return svr_flow_clash(&t, (const svr_flow_word *)key, SVR_FLOW6_WORDS, own);
 }
@@ -178,14 +188,15 @@ SVR_STEP int svr_flow_finish4(__u64 addresses, __u64 end, __u32 own, int clash)
 	const svr_flow_word key[] = { addresses, end };
 	struct svr_flowtable t;
 
-	return svr_flowtable4(&t) ? svr_flow_finish(&t, key, SVR_FLOW4_WORDS, own, clash) : -EFAULT;
+	return svr_flowtable(&t, false) ? svr_flow_finish(&t, key, SVR_FLOW4_WORDS, own, clash) :
+					  -EFAULT;
 }
 
 SVR_STEP int svr_flow_finish6(const struct svr_flow6_key *key, __u32 own, int clash)
 {
 	struct svr_flowtable t;
 
-	if (!key || !svr_flowtable6(&t))
+	if (!key || !svr_flowtable(&t, true))
 		return -EFAULT;
 	return svr_flow_finish(&t, (const svr_flow_word *)key, SVR_FLOW6_WORDS, own, clash);
 }
@@ -238,12 +249,12 @@ SVR_STEP int svr_flow_delete(const struct svr_flow6_key *from)
 	if (!from)
 		return -EFAULT;
 	if (svr_addr_is4(from->saddr)) {
-		if (!svr_flowtable4(&t))
+		if (!svr_flowtable(&t, false))
 			return -EFAULT;
 		svr_flow4_words(from, key);
 		return svr_flow_take(&t, key, SVR_FLOW4_WORDS);
 	}
-	if (!svr_flowtable6(&t))
+	if (!svr_flowtable(&t, true))
 		return -EFAULT;
 	return svr_flow_take(&t, (const svr_flow_word *)from, SVR_FLOW6_WORDS);
 }
