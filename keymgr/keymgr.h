@@ -38,7 +38,8 @@ enum km_limits {
 	KM_LATE_MS = 100, /* a timer that is later than this is worth a line */
 	KM_LATE_LOG_SEC = 60, /* but not more often */
 	KM_OWN_RETRY_SEC = 1, /* for another metadata key while peers still use all before */
-	KM_NICE = -10, /* BFD must not wait for what carries the data */
+	KM_REALTIME_PRIORITY = 1, /* the lowest that goes before all ordinary processes */
+	KM_NICE = -10, /* where that is not allowed */
 	KM_PATH_LEN = 4096, /* bytes of a file name */
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* svr-keymgr: arguments, configuration, order of start and end, signals. */
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -169,6 +170,27 @@ static void on_watch(evutil_socket_t fd, short what, void *arg)
 
 /* ---- start and end --------------------------------------------------------------------------- */
 
+/*
+ * BFD must not wait for what carries the data, nor for what else the machine does: a nice value is
+ * little on a busy one, and nothing at all between sessions if the kernel groups processes by them
+ * (sched(7), autogroup). This thread sleeps or works for microseconds; those that work for
+ * milliseconds are made with the ordinary policy, and lower their priority (sys/jobs.h). A service
+ * manager may have seen to it already, and we may have no right to.
+ */
+static void go_first(void)
+{
+	const struct sched_param param = { .sched_priority = KM_REALTIME_PRIORITY };
+	const int policy = sched_getscheduler(0) & ~SCHED_RESET_ON_FORK;
+
+	if (policy == SCHED_RR || policy == SCHED_FIFO)
+		return;
+	if (sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &param) == 0)
+		return;
+	pr_debug("no real-time priority: %s", strerror(errno));
+	if (setpriority(PRIO_PROCESS, 0, KM_NICE) < 0)
+		pr_debug("priority stays as it is: %s", strerror(errno));
+}
+
 static int start(struct keymgr *km)
 {
 	const struct timeval watch = { .tv_usec = KM_WATCH_MS * 1000 };
@@ -181,8 +203,7 @@ static int start(struct keymgr *km)
 	/* Keys are in our memory: they must not end in a core file. */
 	if (setrlimit(RLIMIT_CORE, &no_core) < 0)
 		pr_warn("core files could not be switched off: %s", strerror(errno));
-	if (setpriority(PRIO_PROCESS, 0, KM_NICE) < 0)
-		pr_debug("priority stays as it is: %s", strerror(errno));
+	go_first();
 	ret = svr_keylog_open(&km->keylog, reason, sizeof(reason));
 	if (ret) {
 		pr_err("%s", reason);

@@ -142,4 +142,20 @@ test_latency_jitter_loss() {
 		/usr/bin/python3 -c 'import json, sys; print(json.load(sys.stdin)[0]["latency_ms"] >= 0)')"
 }
 
+# BFD does not wait for ordinary processes, and what takes long does not go before them
+test_goes_first() {
+	local got
+
+	if ! chrt --rr 1 true 2>/dev/null; then
+		skip "real-time priority is not allowed here"
+		return
+	fi
+	got=$(/usr/bin/python3 -c '
+import os, sys
+policies = [os.sched_getscheduler(int(task)) & ~os.SCHED_RESET_ON_FORK
+            for task in sorted(os.listdir(f"/proc/{sys.argv[1]}/task"), key=int)]
+print(policies[0] == os.SCHED_RR, {p == os.SCHED_OTHER for p in policies[1:]})' "$(proc_pid west-keymgr)")
+	check_equal "its own thread is SCHED_RR, all that work for it are not" "True {True}" "$got"
+}
+
 run_tests "$@"
