@@ -288,8 +288,9 @@ static __always_inline int svr_lan_forward(struct xdp_md *ctx, struct svr_pkt *p
 	int res;
 
 	res = svr_way_find_path(pkt, flow, &way);
-	if (res)
-		return res;
+	if (unlikely(res))
+		return res == -SVR_DROP_NO_NEIGHBOUR ? svr_to_worker_neighbour(ctx, pkt, flow) :
+						       res;
 	svr_flow_see_tcp(flow, pkt);
 	if (unlikely(svr_lan_is_special(ctx, pkt, flow, way.limit))) {
 		res = svr_lan_special(ctx, pkt, flow, way.limit, 

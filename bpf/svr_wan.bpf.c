@@ -423,8 +423,9 @@ static __always_inline int svr_wan_forward(struct xdp_md *ctx, struct svr_pkt *p
 	int res;
 
 	res = svr_way_find(pkt, flow, &way);
-	if (res)
-		return res;
+	if (unlikely(res))
+		return res == -SVR_DROP_NO_NEIGHBOUR ? svr_to_worker_neighbour(ctx, pkt, flow) :
+						       res;
 	svr_flow_see_tcp(flow, pkt);
 	if (unlikely(pkt->ip_len > way.limit || pkt->ttl <= 1 || pkt->padded || pkt->meta_known ||
 		     flow->flags & SVR_FLOW_META_WATCH ||

@@ -56,4 +56,29 @@ static __always_inline int svr_to_worker_session(struct xdp_md *ctx, struct svr_
 	return svr_to_worker(ctx, pkt, &desc);
 }
 
+/*
+ * A packet of a clear session whose next hop is not known yet, or no longer: the worker asks for it,
+ * and runs this program on the frame again. Nothing of the packet may have been changed.
+ */
+SVR_STEP int svr_to_worker_neighbour(struct xdp_md *ctx, struct svr_pkt *pkt,
+				     const struct svr_flow *flow)
+{
+	struct svr_frame_desc desc = { .why = SVR_FRAME_NEIGHBOUR };
+	const struct svr_nexthop *nexthop;
+	__u32 id;
+
+	if (!pkt || !flow)
+		return -SVR_DROP_INTERNAL;
+	id = flow->nexthop;
+	nexthop = bpf_map_lookup_elem(&svr_nexthops, &id);
+	if (!nexthop || !nexthop->zone)
+		return -SVR_DROP_NO_NEIGHBOUR;
+	desc.service = flow->service;
+	desc.tenant = flow->tenant;
+	desc.path = flow->path;
+	desc.out_zone = nexthop->zone;
+	svr_addr_copy(desc.addr, nexthop->addr);
+	return svr_to_worker(ctx, pkt, &desc);
+}
+
 #endif

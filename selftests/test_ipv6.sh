@@ -302,9 +302,15 @@ errors() {
 
 test_errors_over_ipv6() { errors 6; }
 
+# Hosts that still take leave of one another would say so to a session that is no more
+no_connections() {
+	[ -z "$(on "$h1" ss -Htn state connected exclude time-wait; on "$h2" ss -Htn state connected exclude time-wait)" ]
+}
+
 test_over_ipv4() {
 	local router
 
+	check "all connections have ended" wait_for 60 no_connections
 	TOPO_WAN=4
 	topo_config >"$TOPO_CONFIG"
 	for router in west east; do

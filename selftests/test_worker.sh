@@ -68,6 +68,26 @@ while True: s.sendto(*s.recvfrom(65536))"
 	check_equal "and none was dropped" 0 "$(drops east hold-timeout hold-full no-neighbour)"
 }
 
+# What is forgotten while a session lives is asked for again, and its packets wait for the answer
+test_packets_wait_for_a_neighbour_that_was_forgotten() {
+	local policy router
+
+	for policy in clear signed secret; do
+		start_proc "talk-$policy" on "$h1" "$SELFTESTS/host.py" ping "$h2_ip" $(($(traffic_port $policy) + 1)) --count 300 --interval 0.01
+		wait_for 5 eval '[ -n "$(ids west "east-$policy")" ]'
+		for router in west east; do
+			ip -n "${!router}" neigh flush all
+		done
+		wait_for 20 logged "talk-$policy" received
+		check_equal "$policy: not one datagram is lost" '{"sent": 300, "received": 300, "wrong": 0, "errors": []}' \
+			"$(tail -n 1 "$(proc_log "talk-$policy")")"
+		stop_proc "talk-$policy"
+	done
+	for router in west east; do
+		check_equal "$router dropped none" 0 "$(drops "$router" hold-timeout hold-full no-neighbour)"
+	done
+}
+
 # burst ADDRESS PORT N: N datagrams at once
 burst() {
 	on "$h1" /usr/bin/python3 -c "

@@ -45,6 +45,15 @@ static void no_next_hop(struct env *e)
 	nexthop_valid(e, NH_HOST, false);
 }
 
+static void no_next_hop_at_all(struct env *e)
+{
+	const struct svr_nexthop nothing = { 0 };
+
+	established(e);
+	map_put(e, "svr_nexthops", &(uint32_t){ PATH_EAST }, &nothing);
+	map_put(e, "svr_nexthops", &(uint32_t){ NH_HOST }, &nothing);
+}
+
 static void no_device(struct env *e)
 {
 	established(e);
@@ -316,6 +325,30 @@ static void check_whole(struct env *e, const struct frame *in, const struct resu
 	check_handed_over(in, r, SVR_FRAME_WHOLE, name);
 }
 
+/* The worker is told whose packet waits, and gets it as it is. */
+static void check_asked(const struct frame *in, const struct result *r, uint32_t zone,
+			const char *addr, const char *name)
+{
+	check_handed_over(in, r, SVR_FRAME_NEIGHBOUR, name);
+	cr_expect(r->desc.out_zone == zone && r->desc.addr[3] == addr4(addr) &&
+			  r->desc.path == PATH_EAST,
+		  "%s: description", name);
+}
+
+static void check_peer_asked(struct env *e, const struct frame *in, const struct result *r,
+			     const char *name)
+{
+	(void)e;
+	check_asked(in, r, WAN, "192.0.2.2", name);
+}
+
+static void check_host_asked(struct env *e, const struct frame *in, const struct result *r,
+			     const char *name)
+{
+	(void)e;
+	check_asked(in, r, LAN, "172.16.1.10", name);
+}
+
 static void check_peer_told(struct env *e, const struct frame *in, const struct result *r,
 			    const char *name)
 {
@@ -460,7 +493,9 @@ static const struct row lan[] = {
 	{ "path is down", { FROM_HOST }, path_is_down, XDP_DROP, SVR_DROP_PATH_DOWN, NULL },
 	{ "path has no keys", { FROM_HOST }, path_has_no_keys, XDP_DROP, SVR_DROP_PATH_DOWN, NULL },
 	{ "next hop of the path is not known",
-	  { FROM_HOST }, no_next_hop, XDP_DROP, SVR_DROP_NO_NEIGHBOUR, NULL },
+	  { FROM_HOST }, no_next_hop, XDP_REDIRECT, 0, check_peer_asked },
+	{ "next hop of the path is nothing",
+	  { FROM_HOST }, no_next_hop_at_all, XDP_DROP, SVR_DROP_NO_NEIGHBOUR, NULL },
 	{ "device of the WAN is gone",
 	  { FROM_HOST }, no_device, XDP_DROP, SVR_DROP_NOT_CONFIGURED, NULL },
 
@@ -615,7 +650,9 @@ static const struct row wan[] = {
 	{ "a path that went down still brings packets",
 	  { FROM_PEER }, path_is_down, XDP_REDIRECT, 0, check_to_lan },
 	{ "next hop of the host is not known",
-	  { FROM_PEER }, no_next_hop, XDP_DROP, SVR_DROP_NO_NEIGHBOUR, NULL },
+	  { FROM_PEER }, no_next_hop, XDP_REDIRECT, 0, check_host_asked },
+	{ "next hop of the host is nothing",
+	  { FROM_PEER }, no_next_hop_at_all, XDP_DROP, SVR_DROP_NO_NEIGHBOUR, NULL },
 	{ "packet of exactly the LAN's MTU",
 	  { FROM_PEER, .fill = 1240 }, narrow_lan, XDP_REDIRECT, 0, check_to_lan },
 	{ "packet above the LAN's MTU: the peer is told",
