@@ -188,6 +188,7 @@ test_fewer_queues_on_one_side() {
 	check "the second thread sends without a queue" \
 		eval '[ "$(thread_stat west tx-raw | cut -d " " -f 2)" -gt 0 ]'
 	wan_queues 2
+	wait_for 10 eval '[ "$(link_of west ge1 threads)" = 0,1 ]'
 	check_equal "and both threads have one again" 0,1 "$(link_of west ge1 threads)"
 }
 
