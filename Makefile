@@ -269,7 +269,9 @@ install: all ## install below $(DESTDIR)$(PREFIX)
 FUZZ_SEC ?= 60
 fuzzers := $(patsubst fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard fuzz/fuzz_*.c))
 
-fuzz: $(fuzzers) ## libFuzzer targets, FUZZ_SEC seconds each (clang with its sanitizer runtime)
+fuzz: ## libFuzzer targets, FUZZ_SEC seconds each (clang with its sanitizer runtime)
+	@scripts/deps --check develop || scripts/deps develop
+	@$(MAKE) --no-print-directory $(fuzzers)
 	@for f in $(fuzzers); do n=$${f##*/fuzz_}; mkdir -p $(BUILD)/fuzz/corpus/$$n && \
 		$$f -max_total_time=$(FUZZ_SEC) -max_len=$$(cat fuzz/$$n.max_len 2>/dev/null || echo 1100) \
 			-dict=fuzz/$$n.dict $(BUILD)/fuzz/corpus/$$n fuzz/corpus/$$n || exit 1; done

@@ -51,7 +51,7 @@ SVR_STEP int svr_capture_copy(struct xdp_md *ctx, __u32 zone, __u32 snaplen, int
 
 /**
  * svr_capture() - copy the packet if somebody captures on its zone.
- * @result: enum svr_result or a negative drop reason
+ * @result: enum svr_verdict or a negative drop reason
  * Return: 0, or -1 if the packet should have been copied and was not.
  */
 static __always_inline int svr_capture(struct xdp_md *ctx, __u32 zone, int result)

@@ -4,8 +4,9 @@
  * lie in memory, so no byte order is ever converted. A folded sum is 16 bits.
  *
  * Checksums are only changed by what was changed in the packet, never computed anew: a wrong one
- * stays wrong, and whoever receives the packet notices. The one exception is the partial checksum
- * of a local host, see svr_csum_complete().
+ * stays wrong, and whoever receives the packet notices. The exceptions are the partial checksum of a
+ * local host, that of a UDP header that we add, and one that only IPv6 insists on, see
+ * svr_csum_complete().
  */
 #ifndef SVR_BPF_CSUM_H
 #define SVR_BPF_CSUM_H

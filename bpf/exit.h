@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* BPF side only: counters, and the one exit of both programs. */
+/* BPF side only: counters, and the exit of both programs. */
 #ifndef SVR_BPF_EXIT_H
 #define SVR_BPF_EXIT_H
 
@@ -65,7 +65,8 @@ static __always_inline int svr_exit_refused(struct xdp_md *ctx, struct svr_zone_
 
 /**
  * svr_exit() - count what happened to the packet and give the verdict. Every packet leaves through
- * here, so this is the place to see them all, with verdict and reason.
+ * here, with verdict and reason, but for those of svr_fast(); that one leaves them to the general way
+ * while somebody captures, so this is the place to see them all.
  * @result: enum svr_result or a negative drop reason
  */
 static __always_inline int svr_exit(struct xdp_md *ctx, const struct svr_pkt *pkt, int result)

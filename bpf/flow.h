@@ -47,17 +47,6 @@ static __always_inline void svr_flow_opposite_key(const struct svr_flow *flow,
 	key->_pad = 0;
 }
 
-/* The opposite flow, if it still is one of the same session. */
-SVR_HELPER struct svr_flow *svr_flow_opposite(const struct svr_flow *flow)
-{
-	struct svr_scratch *s = svr_scratch_get();
-
-	if (!s)
-		return NULL;
-	svr_flow_opposite_key(flow, &s->to);
-	return svr_flow_get(&s->to);
-}
-
 /*
  * Both stand at multiples of four in their structs; the compiler would make a call to memcmp() of
  * bytes
@@ -67,6 +56,19 @@ static __always_inline bool svr_uuid_equal(const void *a, const void *b)
 	const __u32 *x = a, *y = b;
 
 	return x[0] == y[0] && x[1] == y[1] && x[2] == y[2] && x[3] == y[3];
+}
+
+/* The opposite flow, NULL if it is gone or another session has its key by now. */
+SVR_HELPER struct svr_flow *svr_flow_opposite(const struct svr_flow *flow)
+{
+	struct svr_scratch *s = svr_scratch_get();
+	struct svr_flow *opposite;
+
+	if (!s)
+		return NULL;
+	svr_flow_opposite_key(flow, &s->to);
+	opposite = svr_flow_get(&s->to);
+	return opposite && svr_uuid_equal(opposite->uuid, flow->uuid) ? opposite : NULL;
 }
 
 /* One label for all packets of a session keeps them on one way; RFC 6437, RFC 6438 */
@@ -82,13 +84,10 @@ static __always_inline __be32 svr_flow_label(const struct svr_flow *flow)
 SVR_STEP int svr_flow_remove_pair(const struct svr_flow6_key *key, const struct svr_flow *flow)
 {
 	struct svr_scratch *s = svr_scratch_get();
-	struct svr_flow *opposite;
 
 	if (!s || !key || !flow)
 		return -SVR_DROP_INTERNAL;
-	svr_flow_opposite_key(flow, &s->to);
-	opposite = svr_flow_get(&s->to);
-	if (opposite && svr_uuid_equal(opposite->uuid, flow->uuid))
+	if (svr_flow_opposite(flow))
 		svr_flow_delete(&s->to);
 	svr_flow_delete(key);
 	svr_stat_add(key->zone, SVR_STAT_SESSIONS_CLOSED, 1);

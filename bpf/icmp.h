@@ -194,8 +194,8 @@ SVR_STEP int svr_icmp_answer(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr
 
 /**
  * svr_icmp_too_big() - tell the sender that its packet does not fit.
- * @mtu: longest IP packet that would have fitted. Sent whether or not the host forbids
- * fragmentation, because nobody fragments yet (docs/limits.md).
+ * @mtu: longest IP packet that would have fitted. Only for packets that nobody may cut, see
+ * svr_too_long().
  * Return: SVR_TOO_BIG, or a drop reason.
  */
 static __always_inline int svr_icmp_too_big(struct xdp_md *ctx, struct svr_pkt *pkt, __u32 mtu)

@@ -48,15 +48,26 @@ static __always_inline __u32 svr_tag_len(__u8 hmac)
 	return 0;
 }
 
-static __always_inline bool svr_flow_encrypts(const struct svr_flow *flow)
+/* enum svr_cipher of the flow's session */
+static __always_inline __u32 svr_flow_cipher(const struct svr_flow *flow)
 {
 	__u32 id = flow->policy;
 	const struct svr_policy *policy = bpf_map_lookup_elem(&svr_policies, &id);
 
-	return flow->flags & SVR_FLOW_WORKER && policy && policy->cipher != SVR_CIPHER_NONE;
+	return flow->flags & SVR_FLOW_WORKER && policy ? policy->cipher : SVR_CIPHER_NONE;
 }
 
-/* Bytes of IV and tag that packets of the flow's session have between the routers */
+static __always_inline bool svr_flow_encrypts(const struct svr_flow *flow)
+{
+	return svr_flow_cipher(flow) != SVR_CIPHER_NONE;
+}
+
+static __always_inline bool svr_cipher_pads(__u32 cipher)
+{
+	return cipher == SVR_CIPHER_AES_CBC_128 || cipher == SVR_CIPHER_AES_CBC_256;
+}
+
+/* Bytes of IV or nonce, and tag, that packets of the flow's session have between the routers */
 static __always_inline __u32 svr_flow_trailer(const struct svr_flow *flow)
 {
 	__u32 id = flow->policy, len;
@@ -65,7 +76,9 @@ static __always_inline __u32 svr_flow_trailer(const struct svr_flow *flow)
 	if (!(flow->flags & SVR_FLOW_WORKER) || !policy)
 		return 0;
 	len = svr_tag_len(policy->hmac);
-	return policy->cipher == SVR_CIPHER_NONE ? len : len + SVR_BLOCK_LEN;
+	if (svr_cipher_pads(policy->cipher))
+		return len + SVR_BLOCK_LEN;
+	return policy->cipher == SVR_CIPHER_NONE ? len : SVR_GCM_EXPLICIT_LEN + SVR_GCM_TAG_LEN;
 }
 
 /* The quoted IP header: addresses, length, protocol. False if it is none that we could have sent. */
@@ -260,7 +273,7 @@ SVR_STEP int svr_icmp_map_type(struct svr_pkt *pkt, struct svr_flow *flow, struc
 		more -= SVR_UDP_HLEN;
 	/* Padding is counted on one side only: rather a few bytes less than too many */
 	if (flow->flags & SVR_FLOW_FROM_WAN)
-		more += svr_flow_trailer(flow) + (svr_flow_encrypts(flow) ? SVR_BLOCK_LEN : 0);
+		more += svr_flow_trailer(flow) + (svr_cipher_pads(svr_flow_cipher(flow)) ? SVR_BLOCK_LEN : 0);
 	else
 		more -= svr_flow_trailer(flow);
 	opposite = svr_flow_opposite(flow);

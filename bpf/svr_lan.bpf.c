@@ -6,7 +6,7 @@
  *              \-> classify -> worker, or make a clear session and go on as if it had been there
  *
  * Whatever may end in SVR_PASS is decided before the first changed byte. Every packet leaves
- * through svr_exit().
+ * through svr_exit(), but for those of svr_fast(), which counts them itself.
  */
 #include "classify.h"
 #include "fast.h"

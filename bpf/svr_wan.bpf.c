@@ -7,7 +7,7 @@
  *              \-> peer's metadata -> worker, or make a clear session and go on with it
  *
  * Whatever may end in SVR_PASS is decided before the first changed byte. Every packet leaves
- * through svr_exit().
+ * through svr_exit(), but for those of svr_fast(), which counts them itself.
  */
 #include "classify.h"
 #include "fast.h"
@@ -32,7 +32,7 @@ static __always_inline bool svr_is_bfd(const struct svr_pkt *pkt)
 }
 
 /*
- * An IPv4 packet that cannot be of a session. To the router itself it is the kernel's, except what
+ * A packet that cannot be of a session. To the router itself it is the kernel's, except what
  * a peer could have sent as part of one. Everything else is dropped with @reason.
  */
 SVR_HELPER int svr_wan_refused(struct xdp_md *ctx, struct svr_pkt *pkt, int reason)

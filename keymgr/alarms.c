@@ -69,6 +69,8 @@ static const struct {
 	{ "system.add_trusted_ca", "Added trusted CA", "name" },
 	{ "system.remove_trusted_ca", "Removed trusted CA", "name" },
 	{ "system.crl_update", "Updated CRL for issuer", "certificate_authority" },
+	{ "system.metadata_key_regenerate", "Made metadata key", "index" },
+	{ "system.peer_key_rekey", "Asked for another peer key with", "peer" },
 	{ "system.journal_damaged", "Records of alarms and events were lost", "lost_records" },
 };
 

@@ -262,22 +262,6 @@ static int any_transport(struct checker *c, struct svr_cfg_service *s)
 	return 0;
 }
 
-/* The worker, which signs and encrypts, knows TCP and UDP only. */
-static void check_carried(struct checker *c, const struct svr_cfg_service *s, unsigned int i)
-{
-	const struct svr_cfg_policy *policy = &c->cfg->policies[s->security_index];
-	unsigned int k;
-
-	for (k = 0; (policy->encrypt || policy->hmac_mode != SVR_CFG_HMAC_DISABLED) &&
-		    k < s->n_transport;
-	     k++) {
-		at(c, "/authority/service/%u/transport/%u/protocol", i, k);
-		if (!has_ports(s->transport[k].protocol))
-			warn(c,
-			     "is not carried under a policy that signs or encrypts yet: such packets are dropped");
-	}
-}
-
 static int check_service(struct checker *c, unsigned int i)
 {
 	struct svr_cfg_service *s = &c->cfg->services[i];
@@ -297,8 +281,6 @@ static int check_service(struct checker *c, unsigned int i)
 		s->access_policy[k].tenant_index =
 			(unsigned int)REFER(c, tenants, "tenant", s->access_policy[k].source);
 	}
-	if ((int)s->security_index >= 0)
-		check_carried(c, s, i);
 	if (!s->n_transport)
 		err = any_transport(c, s);
 	snprintf(base, sizeof(base), "/authority/service/%u/transport", i);

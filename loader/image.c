@@ -159,7 +159,7 @@ static uint32_t flows_in(const struct sized *table, uint32_t entries)
 }
 
 /*
- * Takes over a pinned map if it fits. Not left to libbpf, which (before 1.6) refuses every pinned
+ * Takes over a pinned map if it fits. Not left to libbpf, which (before 1.7) refuses every pinned
  * DEVMAP, because the kernel adds a flag to it, and cannot say what does not fit. A table of
  * another size than the default is as good as ours.
  */

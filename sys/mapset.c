@@ -97,7 +97,7 @@ static int map_open(const struct svr_mapset *m, const char *name, const struct m
 		ret = fail(
 			err, err_len, -EPROTO,
 			"%s: map of another version of svr (type %u, key %u, value %u bytes; expected %u, %u, %u); "
-			"try: svr link set dev DEVICE down and up again with this version",
+			"its sessions cannot be taken over; stop svr-worker and svr-keymgr and run: svr link clean",
 			path, info.type, info.key_size, info.value_size, want->type, want->key_size,
 			want->value_size);
 		goto out;
@@ -158,7 +158,7 @@ static int router_check(const struct svr_mapset *m, char *err, size_t err_len)
 			m->dir);
 	return fail(
 		err, err_len, -EPROTO,
-		"%s/svr_router: map layout %u, this program knows %u; try: svr link set dev DEVICE down and up again with this version",
+		"%s/svr_router: map layout %u, this program knows %u; its sessions cannot be taken over; stop svr-worker and svr-keymgr and run: svr link clean",
 		m->dir, abi, SVR_ABI_VERSION);
 }
 

@@ -26,7 +26,7 @@ enum {
 	 * has other uses for its memory
 	 */
 	BEGIN_PER_SEC = 1000,
-	OFFER_MS = 200, /* first repetition of an offer; then twice that, up to 16 times */
+	OFFER_MS = 200, /* first repetition of an offer; then twice that, up to 8 times */
 	OFFER_DOUBLINGS = 4,
 	TTL = 64,
 	IP_DF = 0x4000,

@@ -214,8 +214,8 @@ SVR_FLOW_INLINE __u32 svr_flow_tag_of(__u64 hash)
 }
 
 /*
- * The row of a bucket that a key takes if it is free. Most keys stand in that of their first bucket, so a reader can
- * look there before it looks at the tags.
+ * The row of a bucket that a key takes if it is free. Most keys stand in that of their first bucket, so a reader
+ * asks the tags for this one first.
  */
 SVR_FLOW_INLINE __u32 svr_flow_seat(__u64 hash)
 {
@@ -422,7 +422,8 @@ SVR_FLOW_INLINE bool svr_flow_withdraw(const struct svr_flowtable *t, __u32 numb
 /**
  * svr_flow_begin() - the first half of putting in a flow: claim a row and write it. In halves because verifiers follow
  * loops within loops to their ends, and because the stacks of functions in BPF add up.
- * Return: number of the row, for svr_flow_finish(); -EEXIST if the key is there, -E2BIG if neither bucket has a row left.
+ * Return: number of the row, for svr_flow_finish(); -EEXIST if the key is there, -E2BIG if neither bucket has a
+ * row left, or others were faster SVR_FLOW_TRIES times.
  */
 SVR_FLOW_INLINE __s64 svr_flow_begin(const struct svr_flowtable *t, const svr_flow_word *key, __u32 words,
 				     const struct svr_flow *flow)

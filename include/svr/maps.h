@@ -15,8 +15,8 @@
  *   svr_service_lpm   LPM trie          svr             XDP, worker       destination prefix -> candidate services
  *   svr_services      array, mmap       svr             all               service, its route and timeouts
  *   svr_access        hash              svr             XDP, worker       (service, tenant) -> allowed
- *   svr_session_types array, mmap       svr             worker            time-outs of a session type
- *   svr_port_types    array, mmap       svr             worker            protocol -> session type of each port
+ *   svr_session_types array, mmap       svr             worker, svr       time-outs of a session type
+ *   svr_port_types    array, mmap       svr             worker, svr       protocol -> session type of each port
  *   svr_names         hash              svr             XDP, worker       (kind, name) -> index
  *   svr_policies      array, mmap       svr             all               security policy
  *   svr_peers         array, mmap       svr             all               peer router
@@ -24,10 +24,10 @@
  *   svr_path_by_addr  hash              svr             XDP, worker       (zone, remote address) -> path
  *   svr_txports       devmap            svr             XDP               zone -> device
  *   svr_path_state    array, mmap       svr-keymgr      all               path in service? BFD state
- *   svr_peer_keys     array, mmap       svr-keymgr      worker            peer keys, peer's metadata keys, clock offset
+ *   svr_peer_keys     array, mmap       svr-keymgr      worker, svr       peer keys, peer's metadata keys, clock offset
  *   svr_own_keys      array[1], mmap    svr-keymgr      worker            own metadata keys
  *   svr_keymgr_drops  array, mmap       svr-keymgr      svr               reason -> packets
- *   svr_nexthops      array, mmap       svr-worker      XDP               link-layer addresses
+ *   svr_nexthops      array, mmap       svr-worker      XDP, svr          link-layer addresses
  *   svr_neighbours    hash              svr-worker      XDP               (zone, address) -> next hop
  *   svr_sessions      array, mmap       svr-worker      svr               sessions with HMAC or encryption
  *   svr_session_hmacs array, mmap       svr-worker      svr               HMAC keys that sessions share

@@ -615,8 +615,6 @@ static const struct row warned[] = {
 	{ "neither self-signed nor an authority", { { A "/trusted-ca-certificate", NULL } }, SKM "/allow-self-signed-peering-certificates",
 	  "no peer can be authenticated", "false" },
 	{ "policy of a tenant", { { A "/tenant/0/security", "\"secret\"" } }, A "/tenant/0/security", "has no effect yet", "\"secret\"" },
-	{ "ICMP", { { SERVICE "/transport", "[{\"protocol\":\"icmp\"}]" } }, SERVICE "/transport/0/protocol",
-	  "is not carried under a policy that signs or encrypts yet", "\"icmp\"" },
 	{ "next hop far away", { { EAST "/service-route/-", "{\"name\":\"r1\",\"service-name\":\"far\",\"next-hop\":{\"interface\":\"lan\"}}" },
 	  { A "/service/-", "{\"name\":\"far\",\"address\":[\"10.0.0.0/8\"],\"security\":\"secret\"}" } },
 	  EAST "/service-route/1/next-hop", "every destination must answer ARP", "" },
