@@ -219,6 +219,28 @@ test_options() {
 	check_equal "it runs where it was told to" "0 0" "$(data_thread_cpus "$(proc_pid west-worker)")"
 }
 
+# Frames for a device that goes away are dropped by name, and nothing else happens. The last test: the WAN stays away.
+test_wan_device_goes_under_traffic() {
+	local i
+
+	stop_proc west-worker
+	topo_worker_start west
+	wait_for 10 logged west-worker "started" || die "no worker"
+	for i in 1 2 3 4; do
+		start_proc "flood-$i" on "$h1" "$SELFTESTS/host.py" exercise "$h2_ip" 8300 --udp --seconds 20 --interval 0.0005
+	done
+	wait_for 10 eval '[ -n "$(svr_on west -j show sessions service-name east-secret | grep session_id)" ]'
+	ip -n "$west" link del ge1
+	wait_for 10 eval '[ "$(link_of west ge1 sockets)" = 0 ]'
+	check_equal "its sockets are gone" 0 "$(link_of west ge1 sockets)"
+	sleep 1 # of traffic that has nowhere to go
+	check "the worker lives" proc_alive west-worker
+	check "and answers" svr_on west show sessions
+	for i in 1 2 3 4; do
+		stop_proc "flood-$i"
+	done
+}
+
 # data_thread_cpus PID: the CPUs that each of its data threads may use
 data_thread_cpus() {
 	local task cpus=""

@@ -142,6 +142,29 @@ static bool zerocopy_possible(int ifindex)
 	return bpf_xdp_query(ifindex, 0, &opts) == 0 && opts.attach_mode != XDP_ATTACHED_SKB;
 }
 
+/* After every change of sockets: what the thread sends goes out by these. */
+static void zone_tx_fill(struct svr_thread *t, const struct svr_plan *p)
+{
+	uint32_t zone, queue;
+	int port;
+
+	for (zone = 0; zone < SVR_MAX_ZONES; zone++) {
+		struct svr_zone_tx *tx = &t->zone_tx[zone];
+		const struct svr_device *d = device_of(p, p->zone[zone].ifindex);
+
+		*tx = (struct svr_zone_tx){ .vlan = p->zone[zone].vlan,
+					    .outer_vlan = p->zone[zone].outer_vlan };
+		if (!d)
+			continue;
+		tx->ifindex = d->ifindex;
+		for (queue = 0; queue < d->queues; queue++) {
+			port = port_of(&t->umem, d->ifindex, queue);
+			if (port >= 0)
+				tx->port[tx->count++] = (uint16_t)port;
+		}
+	}
+}
+
 static void close_surplus(struct svr_thread *t, void *arg)
 {
 	const struct order *o = arg;
@@ -161,12 +184,15 @@ static void close_surplus(struct svr_thread *t, void *arg)
 	}
 	if (anchor) /* its device holds the UMEM: the others have to be bound anew */
 		svr_port_close_all(&t->umem);
+	zone_tx_fill(t, o->plan);
 }
 
 static void close_all(struct svr_thread *t, void *arg)
 {
-	(void)arg;
+	const struct order *o = arg;
+
 	svr_port_close_all(&t->umem);
+	zone_tx_fill(t, o->plan);
 }
 
 /* Frames of a UMEM are copied by all its sockets or by none, and every device is in each UMEM. */
@@ -204,28 +230,6 @@ static bool queue_bind(struct svr_thread *t, struct order *o, const struct svr_d
 	if (err != -EINVAL || queue == 0) /* otherwise the device does not have it */
 		retry_note(z, d, queue, t->now_ns, err);
 	return false;
-}
-
-static void zone_tx_fill(struct svr_thread *t, const struct svr_plan *p)
-{
-	uint32_t zone, queue;
-	int port;
-
-	for (zone = 0; zone < SVR_MAX_ZONES; zone++) {
-		struct svr_zone_tx *tx = &t->zone_tx[zone];
-		const struct svr_device *d = device_of(p, p->zone[zone].ifindex);
-
-		*tx = (struct svr_zone_tx){ .vlan = p->zone[zone].vlan,
-					    .outer_vlan = p->zone[zone].outer_vlan };
-		if (!d)
-			continue;
-		tx->ifindex = d->ifindex;
-		for (queue = 0; queue < d->queues; queue++) {
-			port = port_of(&t->umem, d->ifindex, queue);
-			if (port >= 0)
-				tx->port[tx->count++] = (uint16_t)port;
-		}
-	}
 }
 
 static void open_missing(struct svr_thread *t, void *arg)
