@@ -32,7 +32,7 @@ int svr_sessions_init(struct svr_sessions *ss, const struct svr_mapset *maps)
 
 	pthread_mutex_init(&ss->nonce_lock, NULL);
 	ss->talk = calloc(count, sizeof(*ss->talk));
-	ss->tombs = calloc(SVR_TOMBSTONES, sizeof(*ss->tombs));
+	ss->tombs = calloc(SVR_TOMBSTONES / SVR_TOMB_PAIR, sizeof(*ss->tombs));
 	return err ? err : ss->talk && ss->tombs ? 0 : -ENOMEM;
 }
 

@@ -25,7 +25,7 @@
 
 struct svr_mapset;
 struct svr_thread;
-struct svr_tombstone;
+struct svr_tomb_pair;
 
 /* What the process knows of a session besides its slot: all that packets of its own need. */
 struct svr_talk {
@@ -41,7 +41,7 @@ struct svr_sessions {
 	uint32_t scan; /* where svr_sessions_expire() goes on in slots.live[]; under lock */
 	struct svr_talk *talk; /* of each slot */
 	struct svr_keyrows keyrows; /* under lock */
-	struct svr_tombstone *tombs; /* SVR_TOMBSTONES, under lock: session_tombs.h */
+	struct svr_tomb_pair *tombs; /* SVR_TOMBSTONES / SVR_TOMB_PAIR, under lock: session_tombs.h */
 	pthread_mutex_t nonce_lock; /* of the memory of metadata nonces */
 };
 

@@ -15,7 +15,12 @@ struct svr_tombstone {
 	uint8_t uuid[SVR_UUID_LEN];
 	uint64_t tx_counter, rx_top;
 };
-enum { SVR_TOMBSTONES = 8192 };
+enum { SVR_TOMBSTONES = 32768, SVR_TOMB_PAIR = 2 };
+
+/* Those of UUIDs with the same hash, the newest first. */
+struct svr_tomb_pair {
+	struct svr_tombstone tomb[SVR_TOMB_PAIR];
+};
 
 /* All of these under the lock. */
 

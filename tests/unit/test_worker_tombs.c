@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Counters of sessions that are over: whose are kept, how many, and what a session that comes again goes on with. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <criterion/criterion.h>
+
+#include "worker/session.h"
+#include "worker/session_tombs.c"
+
+static struct svr_sessions ss;
+
+static void begin(void)
+{
+	ss = (struct svr_sessions){
+		.tombs = calloc(SVR_TOMBSTONES / SVR_TOMB_PAIR, sizeof(*ss.tombs)),
+	};
+	cr_assert(ss.tombs);
+}
+
+static void end(void)
+{
+	free(ss.tombs);
+}
+
+TestSuite(worker_tombs, .init = begin, .fini = end);
+
+/* A session of a peer that has not heard us; those with the same @number % 2 lie in one pair. */
+static struct svr_session session(uint8_t number, uint64_t tx, uint64_t rx)
+{
+	struct svr_session s = { .cipher = SVR_CIPHER_AES_CBC_256,
+				 .meta_add = 1,
+				 .tx_counter = tx,
+				 .replay = { .top = rx } };
+
+	s.uuid[0] = number % 2;
+	s.uuid[SVR_UUID_LEN - 1] = number;
+	return s;
+}
+
+static void expect_goes_on(uint8_t number, uint64_t tx, uint64_t rx)
+{
+	struct svr_session s = session(number, 0, 0);
+
+	svr_tomb_apply(&ss, &s);
+	cr_expect_eq(s.tx_counter, tx, "session %u: sends from %llu", number,
+		     (unsigned long long)s.tx_counter);
+	cr_expect_eq(s.replay.top, rx, "session %u: accepts above %llu", number,
+		     (unsigned long long)s.replay.top);
+	cr_expect_eq(s.replay.bits[0], rx ? UINT64_MAX : 0, "session %u", number);
+}
+
+static void bury(uint8_t number, uint64_t tx, uint64_t rx)
+{
+	const struct svr_session s = session(number, tx, rx);
+
+	svr_tomb_set(&ss, &s);
+}
+
+Test(worker_tombs, two_of_a_hash_and_the_older_one_goes)
+{
+	expect_goes_on(2, 0, 0);
+	bury(2, 70, 50);
+	bury(3, 71, 51);
+	bury(4, 72, 52);
+	expect_goes_on(2, 70, 50);
+	expect_goes_on(3, 71, 51);
+	expect_goes_on(4, 72, 52);
+	bury(6, 73, 53);
+	expect_goes_on(2, 0, 0);
+	expect_goes_on(4, 72, 52);
+	expect_goes_on(6, 73, 53);
+	expect_goes_on(3, 71, 51);
+}
+
+Test(worker_tombs, counters_never_go_back)
+{
+	bury(2, 70, 50);
+	bury(2, 60, 55);
+	expect_goes_on(2, 70, 55);
+	bury(2, 80, 1);
+	expect_goes_on(2, 80, 55);
+}
+
+/* Others would only drive out those that matter. */
+Test(worker_tombs, only_keys_that_may_come_again)
+{
+	struct svr_session s = session(2, 70, 50);
+
+	s.originator = 1;
+	svr_tomb_set(&ss, &s);
+	expect_goes_on(2, 0, 0);
+	s.originator = 0;
+	s.cipher = SVR_CIPHER_NONE;
+	svr_tomb_set(&ss, &s);
+	expect_goes_on(2, 0, 0);
+	s.cipher = SVR_CIPHER_AES_GCM_256;
+	s.meta_add = 0; /* the originator has heard us */
+	svr_tomb_set(&ss, &s);
+	expect_goes_on(2, 0, 0);
+	s.unconfirmed = 1; /* but has offered new keys */
+	svr_tomb_set(&ss, &s);
+	expect_goes_on(2, 70, 50);
+}
