@@ -28,6 +28,8 @@ enum {
 	CONFIRM_SEC =
 		15, /* a neighbour in use that the kernel holds for stale is confirmed so often */
 	FORGET_SEC = 60, /* a slot that no flow names and no neighbour fills goes back after this */
+	FORGET_CROWDED_SEC =
+		5, /* and if few are left, also one whose neighbour is not known to live */
 	ASK_PER_TICK = 128,
 	NUD_USABLE = NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY,
 };
@@ -58,6 +60,7 @@ struct svr_neigh {
 	struct path_hop *paths;
 	unsigned int n_paths;
 	struct lan_slot lan[SVR_MAX_NEIGHBOURS];
+	uint32_t next_ask; /* slot where the next tick goes on to ask */
 	bool full_told;
 };
 
@@ -126,15 +129,33 @@ static int lan_find(const struct svr_worker *w, uint32_t zone, const __be32 addr
 	return (int)(slot - SVR_MAX_PATHS);
 }
 
+/*
+ * A slot for this neighbour: the one that it had before, which flows may still name, or a free one;
+ * SVR_MAX_NEIGHBOURS if there is none.
+ */
+static uint32_t lan_slot_for(const struct svr_worker *w, uint32_t zone, const __be32 addr[static 4])
+{
+	uint32_t i, found = SVR_MAX_NEIGHBOURS;
+
+	for (i = 0; i < SVR_MAX_NEIGHBOURS; i++) {
+		const struct lan_slot *s = &w->neigh->lan[i];
+
+		if (s->state == LAN_LIMBO && lan_hop(w, i)->zone == zone &&
+		    svr_addr_equal(lan_hop(w, i)->addr, addr))
+			return i;
+		if (s->state == LAN_FREE && found == SVR_MAX_NEIGHBOURS)
+			found = i;
+	}
+	return found;
+}
+
 static int lan_add(struct svr_worker *w, uint32_t zone, const __be32 addr[static 4])
 {
+	const uint32_t i = lan_slot_for(w, zone, addr);
 	struct svr_addr_key key = { .zone = zone };
 	struct svr_neigh *n = w->neigh;
-	uint32_t i, slot;
+	uint32_t slot;
 
-	for (i = 0; i < SVR_MAX_NEIGHBOURS; i++)
-		if (n->lan[i].state == LAN_FREE)
-			break;
 	if (i == SVR_MAX_NEIGHBOURS) {
 		if (!n->full_told)
 			pr_warn("more than %d LAN neighbours: no sessions with further ones",
@@ -236,8 +257,31 @@ static void lan_event(struct svr_worker *w, uint32_t zone, const struct svr_nl_n
 	/* Forgotten by the kernel, not refuted: the MAC stays until there is a better answer */
 }
 
+/* Few slots are left: whoever makes up addresses must not keep hosts out. */
+static bool lan_is_crowded(const struct svr_worker *w)
+{
+	uint32_t i, left = 0;
+
+	for (i = 0; i < SVR_MAX_NEIGHBOURS; i++)
+		left += w->neigh->lan[i].state == LAN_FREE;
+	return left < SVR_MAX_NEIGHBOURS / 4;
+}
+
+/* May the slot of a neighbour go that no flow names? */
+static bool lan_is_idle(const struct svr_worker *w, uint32_t i, bool crowded, uint64_t now_ns)
+{
+	const struct lan_slot *s = &w->neigh->lan[i];
+	const uint64_t pause_sec = crowded ? FORGET_CROWDED_SEC : FORGET_SEC;
+
+	/* It does not answer, or the kernel has forgotten it, too */
+	return (!lan_hop(w, i)->valid || s->nud == NUD_NONE ||
+		(crowded && !(s->nud & (NUD_REACHABLE | NUD_PERMANENT)))) &&
+	       now_ns - s->idle_since_ns > pause_sec * NS_PER_SEC;
+}
+
 void svr_neigh_used(struct svr_worker *w, const bool used[static SVR_MAX_NEXTHOPS])
 {
+	const bool crowded = lan_is_crowded(w);
 	uint64_t now_ns = svr_worker_now_ns();
 	uint32_t i;
 
@@ -247,9 +291,7 @@ void svr_neigh_used(struct svr_worker *w, const bool used[static SVR_MAX_NEXTHOP
 		s->referenced = used[SVR_MAX_PATHS + i];
 		if (s->referenced)
 			s->idle_since_ns = now_ns;
-		/* Nobody needs it, and it does not answer or the kernel has forgotten it, too */
-		if (s->state == LAN_USED && (!lan_hop(w, i)->valid || s->nud == NUD_NONE) &&
-		    now_ns - s->idle_since_ns > FORGET_SEC * NS_PER_SEC) {
+		if (s->state == LAN_USED && lan_is_idle(w, i, crowded, now_ns)) {
 			lan_to_limbo(w, i);
 		} else if (s->state == LAN_LIMBO) {
 			/* The walk that was under way when it went to limbo does not count */
@@ -373,10 +415,14 @@ static void paths_tick(struct svr_worker *w, uint64_t now_ns)
 static void lan_tick(struct svr_worker *w, uint64_t now_ns)
 {
 	unsigned int left = ASK_PER_TICK;
-	uint32_t i;
+	struct svr_neigh *n = w->neigh;
+	uint32_t looked, i;
 
-	for (i = 0; i < SVR_MAX_NEIGHBOURS && left > 0; i++) {
-		struct lan_slot *s = &w->neigh->lan[i];
+	for (looked = 0; looked < SVR_MAX_NEIGHBOURS && left > 0; looked++) {
+		i = n->next_ask;
+		n->next_ask = (i + 1) % SVR_MAX_NEIGHBOURS;
+
+		struct lan_slot *s = &n->lan[i];
 		const struct svr_nexthop *hop = lan_hop(w, i);
 
 		if (s->state != LAN_USED || !s->referenced ||
