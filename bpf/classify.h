@@ -239,28 +239,30 @@ static __always_inline bool svr_path_in_service(__u32 path)
 }
 
 /*
- * Best path of a service that is in service and whose next hop is known (slot of the same number).
- * 0: none
+ * Best path of a service that is in service and whose next hop is known (slot of the same number); if
+ * that is known of none, the best one that is in service: packets wait for the answer. 0: none
  */
 SVR_STEP int svr_path_choose(__u32 service_id)
 {
 	const struct svr_service *service = bpf_map_lookup_elem(&svr_services, &service_id);
 	const struct svr_nexthop *nexthop;
-	__u32 i, path;
+	__u32 i, path, waiting = 0;
 
 	if (!service)
 		return 0;
 	for (i = 0; i < SVR_MAX_ROUTE_PATHS; i++) {
 		if (i >= service->paths)
-			return 0;
+			break;
 		path = service->path[i];
 		if (!path || path >= SVR_MAX_PATHS || !svr_path_in_service(path))
 			continue;
 		nexthop = bpf_map_lookup_elem(&svr_nexthops, &path);
 		if (nexthop && nexthop->valid)
 			return path;
+		if (!waiting)
+			waiting = path;
 	}
-	return 0;
+	return waiting;
 }
 
 /* Path of a peer's waypoint address, 0: none */

@@ -73,6 +73,8 @@ _Static_assert(__builtin_offsetof(struct svr_front, block) == sizeof(((struct sv
 
 /* Work space of one packet. Too much for the stack of 512 bytes. */
 struct svr_scratch {
+	__u32 in_run; /* of the first one: which one is in use, see svr_scratch_enter() */
+	__u32 _pad;
 	__u64 now_jiffies; /* see svr_now_ns() */
 	__u64 now_ns;
 	__u64 random[2]; /* see svr_random() */
@@ -175,20 +177,58 @@ struct {
 SVR_MAP_ARRAY(svr_icmp_pace, __u64, SVR_MAX_ZONES);
 
 SVR_MAP_ARRAY(svr_fragment_pace, __u64, SVR_MAX_ZONES);
+SVR_MAP_ARRAY(svr_nexthop_pace, __u64, SVR_MAX_NEXTHOPS);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, 2); /* for packets that arrive, and for runs of the worker */
 	__type(key, __u32);
 	__type(value, struct svr_scratch);
 } svr_scratch SEC(".maps");
 
-/* The verifier wants each look-up tested where it is made; NULL cannot happen. */
-static __always_inline struct svr_scratch *svr_scratch_get(void)
+static __always_inline struct svr_scratch *svr_scratch_first(void)
 {
 	__u32 zero = 0;
 
 	return bpf_map_lookup_elem(&svr_scratch, &zero);
+}
+
+/* The verifier wants each look-up tested where it is made; NULL cannot happen. */
+static __always_inline struct svr_scratch *svr_scratch_get(void)
+{
+	struct svr_scratch *first = svr_scratch_first();
+	__u32 number;
+
+	if (!first)
+		return NULL;
+	number = first->in_run;
+	return bpf_map_lookup_elem(&svr_scratch, &number);
+}
+
+/*
+ * svr_scratch_enter() - before the first svr_scratch_get().
+ * @in_run: 1 in a run of the worker (whole.h). Kernels before 6.3 let packets that arrive interrupt
+ * such a run, on the same CPU: therefore it has an area of its own.
+ * Return: for svr_scratch_leave(), at the end.
+ */
+static __always_inline __u32 svr_scratch_enter(__u32 in_run)
+{
+	struct svr_scratch *first = svr_scratch_first();
+	__u32 outer;
+
+	if (!first)
+		return 0;
+	outer = first->in_run;
+	first->in_run = in_run;
+	return outer;
+}
+
+static __always_inline void svr_scratch_leave(__u32 outer)
+{
+	struct svr_scratch *first = svr_scratch_first();
+
+	if (first)
+		first->in_run = outer;
 }
 
 /*
@@ -198,7 +238,7 @@ static __always_inline struct svr_scratch *svr_scratch_get(void)
  */
 static __always_inline __u64 svr_now_ns(void)
 {
-	struct svr_scratch *s = svr_scratch_get();
+	struct svr_scratch *s = svr_scratch_first();
 	__u64 jiffies = bpf_jiffies64();
 
 	if (!s)

@@ -346,10 +346,15 @@ SEC("xdp.frags")
 int svr_lan(struct xdp_md *ctx)
 {
 	struct svr_flow *flow = NULL;
+	__u32 outer;
+	int verdict;
 
 	if (likely(svr_fast(ctx, false, &flow)))
 		return XDP_REDIRECT;
-	return svr_lan_general(ctx, flow);
+	outer = svr_scratch_enter(svr_whole_why(ctx) != 0);
+	verdict = svr_lan_general(ctx, flow);
+	svr_scratch_leave(outer);
+	return verdict;
 }
 
 char _license[] SEC("license")

@@ -487,10 +487,15 @@ SEC("xdp.frags")
 int svr_wan(struct xdp_md *ctx)
 {
 	struct svr_flow *flow = NULL;
+	__u32 outer;
+	int verdict;
 
 	if (likely(svr_fast(ctx, true, &flow)))
 		return XDP_REDIRECT;
-	return svr_wan_general(ctx, flow);
+	outer = svr_scratch_enter(svr_whole_why(ctx) != 0);
+	verdict = svr_wan_general(ctx, flow);
+	svr_scratch_leave(outer);
+	return verdict;
 }
 
 char _license[] SEC("license")

@@ -8,6 +8,8 @@
 
 #include "exit.h"
 
+enum { SVR_NEXTHOP_GAP_NS = 1000000000 / SVR_NEXTHOP_PER_SEC };
+
 /**
  * svr_to_worker() - describe and redirect.
  * @desc: magic, zone and l3_off are filled in here
@@ -58,20 +60,24 @@ static __always_inline int svr_to_worker_session(struct xdp_md *ctx, struct svr_
 
 /*
  * A packet of a clear session whose next hop is not known yet, or no longer: the worker asks for it,
- * and runs this program on the frame again. Nothing of the packet may have been changed.
+ * and runs this program on the frame again. Nothing of the packet may have been changed. Not more of
+ * them than can wait: the rings to the worker are there for the sessions that it carries.
  */
 SVR_STEP int svr_to_worker_neighbour(struct xdp_md *ctx, struct svr_pkt *pkt,
 				     const struct svr_flow *flow)
 {
 	struct svr_frame_desc desc = { .why = SVR_FRAME_NEIGHBOUR };
 	const struct svr_nexthop *nexthop;
+	__u64 *full_at;
 	__u32 id;
 
 	if (!pkt || !flow)
 		return -SVR_DROP_INTERNAL;
 	id = flow->nexthop;
 	nexthop = bpf_map_lookup_elem(&svr_nexthops, &id);
-	if (!nexthop || !nexthop->zone)
+	full_at = bpf_map_lookup_elem(&svr_nexthop_pace, &id);
+	if (!nexthop || !full_at || !nexthop->zone ||
+	    !svr_pace(full_at, SVR_NEXTHOP_GAP_NS, SVR_NEXTHOP_BURST))
 		return -SVR_DROP_NO_NEIGHBOUR;
 	desc.service = flow->service;
 	desc.tenant = flow->tenant;

@@ -6,6 +6,19 @@
 #include "worker/handover.h"
 #include "worker/thread.h"
 
+enum {
+	HOLD_PER_SEC = 32
+}; /* of a neighbour; no more than SVR_HOLD_PER_NEIGHBOUR of them wait at a time */
+
+/* Neighbours share these, but nobody who does not answer has the mailbox for himself. */
+static struct svr_tokens *hold_tokens(struct svr_thread *t, uint16_t zone,
+				      const __be32 addr[static 4])
+{
+	const uint32_t mixed = (addr[0] ^ addr[1] ^ addr[2] ^ addr[3] ^ zone) * 0x9e3779b1u;
+
+	return &t->hold_tokens[(mixed >> 16) % SVR_HOLD_GROUPS];
+}
+
 int svr_hand_over(struct svr_thread *t, const struct svr_work *w, enum svr_letter_kind kind,
 		  uint16_t zone, const __be32 addr[static 4])
 {
@@ -13,6 +26,8 @@ int svr_hand_over(struct svr_thread *t, const struct svr_work *w, enum svr_lette
 	const struct svr_port *port = t->umem.port[w->port];
 	struct svr_letter *l;
 
+	if (zone && !svr_tokens_take(hold_tokens(t, zone, addr), t->now_ns, HOLD_PER_SEC))
+		return -SVR_DROP_HOLD_FULL;
 	if (received)
 		l = svr_letter_new(t->mailbox, w->frame, w->frame_len);
 	else

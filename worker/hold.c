@@ -7,12 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include <linux/bpf.h>
-
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <event2/event.h>
 
 #include <svr/drops.h>
@@ -20,14 +15,11 @@
 #include "sys/log.h"
 #include "worker/addr.h"
 #include "worker/nexthop.h"
-#include "worker/program.h"
 #include "worker/whole.h"
 #include "worker/worker.h"
 
 enum {
 	TICK_MS = 100,
-	/* Longest frame that a live test run takes: a page less 256 of headroom and its own heads */
-	LIVE_MAX = 3072,
 	TIMEOUT_MS = 3000, /* the kernel asks three times, once a second */
 	AGAIN_PER_SEC = 500, /* frames whose neighbour is known already: XDP should have found it */
 };
@@ -41,31 +33,6 @@ struct svr_hold {
 };
 
 /* ---- sending on ---------------------------------------------------------------------------- */
-
-/* As if the frame arrived now. 0 or a negative drop reason. */
-static int xdp_run(const struct svr_letter *l)
-{
-	struct xdp_md md = { .data_end = l->len,
-			     .ingress_ifindex = (uint32_t)l->ifindex,
-			     .rx_queue_index = l->queue };
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = l->data, .data_size_in = l->len,
-		    .ctx_in = &md, .ctx_size_in = sizeof(md), .repeat = 1,
-		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
-	int fd = svr_program_open(l->ifindex), err;
-
-	if (fd < 0) {
-		pr_debug("held packet: interface %d has no XDP program: %s", l->ifindex,
-			 strerror(-fd));
-		return -SVR_DROP_NOT_CONFIGURED;
-	}
-	err = bpf_prog_test_run_opts(fd, &opts);
-	close(fd);
-	if (!err)
-		return 0;
-	pr_debug("held packet: XDP program of interface %d did not run: %s", l->ifindex,
-		 strerror(-err));
-	return -SVR_DROP_INTERNAL;
-}
 
 struct sending {
 	const struct svr_letter *letter;
@@ -106,10 +73,12 @@ static void letter_deliver(struct svr_worker *w, struct svr_letter *l)
 {
 	struct sending s = { .letter = l };
 
-	if (l->kind == SVR_LETTER_XDP && (l->terms.whole || l->len > LIVE_MAX))
+	/*
+	 * Not with BPF_F_TEST_XDP_LIVE_FRAMES: such a frame, if it is for the worker after all, would
+	 * enter an AF_XDP ring beside the NAPI of its queue, and nothing in the kernel locks that
+	 */
+	if (l->kind == SVR_LETTER_XDP)
 		svr_whole_again(w, l);
-	else if (l->kind == SVR_LETTER_XDP)
-		s.err = xdp_run(l);
 	else
 		svr_thread_call(w->pool.thread[l->queue % w->pool.n], letter_send, &s);
 	if (s.err)
@@ -125,11 +94,19 @@ static void letter_drop(struct svr_worker *w, struct svr_letter *l, enum svr_dro
 	svr_letter_free(&w->mailbox, l);
 }
 
+static void letter_unlink(struct svr_hold *h, struct svr_letter *l)
+{
+	TAILQ_REMOVE(&h->waiting, l, entry);
+	if (--h->count == 0)
+		event_del(h->tick);
+}
+
 static void letter_keep(struct svr_worker *w, struct svr_letter *l)
 {
 	const struct timeval every = { .tv_usec = TICK_MS * 1000 };
 	struct svr_hold *h = w->hold;
 	const struct svr_letter *other;
+	struct svr_letter *oldest;
 	unsigned int same = 0;
 
 	TAILQ_FOREACH(other, &h->waiting, entry)
@@ -138,16 +115,15 @@ static void letter_keep(struct svr_worker *w, struct svr_letter *l)
 		letter_drop(w, l, SVR_DROP_HOLD_FULL);
 		return;
 	}
+	if (h->count >=
+	    SVR_HOLD_ALL / 2) { /* whoever is there answers in milliseconds, this one did not */
+		oldest = TAILQ_FIRST(&h->waiting);
+		letter_unlink(h, oldest);
+		letter_drop(w, oldest, SVR_DROP_HOLD_FULL);
+	}
 	TAILQ_INSERT_TAIL(&h->waiting, l, entry);
 	if (h->count++ == 0)
 		event_add(h->tick, &every);
-}
-
-static void letter_unlink(struct svr_hold *h, struct svr_letter *l)
-{
-	TAILQ_REMOVE(&h->waiting, l, entry);
-	if (--h->count == 0)
-		event_del(h->tick);
 }
 
 static void letter_take(struct svr_worker *w, struct svr_letter *l)

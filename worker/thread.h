@@ -27,6 +27,8 @@
 #include "worker/xsk.h"
 
 /* So many per second and no more. */
+enum { SVR_HOLD_GROUPS = 64 };
+
 struct svr_tokens {
 	uint64_t since_ns;
 	uint32_t used;
@@ -82,6 +84,7 @@ struct svr_thread {
 	struct svr_thread_stats stats;
 	struct svr_zone_tx zone_tx[SVR_MAX_ZONES];
 	struct svr_tokens icmp_tokens, skew_tokens, rekey_tokens;
+	struct svr_tokens hold_tokens[SVR_HOLD_GROUPS]; /* of neighbours, see handover.c */
 	struct svr_umem umem;
 	struct svr_batch *batch; /* what is in work */
 	int rawtx; /* descriptor */

@@ -198,31 +198,36 @@ static void run_send(struct svr_thread *t, void *arg)
 		r->err = svr_cut_session(&cut, &p, limit, &tlv);
 }
 
-static uint16_t port_of(const struct svr_thread *t, int ifindex, uint32_t queue)
+/* -1: the thread has no socket there any more */
+static int port_of(const struct svr_thread *t, int ifindex, uint32_t queue)
 {
-	uint16_t i;
+	int i;
 
 	for (i = 0; i < SVR_MAX_PORTS; i++)
 		if (t->umem.port[i] && t->umem.port[i]->ifindex == ifindex &&
 		    t->umem.port[i]->queue == queue)
 			return i;
-	return 0;
+	return -1;
 }
 
 /* The program has handed the packet over to the worker. */
 static void run_forward(struct svr_thread *t, void *arg)
 {
 	struct run *r = arg;
+	const int port = port_of(t, r->letter->ifindex, r->letter->queue);
 	struct svr_work work = {
 		.pkt = { .room = r->w->whole->out, .room_end = r->w->whole->out + BIG },
 		.desc = r->desc,
 		.addr = UINT64_MAX,
 		.frame = r->out,
 		.frame_len = (uint32_t)r->out_len,
-		.port = port_of(t, r->letter->ifindex, r->letter->queue),
+		.port = (uint16_t)port,
 		.terms = r->terms,
 	};
 
+	r->err = -SVR_DROP_NO_WORKER;
+	if (port < 0)
+		return;
 	svr_batch_run_one(t, &work);
 	r->err = 0; /* counted there */
 }
@@ -262,7 +267,8 @@ static void run_packet(struct run *r)
 	} else if (r->err == XDP_REDIRECT) {
 		svr_thread_call(run_thread(r), run_send, r);
 	} else if (r->err == XDP_PASS) {
-		r->err = -SVR_DROP_FRAGMENT; /* not for a session: nobody puts it together here */
+		/* Not for a session. What was put together cannot be given back to the kernel. */
+		r->err = r->terms.whole ? -SVR_DROP_FRAGMENT : -SVR_DROP_NO_SERVICE;
 	} else if (r->err >= 0) {
 		r->err = 0; /* dropped, and counted there */
 	}

@@ -218,21 +218,29 @@ static void check_guests(struct env *e, const struct frame *in, const struct res
 		  "%s: service %u, tenant %u", name, r->desc.service, r->desc.tenant);
 }
 
-static void check_neighbour(const struct result *r, const char *addr, const char *name)
+static void check_neighbour(const struct frame *in, const struct result *r, uint32_t zone,
+			    const char *addr, const char *name)
 {
 	cr_assert(r->described, "%s: no description", name);
 	cr_expect(r->desc.why == SVR_FRAME_NEIGHBOUR && r->desc.zone == LAN &&
-			  r->desc.out_zone == LAN && r->desc.addr[3] == addr4(addr) &&
+			  r->desc.out_zone == zone && r->desc.addr[3] == addr4(addr) &&
 			  r->desc.service == SVC_WEB && r->desc.path == PATH_EAST,
 		  "%s: description", name);
+	expect_bytes(r->out, r->len, in->data, in->len, name, "frame");
+}
+
+static void check_path_neighbour(struct env *e, const struct frame *in, const struct result *r,
+				 const char *name)
+{
+	(void)e;
+	check_neighbour(in, r, WAN, "192.0.2.2", name);
 }
 
 static void check_host_neighbour(struct env *e, const struct frame *in, const struct result *r,
 				 const char *name)
 {
 	check_no_flows(e, in, r, name);
-	check_neighbour(r, "172.16.1.10", name);
-	expect_bytes(r->out, r->len, in->data, in->len, name, "frame");
+	check_neighbour(in, r, LAN, "172.16.1.10", name);
 }
 
 /* The WAN flow is found through the LAN flow */
@@ -485,8 +493,8 @@ static const struct row rows[] = {
 	{ "second path while the first has no keys",
 	  { WEB }, north_only, XDP_REDIRECT, 0, check_web_north },
 	{ "no path in service", { WEB }, all_down, XDP_DROP, SVR_DROP_NO_PATH, check_no_flows },
-	{ "no path with a next hop",
-	  { WEB }, no_nexthops, XDP_DROP, SVR_DROP_NO_PATH, check_no_flows },
+	{ "no path with a next hop: the best one's is asked for",
+	  { WEB }, no_nexthops, XDP_REDIRECT, 0, check_path_neighbour },
 	{ "no path in service for a protected service",
 	  { SYN, .dport = 22 }, all_down, XDP_DROP, SVR_DROP_NO_PATH, check_no_flows },
 
