@@ -6,11 +6,10 @@
 #include "worker/handover.h"
 #include "worker/thread.h"
 
-enum {
-	HOLD_PER_SEC = 32
-}; /* of a neighbour; no more than SVR_HOLD_PER_NEIGHBOUR of them wait at a time */
+/* Packets for a neighbour; no more than SVR_HOLD_PER_NEIGHBOUR of them wait at a time. */
+enum { HOLD_PER_SEC = 32 };
 
-/* Neighbours share these, but nobody who does not answer has the mailbox for himself. */
+/* Some neighbours share these, but nobody who does not answer has the mailbox for himself. */
 static struct svr_tokens *hold_tokens(struct svr_thread *t, uint16_t zone,
 				      const __be32 addr[static 4])
 {

@@ -115,8 +115,8 @@ static void letter_keep(struct svr_worker *w, struct svr_letter *l)
 		letter_drop(w, l, SVR_DROP_HOLD_FULL);
 		return;
 	}
-	if (h->count >=
-	    SVR_HOLD_ALL / 2) { /* whoever is there answers in milliseconds, this one did not */
+	/* Whoever is there answers in milliseconds, and the one that has waited longest did not */
+	if (h->count >= SVR_HOLD_ALL / 2) {
 		oldest = TAILQ_FIRST(&h->waiting);
 		letter_unlink(h, oldest);
 		letter_drop(w, oldest, SVR_DROP_HOLD_FULL);

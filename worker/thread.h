@@ -26,9 +26,9 @@
 #include "worker/work.h"
 #include "worker/xsk.h"
 
-/* So many per second and no more. */
 enum { SVR_HOLD_GROUPS = 64 };
 
+/* So many per second and no more. */
 struct svr_tokens {
 	uint64_t since_ns;
 	uint32_t used;
