@@ -40,16 +40,6 @@ static __always_inline void svr_flow4_words(const struct svr_flow6_key *from, sv
 	words[1] = svr_flow4_end(*(svr_half_word *)&from->sport, from->zone, from->proto);
 }
 
-/* In halves, because keys on the stack are aligned to no more, which verifiers insist on */
-static __always_inline void svr_flow6_words(const struct svr_flow6_key *from, svr_flow_word *words)
-{
-	svr_half_word *half = (svr_half_word *)from;
-	__u32 i;
-
-	for (i = 0; i < SVR_FLOW6_WORDS; i++)
-		words[i] = svr_word_of(half[2 * i], half[2 * i + 1]);
-}
-
 /* ---- tables ---------------------------------------------------------------------------------- */
 
 /* @ipv6: a constant. False: cannot happen, but verifiers want each look-up tested */
@@ -84,18 +74,17 @@ SVR_STEP int svr_flow_number4(__u64 addresses, __u64 end)
 	return svr_flow_find(&t, &at, key, SVR_FLOW4_WORDS, &number) ? (int)number : -ENOENT;
 }
 
-SVR_STEP int svr_flow_number6(const struct svr_flow6_key *from)
+SVR_STEP int svr_flow_number6(const struct svr_flow6_key *key)
 {
-	svr_flow_word key[SVR_FLOW6_WORDS];
+	const svr_flow_word *words = (const svr_flow_word *)key;
 	struct svr_flow_places at;
 	struct svr_flowtable t;
 	__u32 number;
 
-	if (!from || !svr_flowtable(&t, true))
+	if (!key || !svr_flowtable(&t, true))
 		return -ENOENT;
-	svr_flow6_words(from, key);
-	at = svr_flow_places_of(&t, key, SVR_FLOW6_WORDS);
-	return svr_flow_find(&t, &at, key, SVR_FLOW6_WORDS, &number) ? (int)number : -ENOENT;
+	at = svr_flow_places_of(&t, words, SVR_FLOW6_WORDS);
+	return svr_flow_find(&t, &at, words, SVR_FLOW6_WORDS, &number) ? (int)number : -ENOENT;
 }
 
 static __always_inline struct svr_flow *svr_flow_find4(__u64 addresses, __u64 end)

@@ -73,8 +73,9 @@ _Static_assert(__builtin_offsetof(struct svr_front, block) == sizeof(((struct sv
 
 /* Work space of one packet. Too much for the stack of 512 bytes. */
 struct svr_scratch {
-	__u32 in_run; /* of the first one: which one is in use, see svr_scratch_enter() */
-	__u32 _pad;
+	/* of the first one only, see svr_scratch_enter() */
+	__u32 in_run; /* which one is in use */
+	__u32 outer; /* and was, by whom we have interrupted */
 	__u64 now_jiffies; /* see svr_now_ns() */
 	__u64 now_ns;
 	__u64 random[2]; /* see svr_random() */
@@ -206,29 +207,26 @@ static __always_inline struct svr_scratch *svr_scratch_get(void)
 }
 
 /*
- * svr_scratch_enter() - before the first svr_scratch_get().
+ * svr_scratch_enter() - before the first svr_scratch_get(); svr_scratch_leave() - after the last one.
  * @in_run: 1 in a run of the worker (whole.h). Kernels before 6.3 let packets that arrive interrupt
- * such a run, on the same CPU: therefore it has an area of its own.
- * Return: for svr_scratch_leave(), at the end.
+ * such a run, on the same CPU: therefore it has an area of its own, and they put back what they found.
  */
-static __always_inline __u32 svr_scratch_enter(__u32 in_run)
+static __always_inline void svr_scratch_enter(__u32 in_run)
 {
 	struct svr_scratch *first = svr_scratch_first();
-	__u32 outer;
 
 	if (!first)
-		return 0;
-	outer = first->in_run;
+		return;
+	first->outer = first->in_run;
 	first->in_run = in_run;
-	return outer;
 }
 
-static __always_inline void svr_scratch_leave(__u32 outer)
+static __always_inline void svr_scratch_leave(void)
 {
 	struct svr_scratch *first = svr_scratch_first();
 
-	if (first)
-		first->in_run = outer;
+	if (first) /* a run is never inside of something */
+		first->in_run = first->in_run ? 0 : first->outer;
 }
 
 /*

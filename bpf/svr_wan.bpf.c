@@ -487,14 +487,13 @@ SEC("xdp.frags")
 int svr_wan(struct xdp_md *ctx)
 {
 	struct svr_flow *flow = NULL;
-	__u32 outer;
 	int verdict;
 
 	if (likely(svr_fast(ctx, true, &flow)))
 		return XDP_REDIRECT;
-	outer = svr_scratch_enter(svr_whole_why(ctx) != 0);
+	svr_scratch_enter(svr_whole_why(ctx) != 0);
 	verdict = svr_wan_general(ctx, flow);
-	svr_scratch_leave(outer);
+	svr_scratch_leave();
 	return verdict;
 }
 
