@@ -73,13 +73,13 @@ test_packets_wait_for_a_neighbour_that_was_forgotten() {
 	local policy router
 
 	for policy in clear signed secret; do
-		start_proc "talk-$policy" on "$h1" "$SELFTESTS/host.py" ping "$h2_ip" $(($(traffic_port $policy) + 1)) --count 300 --interval 0.01
+		start_proc "talk-$policy" on "$h1" "$SELFTESTS/host.py" ping "$h2_ip" $(($(traffic_port $policy) + 1)) --count 60 --interval 0.05
 		wait_for 5 eval '[ -n "$(ids west "east-$policy")" ]'
 		for router in west east; do
 			ip -n "${!router}" neigh flush all
 		done
 		wait_for 20 logged "talk-$policy" received
-		check_equal "$policy: not one datagram is lost" '{"sent": 300, "received": 300, "wrong": 0, "errors": []}' \
+		check_equal "$policy: not one datagram is lost" '{"sent": 60, "received": 60, "wrong": 0, "errors": []}' \
 			"$(tail -n 1 "$(proc_log "talk-$policy")")"
 		stop_proc "talk-$policy"
 	done
