@@ -21,6 +21,16 @@
 
 /* ---- of all threads ------------------------------------------------------------------------ */
 
+/* Zeroed memory that is really there: what the worker takes shall not grow with each slot that was once in use. */
+static void *resident(size_t count, size_t size)
+{
+	void *p = calloc(count, size);
+
+	if (p)
+		explicit_bzero(p, count * size);
+	return p;
+}
+
 int svr_sessions_init(struct svr_sessions *ss, const struct svr_mapset *maps)
 {
 	const uint32_t count = maps->count.sessions;
@@ -31,8 +41,8 @@ int svr_sessions_init(struct svr_sessions *ss, const struct svr_mapset *maps)
 				       maps->session_others, maps->count.session_others);
 
 	pthread_mutex_init(&ss->nonce_lock, NULL);
-	ss->talk = calloc(count, sizeof(*ss->talk));
-	ss->tombs = calloc(SVR_TOMBSTONES / SVR_TOMB_PAIR, sizeof(*ss->tombs));
+	ss->talk = resident(count, sizeof(*ss->talk));
+	ss->tombs = resident(SVR_TOMBSTONES / SVR_TOMB_PAIR, sizeof(*ss->tombs));
 	return err ? err : ss->talk && ss->tombs ? 0 : -ENOMEM;
 }
 
