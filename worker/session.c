@@ -21,7 +21,10 @@
 
 /* ---- of all threads ------------------------------------------------------------------------ */
 
-/* Zeroed memory that is really there: what the worker takes shall not grow with each slot that was once in use. */
+/*
+ * Zeroed memory that is really there: what the worker takes shall not grow with each slot that was
+ * once in use
+ */
 static void *resident(size_t count, size_t size)
 {
 	void *p = calloc(count, size);
