@@ -90,14 +90,16 @@ static void cell_text(const struct cell *cells, size_t n, const struct cell *c)
 
 	printf("\n%zu bytes, %u session%s; empty program %.1f ns, frames without a router %.1f ns\n",
 	       c->len, c->sessions, c->sessions == 1 ? "" : "s", c->empty_ns, c->base_ns);
-	printf("%-22s|%8s %8s |%8s %8s %8s %8s %8s\n", "", "alone", "to NAT", "frames", "net",
-	       "to NAT", "to SNAT+f", "to 4096");
+	printf("%-22s|%8s %8s |%8s %8s |%8s %8s %8s %8s\n", "", "alone", "to NAT", "frames",
+	       "to 4096", "net", "to NAT", "to SNAT+f", "to 4096");
 	for (i = 0; i < SUBJECTS; i++) {
 		printf("%-22s|", names[i]);
 		number(c->alone_ns[i]);
 		ratio(c->alone_ns[SUBJECT_NAT], c->alone_ns[i]);
 		printf(" |");
 		number(c->total_ns[i]);
+		ratio(few && few != c ? few->total_ns[i] : 0, c->total_ns[i]);
+		printf(" |");
 		number(c->net_ns[i]);
 		ratio(c->net_ns[SUBJECT_NAT], c->net_ns[i]);
 		ratio(c->net_ns[SUBJECT_KERNEL_FILTER], c->net_ns[i]);
