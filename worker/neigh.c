@@ -60,7 +60,7 @@ struct svr_neigh {
 	struct path_hop *paths;
 	unsigned int n_paths;
 	struct lan_slot lan[SVR_MAX_NEIGHBOURS];
-	uint32_t next_ask; /* slot where the next tick goes on to ask */
+	uint32_t next_ask; /* slot where the next tick goes on to ask, modulo their number */
 	bool full_told;
 };
 
@@ -416,12 +416,10 @@ static void lan_tick(struct svr_worker *w, uint64_t now_ns)
 {
 	unsigned int left = ASK_PER_TICK;
 	struct svr_neigh *n = w->neigh;
-	uint32_t looked, i;
+	uint32_t looked;
 
 	for (looked = 0; looked < SVR_MAX_NEIGHBOURS && left > 0; looked++) {
-		i = n->next_ask;
-		n->next_ask = (i + 1) % SVR_MAX_NEIGHBOURS;
-
+		const uint32_t i = n->next_ask++ % SVR_MAX_NEIGHBOURS;
 		struct lan_slot *s = &n->lan[i];
 		const struct svr_nexthop *hop = lan_hop(w, i);
 

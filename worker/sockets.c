@@ -45,16 +45,6 @@ struct order {
 	bool start_over; /* answer: the way of copying changed */
 };
 
-static int port_of(const struct svr_umem *u, int ifindex, uint32_t queue)
-{
-	int i;
-
-	for (i = 0; i < SVR_MAX_PORTS; i++)
-		if (u->port[i] && u->port[i]->ifindex == ifindex && u->port[i]->queue == queue)
-			return i;
-	return -1;
-}
-
 static const struct svr_device *device_of(const struct svr_plan *p, int ifindex)
 {
 	unsigned int i;
@@ -158,7 +148,7 @@ static void zone_tx_fill(struct svr_thread *t, const struct svr_plan *p)
 			continue;
 		tx->ifindex = d->ifindex;
 		for (queue = 0; queue < d->queues; queue++) {
-			port = port_of(&t->umem, d->ifindex, queue);
+			port = svr_port_find(&t->umem, d->ifindex, queue);
 			if (port >= 0)
 				tx->port[tx->count++] = (uint16_t)port;
 		}
@@ -242,7 +232,8 @@ static void open_missing(struct svr_thread *t, void *arg)
 		const struct svr_device *d = &o->plan->device[i];
 
 		for (queue = t->number; queue < d->queues; queue += o->w->sockets->threads)
-			if (port_of(&t->umem, d->ifindex, queue) < 0 && queue_bind(t, o, d, queue))
+			if (svr_port_find(&t->umem, d->ifindex, queue) < 0 &&
+			    queue_bind(t, o, d, queue))
 				return;
 	}
 	for (i = 0; i < SVR_MAX_PORTS; i++)
@@ -261,7 +252,7 @@ static const struct svr_port *socket_of(const struct svr_worker *w, int ifindex,
 	int port;
 
 	for (i = 0; i < w->pool.n; i++) {
-		port = port_of(&w->pool.thread[i]->umem, ifindex, queue);
+		port = svr_port_find(&w->pool.thread[i]->umem, ifindex, queue);
 		if (port >= 0) {
 			*thread = i;
 			return w->pool.thread[i]->umem.port[port];

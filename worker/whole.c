@@ -198,23 +198,11 @@ static void run_send(struct svr_thread *t, void *arg)
 		r->err = svr_cut_session(&cut, &p, limit, &tlv);
 }
 
-/* -1: the thread has no socket there any more */
-static int port_of(const struct svr_thread *t, int ifindex, uint32_t queue)
-{
-	int i;
-
-	for (i = 0; i < SVR_MAX_PORTS; i++)
-		if (t->umem.port[i] && t->umem.port[i]->ifindex == ifindex &&
-		    t->umem.port[i]->queue == queue)
-			return i;
-	return -1;
-}
-
 /* The program has handed the packet over to the worker. */
 static void run_forward(struct svr_thread *t, void *arg)
 {
 	struct run *r = arg;
-	const int port = port_of(t, r->letter->ifindex, r->letter->queue);
+	const int port = svr_port_find(&t->umem, r->letter->ifindex, r->letter->queue);
 	struct svr_work work = {
 		.pkt = { .room = r->w->whole->out, .room_end = r->w->whole->out + BIG },
 		.desc = r->desc,

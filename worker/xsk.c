@@ -190,6 +190,16 @@ static void port_free(struct svr_umem *u, unsigned int index)
 	free(p);
 }
 
+int svr_port_find(const struct svr_umem *u, int ifindex, uint32_t queue)
+{
+	int i;
+
+	for (i = 0; i < SVR_MAX_PORTS; i++)
+		if (u->port[i] && u->port[i]->ifindex == ifindex && u->port[i]->queue == queue)
+			return i;
+	return -1;
+}
+
 void svr_port_close(struct svr_umem *u, unsigned int index)
 {
 	port_free(u, index);

@@ -82,6 +82,8 @@ void svr_umem_free(struct svr_umem *u); /* closes all ports */
  */
 int svr_port_open(struct svr_umem *u, const char *device, int ifindex, uint32_t queue,
 		  bool zerocopy);
+/* Index of the socket that is bound to this queue of a device, -1 if there is none. */
+int svr_port_find(const struct svr_umem *u, int ifindex, uint32_t queue);
 void svr_port_close(struct svr_umem *u, unsigned int index);
 /* All of them, and the UMEM's binding: the next port decides about zero copy again. */
 void svr_port_close_all(struct svr_umem *u);
