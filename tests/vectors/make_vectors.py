@@ -174,7 +174,7 @@ vec("meta.ssr-forward", block(tlv(16, struct.pack("!I", 1)),
                               tlv(2, context("192.168.1.10", "8.8.8.8", 40000, 53, 17)) + tlv(7, b"blue") + tlv(10, b"dns")),
     "after decryption: TLV 16 = 1, 192.168.1.10:40000 to 8.8.8.8:53 UDP, tenant `blue`, service `dns`")
 vec("meta.ssr-fragment", block(tlv(1, struct.pack("!IHHH", 1, 0x1234, 0x2000, 1400)), b""),
-    "TLV 1 of a piece: extended id 1, IP id 0x1234, offset 0, the last one, largest 1400")
+    "TLV 1 of a piece: extended id 1, IP id 0x1234, offset 0, MF, largest 1400")
 vec("meta.ssr-path-metrics", tlv(26, struct.pack("!IIH", 1 << 28 | 100, 2 << 28 | 200, 0x8000 | 10)),
     "only the TLV 26, unknown to svr today: tx(1, 100) rx(2, 200) drop 1 count 10")
 
