@@ -58,7 +58,7 @@ static __always_inline bool svr_uuid_equal(const void *a, const void *b)
 	return x[0] == y[0] && x[1] == y[1] && x[2] == y[2] && x[3] == y[3];
 }
 
-/* The opposite flow, NULL if it is gone or another session has its key by now. */
+/* The opposite flow, NULL if it is gone or another session has its key by now. The key is in s->to. */
 SVR_HELPER struct svr_flow *svr_flow_opposite(const struct svr_flow *flow)
 {
 	struct svr_scratch *s = svr_scratch_get();

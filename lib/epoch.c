@@ -176,7 +176,8 @@ struct svr_epoch_freed svr_epoch_retire(struct svr_session *s, struct svr_sessio
 /* So many packets of one direction went under these keys that others are due. */
 static bool used_up(const struct svr_session *s, const struct svr_session_keys *k)
 {
-	const uint64_t rekey = svr_cipher_is_gcm(s->cipher) ? SVR_EPOCH_GCM_REKEY : SVR_EPOCH_PACKETS_REKEY;
+	const uint64_t rekey = svr_cipher_is_gcm(s->cipher) ? SVR_EPOCH_GCM_REKEY :
+							      SVR_EPOCH_PACKETS_REKEY;
 
 	return svr_shared(s->tx_counter) - k->tx_first >= rekey ||
 	       svr_shared(s->replay.top) - k->rx_first >= rekey;

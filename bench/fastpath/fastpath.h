@@ -156,7 +156,6 @@ int setup_measure(unsigned int rounds, struct setup_result *s);
 
 /* ---- report.c -------------------------------------------------------------------------------------------------- */
 
-
 struct cell {
 	size_t len;
 	uint32_t sessions;

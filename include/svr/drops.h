@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Every reason to refuse a packet: number, name, sentence. The number is an index into svr_drops (XDP),
- * svr_worker_drops (worker) and svr_keymgr_drops (key manager), and is never used again for something else. Functions return it as a negative number.
+ * svr_worker_drops (worker) and svr_keymgr_drops (key manager), and is never used again for something else. Functions
+ * return it as a negative number.
  * May be included by anyone; BPF programs use only the enum.
  */
 #ifndef SVR_DROPS_H

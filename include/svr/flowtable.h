@@ -46,9 +46,9 @@ enum svr_flow_tag {
 };
 
 enum {
-	SVR_FLOW_FIRST = 4, /* rows of the first bucket in use, before the second one is looked at */
-	SVR_FLOW_TRIES = 32, /* to change a word of tags; each one fails only if somebody else's has succeeded */
-	SVR_FLOW_WAIT_TRIES = 32, /* looks at who is writing the same key; he needs some 100 ns */
+	SVR_FLOW_FIRST = 4,	/* rows of the first bucket in use, before the second one is looked at */
+	SVR_FLOW_TRIES = 32,	/* to change a word of tags; each one fails only if somebody else's has succeeded */
+	SVR_FLOW_WAIT_TRIES = 32,	/* looks at who is writing the same key; he needs some 100 ns */
 	SVR_FLOW4_WORDS = sizeof(struct svr_flow4_key) / 8,
 	SVR_FLOW6_WORDS = sizeof(struct svr_flow6_key) / 8,
 };
