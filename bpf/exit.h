@@ -6,6 +6,8 @@
 #include "capture.h"
 #include "whole.h"
 
+enum { SVR_PACE_TRIES = 4 };
+
 /* @stat has to be a constant: the verifier wants to know that it is inside of the row. */
 static __always_inline void svr_stat_add(__u32 zone, enum svr_stat stat, __u64 n)
 {
@@ -30,11 +32,19 @@ static __always_inline void svr_drop_count(__u32 zone, __u32 reason)
  */
 static __always_inline bool svr_pace(__u64 *full_at, __u64 gap_ns, __u32 burst)
 {
-	__u64 old = *full_at, now = svr_now_ns(), from = old > now ? old : now;
+	__u64 old, from, now = svr_now_ns();
+	int try;
 
-	/* Another CPU that was faster has taken what there was: this one goes without */
-	return from - now <= gap_ns * (burst - 1) &&
-	       __sync_val_compare_and_swap(full_at, old, from + gap_ns) == old;
+	/* Whoever loses that often to other CPUs goes without */
+	for (try = 0; try < SVR_PACE_TRIES; try++) {
+		old = *(volatile __u64 *)full_at;
+		from = old > now ? old : now;
+		if (from - now > gap_ns * (burst - 1))
+			return false;
+		if (__sync_val_compare_and_swap(full_at, old, from + gap_ns) == old)
+			return true;
+	}
+	return false;
 }
 
 /* What was dropped, or answered and not sent on. Verdict. */

@@ -6,6 +6,7 @@
 #ifndef SVR_BPF_WORKER_H
 #define SVR_BPF_WORKER_H
 
+#include "classify.h"
 #include "exit.h"
 
 enum { SVR_NEXTHOP_GAP_NS = 1000000000 / SVR_NEXTHOP_PER_SEC };
@@ -59,6 +60,30 @@ static __always_inline int svr_to_worker_session(struct xdp_md *ctx, struct svr_
 }
 
 /*
+ * Whom to ask for. The worker may not have come to a path of a new configuration, when the key manager
+ * already has: what its next hop will be follows from its address. SVR_NEXT or a drop reason.
+ */
+static __always_inline int svr_nexthop_target(const struct svr_nexthop *nexthop, __u32 id,
+					      struct svr_frame_desc *desc)
+{
+	const struct svr_path *path;
+
+	if (nexthop->zone) {
+		desc->out_zone = nexthop->zone;
+		svr_addr_copy(desc->addr, nexthop->addr);
+		return SVR_NEXT;
+	}
+	path = bpf_map_lookup_elem(&svr_paths, &id);
+	if (!path)
+		return -SVR_DROP_NO_NEIGHBOUR;
+	/* The other way round: taken out, which the key manager has not come to */
+	if (!path->peer)
+		return -SVR_DROP_PATH_DOWN;
+	desc->out_zone = path->zone;
+	return svr_gateway_for(path->zone, path->remote, desc->addr) ? SVR_NEXT : -SVR_DROP_NO_NEIGHBOUR;
+}
+
+/*
  * A packet of a clear session whose next hop is not known yet, or no longer: the worker asks for it,
  * and runs this program on the frame again. Nothing of the packet may have been changed. Not more of
  * them than can wait: the rings to the worker are there for the sessions that it carries.
@@ -70,20 +95,23 @@ SVR_STEP int svr_to_worker_neighbour(struct xdp_md *ctx, struct svr_pkt *pkt,
 	const struct svr_nexthop *nexthop;
 	__u64 *full_at;
 	__u32 id;
+	int res;
 
 	if (!pkt || !flow)
 		return -SVR_DROP_INTERNAL;
 	id = flow->nexthop;
 	nexthop = bpf_map_lookup_elem(&svr_nexthops, &id);
 	full_at = bpf_map_lookup_elem(&svr_nexthop_pace, &id);
-	if (!nexthop || !full_at || !nexthop->zone ||
-	    !svr_pace(full_at, SVR_NEXTHOP_GAP_NS, SVR_NEXTHOP_BURST))
+	if (!nexthop || !full_at)
+		return -SVR_DROP_NO_NEIGHBOUR;
+	res = svr_nexthop_target(nexthop, id, &desc);
+	if (res)
+		return res;
+	if (!svr_pace(full_at, SVR_NEXTHOP_GAP_NS, SVR_NEXTHOP_BURST))
 		return -SVR_DROP_NO_NEIGHBOUR;
 	desc.service = flow->service;
 	desc.tenant = flow->tenant;
 	desc.path = flow->path;
-	desc.out_zone = nexthop->zone;
-	svr_addr_copy(desc.addr, nexthop->addr);
 	return svr_to_worker(ctx, pkt, &desc);
 }
 

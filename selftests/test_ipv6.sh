@@ -307,17 +307,51 @@ no_connections() {
 	[ -z "$(on "$h1" ss -Htn state connected exclude time-wait; on "$h2" ss -Htn state connected exclude time-wait)" ]
 }
 
+# signal_workers SIGNAL
+signal_workers() {
+	kill "-$1" "$(proc_pid west-worker)" "$(proc_pid east-worker)"
+}
+
+# The key manager may have a new path in service before the worker has heard of it: what comes until then waits
+early_packets() {
+	local policy
+
+	for policy in clear signed secret; do
+		start_proc "early-$policy" on "$h1" "$SELFTESTS/host.py" ping "$h2_ip" $(($(traffic_port $policy) + 1)) \
+			--count 1 --timeout 10
+	done
+	wait_for 5 eval '[ "$(on "$h1" ss -Hun state established | grep -c ":8[123]01")" -ge 3 ]'
+	signal_workers CONT
+	for policy in clear signed secret; do
+		check "$policy: a packet before the worker knows of the path is not lost" \
+			wait_for 10 logged "early-$policy" '"received": 1'
+	done
+}
+
+# ipv4_path_up ROUTER: the peer is up over its old path, too, until the key manager has seen the new configuration
+ipv4_path_up() {
+	svr_on "$1" -j show paths | /usr/bin/python3 -c '
+import json, sys
+sys.exit([p["status"] for p in json.load(sys.stdin) if ":" not in p["remote"]] != ["up"])'
+}
+
 test_over_ipv4() {
 	local router
 
 	check "all connections have ended" wait_for 60 no_connections
 	TOPO_WAN=4
 	topo_config >"$TOPO_CONFIG"
+	signal_workers STOP
+	defer signal_workers CONT
 	for router in west east; do
 		check "$router: the path is one of IPv4 from now on" svr_on "$router" --config "$TOPO_CONFIG" config apply
 	done
 	for router in west east; do
-		wait_for "$TOPO_UP_SECONDS" topo_peer_up "$router" || die "$router: peer does not come up"
+		wait_for "$TOPO_UP_SECONDS" ipv4_path_up "$router" || die "$router: the new path does not come up"
+	done
+	early_packets
+	for router in west east; do
+		check_equal "$router: no packet was dropped for its next hop" 0 "$(drops "$router" no-neighbour)"
 		# what is left of the tests before would meet a path that is no more
 		svr_on "$router" session delete >/dev/null
 	done

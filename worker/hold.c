@@ -128,6 +128,8 @@ static void letter_keep(struct svr_worker *w, struct svr_letter *l)
 
 static void letter_take(struct svr_worker *w, struct svr_letter *l)
 {
+	/* It may be for a path of a configuration that nobody has told us of */
+	svr_zones_follow(w);
 	if (l->zone == 0) { /* nothing to wait for */
 		letter_deliver(w, l);
 	} else if (!svr_neigh_resolve(w, l->zone, l->addr)) {

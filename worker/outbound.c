@@ -9,6 +9,7 @@
 #include "lib/shared.h"
 #include "lib/tcpstate.h"
 #include "lib/window.h"
+#include "worker/addr.h"
 #include "worker/fit.h"
 #include "worker/handover.h"
 #include "worker/metadata.h"
@@ -201,6 +202,20 @@ int svr_outbound(struct svr_thread *t, struct svr_work *w, uint32_t slot)
 	return err;
 }
 
+/* Its address is not in the table before the main thread has come to a new path. */
+static int wait_for_nexthop(struct svr_thread *t, const struct svr_work *w)
+{
+	const struct svr_path *path = &t->maps->paths[w->out.path];
+	__be32 addr[4];
+
+	if (w->out.piece)
+		return -SVR_DROP_NO_NEIGHBOUR;
+	if (!path->peer) /* taken out a moment ago */
+		return -SVR_DROP_PATH_DOWN;
+	svr_addr_next_hop(&t->maps->zones[w->out.zone], path->remote, addr);
+	return svr_hand_over(t, w, SVR_LETTER_SEND, w->out.zone, addr);
+}
+
 int svr_outbound_finish(struct svr_thread *t, struct svr_work *w)
 {
 	const struct svr_nexthop *nh = &t->maps->nexthops[w->out.path];
@@ -213,8 +228,7 @@ int svr_outbound_finish(struct svr_thread *t, struct svr_work *w)
 		svr_count(&t->counters, w->desc.zone, SVR_STAT_HMAC_ADDED, 1);
 	svr_packet_finish(&w->pkt, w->out.no_csum);
 	if (!__atomic_load_n(&nh->valid, __ATOMIC_ACQUIRE))
-		return w->out.piece ? -SVR_DROP_NO_NEIGHBOUR :
-				      svr_hand_over(t, w, SVR_LETTER_SEND, w->out.zone, nh->addr);
+		return wait_for_nexthop(t, w);
 	if (w->out.piece)
 		return svr_whole_send_pieces(t, w, w->out.zone, nh, w->out.piece, &w->out.host);
 	return svr_thread_send(t, w, w->out.zone, nh);

@@ -86,6 +86,8 @@ void svr_zones_free(struct svr_worker *w);
 void svr_zones_link(struct svr_worker *w, const struct svr_nl_link *link);
 /* Look at the configuration again; binds, unbinds, tries again what was busy. */
 void svr_zones_scan(struct svr_worker *w);
+/* The same, if there is another configuration than at the last look. */
+void svr_zones_follow(struct svr_worker *w);
 /* Device on which the kernel has the zone's neighbours (a VLAN's own device), 0: not there. */
 int svr_zones_ifindex(const struct svr_worker *w, uint32_t zone);
 /* MAC address of the zone's device; false if it is not known. */

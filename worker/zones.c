@@ -313,6 +313,12 @@ void svr_zones_scan(struct svr_worker *w)
 	z->generation = generation;
 }
 
+void svr_zones_follow(struct svr_worker *w)
+{
+	if (w->maps.router->generation != w->zones->generation)
+		svr_zones_scan(w);
+}
+
 static void scan_timer(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;

@@ -54,6 +54,14 @@ static void no_next_hop_at_all(struct env *e)
 	map_put(e, "svr_nexthops", &(uint32_t){ NH_HOST }, &nothing);
 }
 
+static void no_path_at_all(struct env *e)
+{
+	const struct svr_path nothing = { 0 };
+
+	no_next_hop_at_all(e);
+	map_put(e, "svr_paths", &(uint32_t){ PATH_EAST }, &nothing);
+}
+
 static void no_device(struct env *e)
 {
 	established(e);
@@ -494,8 +502,10 @@ static const struct row lan[] = {
 	{ "path has no keys", { FROM_HOST }, path_has_no_keys, XDP_DROP, SVR_DROP_PATH_DOWN, NULL },
 	{ "next hop of the path is not known",
 	  { FROM_HOST }, no_next_hop, XDP_REDIRECT, 0, check_peer_asked },
-	{ "next hop of the path is nothing",
-	  { FROM_HOST }, no_next_hop_at_all, XDP_DROP, SVR_DROP_NO_NEIGHBOUR, NULL },
+	{ "path that the worker has not come to yet",
+	  { FROM_HOST }, no_next_hop_at_all, XDP_REDIRECT, 0, check_peer_asked },
+	{ "path that is no more",
+	  { FROM_HOST }, no_path_at_all, XDP_DROP, SVR_DROP_PATH_DOWN, NULL },
 	{ "device of the WAN is gone",
 	  { FROM_HOST }, no_device, XDP_DROP, SVR_DROP_NOT_CONFIGURED, NULL },
 
