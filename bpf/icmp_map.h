@@ -498,6 +498,28 @@ SVR_HELPER struct svr_flow *svr_icmp_map_find(struct xdp_md *ctx, const struct s
 	return svr_flow_get(&q->key);
 }
 
+/*
+ * Who gets what the worker sends out of a flow from the WAN (svr_session_lan_target() there). False: it
+ * cannot be told.
+ */
+SVR_HELPER bool svr_icmp_map_neighbour(const struct svr_flow *flow, __be32 neighbour[4])
+{
+	const struct svr_service *service;
+	__u32 id = flow->service;
+
+	if (flow->flags & SVR_FLOW_REV)
+		return svr_gateway_for(flow->out_zone, flow->daddr, neighbour);
+	service = bpf_map_lookup_elem(&svr_services, &id);
+	if (!service)
+		return false;
+	if (service->route_kind == SVR_ROUTE_LOCAL && !svr_addr_is_zero(service->gateway) &&
+	    svr_addr_is4(service->gateway) == svr_addr_is4(flow->daddr))
+		svr_addr_copy(neighbour, service->gateway);
+	else
+		svr_addr_copy(neighbour, flow->daddr);
+	return true;
+}
+
 /* Where the message goes. SVR_NEXT or a drop reason. */
 SVR_HELPER int svr_icmp_map_way(const struct svr_pkt *pkt, const struct svr_flow *flow,
 				struct svr_way *way)
@@ -512,7 +534,7 @@ SVR_HELPER int svr_icmp_map_way(const struct svr_pkt *pkt, const struct svr_flow
 	if (res != -SVR_DROP_NO_NEIGHBOUR || !(flow->flags & SVR_FLOW_WORKER))
 		return res;
 	/* The worker made the flow before it knew the host's address, and sends by its own table */
-	if (!svr_gateway_for(flow->out_zone, flow->daddr, neighbour))
+	if (!svr_icmp_map_neighbour(flow, neighbour))
 		return res;
 	nexthop = svr_neighbour_find(flow->out_zone, neighbour);
 	if (!nexthop)

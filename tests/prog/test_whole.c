@@ -302,6 +302,37 @@ Test(whole, protected_errors_from_the_wan)
 	}
 }
 
+/* The worker made the flow before it knew of any neighbour, and sends by its own table */
+Test(whole, protected_errors_to_a_host_behind_a_gateway)
+{
+	struct spec s = { .src = "192.0.2.1", .dst = "192.0.2.2", .sport = LOCAL_PORT,
+			  .dport = PEER_PORT, .proto = IPPROTO_UDP, .fill = 400 };
+	struct svr_flow4_key key = flow_key(WAN, IPPROTO_UDP, "192.0.2.2", PEER_PORT,
+					    "192.0.2.1", LOCAL_PORT);
+	struct svr_addr_key host = { .zone = LAN };
+	struct env *e = env_open(NULL);
+	static struct frame sent, f;
+	static struct result r;
+	struct svr_flow flow;
+
+	session_put(e, IPPROTO_UDP, SVR_FLOW_WORKER, SVR_FLOW_WORKER);
+	cr_assert(session_wan(e, IPPROTO_UDP, &flow));
+	flow.nexthop = 0;
+	flow.service = SVC_GATEWAY;
+	flow4_put(e, &key, &flow);
+	addr_map(host.addr, "172.16.1.10");
+	map_del(e, "svr_neighbours", &host);
+	frame_build(&sent, &s);
+	error_build(&f, "198.51.100.9", "192.0.2.1", 3, 4, 1400, &sent);
+	run_frame(e, PROG_WAN, &f, &r, "answers go through the gateway");
+	cr_assert(r.verdict == XDP_REDIRECT && !r.reason, "reason %d", r.reason);
+	flow.flags |= SVR_FLOW_REV;
+	flow4_put(e, &key, &flow);
+	run_frame(e, PROG_WAN, &f, &r, "the gateway is of the service, not of who asks for it");
+	cr_assert(r.reason == SVR_DROP_NO_NEIGHBOUR, "reason %d", r.reason);
+	env_close(e);
+}
+
 Test(whole, protected_errors_from_the_lan)
 {
 	struct spec s = { .src = "172.16.2.20", .dst = "172.16.1.10", .sport = FAR_PORT,
