@@ -111,6 +111,29 @@ test_datagrams() {
 	done
 }
 
+# The first packet of a session to a host whose address nobody knows yet waits, as long as it is
+test_a_long_first_packet_waits() {
+	local policy i=70
+
+	for policy in clear signed secret; do
+		i=$((i + 1))
+		ip -n "$h2" addr add "172.16.2.$i/24" dev eth0
+		defer ip -n "$h2" addr del "172.16.2.$i/24" dev eth0
+		start_proc "echo-$policy" on "$h2" /usr/bin/python3 -uc "
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(('172.16.2.$i', $(traffic_port $policy) + 5))
+print('serving')
+while True: s.sendto(*s.recvfrom(65536))"
+		wait_for 5 logged "echo-$policy" serving
+		check_equal "$policy: 8000 bytes to a new neighbour and back" \
+			'{"sent": 1, "received": 1, "wrong": 0, "errors": []}' \
+			"$(host "$h1" ping "172.16.2.$i" $(($(traffic_port $policy) + 5)) --size 8000 --count 1 --df --timeout 5)"
+		stop_proc "echo-$policy"
+	done
+	check "east held them" test "$(stat_of east neighbour-held)" -ge 3
+}
+
 rekeys() {
 	svr_on west -j show security key-status | /usr/bin/python3 -c '
 import json, sys

@@ -15,7 +15,7 @@
 
 enum svr_cut_sizes {
 	SVR_PIECE_META_LEN = SVR_META_HDR_LEN + SVR_TLV_HDR_LEN + sizeof(struct svr_tlv_fragment),
-	SVR_CUT_ROOM = SVR_ETH_LEN + 2 * SVR_VLAN_LEN, /* in front of each piece, for the link layer */
+	SVR_CUT_ROOM = SVR_L2_MAX, /* in front of each piece, for the link layer */
 };
 
 /*

@@ -14,6 +14,7 @@
 
 #include "sys/log.h"
 #include "worker/addr.h"
+#include "worker/cut.h"
 #include "worker/nexthop.h"
 #include "worker/whole.h"
 #include "worker/worker.h"
@@ -44,10 +45,8 @@ static void letter_send(struct svr_thread *t, void *arg)
 {
 	struct sending *s = arg;
 	const struct svr_letter *l = s->letter;
-	uint8_t frame[SVR_FRAME_SIZE];
-	struct svr_pkt p = { .room = frame,
-			     .room_end = frame + sizeof(frame),
-			     .ip = frame + SVR_ETH_LEN + SVR_VLAN_LEN };
+	uint8_t *ip = t->cut + SVR_CUT_ROOM; /* no packet is being cut while the thread is called */
+	struct svr_pkt p = { .room = t->cut, .room_end = ip + SVR_PACKET_MAX, .ip = ip };
 	const struct svr_nexthop *nh = svr_nexthop_any(t->maps, &t->hints, l->zone, l->addr);
 
 	s->err = -SVR_DROP_NO_NEIGHBOUR;
@@ -58,10 +57,7 @@ static void letter_send(struct svr_thread *t, void *arg)
 		s->err = svr_whole_send_held(t, l, nh);
 		return;
 	}
-	s->err = -SVR_DROP_INTERNAL;
-	if (l->len > sizeof(frame) - SVR_ETH_LEN - SVR_VLAN_LEN)
-		return;
-	memcpy(p.ip, l->data, l->len);
+	memcpy(ip, l->data, l->len);
 	s->err = svr_packet_set_eth(&p, nh->dmac, nh->smac, t->zone_tx[l->zone].vlan,
 				    t->zone_tx[l->zone].outer_vlan);
 	if (!s->err)

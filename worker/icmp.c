@@ -41,7 +41,7 @@ static bool may_be_told(const struct svr_pkt *p, const __be32 router[static 4])
 	return svr_addr_is_set(router) && svr_addr_one_host(key.saddr) &&
 	       svr_addr_one_host(key.daddr) && !(eth->dst[0] & 1) &&
 	       svr_addr_is_mapped(router) == (p->family == SVR_FAMILY_4) &&
-	       (size_t)(p->ip - p->eth) <= SVR_ETH_LEN + SVR_VLAN_LEN;
+	       (size_t)(p->ip - p->eth) <= SVR_L2_MAX;
 }
 
 /* Link-layer header of the answer; VLAN tag and type stay. Bytes. */

@@ -13,7 +13,7 @@ enum svr_icmp_sizes {
 	SVR_ICMP_LEN = 8, /* header, the same in both */
 	SVR_ICMP4_MAX_LEN = 576, /* IP packet with an error, RFC 1812 4.3.2.3 */
 	SVR_ICMP6_MAX_LEN = SVR_MIN_MTU6, /* RFC 4443 2.4 (c) */
-	SVR_ICMP_FRAME_MAX = SVR_ETH_LEN + SVR_VLAN_LEN + SVR_ICMP6_MAX_LEN,
+	SVR_ICMP_FRAME_MAX = SVR_L2_MAX + SVR_ICMP6_MAX_LEN,
 };
 
 /**

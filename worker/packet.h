@@ -72,6 +72,7 @@ enum svr_tcp_bits {
 enum svr_packet_sizes {
 	SVR_ETH_LEN = 14,
 	SVR_VLAN_LEN = 4,
+	SVR_L2_MAX = SVR_ETH_LEN + 2 * SVR_VLAN_LEN, /* 802.1ad tag and 802.1Q tag */
 	SVR_IP4_LEN = 20,
 	SVR_UDP_LEN = 8,
 	SVR_TCP_LEN = 20,

@@ -51,7 +51,7 @@ static void packet_begin(struct svr_pkt *p, uint8_t *room, size_t len, const str
 		.family = SVR_FAMILY_4, /* readdressing may change it */
 		.proto = s->wan.proto,
 	};
-	p->ip = room + SVR_META_MAX + SVR_ETH_LEN + SVR_VLAN_LEN + SVR_IP6_LEN - SVR_IP4_LEN;
+	p->ip = room + SVR_META_MAX + SVR_L2_MAX + SVR_IP6_LEN - SVR_IP4_LEN;
 	p->l4 = p->ip + SVR_IP4_LEN;
 	p->l4_len = p->proto == IPPROTO_TCP ? SVR_TCP_LEN : SVR_UDP_LEN;
 	p->payload = p->l4 + p->l4_len;

@@ -218,11 +218,11 @@ static void zones_report(struct svr_worker *w, const struct svr_plan *p)
 		pr_info("no interface is attached yet; next: svr link set dev ... up");
 	for (zone = 0; zone < SVR_MAX_ZONES; zone++)
 		if (!w->pool.thread[0]->umem.sg &&
-		    w->zones->zone[zone].mtu > SVR_FRAME_MAX - SVR_ETH_LEN - SVR_VLAN_LEN)
+		    w->zones->zone[zone].mtu > SVR_FRAME_MAX - SVR_L2_MAX)
 			pr_warn("%s: MTU %u is more than the worker can carry; packets above %d "
 				"bytes are lost, set a smaller mtu",
 				w->zones->zone[zone].device, w->zones->zone[zone].mtu,
-				SVR_FRAME_MAX - SVR_ETH_LEN - SVR_VLAN_LEN);
+				SVR_FRAME_MAX - SVR_L2_MAX);
 	w->zones->reported = true;
 }
 

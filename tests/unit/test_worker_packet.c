@@ -615,6 +615,20 @@ Test(worker_packet, icmp_too_big_quotes_the_packet_and_its_sums_are_right)
 	cr_expect_eq(svr_icmp_too_big(&f.p, address("10.0.0.254"), 1420, out), 14 + 20 + 8 + 38);
 }
 
+Test(worker_packet, icmp_too_big_keeps_both_vlan_tags)
+{
+	uint8_t out[SVR_ICMP_FRAME_MAX], payload[1400] = { 0 };
+	struct frame f;
+
+	frame6_make(&f, IPPROTO_UDP, NULL, 0, payload, sizeof(payload));
+	cr_assert_eq(frame_parse(&f), 0);
+	memmove(f.p.eth - 8, f.p.eth, 12);
+	f.p.eth -= 8;
+	memcpy(f.p.eth + 12, "\x88\xa8\x00\x07\x81\x00\x00\x64", 8);
+	cr_assert_eq(svr_icmp_too_big(&f.p, address("2001:db8::1"), 1420, out), 22 + 1280);
+	cr_expect(memcmp(out + 12, f.p.eth + 12, 10) == 0, "tags and type");
+}
+
 Test(worker_packet, icmpv6_too_big_quotes_the_packet_and_its_sum_is_right)
 {
 	uint8_t out[SVR_ICMP_FRAME_MAX], payload[1400] = { 0 };
