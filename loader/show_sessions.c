@@ -167,7 +167,7 @@ static bool established(const struct session *x)
 			      x->fwd && x->rev &&
 				       svr_tcp_established(x->fwd->flow.tcp_seen, x->rev->flow.tcp_seen);
 	if (x->w)
-		return x->w->last_lan_ns && x->w->last_wan_ns;
+		return x->w->packets[0] && x->w->packets[1];
 	return x->fwd && x->rev && x->fwd->flow.packets && x->rev->flow.packets;
 }
 

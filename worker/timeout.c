@@ -72,7 +72,7 @@ uint64_t svr_session_timeout_ns(const struct svr_session *s, const struct svr_se
 	bool established =
 		s->lan.proto == IPPROTO_TCP ?
 			svr_tcp_established(svr_shared(s->tcp_lan), svr_shared(s->tcp_wan)) :
-			svr_shared(s->last_lan_ns) && svr_shared(s->last_wan_ns);
+			svr_shared(s->packets[0]) && svr_shared(s->packets[1]);
 
 	return svr_timeout_ns(service, type, s->lan.proto, established, svr_shared(s->closing));
 }

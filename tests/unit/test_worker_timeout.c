@@ -108,13 +108,16 @@ Test(worker_timeout, of_worker_sessions)
 	s.closing = 1;
 	cr_expect_eq(svr_session_timeout_ns(&s, &service, NULL), CLOSED_MS * 1000000ULL);
 
-	s = (struct svr_session){ .lan = { .proto = IPPROTO_UDP }, .last_lan_ns = 5 };
+	/* whichever side it began at: both times are that of its beginning at first */
+	s = (struct svr_session){ .lan = { .proto = IPPROTO_UDP }, .last_lan_ns = 5, .last_wan_ns = 5 };
 	cr_expect_eq(svr_session_timeout_ns(&s, &service, NULL), INITIAL_MS * 1000000ULL);
-	s.last_wan_ns = 6;
+	s.packets[1] = 2;
+	cr_expect_eq(svr_session_timeout_ns(&s, &service, NULL), INITIAL_MS * 1000000ULL);
+	s.packets[0] = 1;
 	cr_expect_eq(svr_session_timeout_ns(&s, &service, NULL), UDP_MS * 1000000ULL);
 	cr_expect_eq(svr_session_timeout_ns(&s, &removed, NULL), SVR_CFG_TIMEOUT_UDP_MS * 1000000ULL);
 	/* the type of its port goes before */
 	cr_expect_eq(svr_session_timeout_ns(&s, &service, &port_type), PORT_MS * 1000000ULL);
-	s.last_wan_ns = 0;
+	s.packets[1] = 0;
 	cr_expect_eq(svr_session_timeout_ns(&s, &service, &port_type), PORT_INITIAL_MS * 1000000ULL);
 }
