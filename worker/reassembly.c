@@ -14,6 +14,8 @@ enum {
 	BUCKETS = 1024,
 	SENDERS = 256,
 	UNIT = 8, /* bytes; offsets count in these */
+	DONE = 64, /* packets that were completed last */
+	DONE_MS = 1000,
 };
 #define NS_PER_MS 1000000ULL
 
@@ -47,9 +49,17 @@ struct sender {
 	unsigned int packets;
 };
 
+/* What was completed; its key is not used again for longer than this is kept. */
+struct done {
+	struct svr_fragment_key key;
+	uint64_t at_ns; /* 0: none */
+};
+
 struct svr_reassembly {
 	struct packets age, bucket[BUCKETS];
 	struct sender sender[SENDERS];
+	struct done done[DONE];
+	unsigned int next_done;
 	size_t bytes;
 	unsigned int packets;
 	uint32_t seed;
@@ -163,6 +173,32 @@ static struct packet *packet_find(struct svr_reassembly *r, const struct svr_fra
 	return NULL;
 }
 
+/*
+ * A piece whose copies arrive when its packet is complete would be the first one of another packet,
+ * which nothing completes: a network that doubles some would fill what there is for their sender.
+ * Pieces only: hosts number their packets as they like.
+ */
+static bool is_done(const struct svr_reassembly *r, const struct svr_fragment_key *key,
+		    uint64_t now_ns)
+{
+	unsigned int i;
+
+	if (key->kind != SVR_FRAGMENT_ROUTER)
+		return false;
+	for (i = 0; i < DONE; i++)
+		if (r->done[i].at_ns && now_ns - r->done[i].at_ns < DONE_MS * NS_PER_MS &&
+		    r->done[i].key.id == key->id &&
+		    memcmp(&r->done[i].key, key, sizeof(*key)) == 0)
+			return true;
+	return false;
+}
+
+static void note_done(struct svr_reassembly *r, const struct svr_fragment_key *key, uint64_t now_ns)
+{
+	if (key->kind == SVR_FRAGMENT_ROUTER)
+		r->done[r->next_done++ % DONE] = (struct done){ .key = *key, .at_ns = now_ns };
+}
+
 static struct packet *packet_new(struct svr_reassembly *r, const struct svr_fragment_key *key,
 				 uint32_t hash, uint64_t now_ns)
 {
@@ -274,6 +310,8 @@ int svr_reassembly_add(struct svr_reassembly *r, const struct svr_fragment *f, u
 		return -SVR_DROP_FRAGMENT_LENGTH;
 	svr_reassembly_expire(r, now_ns);
 	p = packet_find(r, &f->key, hash);
+	if (!p && is_done(r, &f->key, now_ns))
+		return -SVR_DROP_FRAGMENT_OVERLAP;
 	if (!p)
 		p = packet_new(r, &f->key, hash, now_ns);
 	if (!p)
@@ -296,6 +334,7 @@ int svr_reassembly_add(struct svr_reassembly *r, const struct svr_fragment *f, u
 		return 0;
 	*out = packet_whole(p);
 	packet_free(r, p);
+	note_done(r, &f->key, now_ns);
 	return *out ? 0 : -SVR_DROP_FRAGMENT_FULL;
 }
 

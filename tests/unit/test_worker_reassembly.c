@@ -183,6 +183,40 @@ Test(worker_reassembly, a_copy_is_refused_and_does_no_harm)
 	cr_assert_null(out);
 }
 
+Test(worker_reassembly, a_late_copy_of_a_piece_begins_no_packet)
+{
+	struct svr_fragment f = {
+		.key = { .id = 7, .zone = 3, .kind = SVR_FRAGMENT_ROUTER, .saddr[3] = 1 },
+		.head = (const uint8_t *)"first",
+		.head_len = 5,
+		.data = pattern,
+		.len = 800,
+	};
+	struct svr_reassembled *out;
+	uint64_t now = 5000 * MS;
+	uint32_t i;
+
+	for (i = 0; i < 200; i++) {
+		f.key.id = i;
+		cr_assert_eq(svr_reassembly_add(r, &f, now, &out), 0);
+		expect_whole(out, 800);
+		free(out);
+		f.more = true;
+		cr_expect_eq(svr_reassembly_add(r, &f, now + MS, &out), -SVR_DROP_FRAGMENT_OVERLAP);
+		f.more = false;
+		now += 2 * MS;
+	}
+	cr_expect_eq(svr_reassembly_packets(r), 0);
+	/* but not for ever, and hosts number their packets as they like */
+	f.more = true;
+	now += 1000 * MS;
+	cr_expect_eq(svr_reassembly_add(r, &f, now, &out), 0);
+	cr_expect_eq(add_at(1, 4, 0, 800, false, now, &out), 0);
+	free(out);
+	cr_expect_eq(add_at(1, 4, 0, 800, true, now, &out), 0);
+	cr_expect_eq(svr_reassembly_packets(r), 2);
+}
+
 Test(worker_reassembly, time)
 {
 	struct svr_reassembled *out;
