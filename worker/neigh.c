@@ -97,6 +97,7 @@ static void hop_set_target(struct svr_nexthop *hop, uint32_t zone, const __be32 
 	if (hop->zone == zone && svr_addr_equal(hop->addr, addr))
 		return;
 	hop_set_invalid(hop);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* nobody takes the old MAC for the new address */
 	hop->zone = zone;
 	memcpy(hop->addr, addr, sizeof(hop->addr));
 }

@@ -159,8 +159,14 @@ static uint32_t queue_count(const struct svr_zones *z, const struct zone_info *i
 
 /* ---- scan ---------------------------------------------------------------------------------- */
 
-static void zone_read(const struct svr_zone *from, struct zone_info *to)
+static void zone_read(const struct svr_zone *from, const struct zone_info *before,
+		      struct zone_info *to)
 {
+	/* `svr` is writing it at this moment: its sockets stay as they are until the next look */
+	if (from->name[0] && from->role == SVR_ROLE_NONE) {
+		*to = *before;
+		return;
+	}
 	memset(to, 0, sizeof(*to));
 	memcpy(to->name, from->name, sizeof(to->name) - 1);
 	if (from->ifindex == 0 || from->role == SVR_ROLE_NONE)
@@ -292,7 +298,7 @@ void svr_zones_scan(struct svr_worker *w)
 
 	memset(seen, 0, sizeof(seen));
 	for (i = 1; i < SVR_MAX_ZONES && i < w->maps.count.zones; i++)
-		zone_read(&w->maps.zones[i], &seen[i]);
+		zone_read(&w->maps.zones[i], &z->zone[i], &seen[i]);
 	changed = memcmp(seen, z->zone, sizeof(seen)) != 0 || !z->reported;
 	if (changed)
 		lost_zones_forget(w, seen);
