@@ -441,6 +441,7 @@ static const void **source_of(struct reader *r, const struct svr_cfg_table *tabl
 	return &r->source[i].object;
 }
 
+/* @json NULL = absent. */
 static void read_object(struct reader *r, struct json_object *json, const struct svr_cfg_field *f,
 			void *base)
 {
@@ -450,10 +451,6 @@ static void read_object(struct reader *r, struct json_object *json, const struct
 		memcpy(target, *source_of(r, f->sub), f->size);
 	if (f->sub->given_offset)
 		*(uint32_t *)(void *)((char *)target + f->sub->given_offset) = 0;
-	if (json && !json_object_is_type(json, json_type_object)) {
-		not_allowed(r, f);
-		return;
-	}
 	if (json && f->has_offset)
 		*(bool *)((char *)base + f->has_offset) = true;
 	if (json || !f->inherit)
@@ -523,10 +520,12 @@ static void read_value(struct reader *r, struct json_object *json, const struct 
 		read_mss(r, json, f, base);
 		break;
 	case SVR_CFG_KIND_OBJECT:
-		if (json)
-			read_object(r, json, f, base);
-		else
+		/* After the complaint as if it were absent: others may inherit from it. */
+		if (!json_object_is_type(json, json_type_object)) {
 			not_allowed(r, f);
+			json = NULL;
+		}
+		read_object(r, json, f, base);
 		break;
 	case SVR_CFG_KIND_LIST:
 		read_list(r, json, f, base);
