@@ -29,9 +29,10 @@ struct anchor {
 
 struct svr_pki_anchors {
 	unsigned int users; /* atomic */
-	X509_STORE *store;
-	/* some bundle does not reach its root: then an anchor need not be self-signed */
-	bool partial;
+	X509_STORE *store; /* all of them; chains end at those that are self-signed */
+	/* those that lead to no root in their bundle, which are trusted themselves */
+	X509_STORE *rootless;
+	bool has_rootless;
 	unsigned int n_bundles;
 	char bundle_name[SVR_PKI_BUNDLES_MAX][ANCHORS_NAME_LEN];
 	unsigned int count, room;
@@ -48,12 +49,13 @@ int svr_pki_anchors_new(struct svr_pki_anchors **out)
 	*out = NULL;
 	if (!a)
 		return -ENOMEM;
+	a->users = 1;
 	a->store = X509_STORE_new();
-	if (!a->store) {
-		free(a);
+	a->rootless = X509_STORE_new();
+	if (!a->store || !a->rootless) {
+		svr_pki_anchors_free(a);
 		return -ENOMEM;
 	}
-	a->users = 1;
 	*out = a;
 	return 0;
 }
@@ -76,6 +78,7 @@ void svr_pki_anchors_free(struct svr_pki_anchors *a)
 	}
 	free(a->anchors);
 	X509_STORE_free(a->store);
+	X509_STORE_free(a->rootless);
 	free(a);
 }
 
@@ -116,7 +119,7 @@ struct bundle {
 	void *user;
 	STACK_OF(X509) * certs;
 	unsigned int n_issues;
-	bool partial; /* something that is taken does not reach a root */
+	bool rootless[ANCHORS_BUNDLE_CERTS_MAX]; /* of certs[], which are no more */
 };
 
 __attribute__((format(printf, 3, 4))) static void
@@ -245,7 +248,7 @@ static void bundle_check(struct bundle *b)
 		svr_pki_dn_text(X509_get_subject_name(cert), subject, sizeof(subject));
 		bundle_issue(b, SVR_PKI_BUNDLE_INCOMPLETE,
 			     "%s does not lead to a self-signed root in the bundle", subject);
-		b->partial = true;
+		b->rootless[i] = true;
 	}
 }
 
@@ -310,13 +313,18 @@ static int bundle_take(struct svr_pki_anchors *a, const struct bundle *b)
 {
 	int i, ret = 0;
 
-	for (i = 0; i < sk_X509_num(b->certs) && !ret; i++)
+	for (i = 0; i < sk_X509_num(b->certs) && !ret; i++) {
 		ret = anchor_add(a, sk_X509_value(b->certs, i), a->n_bundles);
+		if (ret || !b->rootless[i])
+			continue;
+		a->has_rootless = true;
+		if (X509_STORE_add_cert(a->rootless, sk_X509_value(b->certs, i)) != 1)
+			ret = -ENOMEM;
+	}
 	if (ret)
 		return ret;
 	snprintf(a->bundle_name[a->n_bundles], ANCHORS_NAME_LEN, "%s", b->name);
 	a->n_bundles++;
-	a->partial |= b->partial;
 	return i;
 }
 
@@ -518,33 +526,60 @@ static int chain_check_issuers(const struct pki_chain *chain, struct svr_pki_rep
 	return 0;
 }
 
-int svr_pki_chain_build(const struct svr_pki_anchors *a, X509 *cert, STACK_OF(X509) * others,
-			int64_t now_sec, struct pki_chain *chain, struct svr_pki_report *r)
+/* 0, -ENOENT (no chain leads to @store) and -EKEYREJECTED with a report, -ENOMEM. */
+static int chain_verify(X509_STORE *store, unsigned long flags, X509 *cert,
+			STACK_OF(X509) * others, int64_t now_sec, struct pki_chain *chain,
+			struct svr_pki_report *r)
 {
 	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
-	const struct anchor *anchor;
 	X509_VERIFY_PARAM *param;
-	int ret = -ENOMEM;
+	int ret = -ENOMEM, error;
 
-	memset(chain, 0, sizeof(*chain));
 	chain->expired_depth = -1;
-	svr_pki_refuse(r, SVR_PKI_INTERNAL, "out of memory");
-	if (!ctx || X509_STORE_CTX_init(ctx, a->store, cert, others) != 1)
+	if (!ctx || X509_STORE_CTX_init(ctx, store, cert, others) != 1)
 		goto out;
 	param = X509_STORE_CTX_get0_param(ctx);
 	X509_VERIFY_PARAM_set_time(param, (time_t)now_sec);
 	X509_VERIFY_PARAM_set_auth_level(param, ANCHORS_AUTH_LEVEL);
 	X509_VERIFY_PARAM_set_depth(param, SVR_PKI_CHAIN_MAX);
-	if (a->partial)
-		X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN);
+	X509_VERIFY_PARAM_set_flags(param, flags);
 	X509_STORE_CTX_set_app_data(ctx, chain);
 	X509_STORE_CTX_set_verify_cb(ctx, chain_callback);
 	if (X509_verify_cert(ctx) != 1) {
+		error = X509_STORE_CTX_get_error(ctx);
 		ret = chain_refuse(ctx, others, r);
+		if (chain_verdict(error, 0) == SVR_PKI_NO_CHAIN)
+			ret = -ENOENT;
 		goto out;
 	}
 	chain->certs = X509_STORE_CTX_get1_chain(ctx);
-	if (!chain->certs)
+	if (chain->certs)
+		ret = 0;
+out:
+	X509_STORE_CTX_free(ctx);
+	return ret;
+}
+
+int svr_pki_chain_build(const struct svr_pki_anchors *a, X509 *cert, STACK_OF(X509) * others,
+			int64_t now_sec, struct pki_chain *chain, struct svr_pki_report *r)
+{
+	const struct anchor *anchor;
+	int ret;
+
+	memset(chain, 0, sizeof(*chain));
+	svr_pki_refuse(r, SVR_PKI_INTERNAL, "out of memory");
+	/*
+	 * To a root first. With X509_V_FLAG_PARTIAL_CHAIN libcrypto ends a chain at the first
+	 * certificate of the store, and does not look at what stands above it: the flag is only for
+	 * those that nothing stands above.
+	 */
+	ret = chain_verify(a->store, 0, cert, others, now_sec, chain, r);
+	if (ret == -ENOENT && a->has_rootless)
+		ret = chain_verify(a->rootless, X509_V_FLAG_PARTIAL_CHAIN, cert, others, now_sec,
+				   chain, r);
+	if (ret == -ENOENT)
+		ret = -EKEYREJECTED;
+	if (ret)
 		goto out;
 	anchor = anchor_find(a, sk_X509_value(chain->certs, sk_X509_num(chain->certs) - 1));
 	if (anchor)
@@ -555,7 +590,6 @@ int svr_pki_chain_build(const struct svr_pki_anchors *a, X509 *cert, STACK_OF(X5
 out:
 	if (ret)
 		svr_pki_chain_clear(chain);
-	X509_STORE_CTX_free(ctx);
 	ERR_clear_error();
 	return ret;
 }

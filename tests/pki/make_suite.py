@@ -295,6 +295,30 @@ peer("revoked", "revoked and expired: the worse of both", Cert(CN, ec_root, seri
 	 options="trust=roots.pem crl=n99.crl")
 write("n99.crl", crl(ec_root, [(integer(99), [])], number=9))
 
+# ---- beside a bundle without its root: what stands above issuing CAs of the others counts as before
+
+rootless = Cert("Rootless", other_root, ca=True)
+write("rootless.pem", rootless.pem)
+write("issuing_only.pem", issuing.pem)
+beside = " warn=rootless.pem"
+peer("ok", "an issuing CA without its root is trusted itself", Cert(CN, rootless), options="trust=roots.pem" + beside)
+peer("ok", "the same, and its root is sent", Cert(CN, rootless), other_root, options="trust=roots.pem" + beside)
+peer("no-chain", "the root that is missing is not trusted", Cert(CN, other_root), other_root, options="trust=roots.pem" + beside)
+peer("ok", "an issuing CA of a complete bundle", Cert(CN, issuing), options="trust=all.pem crl=gone.crl" + beside)
+peer("issuer-revoked", "one that is revoked", Cert(CN, issuing), options="trust=all.pem crl=issuing_gone.crl" + beside)
+peer("issuer-revoked", "one that is revoked, with its root in another bundle", Cert(CN, issuing),
+	 options="trust=roots.pem crl=issuing_gone.crl warn=issuing_only.pem")
+write("deep_corp.pem", ec_root.pem + only_corp.pem + (deep_corp := Cert("Deep corp", only_corp, ca=True)).pem)
+peer("name-constraints", "a name outside of what the issuer's issuer may certify", Cert(CN, deep_corp),
+	 options="trust=deep_corp.pem" + beside)
+write("too_deep.pem", rsa_root.pem + ec_issuing.pem + too_deep.pem)
+peer("path-length", "an issuer below one that allows none, both in the bundle", Cert(CN, too_deep),
+	 options="trust=too_deep.pem" + beside)
+soon = Cert("Soon", ec_root, ca=True, end=100)
+write("soon.pem", ec_root.pem + soon.pem + (below_soon := Cert("Below soon", soon, ca=True)).pem)
+peer("issuer-expired", "the issuer's issuer has expired", Cert(CN, below_soon),
+	 options="trust=soon.pem at=%d" % (NOW + 200) + beside)
+
 # ---- import
 
 write("name.key", private_pem(p256))

@@ -93,24 +93,33 @@ static int64_t now_of(const struct row *row)
 	return at ? atoll(at) : made_sec;
 }
 
-static struct svr_pki_anchors *anchors_of(const struct row *row)
+static void add_bundles(struct svr_pki_anchors *a, const struct row *row, const char *key,
+			bool strict)
 {
-	struct svr_pki_anchors *a;
 	const char *name;
 	unsigned int i;
 	size_t len;
 	char *text;
 
-	cr_assert_eq(svr_pki_anchors_new(&a), 0);
-	for (i = 0; (name = option(row, "trust", i)); i++) {
+	for (i = 0; (name = option(row, key, i)); i++) {
 		char bundle[64];
 
 		snprintf(bundle, sizeof(bundle), "%.60s", name);
 		text = read_file(name, &len);
-		cr_assert_gt(svr_pki_anchors_add(a, bundle, text, len, true, made_sec, NULL, NULL),
+		cr_assert_gt(svr_pki_anchors_add(a, bundle, text, len, strict, made_sec, NULL,
+						 NULL),
 			     0, "%s", bundle);
 		free(text);
 	}
+}
+
+static struct svr_pki_anchors *anchors_of(const struct row *row)
+{
+	struct svr_pki_anchors *a;
+
+	cr_assert_eq(svr_pki_anchors_new(&a), 0);
+	add_bundles(a, row, "trust", true);
+	add_bundles(a, row, "warn", false);
 	return a;
 }
 
