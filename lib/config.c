@@ -243,12 +243,13 @@ static int check_views(const struct svr_config *cfg, struct svr_config_errors *e
 	return 0;
 }
 
-static int parse(const char *text, size_t len, struct svr_config **out,
-		 struct svr_config_errors *errs)
+/* The tree, and what each member alone can get wrong. On errors, too, @json and @arena are the
+ * caller's.
+ */
+static int parse_members(const char *text, size_t len, struct svr_cfg_arena **arena,
+			 struct json_object **json, struct svr_config **cfg,
+			 struct svr_config_errors *errs)
 {
-	struct svr_cfg_arena *arena = NULL;
-	struct json_object *json = NULL;
-	struct svr_config *cfg = NULL;
 	int err;
 
 	if (len > SVR_CFG_FILE_MAX) {
@@ -257,25 +258,39 @@ static int parse(const char *text, size_t len, struct svr_config **out,
 		return -EFBIG;
 	}
 	err = svr_config_json_scan(text, len, errs);
+	if (!err)
+		err = build_tree(text, len, json, errs);
 	if (err)
-		goto out;
-	err = build_tree(text, len, &json, errs);
-	if (err)
-		goto out;
-	err = -ENOMEM;
-	cfg = svr_config_alloc(&arena, 1, sizeof(*cfg));
-	if (!cfg)
-		goto out;
-	err = svr_config_read(json, &arena, cfg, errs);
+		return err;
+	*cfg = svr_config_alloc(arena, 1, sizeof(**cfg));
+	if (!*cfg)
+		return -ENOMEM;
+	return svr_config_read(*json, arena, *cfg, errs);
+}
+
+/* Where the errors stand. @json: NULL when the text did not pass the scan, which says so itself. */
+static int finish_errors(const char *text, size_t len, const struct json_object *json, int err,
+			 struct svr_config_errors *errs)
+{
+	if (json && errs->n)
+		svr_config_json_locate(text, len, errs);
+	return !err && errs->n_errors ? -EINVAL : err;
+}
+
+static int parse(const char *text, size_t len, struct svr_config **out,
+		 struct svr_config_errors *errs)
+{
+	struct svr_cfg_arena *arena = NULL;
+	struct json_object *json = NULL;
+	struct svr_config *cfg = NULL;
+	int err;
+
+	err = parse_members(text, len, &arena, &json, &cfg, errs);
 	if (!err && !errs->n_errors)
 		err = svr_config_check(cfg, &arena, errs);
 	if (!err && !errs->n_errors)
 		err = check_views(cfg, errs);
-	if (errs->n)
-		svr_config_json_locate(text, len, errs);
-	if (!err && errs->n_errors)
-		err = -EINVAL;
-out:
+	err = finish_errors(text, len, json, err, errs);
 	json_object_put(json);
 	if (err) {
 		svr_config_arena_free(arena);
@@ -338,29 +353,66 @@ static int read_all(int fd, char **text, size_t *len)
 	return 0;
 }
 
-int svr_config_load(const char *path, struct svr_config **out, struct svr_config_errors *errs)
+/* The whole file; @text for free(). */
+static int load_text(const char *path, char **text, size_t *len, struct svr_config_errors *errs)
 {
-	char *text = NULL;
-	size_t len = 0;
 	int fd, err;
 
-	*out = NULL;
-	svr_config_errors_init(errs);
+	*text = NULL;
+	*len = 0;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	err = fd < 0 ? -errno : read_all(fd, &text, &len);
+	err = fd < 0 ? -errno : read_all(fd, text, len);
 	if (fd >= 0)
 		close(fd);
 	if (err) {
 		svr_config_complain_at(errs, "", 0, 0, "%s: %s", path, strerror(-err));
-		return err;
-	}
-	if (len > SVR_CFG_FILE_MAX) {
+	} else if (*len > SVR_CFG_FILE_MAX) {
 		svr_config_complain_at(errs, "", 0, 0, "%s: more than %d bytes", path,
 				       SVR_CFG_FILE_MAX);
+		free(*text);
+		*text = NULL;
 		err = -EFBIG;
-	} else {
-		err = svr_config_parse(text, len, out, errs);
 	}
+	return err;
+}
+
+int svr_config_load(const char *path, struct svr_config **out, struct svr_config_errors *errs)
+{
+	char *text;
+	size_t len;
+	int err;
+
+	*out = NULL;
+	svr_config_errors_init(errs);
+	err = load_text(path, &text, &len, errs);
+	if (!err)
+		err = svr_config_parse(text, len, out, errs);
+	free(text);
+	return err;
+}
+
+int svr_config_load_tree(const char *path, struct json_object **out, struct svr_config_errors *errs)
+{
+	struct svr_cfg_arena *arena = NULL;
+	struct svr_config *cfg = NULL;
+	char *text;
+	size_t len;
+	int err;
+
+	*out = NULL;
+	svr_config_errors_init(errs);
+	err = load_text(path, &text, &len, errs);
+	if (err)
+		return err;
+	err = parse_members(text, len, &arena, out, &cfg, errs);
+	err = finish_errors(text, len, *out, err, errs);
+	if (err == -ENOMEM)
+		svr_config_complain_at(errs, "", 0, 0, "out of memory");
+	if (err) {
+		json_object_put(*out);
+		*out = NULL;
+	}
+	svr_config_arena_free(arena);
 	free(text);
 	return err;
 }

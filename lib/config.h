@@ -22,6 +22,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct json_object;
+
 /* Structs read better in columns. */
 // clang-format off
 enum svr_config_limits {
@@ -530,7 +532,16 @@ void svr_config_errors_init(struct svr_config_errors *errs);
  */
 int svr_config_load(const char *path, struct svr_config **out, struct svr_config_errors *errs);
 
-/* The same for @len bytes at @text, which need no NUL at the end and are not kept. */
+/* The file as json-c's tree, for those who write it back: what each member alone can get wrong was
+ * checked, and no name stands twice in an object; what several together can, was not.
+ * @out: for json_object_put(); NULL on every error. Returns what svr_config_load() does.
+ */
+int svr_config_load_tree(const char *path, struct json_object **out,
+			 struct svr_config_errors *errs);
+
+/* The same as svr_config_load() for @len bytes at @text, which need no NUL at the end and are not
+ * kept.
+ */
 int svr_config_parse(const char *text, size_t len, struct svr_config **out,
 		     struct svr_config_errors *errs);
 

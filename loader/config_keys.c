@@ -10,8 +10,6 @@
 #include <unistd.h>
 
 #include <json-c/json_object.h>
-#include <json-c/json_tokener.h>
-#include <json-c/json_util.h>
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 
@@ -154,22 +152,42 @@ out:
 }
 
 /*
- * Whatever is wrong with the file besides missing keys is left to `svr config check`: it reads the
+ * What the file would lose by being written again, and members of a wrong type, are refused.
+ * Whatever else is wrong with it besides missing keys is left to `svr config check`: it reads the
  * result.
  */
+static int load(struct svr_cli *cli, const char *file, struct json_object **root)
+{
+	char line[SVR_CFG_POINTER_LEN + SVR_CFG_REASON_LEN + SVR_CFG_FOUND_LEN + 64];
+	struct svr_config_errors *errs = calloc(1, sizeof(*errs));
+	int err;
+
+	if (!errs)
+		return svr_cli_error(cli, -ENOMEM, "out of memory");
+	err = svr_config_load_tree(file, root, errs);
+	if (err == -EINVAL) {
+		svr_config_error_print(&errs->list[0], line, sizeof(line));
+		err = svr_cli_error(cli, err,
+				    "%s:%s; nothing was changed; see: svr config check %s", file,
+				    line, file);
+	} else if (err) {
+		err = svr_cli_error(cli, err, "%s: cannot read the configuration: %s", file,
+				    strerror(-err));
+	}
+	free(errs);
+	return err;
+}
+
 int svr_config_keys_run(struct svr_cli *cli, const char *const *val)
 {
 	const char *file = val[KEYS_FILE] ? val[KEYS_FILE] : cli->config;
 	struct json_object *root;
 	unsigned int added = 0;
-	int err = 0;
+	int err;
 
-	root = json_object_from_file(file);
-	if (!root || !json_object_is_type(root, json_type_object)) {
-		json_object_put(root);
-		return svr_cli_error(cli, -EINVAL, "%s: no JSON object; see: svr config check %s",
-				     file, file);
-	}
+	err = load(cli, file, &root);
+	if (err)
+		return err;
 	svr_out_list_begin(cli->out, NULL, SVR_OUT_TABLE, "no key was missing");
 	err = fill(cli->out, root, &added);
 	svr_out_list_end(cli->out);

@@ -94,6 +94,38 @@ test_config_check() {
 	check "config show of an unknown router" refused 1 'no router "north"; it has: west, east' w config show north
 }
 
+# keys_file MEMBERS: a file with MEMBERS of the authority, and what else it needs
+keys_file() {
+	printf '{ "authority": { "name": "a", %s,\n"router": [%s] } }\n' "$1" '{ "name": "r", "peering-common-name": "r", "node": [
+		{ "name": "n", "device-interface": [{ "name": "d", "network-interface": [
+		{ "name": "i", "address": [{ "ip-address": "192.0.2.1", "prefix-length": 24 }] }] }] }] }' >"$TMP/keys.json"
+}
+
+# keys_refused TEXT MEMBERS: `svr config keys` says TEXT, and the file with MEMBERS stays as it is
+keys_refused() {
+	keys_file "$2"
+	cp "$TMP/keys.json" "$TMP/keys.before"
+	refused 1 "keys.json:1:$1" svr config keys "$TMP/keys.json" && cmp "$TMP/keys.before" "$TMP/keys.json"
+}
+
+test_config_keys() {
+	local policy='"security": [{ "name": "p", "MEMBER": VALUE }]'
+
+	check "keys: a comment is not dropped" keys_refused '31: error: not JSON' '/* mine */ "security": []'
+	check "keys: a second member of a name is not dropped" keys_refused '31: error: .*more than once' '"name": "b"'
+	check "keys: security is no array" keys_refused '43: error: /authority/security: must be an array of objects' '"security": {}'
+	check "keys: a policy is null" keys_refused '44: error: /authority/security/0: must be an object' '"security": [null]'
+	check "keys: a policy is a number" keys_refused '44: error: /authority/security/0: must be an object' '"security": [5]'
+	policy=${policy/VALUE/null}
+	check "keys: a mode is null" keys_refused '.*/authority/security/0/hmac-mode: must be' "${policy/MEMBER/hmac-mode}"
+	check "keys: a cipher is null" keys_refused '.*/authority/security/0/encryption-cipher: must be' "${policy/MEMBER/encryption-cipher}"
+	check "keys: encrypt is null" keys_refused '.*/authority/security/0/encrypt: must be' "${policy/MEMBER/encrypt}"
+	check "keys: no file" refused 1 'No such file' svr config keys "$TMP/none.json"
+	keys_file '"security": [{ "name": "p" }]'
+	check "keys are made" json 'd == [{"security_policy": "p", "keys": 3}]' svr -j config keys "$TMP/keys.json"
+	check "keys are made once" says 'no key was missing' svr config keys "$TMP/keys.json"
+}
+
 # ---- programs on interfaces ----------------------------------------------------------------------
 test_attach() {
 	defer cleaned
