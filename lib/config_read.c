@@ -558,7 +558,8 @@ static void unknown_member(struct reader *r, const struct svr_cfg_table *table, 
 	for (i = 0; i < table->n_fields && n < sizeof(list); i++)
 		n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%s", i ? ", " : "",
 				      table->fields[i].name);
-	bad(r, "unknown member; must be one of %s", list);
+	/* without its value, which may be a key under a misspelt name */
+	missing(r, "unknown member; must be one of %s", list);
 	svr_config_pointer_pop(&r->at, mark);
 }
 

@@ -221,8 +221,10 @@ static const struct row refused[] = {
 	{ "no authority", { { A, NULL } }, "", "member \"authority\" is missing", "" },
 	{ "authority is an array", { { A, "[]" } }, A, "must be an object", "[...]" },
 	{ "authority is null", { { A, "null" } }, A, "must be an object", "null" },
-	{ "a second member beside authority", { { "/other", "1" } }, "/other", "unknown member; must be one of authority", "1" },
-	{ "unknown member", { { A "/colour", "\"red\"" } }, A "/colour", "unknown member; must be one of name, enhanced-", "\"red\"" },
+	{ "a second member beside authority", { { "/other", "1" } }, "/other", "unknown member; must be one of authority", "" },
+	{ "unknown member", { { A "/colour", "\"red\"" } }, A "/colour", "unknown member; must be one of name, enhanced-", "" },
+	{ "a key that is not shown under a wrong name", { { POLICY "/encryption_key", KEY32 } }, POLICY "/encryption_key", "unknown member", "" },
+	{ "a key that is not shown in a wrong place", { { ROUTER "/hmackey", KEY32 } }, ROUTER "/hmackey", "unknown member", "" },
 	{ "a key with an escape sequence", { { A "/\x1b[31m", "1" } }, A "/?[31m", "unknown member", NULL },
 	{ "SSR's member that svr does not have", { { LAN "/dhcp", "\"v4\"" } }, LAN "/dhcp", "unknown member; must be one of name, vlan", NULL },
 	{ "no name", { { A "/name", NULL } }, A, "member \"name\" is missing", "" },
@@ -807,7 +809,7 @@ Test(config, depth_32_is_read)
 /* RFC 6901 escapes, and nothing that a terminal would obey. */
 Test(config, strange_keys)
 {
-	static const char text[] = "{\"a/b~c\":1,\"\\n\\u001b[2J\":\"\x7f\xc2\x9b\",\"\":3}";
+	static const char text[] = "{\"a/b~c\":1,\"\\n\\u001b[2J\":2,\"\":3,\"authority\":\"\x7f\xc2\x9b\"}";
 	struct svr_config_errors errs;
 	struct svr_config *cfg;
 
