@@ -140,6 +140,18 @@ static const struct entry *any(const struct session *x)
 	return x->fwd ? x->fwd : x->rev;
 }
 
+/* Protocol of the host's packets, as the worker sees it: what has no ports crosses the WAN as UDP,
+ * but is none.
+ */
+static uint8_t host_proto(const struct session *x)
+{
+	const struct entry *e = any(x);
+
+	if (x->w)
+		return x->w->lan.proto;
+	return e->flow.flags & SVR_FLOW_ENCAP ? e->key.proto : e->flow.proto;
+}
+
 static uint64_t last_seen(const struct session *x)
 {
 	uint64_t a, b;
@@ -195,7 +207,8 @@ static uint64_t timeout_sec(const struct sessions *c, const struct session *x)
 	const uint32_t none[3] = { SVR_CFG_TIMEOUT_TCP_MS, SVR_CFG_TIMEOUT_UDP_MS,
 				   SVR_CFG_TIMEOUT_ICMP_MS };
 	const struct svr_flow *f = &any(x)->flow;
-	unsigned int row = f->proto == IPPROTO_TCP ? 0 : f->proto == IPPROTO_UDP ? 1 : 2;
+	const uint8_t proto = host_proto(x);
+	unsigned int row = proto == IPPROTO_TCP ? 0 : proto == IPPROTO_UDP ? 1 : 2;
 	uint64_t total_ms = SVR_CFG_TIMEOUT_INITIAL_MS, idle_ms, seen = last_seen(x);
 	const struct svr_service *service = NULL;
 	const struct svr_session_type *type = NULL;
@@ -466,7 +479,7 @@ static void print_detail(const struct sessions *c, const struct session *x)
 	svr_out_str(o, "service", "Service Name", svr_state_service(c->s, f->service));
 	svr_out_str(o, "tenant", "Source Tenant", svr_state_tenant(c->s, f->tenant));
 	svr_out_str(o, "source", "Session Source", f->flags & SVR_FLOW_ORIGINATOR ? "lan" : "peer");
-	svr_out_str(o, "protocol", "Protocol", svr_state_proto(f->proto, proto));
+	svr_out_str(o, "protocol", "Protocol", svr_state_proto(host_proto(x), proto));
 	svr_out_str(o, "state", "Session State", state_of(x));
 	svr_out_str(o, "peer", "Peer Name", path ? svr_state_peer(c->s, path->peer) : NULL);
 	svr_out_str(o, "path", "Peer Path", path ? path->name : NULL);

@@ -430,16 +430,16 @@ test_show() {
 		w -j show peers
 }
 
-# A flow table entry of each direction, as XDP would write them
-put_flow() {
-	python3 - "$PINS" "$SELFTESTS" <<-'END'
+# put_flows tcp|ping: a flow table entry of each direction, as XDP would write them
+put_flows() {
+	python3 - "$PINS" "$SELFTESTS" "$1" <<-'END'
 		import socket, struct, sys, time
 		sys.path.append(sys.argv[2])
 		import flow_row
 		ip = socket.inet_aton
 		mapped = lambda a: bytes(10) + b"\xff\xff" + ip(a)
 		now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
-		uuid = bytes.fromhex("550e8400e29b41d4a716446655440000")
+		uuid = bytes.fromhex("550e8400e29b41d4a71644665544000" + "01"[sys.argv[3] == "ping"])
 		def put(key, flags, out, ports, extra):
 		    service, tenant, policy, seen, proto = extra
 		    flow = struct.pack("=IIHH", flags, 1, 1, 2) + struct.pack(">HH", *ports) + struct.pack(
@@ -447,9 +447,14 @@ put_flow() {
 		    flow += mapped(out[0]) + mapped(out[1]) + struct.pack("=II", 0, 1) + uuid
 		    flow += struct.pack("=HHI", tenant, policy, now // 10**9 - 75)
 		    flow_row.put(sys.argv[1], key, flow)
-		key = lambda a, b, p, q, zone: ip(a) + ip(b) + struct.pack(">HH", p, q) + struct.pack("=HBB", zone, 6, 0)
-		put(key("172.16.1.10", "172.16.2.10", 40000, 8100, 1), 0x81, ("192.0.2.1", "192.0.2.2"), (16384, 16385), (1, 1, 1, 9, 6))
-		put(key("192.0.2.2", "192.0.2.1", 16385, 16384, 2), 0x87, ("172.16.2.10", "172.16.1.10"), (8100, 40000), (1, 1, 1, 9, 6))
+		key = lambda a, b, p, q, zone, proto: ip(a) + ip(b) + struct.pack(">HH", p, q) + struct.pack("=HBB", zone, proto, 0)
+		lan, wan = ("172.16.1.10", "172.16.2.10"), ("192.0.2.1", "192.0.2.2")
+		if sys.argv[3] == "tcp":
+		    put(key(*lan, 40000, 8100, 1, 6), 0x81, wan, (16384, 16385), (1, 1, 1, 9, 6))
+		    put(key(*wan[::-1], 16385, 16384, 2, 6), 0x87, lan[::-1], (8100, 40000), (1, 1, 1, 9, 6))
+		else: # UDP on the WAN
+		    put(key(*lan, 77, 0, 1, 1), 0x281, wan, (16386, 16387), (1, 1, 1, 0, 17))
+		    put(key(*wan[::-1], 16387, 16386, 2, 17), 0x487, lan[::-1], (0, 77), (1, 1, 1, 0, 1))
 	END
 }
 
@@ -458,7 +463,7 @@ test_show_sessions() {
 
 	defer cleaned
 	w link set dev ge0 up flows4 64 >"$TMP/up" && both_up || return 1 # so few that a dump can be read
-	put_flow || return 1
+	put_flows tcp || return 1
 	check "two rows" json '[(r["direction"], r["source_address"], r["source_port"], r["nat_address"], r["nat_port"]) for r in d] ==
 		[("fwd", "172.16.1.10", 40000, "192.0.2.1", 16384), ("rev", "192.0.2.2", 16385, "172.16.2.10", 8100)]' w -j show sessions
 	check "bpftool shows the hosts" says '"saddr_bytes": \[172,16,1,10' bpftool map dump pinned "$PINS/svr_flows4"
@@ -478,6 +483,9 @@ print(sys.argv[2] + "/" + flow["map"], "key", *struct.pack("=I", flow["row"]))' 
 	check "of its service" json 'len(d) == 2' w -j show sessions service-name west-clear
 	check "of another service" json 'd == []' w -j show sessions service-name east-secret
 	check "services count it" json '{s["service"]: s["sessions"] for s in d}["west-clear"] == 1' w -j show services
+	put_flows ping || return 1
+	check "a session of ping is none of UDP" json 'd["protocol"] == "1"' w -j show sessions by-id "${id%0}1"
+	check "and ends as soon as one of ping" json '0 < d["timeout"] <= 10' w -j show sessions by-id "${id%0}1"
 }
 
 # answer PROCESS JSON: a socket that answers whatever it is asked
