@@ -191,17 +191,24 @@ int svr_pkidir_ca_add(const char *dir, const char *name, bool strict, const char
 		      char *err, size_t err_len)
 {
 	const char *head = strict ? CA_STRICT : CA_WARN;
+	struct svr_pkidir_ca there[SVR_PKI_BUNDLES_MAX];
 	char path[DIR_PATH_LEN], file[SVR_CFG_NAME_MAX + sizeof(CA_SUFFIX)];
 	size_t head_len = strlen(head);
 	char *whole;
 	int ret;
 
-	if (!svr_name_ok_for_path(name) ||
+	if (!svr_name_ok_for_path(name) || name[0] == '.' ||
 	    snprintf(path, sizeof(path), "%s/" CA_DIR, dir) >= (int)sizeof(path)) {
 		snprintf(err, err_len,
-			 "name \"%.63s\": allowed are 1 to 63 characters of A-Z a-z 0-9 _ . -",
+			 "name \"%.63s\": allowed are 1 to 63 characters of A-Z a-z 0-9 _ . -, and it must not begin with .",
 			 name);
 		return -EINVAL;
+	}
+	if (svr_pkidir_cas(dir, there, SVR_PKI_BUNDLES_MAX) == SVR_PKI_BUNDLES_MAX) {
+		snprintf(err, err_len,
+			 "there are %d trusted CAs, and no more are read; remove one, or put several into one bundle",
+			 SVR_PKI_BUNDLES_MAX);
+		return -E2BIG;
 	}
 	whole = malloc(head_len + len);
 	if (!whole) {
@@ -315,7 +322,7 @@ int svr_pkidir_anchors(const char *dir, const struct svr_config *cfg, int64_t no
 		       void *user, struct svr_pki_anchors **out)
 {
 	struct issue_user u = { .issue = issue, .user = user };
-	struct svr_pkidir_ca ca[SVR_PKI_BUNDLES_MAX];
+	struct svr_pkidir_ca ca[SVR_PKI_BUNDLES_MAX + 1]; /* one too many is to be an issue */
 	char path[DIR_PATH_LEN];
 	unsigned int i;
 	int n, ret;
@@ -330,7 +337,7 @@ int svr_pkidir_anchors(const char *dir, const struct svr_config *cfg, int64_t no
 			add_bundle(*out, c->name, path,
 				   c->validation_mode == SVR_CFG_VALIDATE_STRICT, now_sec, &u);
 	}
-	n = svr_pkidir_cas(dir, ca, SVR_PKI_BUNDLES_MAX);
+	n = svr_pkidir_cas(dir, ca, SVR_PKI_BUNDLES_MAX + 1);
 	for (i = 0; n > 0 && i < (unsigned int)n; i++)
 		if (ca_path(dir, ca[i].name, path, sizeof(path)))
 			add_bundle(*out, ca[i].name, path, ca[i].strict, now_sec, &u);

@@ -49,7 +49,8 @@ int svr_pkidir_cas(const char *dir, struct svr_pkidir_ca *out, unsigned int max)
 /**
  * svr_pkidir_ca_add() - put a bundle into ca/. It must have been checked before.
  * @text: PEM
- * Return: 0, -EEXIST, other negative errno with a sentence in @err.
+ * Return: 0; negative errno with a sentence in @err: -EEXIST, -EINVAL for a name that svr_pkidir_cas() passes over, -E2BIG
+ * where there are SVR_PKI_BUNDLES_MAX.
  */
 int svr_pkidir_ca_add(const char *dir, const char *name, bool strict, const char *text, size_t len,
 		      char *err, size_t err_len);

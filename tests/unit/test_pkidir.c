@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "sys/pkidir.h"
+#include "tests/certs.h"
 
 static char dir[64];
 
@@ -88,6 +89,47 @@ Test(pkidir, trusted_cas)
 	cr_expect_eq(svr_pkidir_ca_remove(dir, "b", err, sizeof(err)), -ENOENT);
 	cr_expect_eq(svr_pkidir_ca_remove(dir, "../x", err, sizeof(err)), -EINVAL);
 	cr_expect_eq(svr_pkidir_cas(dir, ca, 4), 1);
+}
+
+static void count_too_many(void *user, const char *bundle, const struct svr_pki_report *report)
+{
+	unsigned int *count = user;
+
+	(void)bundle;
+	*count += report->verdict == SVR_PKI_TOO_MANY;
+}
+
+/* What would not be read is not taken. */
+Test(pkidir, cas_that_nobody_would_read)
+{
+	struct test_cert root =
+		test_cert_make(&(struct test_cert_spec){ .common_name = "CA", .ca = true });
+	char err[256], name[8], path[128];
+	struct svr_pki_anchors *a;
+	unsigned int i, issues = 0;
+	FILE *f;
+
+	cr_expect_eq(svr_pkidir_ca_add(dir, ".b", true, "text\n", 5, err, sizeof(err)), -EINVAL);
+	cr_expect(strstr(err, "not begin with ."), "%s", err);
+	for (i = 0; i < SVR_PKI_BUNDLES_MAX; i++) {
+		snprintf(name, sizeof(name), "ca%u", i);
+		cr_assert_eq(svr_pkidir_ca_add(dir, name, true, "text\n", 5, err, sizeof(err)), 0,
+			     "%s", err);
+	}
+	cr_expect_eq(svr_pkidir_ca_add(dir, "more", true, "text\n", 5, err, sizeof(err)), -E2BIG);
+	cr_expect(strstr(err, "64 trusted CAs"), "%s", err);
+	/* one that got there in another way is an issue as every other */
+	for (i = 0; i <= SVR_PKI_BUNDLES_MAX; i++) {
+		snprintf(path, sizeof(path), "%s/ca/ca%u.pem", dir, i);
+		f = fopen(path, "w");
+		cr_assert_not_null(f);
+		PEM_write_X509(f, root.cert);
+		fclose(f);
+	}
+	cr_expect_eq(svr_pkidir_anchors(dir, NULL, time(NULL), count_too_many, &issues, &a), 1);
+	cr_expect_eq(issues, 1, "%u", issues);
+	svr_pki_anchors_free(a);
+	test_cert_free(&root);
 }
 
 static void collect(void *user, const char *text)
