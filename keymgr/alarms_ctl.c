@@ -12,6 +12,7 @@
  * nothing the answer says so: {"recorded": false, "reason": ...}; the change holds in memory.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -264,14 +265,22 @@ static void add_category(struct json_object *o, const char *category)
 	add_str(o, "alarm", category);
 }
 
+/* As show alarms takes it. */
+static void add_id(struct json_object *o, const struct keymgr *km, uint64_t id)
+{
+	char text[SVR_CFG_NAME_MAX + sizeof(":18446744073709551615")];
+
+	snprintf(text, sizeof(text), "%s:%" PRIu64, node_name(km), id);
+	add_str(o, "id", text);
+}
+
 static struct json_object *alarm_json(const struct keymgr *km, const struct svr_alarm *alarm,
 				      const char *shelf)
 {
 	struct json_object *o = json_object_new_object();
-	char text[SVR_TIMETEXT_LEN + SVR_ALARM_PROCESS_LEN + 64];
+	char text[SVR_TIMETEXT_LEN];
 
-	snprintf(text, sizeof(text), "%s:%llu", node_name(km), (unsigned long long)alarm->id);
-	add_str(o, "id", text);
+	add_id(o, km, alarm->id);
 	add_str(o, "router", km->router);
 	svr_timetext_print(alarm->time_ms, text);
 	add_str(o, "time", text);
@@ -375,7 +384,7 @@ static bool event_shelved(const struct keymgr *km, struct json_object *record)
 
 static struct json_object *event_json(const struct keymgr *km, const struct svr_event *event)
 {
-	struct json_object *o = json_object_new_object(), *record;
+	struct json_object *o = json_object_new_object(), *record, *id;
 	const char *category;
 
 	record = json_tokener_parse(event->json);
@@ -391,7 +400,8 @@ static struct json_object *event_json(const struct keymgr *km, const struct svr_
 		json_object_object_add(o, "permitted", json_object_new_boolean(true));
 	} else {
 		copy_member(o, "type", record, "type");
-		copy_member(o, "id", record, "id");
+		if (json_object_object_get_ex(record, "id", &id))
+			add_id(o, km, json_object_get_uint64(id));
 		copy_member(o, "severity", record, "severity");
 		copy_member(o, "source", record, "source");
 		category = text_arg(record, "category");

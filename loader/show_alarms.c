@@ -86,6 +86,7 @@ static const struct column shelved_columns[] = {
 
 static const struct column event_columns[] = {
 	{ "number", NULL },
+	{ "id", NULL },
 	{ "kind", "Kind" },
 	{ "router", "Router" },
 	{ "node", "Node" },

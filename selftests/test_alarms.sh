@@ -76,6 +76,8 @@ test_raise_and_clear() {
 	check_equal "clearing again clears nothing" false "$(clear disk | jq .result.cleared)"
 	check_equal "three events, the newest first" '["clear","update","add"]' \
 		"$(events '[.events[] | select(.source == "disk") | .type]' alarm from 1h)"
+	check_equal "each says which alarm it is about" "$id $id $id" \
+		"$(events '[.events[] | select(.source == "disk") | .id] | join(" ")' alarm from 1h)"
 	check_equal "none of them before" '[]' "$(events '[.events[] | select(.source == "disk")]' to 1h)"
 	check_equal "a limit" '[1,true]' "$(events '[(.events | length), .total > 2]' limit 1)"
 	check_fails "a time that is none" svr_on west show events from yesterday
