@@ -12,6 +12,8 @@
 #include "lib/timetext.h"
 #include "process.h"
 
+enum { LIMIT_MAX = 10000 }; /* of the key manager, in one answer */
+
 static const char *const shelved_words[] = { "shelved", NULL };
 static const char *const kind_words[] = { "alarm", "audit", NULL };
 
@@ -20,7 +22,8 @@ const struct svr_arg svr_show_alarms_args[] = {
 	[ALARMS_SHELVED] = { NULL, "WHAT", shelved_words, false, false,
 			     "shelved: those that a shelf keeps out of sight" },
 	[ALARMS_ID] = { "id", "ID", NULL, false, false, "one alarm in detail" },
-	[ALARMS_LIMIT] = { "limit", "N", NULL, false, false, "at most so many (default 1000)" },
+	[ALARMS_LIMIT] = { "limit", "N", NULL, false, false,
+			   "at most so many, 1 to 10000 (default 1000)" },
 	[ALARMS_OFFSET] = { "offset", "N", NULL, false, false, "leave out the first ones" },
 	{},
 };
@@ -33,7 +36,7 @@ const struct svr_arg svr_show_events_args[] = {
 			  "2025-03-19T20:50:35Z, or 1h30m for so long ago" },
 	[EVENTS_TO] = { "to", "TIME", NULL, false, false, "the same" },
 	[EVENTS_LIMIT] = { "limit", "N", NULL, false, false,
-			   "at most so many, the newest ones (default 1000)" },
+			   "at most so many, 1 to 10000, the newest ones (default 1000)" },
 	[EVENTS_OFFSET] = { "offset", "N", NULL, false, false, "leave out the newest ones" },
 	{},
 };
@@ -166,7 +169,7 @@ static struct json_object *list_of(struct svr_cli *cli, struct json_object *answ
 }
 
 static int add_number(struct svr_cli *cli, struct json_object *request, const char *name,
-		      const char *text)
+		      const char *text, unsigned int min, unsigned int max)
 {
 	unsigned long long value;
 	char *end;
@@ -175,10 +178,18 @@ static int add_number(struct svr_cli *cli, struct json_object *request, const ch
 		return 0;
 	errno = 0;
 	value = strtoull(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end || errno || value > INT32_MAX)
-		return svr_cli_usage(cli, "%s %s is no number from 0 to %d", name, text, INT32_MAX);
+	if (*text < '0' || *text > '9' || *end || errno || value < min || value > max)
+		return svr_cli_usage(cli, "%s %s is no number from %u to %u", name, text, min, max);
 	json_object_object_add(request, name, json_object_new_uint64(value));
 	return 0;
+}
+
+static int add_page(struct svr_cli *cli, struct json_object *request, const char *limit,
+		    const char *offset)
+{
+	int err = add_number(cli, request, "limit", limit, 1, LIMIT_MAX);
+
+	return err ? err : add_number(cli, request, "offset", offset, 0, INT32_MAX);
 }
 
 static int add_time(struct svr_cli *cli, struct json_object *request, const char *name,
@@ -268,9 +279,7 @@ int svr_show_alarms_run(struct svr_cli *cli, const char *const *val)
 		json_object_object_add(request, "id", json_object_new_string(id));
 	if (val[ALARMS_SHELVED])
 		json_object_object_add(request, "shelved", json_object_new_boolean(true));
-	err = add_number(cli, request, "limit", val[ALARMS_LIMIT]);
-	if (!err)
-		err = add_number(cli, request, "offset", val[ALARMS_OFFSET]);
+	err = add_page(cli, request, val[ALARMS_LIMIT], val[ALARMS_OFFSET]);
 	if (!err)
 		err = ask(cli, request, &answer);
 	if (!err)
@@ -328,9 +337,7 @@ int svr_show_events_run(struct svr_cli *cli, const char *const *val)
 	if (!err)
 		err = add_time(cli, request, "to", val[EVENTS_TO]);
 	if (!err)
-		err = add_number(cli, request, "limit", val[EVENTS_LIMIT]);
-	if (!err)
-		err = add_number(cli, request, "offset", val[EVENTS_OFFSET]);
+		err = add_page(cli, request, val[EVENTS_LIMIT], val[EVENTS_OFFSET]);
 	if (!err)
 		err = ask(cli, request, &answer);
 	if (!err)

@@ -59,6 +59,9 @@ test_words() {
 	check "JSON errors are JSON" json '"frob" in d["error"]' w -j show frob
 	check "pretty JSON errors are JSON" json 'd["error"]' w -p frob
 	check "a broken option still gives a JSON error" json 'd["error"]' w --frob -j
+	check "a limit of nothing is refused" refused 2 'limit 0 is no number from 1 to 10000' w show alarms limit 0
+	check "a limit that is too large is refused" refused 2 'limit 10001 is no number from 1 to 10000' w show events limit 10001
+	check "an offset is checked" refused 2 'offset x is no number from 0' w show events offset x
 	check "a session id is checked" refused 2 'no session id' w show sessions by-id 1234
 	check "a hostile word cannot command the terminal" refused 2 'object "\?\[2J' w $'\e[2J'
 }
