@@ -53,7 +53,8 @@ struct listing {
 	struct svr_cli *cli;
 	const char *dir;
 	bool detail;
-	struct json_object *own; /* the key manager's answer; NULL: it does not run */
+	bool asked; /* the key manager */
+	struct json_object *own; /* its answer; NULL: it was not asked, or does not run */
 	struct entry list[SHOW_NAMES_MAX];
 	unsigned int n;
 };
@@ -287,7 +288,10 @@ static void print_own(const struct listing *l)
 	struct svr_out *o = l->cli->out;
 
 	if (!l->own) {
-		svr_out_note(o, "\nThe key manager does not run: what it uses is not known");
+		svr_out_note(o, l->asked ?
+					"\nThe key manager does not run: what it uses is not known" :
+					"\nThe key manager was not asked what it uses: SVR_PKI_DIR is set, "
+					"and no router is named; see: --router");
 		return;
 	}
 	svr_out_note(o, "%s", "");
@@ -302,15 +306,16 @@ static void print_own(const struct listing *l)
 /* What the key manager says; that it does not run is no mistake: certificates come first. */
 static int ask_own(struct listing *l)
 {
+	const char *env = getenv("SVR_PKI_DIR"), *router;
 	struct json_object *request;
-	const char *router;
 	int err;
 
-	if (!l->cli->router && getenv("SVR_PKI_DIR"))
+	if (!l->cli->router && env && *env)
 		return 0;
 	err = svr_cli_router(l->cli, &router);
 	if (err)
 		return err;
+	l->asked = true;
 	request = svr_process_request("show certificate");
 	err = svr_process_ask(l->cli, router, "keymgr", request, &l->own);
 	json_object_put(request);

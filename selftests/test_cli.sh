@@ -535,6 +535,9 @@ test_certificate() {
 	check_equal "the key is root's alone" 600 "$(stat -c %a "$TMP/certs/one.key")"
 	check "never overwritten" refused 1 'exists' svr certificate self-signed common-name a.test dir "$TMP/certs" name one
 	check "a wrong algorithm" refused 2 'allowed: p-256' svr certificate self-signed common-name a.test dir "$TMP/certs" algorithm dsa
+	check "shown" json 'd["certificates"][0]["common_name"] == "a.test"' svr -j show certificate dir "$TMP/certs"
+	check "no key manager" says 'key manager does not run' svr --router west show certificate
+	check "a key manager that was not asked" says 'key manager was not asked what it uses: SVR_PKI_DIR' svr show certificate
 	check "wrong days" refused 2 'number from 1' svr certificate self-signed common-name a.test dir "$TMP/certs" name two days 0
 }
 
