@@ -422,8 +422,12 @@ out:
 
 int svr_show_certificate_run(struct svr_cli *cli, const char *const *val)
 {
-	if (val[SHOW_WHAT] && !strcmp(val[SHOW_WHAT], "crl"))
+	if (val[SHOW_WHAT] && !strcmp(val[SHOW_WHAT], "crl")) {
+		if (val[SHOW_DIR])
+			return svr_cli_usage(
+				cli, "dir means nothing with crl: the key manager has the lists");
 		return show_crl(cli);
+	}
 	return show_certificates(cli, val[SHOW_DIR], val[SHOW_WHAT] != NULL);
 }
 

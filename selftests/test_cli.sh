@@ -538,6 +538,7 @@ test_certificate() {
 	check "shown" json 'd["certificates"][0]["common_name"] == "a.test"' svr -j show certificate dir "$TMP/certs"
 	check "no key manager" says 'key manager does not run' svr --router west show certificate
 	check "a key manager that was not asked" says 'key manager was not asked what it uses: SVR_PKI_DIR' svr show certificate
+	check "lists are in no directory" refused 2 'dir means nothing with crl' svr show certificate crl dir "$TMP/certs"
 	check "wrong days" refused 2 'number from 1' svr certificate self-signed common-name a.test dir "$TMP/certs" name two days 0
 }
 
