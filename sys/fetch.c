@@ -239,6 +239,7 @@ static int transfer_configure(struct svr_fetch *t, const char *url, unsigned int
 
 	set(CURLOPT_URL, url);
 	set(CURLOPT_PROTOCOLS_STR, "http,https");
+	/* Who asks by http trusts everybody on the way: https in between makes that no better. */
 	set(CURLOPT_REDIR_PROTOCOLS_STR, https ? "https" : "http,https");
 	set(CURLOPT_FOLLOWLOCATION, 1L);
 	set(CURLOPT_MAXREDIRS, (long)SVR_FETCH_REDIRECTS);

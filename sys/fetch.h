@@ -4,7 +4,7 @@
  * with limits on everything that a server chooses. Part of libsvrsys.
  *
  * What a hostile server can do is to let a transfer fail: http and https only, also after a
- * redirection (and never from https back to http), a few redirections, a size limit that holds
+ * redirection (only https where the URL is https), a few redirections, a size limit that holds
  * whatever was announced, an end to headers, to slowness and to the whole transfer. Nothing is
  * decompressed, no cookie, no password and no netrc is sent.
  */
