@@ -372,24 +372,49 @@ static unsigned int count_services(const struct claim *const *chain, unsigned in
 	return count;
 }
 
+/* Below a prefix its claims are of no more use where the service has a wider one, too. Returns the
+ * new depth.
+ */
+static unsigned int leave_prefix(const struct claim **chain, unsigned int depth)
+{
+	unsigned int first = depth, kept, i, k;
+
+	while (first && same_prefix(&chain[first - 1]->prefix, &chain[depth - 1]->prefix))
+		first--;
+	for (i = kept = first; i < depth; i++) {
+		for (k = 0; k < first && chain[k]->service != chain[i]->service; k++)
+			;
+		if (k == first)
+			chain[kept++] = chain[i];
+	}
+	return kept;
+}
+
 static void check_claims(struct checker *c, const struct claim *claims, unsigned int n)
 {
-	/* The claims around claims[i], widest first. More than this many in a chain are refused
-	 * before they are stored.
+	/* The claims around claims[i], widest first: one of each service, and once more all of the
+	 * prefix itself. What finds no room is refused anyway.
 	 */
-	enum { CHAIN = 4 * SVR_MAX_SVC_PER_PREFIX };
+	enum { CHAIN = 2 * SVR_MAX_SVC_PER_PREFIX + 1 };
 	const struct claim *chain[CHAIN];
 	unsigned int i, k, depth = 0;
+	bool twice;
 
 	for (i = 0; i < n; i++) {
 		while (depth &&
 		       !(chain[depth - 1]->prefix.len <= claims[i].prefix.len &&
 			 svr_config_prefix_has(&chain[depth - 1]->prefix, &claims[i].prefix.addr)))
 			depth--;
-		for (k = 0; k < depth; k++)
-			if (same_prefix(&chain[k]->prefix, &claims[i].prefix))
-				check_pair(c, chain[k], &claims[i]);
-		if (depth < CHAIN)
+		if (depth && !same_prefix(&chain[depth - 1]->prefix, &claims[i].prefix))
+			depth = leave_prefix(chain, depth);
+		twice = false;
+		for (k = 0; k < depth; k++) {
+			if (!same_prefix(&chain[k]->prefix, &claims[i].prefix))
+				continue;
+			check_pair(c, chain[k], &claims[i]);
+			twice |= chain[k]->service == claims[i].service;
+		}
+		if (depth < CHAIN && !twice)
 			chain[depth++] = &claims[i];
 		at(c, "/authority/service/%u/address/%u", claims[i].service, claims[i].address);
 		if (depth == CHAIN || count_services(chain, depth) > SVR_MAX_SVC_PER_PREFIX)

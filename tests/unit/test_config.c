@@ -1752,6 +1752,37 @@ Test(config, too_many_services_around_a_prefix)
 	json_object_put(doc);
 }
 
+/* Every prefix around an IPv6 address, of as many services as a row holds. */
+Test(config, many_prefixes_around_one_another)
+{
+	struct json_object *doc = json_tokener_parse(base), *services = NULL;
+	struct svr_config_errors errs;
+	struct svr_config *cfg;
+	char text[8192];
+	int i, k, n;
+
+	json_pointer_get(doc, A "/service", &services);
+	for (i = 0; i < 31; i++) {
+		n = snprintf(text, sizeof(text), "{\"name\":\"n%d\",\"address\":[\"::/0\"", i);
+		for (k = 1; k <= 128; k++)
+			n += snprintf(text + n, sizeof(text) - (size_t)n, ",\"8000::/%d\"", k);
+		snprintf(text + n, sizeof(text) - (size_t)n,
+			 "],\"security\":\"clear\",\"transport\":[{\"protocol\":\"udp\",\"port-range\":"
+			 "[{\"start-port\":%d}]}]}",
+			 1000 + i);
+		json_object_array_add(services, json_tokener_parse(text));
+	}
+	cr_expect_eq(parse(json_object_to_json_string(doc), &cfg, &errs), 0, "%s",
+		     print_all(&errs));
+	svr_config_free(cfg);
+	json_object_array_add(services,
+			      json_tokener_parse("{\"name\":\"n31\",\"address\":[\"8000::/64\"],"
+						 "\"security\":\"clear\"}"));
+	cr_expect_eq(parse(json_object_to_json_string(doc), &cfg, &errs), -EINVAL);
+	cr_expect_eq(errs.n_errors, 31 * 64 + 1, "each prefix from 64 to 128: %u", errs.n_errors);
+	json_object_put(doc);
+}
+
 /* ---- the example -------------------------------------------------------------------------------- */
 
 Test(config, example)
