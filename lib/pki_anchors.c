@@ -527,9 +527,8 @@ static int chain_check_issuers(const struct pki_chain *chain, struct svr_pki_rep
 }
 
 /* 0, -ENOENT (no chain leads to @store) and -EKEYREJECTED with a report, -ENOMEM. */
-static int chain_verify(X509_STORE *store, unsigned long flags, X509 *cert,
-			STACK_OF(X509) * others, int64_t now_sec, struct pki_chain *chain,
-			struct svr_pki_report *r)
+static int chain_verify(X509_STORE *store, unsigned long flags, X509 *cert, STACK_OF(X509) * others,
+			int64_t now_sec, struct pki_chain *chain, struct svr_pki_report *r)
 {
 	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
 	X509_VERIFY_PARAM *param;

@@ -288,10 +288,12 @@ static void print_own(const struct listing *l)
 	struct svr_out *o = l->cli->out;
 
 	if (!l->own) {
-		svr_out_note(o, l->asked ?
-					"\nThe key manager does not run: what it uses is not known" :
-					"\nThe key manager was not asked what it uses: SVR_PKI_DIR is set, "
-					"and no router is named; see: --router");
+		svr_out_note(
+			o,
+			l->asked ?
+				"\nThe key manager does not run: what it uses is not known" :
+				"\nThe key manager was not asked what it uses: SVR_PKI_DIR is set, "
+				"and no router is named; see: --router");
 		return;
 	}
 	svr_out_note(o, "%s", "");

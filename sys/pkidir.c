@@ -199,15 +199,17 @@ int svr_pkidir_ca_add(const char *dir, const char *name, bool strict, const char
 
 	if (!svr_name_ok_for_path(name) || name[0] == '.' ||
 	    snprintf(path, sizeof(path), "%s/" CA_DIR, dir) >= (int)sizeof(path)) {
-		snprintf(err, err_len,
-			 "name \"%.63s\": allowed are 1 to 63 characters of A-Z a-z 0-9 _ . -, and it must not begin with .",
-			 name);
+		snprintf(
+			err, err_len,
+			"name \"%.63s\": allowed are 1 to 63 characters of A-Z a-z 0-9 _ . -, and it must not begin with .",
+			name);
 		return -EINVAL;
 	}
 	if (svr_pkidir_cas(dir, there, SVR_PKI_BUNDLES_MAX) == SVR_PKI_BUNDLES_MAX) {
-		snprintf(err, err_len,
-			 "there are %d trusted CAs, and no more are read; remove one, or put several into one bundle",
-			 SVR_PKI_BUNDLES_MAX);
+		snprintf(
+			err, err_len,
+			"there are %d trusted CAs, and no more are read; remove one, or put several into one bundle",
+			SVR_PKI_BUNDLES_MAX);
 		return -E2BIG;
 	}
 	whole = malloc(head_len + len);

@@ -809,7 +809,8 @@ Test(config, depth_32_is_read)
 /* RFC 6901 escapes, and nothing that a terminal would obey. */
 Test(config, strange_keys)
 {
-	static const char text[] = "{\"a/b~c\":1,\"\\n\\u001b[2J\":2,\"\":3,\"authority\":\"\x7f\xc2\x9b\"}";
+	static const char text[] =
+		"{\"a/b~c\":1,\"\\n\\u001b[2J\":2,\"\":3,\"authority\":\"\x7f\xc2\x9b\"}";
 	struct svr_config_errors errs;
 	struct svr_config *cfg;
 
@@ -1766,10 +1767,11 @@ Test(config, many_prefixes_around_one_another)
 		n = snprintf(text, sizeof(text), "{\"name\":\"n%d\",\"address\":[\"::/0\"", i);
 		for (k = 1; k <= 128; k++)
 			n += snprintf(text + n, sizeof(text) - (size_t)n, ",\"8000::/%d\"", k);
-		snprintf(text + n, sizeof(text) - (size_t)n,
-			 "],\"security\":\"clear\",\"transport\":[{\"protocol\":\"udp\",\"port-range\":"
-			 "[{\"start-port\":%d}]}]}",
-			 1000 + i);
+		snprintf(
+			text + n, sizeof(text) - (size_t)n,
+			"],\"security\":\"clear\",\"transport\":[{\"protocol\":\"udp\",\"port-range\":"
+			"[{\"start-port\":%d}]}]}",
+			1000 + i);
 		json_object_array_add(services, json_tokener_parse(text));
 	}
 	cr_expect_eq(parse(json_object_to_json_string(doc), &cfg, &errs), 0, "%s",
