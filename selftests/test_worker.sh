@@ -280,6 +280,64 @@ test_idle_costs_nothing() {
 	check "CPU time in 5 s ($((after - before)) ticks of 10 ms)" test $((after - before)) -le 10
 }
 
+cat >"$TMP/mirror.py" <<'PY'
+# A datagram to the same port of the other host as ours, and when told so one every 50 ms for two seconds; how many came
+import os, select, socket, sys, time
+address, port, go = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("", port))
+s.connect((address, port))
+s.send(b"first")
+print("sent", flush=True)
+while not os.path.exists(go):
+    time.sleep(0.01)
+got, end, when = 0, time.monotonic() + 2, 0
+while (now := time.monotonic()) < end:
+    if now >= when:
+        when = now + 0.05
+        try:
+            s.send(b"again")
+        except OSError:
+            pass
+    if select.select([s], [], [], max(0, min(when, end) - now))[0]:
+        try:
+            got += len(s.recv(100)) > 0
+        except OSError:
+            pass
+print("got", got, flush=True)
+PY
+
+# Hosts on both sides send to one another from the same ports, and the first packets cross: both routers make a session,
+# and one of them stays
+test_both_sides_open_at_once() {
+	local policy port host other before
+
+	before=$(($(drops west metadata-glare) + $(drops east metadata-glare)))
+	for policy in signed secret; do
+		for port in 60 61 62; do
+			port=$(($(traffic_port $policy) + port))
+			rm -f "$TMP/go"
+			kill -STOP "$(proc_pid west-worker)" "$(proc_pid east-worker)"
+			for host in h1 h2; do
+				other=h2_ip && [ $host = h1 ] || other=h1_ip
+				start_proc "mirror-$host" on "${!host}" /usr/bin/python3 "$TMP/mirror.py" "${!other}" "$port" "$TMP/go"
+				wait_for 5 logged "mirror-$host" sent
+			done
+			kill -CONT "$(proc_pid west-worker)" "$(proc_pid east-worker)"
+			touch "$TMP/go"
+			for host in h1 h2; do
+				check "$policy, port $port: $host hears the other host" wait_for 10 eval \
+					'[ "$(awk "/^got/ { print \$2 }" "$(proc_log "mirror-$host")" | tail -n 1)" -ge 25 ]'
+			done
+			for host in h1 h2; do
+				stop_proc "mirror-$host"
+				: >"$(proc_log "mirror-$host")"
+			done
+		done
+	done
+	check "sessions of both did meet" test $(($(drops west metadata-glare) + $(drops east metadata-glare))) -gt "$before"
+}
+
 test_refusals() {
 	check_fails "no router" on "$west" svr-worker
 	check_fails "a router that was never attached" on "$west" timeout 5 svr-worker --router nowhere

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The subnets and gateways of a zone. */
 #include <arpa/inet.h>
+#include <stdint.h>
 
 #include "worker/addr.h"
 
@@ -31,6 +32,28 @@ bool svr_addr_on_link(const struct svr_zone *zone, const __be32 addr[static 4])
 	for (i = 0; i < zone->addrs && i < SVR_ZONE_ADDRS; i++)
 		if (in_subnet(&zone->addr[i], addr))
 			return true;
+	return false;
+}
+
+bool svr_addr_local(const struct svr_zone *zone, const __be32 addr[static 4])
+{
+	uint32_t i, host_bits;
+
+	for (i = 0; i < zone->addrs && i < SVR_ZONE_ADDRS; i++) {
+		const struct svr_zone_addr *a = &zone->addr[i];
+
+		if (svr_addr_equal(a->addr, addr))
+			return true;
+		/* from /31 up a subnet has no broadcast address; RFC 3021 */
+		if (!svr_addr_is_mapped(addr) || !svr_addr_is_mapped(a->addr) ||
+		    a->prefix_len >= ADDR_BITS - 1 || a->prefix_len < ADDR_BITS - WORD_BITS)
+			continue;
+		host_bits = (uint32_t)ADDR_BITS - a->prefix_len;
+		if (addr[3] == (a->addr[3] | htonl(host_bits == WORD_BITS ?
+							   UINT32_MAX :
+							   (1U << host_bits) - 1)))
+			return true;
+	}
 	return false;
 }
 

@@ -7,6 +7,8 @@
 
 /* True if @addr is in a subnet of the zone, or link-local. */
 bool svr_addr_on_link(const struct svr_zone *zone, const __be32 addr[static 4]);
+/* True if @addr is one of the router's in the zone, or the broadcast address of one of its subnets. */
+bool svr_addr_local(const struct svr_zone *zone, const __be32 addr[static 4]);
 /*
  * Whom to send to for @addr: itself on the link, otherwise the zone's first gateway of its family,
  * itself if there is none.

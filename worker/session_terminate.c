@@ -7,6 +7,7 @@
 
 #include <svr/drops.h>
 
+#include "lib/shared.h"
 #include "worker/addr.h"
 #include "worker/metadata.h"
 #include "worker/session_flows.h"
@@ -45,6 +46,12 @@ static bool policy_agrees(const struct svr_policy *p, const struct svr_meta *m)
 	       svr_metadata_keys_fit(m, encrypted);
 }
 
+/* A peer speaks neither for nor to this router itself, nor to a whole LAN. */
+static bool is_local(const struct svr_thread *t, uint32_t zone, const __be32 addr[static 4])
+{
+	return zone < t->maps->count.zones && svr_addr_local(&t->maps->zones[zone], addr);
+}
+
 /*
  * docs/protocol.md section 5: everything that the terminating router must check, by its own
  * configuration.
@@ -79,7 +86,8 @@ static int metadata_check(struct svr_thread *t, const struct svr_meta *m,
 	    m->context.proto == (svr_key_is4(&s->lan) ? IPPROTO_ICMPV6 : IPPROTO_ICMP) ||
 	    !service_transports(svc, m->context.proto, ntohs(m->context.dport)) ||
 	    !svr_rules_cover(&t->rules, t->maps, s->service, m->context.daddr) ||
-	    !svr_addr_one_host(s->lan.saddr) || !svr_addr_one_host(s->lan.daddr))
+	    !svr_addr_one_host(s->lan.saddr) || !svr_addr_one_host(s->lan.daddr) ||
+	    is_local(t, svc->zone, s->lan.saddr) || is_local(t, svc->zone, s->lan.daddr))
 		return -SVR_DROP_META_CONTEXT;
 	if (!svr_rules_access(&t->rules, t->maps, s->service, s->tenant))
 		return -SVR_DROP_NO_ACCESS;
@@ -111,6 +119,24 @@ static void flow_vacate(struct svr_thread *t, const struct svr_flow6_key *key)
 	}
 }
 
+/*
+ * Both routers made a session for the same connection before they heard of each other's. Both see both
+ * UUIDs, and keep the session with the smaller one (docs/protocol.md 5).
+ */
+static bool ours_stays(struct svr_thread *t, const struct svr_flow6_key *lan,
+		       const struct svr_meta *m)
+{
+	const struct svr_session *s;
+	struct svr_flow flow;
+	uint32_t slot;
+
+	if (svr_session_of_flow(t, lan, &slot, &flow) != SVR_OWNER_WORKER)
+		return false;
+	s = &t->maps->sessions[slot];
+	return s->originator && svr_shared(s->meta_add) &&
+	       memcmp(s->uuid, m->uuid, sizeof(s->uuid)) < 0;
+}
+
 static int flows_terminate(struct svr_thread *t, struct svr_session *s, uint32_t slot)
 {
 	struct svr_flow f;
@@ -137,6 +163,8 @@ static int terminate(struct svr_thread *t, const struct svr_meta *m,
 	err = metadata_check(t, m, wan, &checked);
 	if (err)
 		return err;
+	if (ours_stays(t, &checked.lan, m))
+		return -SVR_DROP_META_GLARE;
 	/* All is verified: from here on the old sessions are over */
 	flow_vacate(t, wan);
 	flow_vacate(t, &checked.lan);

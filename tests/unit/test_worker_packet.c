@@ -709,6 +709,28 @@ static void expect_hop(const struct svr_zone *zone, const char *to, const char *
 	cr_expect(svr_addr_equal(got, address(hop)), "%s by %s, not %s", to, text, hop);
 }
 
+Test(worker_addr, own_and_broadcast_addresses_are_local)
+{
+	struct svr_zone zone = { 0 };
+
+	zone_row(&zone, "10.0.0.1", 120, "");
+	zone_row(&zone, "10.1.0.0", 127, "");
+	zone_row(&zone, "10.2.0.1", 128, "");
+	zone_row(&zone, "2001:db8:1::1", 64, "");
+	cr_expect(svr_addr_local(&zone, address("10.0.0.1")));
+	cr_expect(svr_addr_local(&zone, address("10.0.0.255")));
+	cr_expect_not(svr_addr_local(&zone, address("10.0.0.254")));
+	cr_expect_not(svr_addr_local(&zone, address("10.0.1.255")));
+	cr_expect_not(svr_addr_local(&zone, address("10.1.0.1")), "the other end of a /31");
+	cr_expect(svr_addr_local(&zone, address("10.2.0.1")));
+	cr_expect(svr_addr_local(&zone, address("2001:db8:1::1")));
+	cr_expect_not(svr_addr_local(&zone, address("2001:db8:1::2")));
+	zone.addrs = 0;
+	zone_row(&zone, "10.0.0.1", 96, "");
+	cr_expect(svr_addr_local(&zone, address("255.255.255.255")));
+	cr_expect_not(svr_addr_local(&zone, address("10.0.0.255")));
+}
+
 Test(worker_addr, next_hop_on_and_off_the_link)
 {
 	struct svr_zone zone = { 0 };
