@@ -304,8 +304,10 @@ static void note_wan(struct svr_thread *t, struct svr_session *s, const struct s
 	 */
 	if (with_metadata)
 		__atomic_store_n(&s->meta_seen, 1, __ATOMIC_RELAXED);
-	if (s->originator == with_metadata && svr_shared(s->meta_add))
+	if (s->originator == with_metadata && svr_shared(s->meta_add)) {
+		__atomic_store_n(&s->heard_ns, t->now_ns, __ATOMIC_RELAXED);
 		__atomic_store_n(&s->meta_add, 0, __ATOMIC_RELAXED);
+	}
 }
 
 /* User data that starts with the cookie was encrypted together with its bare header. */

@@ -196,7 +196,7 @@ void svr_session_close(struct svr_thread *t, uint32_t slot, const char *why)
 	__atomic_store_n(&s->state, SVR_SESSION_ENDING, __ATOMIC_SEQ_CST);
 	svr_replay_lock(&s->replay_lock);
 	svr_replay_unlock(&s->replay_lock);
-	svr_tomb_set(t->sessions, s);
+	svr_tomb_set(t->sessions, s, t->now_ns);
 	svr_count(&t->counters, s->lan.zone, SVR_STAT_SESSIONS_CLOSED, 1);
 	svr_uuid_print(s->uuid, uuid);
 	pr_debug("session %s: closed (%s)", uuid, why);

@@ -24,6 +24,7 @@ static bool orphan_flow(const struct svr_flow6_key *key, const struct svr_flow *
 
 int svr_sessions_adopt(struct svr_thread *t, struct svr_adopted *out)
 {
+	const uint64_t now_ns = svr_thread_clock_ns();
 	struct svr_sessions *ss = t->sessions;
 	uint32_t slot;
 	int n;
@@ -41,7 +42,7 @@ int svr_sessions_adopt(struct svr_thread *t, struct svr_adopted *out)
 			out->live++;
 			continue;
 		}
-		svr_tomb_set(ss, s);
+		svr_tomb_set(ss, s, now_ns);
 		/* Its rows are nobody's: they become free with all others that nobody names */
 		OPENSSL_cleanse(&s->keys, sizeof(s->keys));
 		s->other = 0;

@@ -26,9 +26,9 @@ struct svr_tomb_pair {
 
 /*
  * Remember the counters of a slot. It keeps them also while it is free: a restarted worker reads
- * them again, those of the same session in any order.
+ * them again, those of the same session in any order. @now_ns: CLOCK_MONOTONIC
  */
-void svr_tomb_set(struct svr_sessions *ss, const struct svr_session *s);
+void svr_tomb_set(struct svr_sessions *ss, const struct svr_session *s, uint64_t now_ns);
 /* Go on where the session with this UUID stopped, if it is remembered. */
 void svr_tomb_apply(const struct svr_sessions *ss, struct svr_session *s);
 

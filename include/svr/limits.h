@@ -54,7 +54,7 @@ enum svr_limits {
 	SVR_META_KEY_LEN = 32,	    /* bytes */
 	SVR_WRAP_KEY_LEN = 32,	    /* bytes, of a policy with static keys */
 
-	SVR_ABI_VERSION = 9,	    /* raised whenever the layout of a pinned map changes, or the order of flows */
+	SVR_ABI_VERSION = 10,	    /* raised whenever the layout of a pinned map changes, or the order of flows */
 };
 
 /* Buckets of a flow table for @flows flows; it has SVR_FLOW_BUCKET times as many rows. */

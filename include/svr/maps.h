@@ -600,10 +600,11 @@ struct svr_session {
 	struct svr_session_keys keys; /* the newest epoch, unless that is the other one */
 	__u64 last_lan_ns;	/* CLOCK_MONOTONIC, authenticated packets only; at first when it was made */
 	__u64 last_wan_ns;
+	__u64 heard_ns;		/* when the peer showed that it has heard us: no metadata with these keys is younger; 0: not yet */
 	__u64 packets[2];	/* from the LAN, from the peer */
 	__u64 bytes[2];
 };
-_Static_assert(sizeof(struct svr_session) == 528, "map ABI");
+_Static_assert(sizeof(struct svr_session) == 536, "map ABI");
 
 struct svr_nonce_slot {
 	__u64 word;		/* lib/nonce.c; 0: empty */

@@ -23,6 +23,8 @@ static void end(void)
 	free(ss.tombs);
 }
 
+#define SEC 1000000000ULL
+
 TestSuite(worker_tombs, .init = begin, .fini = end);
 
 /* A session of a peer that has not heard us; those with the same @number % 2 lie in one pair. */
@@ -54,7 +56,7 @@ static void bury(uint8_t number, uint64_t tx, uint64_t rx)
 {
 	const struct svr_session s = session(number, tx, rx);
 
-	svr_tomb_set(&ss, &s);
+	svr_tomb_set(&ss, &s, 100 * SEC);
 }
 
 Test(worker_tombs, two_of_a_hash_and_the_older_one_goes)
@@ -88,17 +90,35 @@ Test(worker_tombs, only_keys_that_may_come_again)
 	struct svr_session s = session(2, 70, 50);
 
 	s.originator = 1;
-	svr_tomb_set(&ss, &s);
+	svr_tomb_set(&ss, &s, 100 * SEC);
 	expect_goes_on(2, 0, 0);
 	s.originator = 0;
 	s.cipher = SVR_CIPHER_NONE;
-	svr_tomb_set(&ss, &s);
+	svr_tomb_set(&ss, &s, 100 * SEC);
 	expect_goes_on(2, 0, 0);
 	s.cipher = SVR_CIPHER_AES_GCM_256;
 	s.meta_add = 0; /* the originator has heard us */
-	svr_tomb_set(&ss, &s);
+	s.heard_ns = 80 * SEC;
+	svr_tomb_set(&ss, &s, 100 * SEC);
 	expect_goes_on(2, 0, 0);
 	s.unconfirmed = 1; /* but has offered new keys */
-	svr_tomb_set(&ss, &s);
+	svr_tomb_set(&ss, &s, 100 * SEC);
 	expect_goes_on(2, 70, 50);
+}
+
+/* Somebody on the way may have kept a block back that the originator sent before it heard us. */
+Test(worker_tombs, a_block_that_was_kept_back)
+{
+	struct svr_session s = session(2, 70, 50), time_based = session(3, 71, 51);
+
+	s.meta_add = time_based.meta_add = 0;
+	s.heard_ns = time_based.heard_ns = 96 * SEC;
+	s.hmac_mode = SVR_HMAC_MODE_REGULAR;
+	time_based.hmac_mode = SVR_HMAC_MODE_TIME_BASED;
+	svr_tomb_set(&ss, &s, 100 * SEC);
+	svr_tomb_set(&ss, &time_based, 100 * SEC);
+	expect_goes_on(2, 70, 50);
+	expect_goes_on(3, 0, 0); /* its tag has gone out of date */
+	svr_tomb_set(&ss, &time_based, 100 * SEC - 1);
+	expect_goes_on(3, 71, 51);
 }
