@@ -237,25 +237,27 @@ static int adopt_maps(struct svr_cli *cli, const char *router, const struct svr_
 		      struct svr_image *image, bool *fresh)
 {
 	uint32_t abi = pinned_abi(image);
+	bool there, none = true;
 	struct bpf_map *map;
-	bool there;
 	int err;
 
+	/* Only a look at all of them can say so, and the caller takes away what is said to be fresh */
+	*fresh = false;
 	if (abi && abi != SVR_ABI_VERSION)
 		return svr_cli_error(
 			cli, -EPROTO,
 			"the maps of router %s have layout %u, this svr knows %u. Their sessions cannot be taken over; stop "
 			"svr-worker and svr-keymgr and run: svr --router %s link clean",
 			router, abi, SVR_ABI_VERSION, router);
-	*fresh = true;
 	bpf_object__for_each_map(map, image->obj) {
 		if (!bpf_map__pin_path(map))
 			continue;
 		err = adopt_map(cli, router, sizes, map, &there);
 		if (err)
 			return err;
-		*fresh = *fresh && !there;
+		none = none && !there;
 	}
+	*fresh = none;
 	return check_buckets(cli, router, image, "svr_flow_tags4", "svr_flows4") ?:
 		       check_buckets(cli, router, image, "svr_flow_tags6", "svr_flows6");
 }

@@ -266,6 +266,21 @@ test_other_version() {
 	check "then it starts" says 'mode native' w link set dev ge0 up
 }
 
+# A look at the maps that fails proves nothing about whose they are
+test_refused_start_keeps_maps() {
+	local before
+
+	defer cleaned
+	both_up || return 1
+	before=$(ls "$PINS")
+	# the map that is looked at first
+	rm "$PINS/svr_capture_ring"
+	bpftool map create "$PINS/svr_capture_ring" type ringbuf key 0 value 0 entries 4096 name other || return 1
+	check "a map of another size is refused" refused 1 'svr_capture_ring: made by another version' w link set dev ge0 up
+	check_equal "and the others are where they were" "$before" "$(ls "$PINS")"
+	check "the router still runs" json '[z["state"] for z in d] == ["up", "up"]' w -j link show
+}
+
 test_device_made_anew() {
 	defer cleaned
 	both_up || return 1
