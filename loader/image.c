@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -102,21 +103,39 @@ static void skel_destroy(struct svr_image *image)
 	}
 }
 
+/*
+ * The first member of struct svr_router, in every version. The kernel writes as many bytes as a value of that map has,
+ * which in another version may be more than ours.
+ */
+static uint32_t read_abi(int fd)
+{
+	struct bpf_map_info info = {};
+	uint32_t len = sizeof(info), zero = 0, abi = 0;
+	void *value;
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &len) || info.type != BPF_MAP_TYPE_ARRAY ||
+	    info.value_size < sizeof(abi))
+		return 0;
+	value = malloc(info.value_size);
+	if (value && !bpf_map_lookup_elem(fd, &zero, value))
+		memcpy(&abi, value, sizeof(abi));
+	free(value);
+	return abi;
+}
+
 /* ABI version that the maps in the kernel were made for; 0: not known yet. */
 static uint32_t pinned_abi(struct svr_image *image)
 {
 	struct bpf_map *map = bpf_object__find_map_by_name(image->obj, "svr_router");
-	struct svr_router router = {};
-	uint32_t zero = 0;
+	uint32_t abi;
 	int fd;
 
 	fd = map ? bpf_obj_get(bpf_map__pin_path(map)) : -1;
 	if (fd < 0)
 		return 0;
-	if (bpf_map_lookup_elem(fd, &zero, &router))
-		router.abi = 0;
+	abi = read_abi(fd);
 	close(fd);
-	return router.abi;
+	return abi;
 }
 
 /* A table whose size the operator chooses. */

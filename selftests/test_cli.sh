@@ -262,6 +262,12 @@ test_other_version() {
 	bpftool map update pinned "$PINS/svr_router" key 0 0 0 0 value 99 0 0 0 "${zeros[@]}" || return 1
 	check "maps of another version are refused" refused 1 'layout 99, this svr knows [0-9]+.*link clean' w link set dev ge0 up
 	check "show refuses, too" refused 1 'layout 99' w show drops
+	# a later version knows more of a router
+	rm "$PINS/svr_router"
+	bpftool map create "$PINS/svr_router" type array key 4 value 4096 entries 1 name svr_router || return 1
+	read -ra zeros <<<"$(yes 0 | head -n 4092 | paste -sd' ')"
+	bpftool map update pinned "$PINS/svr_router" key 0 0 0 0 value 100 0 0 0 "${zeros[@]}" || return 1
+	check "also larger ones" refused 1 'layout 100, this svr knows [0-9]+.*link clean' w link set dev ge0 up
 	check "clean works" json 'd["maps"] > 20' w -j link clean
 	check "then it starts" says 'mode native' w link set dev ge0 up
 }
