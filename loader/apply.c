@@ -4,6 +4,7 @@
  * Numbers for names are in plan_number.c, services in plan_service.c.
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -445,23 +446,44 @@ static void rules_changed(const struct svr_mapset *m)
 	__atomic_add_fetch(&m->router->rules, 1, __ATOMIC_RELEASE);
 }
 
+struct keyed_map {
+	const char *name;
+	const struct svr_keyed *wanted;
+	int fd;
+	bool trie;
+};
+
+/*
+ * The old rows go although the new ones are not there yet. What they lead to goes away anyhow; but where a prefix is missing,
+ * a wider one answers for it, so nobody is allowed anything until all of them are there.
+ */
+static int make_room(const struct svr_mapset *m, const struct keyed_map *map,
+		     const struct keyed_map *access)
+{
+	const struct svr_keyed nothing = { .key_size = access->wanted->key_size };
+	int err = 0;
+
+	if (map->trie) {
+		err = svr_keyed_prune(&nothing, access->fd);
+		rules_changed(m);
+	}
+	return err ? err : svr_keyed_prune(map->wanted, map->fd);
+}
+
 int svr_plan_write(struct svr_cli *cli, struct svr_mapset *m, const struct svr_plan *p)
 {
-	const struct {
-		const char *name;
-		const struct svr_keyed *wanted;
-		int fd;
-	} maps[] = {
-		{ "svr_access", &p->access, m->fd.access },
-		{ "svr_names", &p->names, m->fd.names },
-		{ "svr_vlans", &p->vlans, m->fd.vlans },
-		{ "svr_path_by_addr", &p->path_by_addr, m->fd.path_by_addr },
-		{ "svr_tenant_lpm", &p->tenant_lpm, m->fd.tenant_lpm },
-		{ "svr_service_lpm", &p->service_lpm, m->fd.service_lpm },
+	const struct keyed_map maps[] = {
+		{ "svr_access", &p->access, m->fd.access, false },
+		{ "svr_names", &p->names, m->fd.names, false },
+		{ "svr_vlans", &p->vlans, m->fd.vlans, false },
+		{ "svr_path_by_addr", &p->path_by_addr, m->fd.path_by_addr, false },
+		{ "svr_tenant_lpm", &p->tenant_lpm, m->fd.tenant_lpm, true },
+		{ "svr_service_lpm", &p->service_lpm, m->fd.service_lpm, true },
 	};
 	const unsigned int n = sizeof(maps) / sizeof(maps[0]);
 	const char *what;
 	unsigned int i = 0;
+	bool closed = false;
 	int err;
 
 	/*
@@ -483,6 +505,17 @@ int svr_plan_write(struct svr_cli *cli, struct svr_mapset *m, const struct svr_p
 	for (i = 0; i < n && !err; i++) {
 		what = maps[i].name;
 		err = svr_keyed_upsert(maps[i].wanted, maps[i].fd);
+		/* A hash map is full, or a trie */
+		if (err != -E2BIG && err != -ENOSPC)
+			continue;
+		closed = closed || maps[i].trie;
+		err = make_room(m, &maps[i], &maps[0]);
+		if (!err)
+			err = svr_keyed_upsert(maps[i].wanted, maps[i].fd);
+	}
+	if (closed && !err) {
+		what = maps[0].name;
+		err = svr_keyed_upsert(maps[0].wanted, maps[0].fd);
 	}
 	for (i = n; i > 0 && !err; i--) {
 		what = maps[i - 1].name;

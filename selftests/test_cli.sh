@@ -426,6 +426,42 @@ test_apply_at_once() {
 	check "and all were counted" test "$(generation)" = 7
 }
 
+# keys MAP: how many rows it has
+keys() {
+	bpftool -j map dump pinned "$PINS/$1" | python3 -c 'import json, sys; print(len(json.load(sys.stdin)))'
+}
+
+# 40 tags of a device that was made anew are 40 other keys, and 64 fit
+test_apply_without_room_for_both() {
+	local prefixes allowed
+
+	defer cleaned
+	change 'for i in range(1, 41):
+	a["router"][0]["node"][0]["device-interface"][0]["network-interface"].append({"name": "lan%d" % i, "vlan": i, "tenant": "lab",
+		"address": [{"ip-address": "172.18.%d.1" % i, "prefix-length": 24}]})'
+	w --config "$TMP/changed.json" link set dev ge0 up >/dev/null || return 1
+	check_equal "forty tags" 40 "$(keys svr_vlans)"
+	ip -n "$west" link del dev ge0
+	_topo_host "$h1" "$h1_ip" "$west_lan_ip" "$west" || return 1
+	wait_for 5 _topo_links_up || return 1
+	check "a new device takes their place" w --config "$TMP/changed.json" link set dev ge0 up
+	check_equal "forty tags again" 40 "$(keys svr_vlans)"
+	check "of the new device" json "all(e['formatted']['key']['ifindex'] == $(ip -n "$west" -o link show dev ge0 | cut -d: -f1) for e in d)" \
+		bpftool -j map dump pinned "$PINS/svr_vlans"
+
+	# a tree with room for so many prefixes as there are, in place of one that is as easily filled by 65536
+	prefixes=$(keys svr_service_lpm) allowed=$(keys svr_access)
+	rm "$PINS/svr_service_lpm"
+	bpftool map create "$PINS/svr_service_lpm" type lpm_trie key 24 value 64 entries "$prefixes" name svr_service_lpm flags 1 || return 1
+	check "a tree is filled to the last row" w config apply
+	change 'for s in a["service"]:
+	s["address"] = [p.replace("172.16.", "172.17.") for p in s["address"]]'
+	check "other prefixes take the place of all" applied
+	check "they are there, and no others" json "len(d) == $prefixes and all(e['key'][20:22] == ['0xac', '0x11'] for e in d)" \
+		bpftool -j map dump pinned "$PINS/svr_service_lpm"
+	check_equal "and who is allowed is allowed again" "$allowed" "$(keys svr_access)"
+}
+
 # ---- show ----------------------------------------------------------------------------------------
 test_show() {
 	local object
