@@ -30,6 +30,18 @@ const char *svr_attach_mode_name(enum svr_attach_mode mode)
 	return mode <= SVR_ATTACH_SEVERAL ? names[mode] : "unknown";
 }
 
+static int remove_pin(struct svr_cli *cli, const char *router, const char *kind, const char *device)
+{
+	char path[SVR_PIN_PATH_LEN];
+	int err = svr_pins_path(router, kind, device, path);
+
+	if (!err && unlink(path) && errno != ENOENT)
+		err = -errno;
+	return err ? svr_cli_error(cli, err, "%s: cannot remove its pin: %s", device,
+				   strerror(-err)) :
+		     0;
+}
+
 static uint32_t mode_flags(enum svr_attach_mode mode)
 {
 	switch (mode) {
@@ -104,11 +116,12 @@ uint32_t svr_attach_link_ifindex(const char *router, const char *device, bool *p
 		*pinned = true;
 		if (prog_id)
 			*prog_id = info.prog_id;
-		return info.xdp.ifindex;
+		if (info.xdp.ifindex)
+			return info.xdp.ifindex;
 	}
-	/* Behind a dispatcher there is no link of ours */
+	/* Behind a dispatcher there is no link of ours, or one that its device has left behind */
 	id = pinned_program(router, device);
-	*pinned = id != 0;
+	*pinned = fd >= 0 || id;
 	ifindex = id ? if_nametoindex(device) : 0;
 	if (!ifindex)
 		return 0;
@@ -406,6 +419,7 @@ int svr_attach_up(struct svr_cli *cli, const char *router, const struct svr_netd
 		  struct svr_image *image, const struct svr_attach_how *how, bool *replaced)
 {
 	struct svr_attached a;
+	bool dispatched;
 	int err;
 
 	*replaced = false;
@@ -413,8 +427,9 @@ int svr_attach_up(struct svr_cli *cli, const char *router, const struct svr_netd
 	if (err)
 		return svr_cli_error(cli, err, "%s: cannot ask for its XDP program: %s", d->name,
 				     strerror(-err));
+	dispatched = svr_attach_dispatched(&a, how);
 	err = svr_attach_check_foreign(cli, d, &a, how->force);
-	if (!err && svr_attach_dispatched(&a, how) && image->prog_fd >= 0)
+	if (!err && dispatched && image->prog_fd >= 0)
 		err = svr_cli_error(cli, -EAGAIN,
 				    "%s: a dispatcher came while we looked at it; try again",
 				    d->name);
@@ -422,22 +437,21 @@ int svr_attach_up(struct svr_cli *cli, const char *router, const struct svr_netd
 		err = detach_foreign(cli, d, &a);
 	if (err)
 		return err;
-	err = svr_attach_dispatched(&a, how) ?
-		      up_dispatched(cli, router, d, image, how, &a, replaced) :
-		      up_alone(cli, router, d, image->prog_fd, how->mode, &a, replaced);
+	err = dispatched ? up_dispatched(cli, router, d, image, how, &a, replaced) :
+			   up_alone(cli, router, d, image->prog_fd, how->mode, &a, replaced);
 	if (err)
 		return err;
 	err = svr_pins_replace(router, SVR_PIN_PROGS, d->name, image->prog_fd);
 	if (err)
-		svr_cli_error(cli, err, "%s: cannot pin the program: %s", d->name, strerror(-err));
-	return err;
+		return svr_cli_error(cli, err, "%s: cannot pin the program: %s", d->name,
+				     strerror(-err));
+	/* Of a device that had this name, and our program alone */
+	return dispatched ? remove_pin(cli, router, SVR_PIN_LINKS, d->name) : 0;
 }
 
 int svr_attach_down(struct svr_cli *cli, const char *router, const char *device)
 {
-	static const char *const kinds[] = { SVR_PIN_LINKS, SVR_PIN_PROGS };
 	struct bpf_link_info info = {};
-	char path[SVR_PIN_PATH_LEN];
 	uint32_t ifindex;
 	int fd, err, was = 0;
 	bool pinned;
@@ -453,7 +467,8 @@ int svr_attach_down(struct svr_cli *cli, const char *router, const char *device)
 	} else if (fd != -ENOENT) {
 		return svr_cli_error(cli, fd, "%s: cannot open its link: %s", device,
 				     strerror(-fd));
-	} else {
+	}
+	if (!was) {
 		ifindex = svr_attach_link_ifindex(router, device, &pinned, &info.prog_id);
 		err = ifindex ? svr_dispatcher_detach(ifindex, info.prog_id) : 0;
 		if (err)
@@ -462,13 +477,8 @@ int svr_attach_down(struct svr_cli *cli, const char *router, const char *device)
 				device, info.prog_id, strerror(-err));
 		was = ifindex != 0;
 	}
-	for (unsigned int i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		err = svr_pins_path(router, kinds[i], device, path);
-		if (!err && unlink(path) && errno != ENOENT)
-			err = -errno;
-		if (err)
-			return svr_cli_error(cli, err, "%s: cannot remove its pin: %s", device,
-					     strerror(-err));
-	}
-	return was;
+	err = remove_pin(cli, router, SVR_PIN_LINKS, device);
+	if (!err)
+		err = remove_pin(cli, router, SVR_PIN_PROGS, device);
+	return err ? err : was;
 }

@@ -76,4 +76,35 @@ test_dispatcher_of_ours() {
 	check_equal "nothing is left" "" "$(behind ge1)"
 }
 
+# The link of a device that is gone stays pinned, and its name comes again
+test_dispatcher_on_a_device_made_anew() {
+	local pins=/sys/fs/bpf/svr/west left
+
+	dispatcher_works || { skip "this kernel has no dispatcher"; return; }
+	w link clean >/dev/null
+	defer w link clean
+	check "alone" says 'mode native' w link set dev ge1 up
+	ip -n "$west" link del dev ge1
+	_topo_wan w "$west" "$west_wan_ip" "$west_wan_ip6" || return 1
+	wait_for 5 _topo_links_up || return 1
+	check "a new device of that name, behind a dispatcher" says 'mode native' w link set dev ge1 up dispatcher
+	check_equal "the link of the former one is forgotten" "" "$(ls "$pins/links")"
+	for left in nothing link; do
+		if [ "$left" = link ]; then
+			check "alone again" says 'mode native' w link set dev ge1 up
+			ip -n "$west" link del dev ge1
+			_topo_wan w "$west" "$west_wan_ip" "$west_wan_ip6" || return 1
+			wait_for 5 _topo_links_up || return 1
+			mv "$pins/links/ge1" "$pins/left"
+			check "behind a dispatcher again" says 'mode native' w link set dev ge1 up dispatcher
+			mv "$pins/left" "$pins/links/ge1"
+		fi
+		check "with $left left: the configuration is applied" w config apply
+		check "with $left left: the new device is still a way out" json \
+			'[e["key"][0] for e in d if isinstance(e["value"], list)] == ["0x02"]' bpftool -j map dump pinned "$pins/svr_txports"
+		check "with $left left: down detaches it" json 'd["detached"]' w -j link set dev ge1 down
+		check_equal "with $left left: nothing is behind a dispatcher" "" "$(behind ge1)"
+	done
+}
+
 run_tests "$@"
