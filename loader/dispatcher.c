@@ -160,13 +160,22 @@ int svr_dispatcher_attach(struct svr_cli *cli, const struct svr_netdev *d, struc
 			d->name);
 		goto out;
 	}
+	/* Gone by itself is as good */
+	err = old_id ? svr_dispatcher_detach(d->ifindex, old_id) : 0;
+	if (err && err != -ENOENT) {
+		svr_cli_error(
+			cli, err,
+			"%s: program %u cannot be taken out of the dispatcher, so it stays: %s",
+			d->name, old_id, strerror(-err));
+		/* Only the old one is known by its pin, so nobody would take this one out again */
+		if (xdp_program__detach(prog, (int)d->ifindex, mode, 0))
+			svr_cli_warn(
+				"%s: program %u is attached beside it; run: xdp-loader unload %s --id %u",
+				d->name, xdp_program__id(prog), d->name, xdp_program__id(prog));
+		goto out;
+	}
+	err = 0;
 	image->prog_fd = bpf_program__fd(bpf_object__next_program(image->obj, NULL));
-	if (old_id)
-		err = svr_dispatcher_detach(d->ifindex, old_id);
-	if (err)
-		svr_cli_error(cli, err,
-			      "%s: program %u is attached, but program %u before it cannot be taken out: %s",
-			      d->name, xdp_program__id(prog), old_id, strerror(-err));
 out:
 	/* The object stays the image's */
 	xdp_program__close(prog);

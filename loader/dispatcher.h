@@ -28,7 +28,8 @@ void svr_dispatcher_query(uint32_t ifindex, uint32_t prog_id, struct svr_dispatc
 
 /**
  * svr_dispatcher_attach() - load @image as one of the programs of @d's dispatcher, which is made if there is
- * none. The new program is called before @old_id goes away, so no packet misses both.
+ * none. The new program is called before @old_id goes away, so no packet misses both; where that cannot go away, it is
+ * the new one that does.
  * @image: opened, not loaded; loaded afterwards, its prog_fd set
  * @skb: mode, if there is no dispatcher yet
  * @old_id: our program that it replaces, 0: none
