@@ -12,6 +12,7 @@
 #include "apply.h"
 #include "cli.h"
 #include "pins.h"
+#include "renew.h"
 #include "view.h"
 
 enum { CHECK_FILE };
@@ -260,6 +261,7 @@ int svr_config_show_run(struct svr_cli *cli, const char *const *val)
 
 int svr_config_apply_run(struct svr_cli *cli, const char *const *val)
 {
+	struct svr_renewals renewals = {};
 	struct svr_plan *plan = NULL;
 	char reason[SVR_CLI_ERROR_LEN];
 	struct svr_mapset m;
@@ -283,9 +285,13 @@ int svr_config_apply_run(struct svr_cli *cli, const char *const *val)
 	}
 	err = svr_plan_make(cli, &m, view.router, &plan);
 	if (!err)
+		err = svr_renew_load(cli, router, view.router, plan, NULL, &renewals);
+	if (!err)
 		err = svr_plan_write(cli, &m, plan);
 	if (!err)
 		err = svr_apply_txports(cli, router, &m, NULL);
+	if (!err)
+		err = svr_renew_attach(cli, router, &renewals);
 	if (err)
 		goto out_maps;
 	svr_out_record_begin(cli->out, NULL, NULL);
@@ -294,8 +300,10 @@ int svr_config_apply_run(struct svr_cli *cli, const char *const *val)
 	svr_out_u64(cli->out, "generation", NULL, m.router->generation);
 	svr_out_note(cli->out, "router %s: %s applied, generation %u", router, cli->config,
 		     m.router->generation);
+	svr_renew_print(cli, &renewals);
 	svr_out_record_end(cli->out);
 out_maps:
+	svr_renew_free(&renewals);
 	svr_plan_free(plan);
 	svr_mapset_close(&m);
 out_lock:

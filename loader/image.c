@@ -26,6 +26,8 @@
 	X(SVR_ROLE_LAN, svr_lan) \
 	X(SVR_ROLE_WAN, svr_wan)
 
+enum { MAPS_MAX = 256 }; /* of one program: more than any version has */
+
 static int takes_frags(struct bpf_program *prog, struct bpf_prog_load_opts *opts, long cookie)
 {
 	(void)prog;
@@ -418,6 +420,73 @@ int svr_image_load(struct svr_cli *cli, struct svr_image *image)
 		return svr_cli_error(cli, image->prog_fd,
 				     "there is no program inside the XDP object");
 	return 0;
+}
+
+/* Where a program has the constant svr_zone. */
+struct constant {
+	enum svr_zone_role role;
+	const char *program, *map;
+	size_t offset;
+};
+
+/* @fd: a map of the program. False: not the one that holds it. */
+static bool read_constant(const struct constant *c, int fd, uint32_t *zone)
+{
+	struct bpf_map_info info = {};
+	uint32_t len = sizeof(info), key = 0;
+	uint8_t *value;
+	bool found;
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &len) || strcmp(info.name, c->map) ||
+	    info.type != BPF_MAP_TYPE_ARRAY || info.value_size < c->offset + sizeof(*zone))
+		return false;
+	value = malloc(info.value_size);
+	found = value && !bpf_map_lookup_elem(fd, &key, value);
+	if (found)
+		memcpy(zone, value + c->offset, sizeof(*zone));
+	free(value);
+	return found;
+}
+
+static bool find_constant(const struct constant *c, const uint32_t *maps, uint32_t n,
+			  uint32_t *zone)
+{
+	bool found = false;
+
+	for (uint32_t i = 0; i < n && !found; i++) {
+		int fd = bpf_map_get_fd_by_id(maps[i]);
+
+		if (fd < 0)
+			continue;
+		found = read_constant(c, fd, zone);
+		close(fd);
+	}
+	return found;
+}
+
+bool svr_image_made_for(uint32_t prog_id, enum svr_zone_role *role, uint32_t *zone)
+{
+	static const struct constant all[] = {
+#define X(id, name) { id, #name, #name ".rodata", offsetof(struct name##__rodata, svr_zone) },
+		EACH_IMAGE(X)
+#undef X
+	};
+	uint32_t maps[MAPS_MAX], len = sizeof(struct bpf_prog_info);
+	struct bpf_prog_info info = { .map_ids = (uintptr_t)maps, .nr_map_ids = MAPS_MAX };
+	int fd = bpf_prog_get_fd_by_id(prog_id), err;
+
+	if (fd < 0)
+		return false;
+	err = bpf_obj_get_info_by_fd(fd, &info, &len);
+	close(fd);
+	for (unsigned int i = 0; !err && i < sizeof(all) / sizeof(all[0]); i++) {
+		if (strcmp(info.name, all[i].program))
+			continue;
+		*role = all[i].role;
+		return info.nr_map_ids <= MAPS_MAX &&
+		       find_constant(&all[i], maps, info.nr_map_ids, zone);
+	}
+	return false;
 }
 
 const char *svr_image_program(const struct svr_image *image)

@@ -46,6 +46,12 @@ int svr_image_open(struct svr_cli *cli, const char *router, enum svr_zone_role r
 /* Loads an opened image as an XDP program of its own; prog_fd is its descriptor, the image's. */
 int svr_image_load(struct svr_cli *cli, struct svr_image *image);
 
+/*
+ * What program @prog_id of ours was made for: its role, and @zone of svr_image_open(). False: it does not tell, as
+ * those of other versions.
+ */
+bool svr_image_made_for(uint32_t prog_id, enum svr_zone_role *role, uint32_t *zone);
+
 /* Name of the program in the object, "svr_lan" or "svr_wan". */
 const char *svr_image_program(const struct svr_image *image);
 void svr_image_close(struct svr_image *image);

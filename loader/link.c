@@ -20,6 +20,7 @@
 #include "netdev.h"
 #include "pins.h"
 #include "process.h"
+#include "renew.h"
 #include "view.h"
 
 static const char *const state_words[] = { "up", "down", NULL };
@@ -67,6 +68,7 @@ struct up {
 	struct svr_mapset maps;
 	struct svr_plan *plan;
 	struct svr_image image;
+	struct svr_renewals others; /* the configuration may have changed for them, too */
 	enum svr_zone_role role;
 	int zone_index; /* any network interface of the device, for its role */
 	bool fresh, opened, replaced;
@@ -160,7 +162,12 @@ static int up_load(struct up *u)
 	err = svr_image_open(u->cli, u->router, u->role,
 			     untagged < 0 ? 0 : svr_plan_zone(u->plan, (unsigned int)untagged),
 			     &u->image);
-	return err || u->dispatched ? err : svr_image_load(u->cli, &u->image);
+	if (!err && !u->dispatched)
+		err = svr_image_load(u->cli, &u->image);
+	if (!err)
+		err = svr_renew_load(u->cli, u->router, u->view.router, u->plan, u->device,
+				     &u->others);
+	return err;
 }
 
 static int up_attach(struct up *u)
@@ -172,7 +179,9 @@ static int up_attach(struct up *u)
 		err = svr_apply_txports(u->cli, u->router, &u->maps, u->device);
 	if (err)
 		return err;
-	err = svr_attach_up(u->cli, u->router, &u->dev, &u->image, &u->how, &u->replaced);
+	err = svr_renew_attach(u->cli, u->router, &u->others);
+	if (!err)
+		err = svr_attach_up(u->cli, u->router, &u->dev, &u->image, &u->how, &u->replaced);
 	/* A device without our program must not be a way out: its answers would go round us */
 	if (err)
 		svr_apply_txports(u->cli, u->router, &u->maps, NULL);
@@ -231,6 +240,7 @@ static void print_up(struct up *u)
 	svr_out_note(o, "%s: %s (%s), mode %s, program %u%s", u->device, z->interface,
 		     svr_config_role_name(z->role), svr_attach_mode_name(a.mode), a.prog_id,
 		     u->replaced ? ", replaced in place" : "");
+	svr_renew_print(u->cli, &u->others);
 	print_warnings(u);
 	svr_out_record_end(o);
 }
@@ -257,6 +267,7 @@ static int link_up(struct svr_cli *cli, const char *router, const char *device,
 		print_up(u);
 	svr_plan_free(u->plan);
 	svr_image_close(&u->image);
+	svr_renew_free(&u->others);
 	if (u->opened)
 		svr_mapset_close(&u->maps);
 	/* Only what this very call has made: a first attempt that failed leaves nothing behind */

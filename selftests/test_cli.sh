@@ -416,6 +416,46 @@ test_apply_peer_identity() {
 	check "with another path" json 'd[0]["path"] == 2' w -j show paths
 }
 
+# program DEVICE: id and name of what is attached
+program() {
+	bpftool -j prog show pinned "$PINS/progs/$1" | python3 -c 'import json, sys; d = json.load(sys.stdin); print(d["id"], d["name"])'
+}
+
+# Which network-interface its untagged frames belong to, and its role, are parts of a program
+test_apply_renews_programs() {
+	local lan wan
+
+	defer cleaned
+	both_up || return 1
+	lan=$(program ge0) wan=$(program ge1)
+	check "nothing to renew" json 'd["renewed"] == []' w -j config apply
+
+	change 's = json.dumps(d).replace("\"lan\"", "\"inside\""); d = json.loads(s)'
+	check "a network-interface with another name" says 'ge0: program replaced in place' applied
+	check "is another one" test "$(program ge0)" != "$lan"
+	check_equal "the other device keeps its program" "$wan" "$(program ge1)"
+	check "packets pass to the router" on "$h1" ping -q -c 3 -i 0.01 -W 1 "$west_lan_ip"
+	check "and are counted under the new name" json 'd[0]["interface"] == "inside" and d[0]["rx_packets"] > 0' w -j link show dev ge0
+	lan=$(program ge0)
+	check "once is enough" json 'd["renewed"] == []' w -j --config "$TMP/changed.json" config apply
+
+	change 'a["router"][0]["node"][0]["device-interface"][0]["network-interface"][0]["vlan"] = 7'
+	check "untagged frames that nobody has any more" json 'd["renewed"] == ["ge0"]' w -j --config "$TMP/changed.json" config apply
+	check "untagged frames that somebody has, with the other device" json 'd["renewed"] == ["ge0"] and d["device"] == "ge1"' \
+		w -j link set dev ge1 up
+
+	change 'i = a["router"][0]["node"][0]["device-interface"]
+i[0]["name"], i[1]["name"] = "ge1", "ge0"'
+	check "devices change their roles" json 'sorted(d["renewed"]) == ["ge0", "ge1"]' w -j --config "$TMP/changed.json" config apply
+	check_equal "and their programs" "svr_wan svr_lan" "$(program ge0 | cut -d' ' -f2) $(program ge1 | cut -d' ' -f2)"
+	check "in place" json '[(z["device"], z["role"], z["state"]) for z in d] == [("ge1", "lan", "up"), ("ge0", "wan", "up")]' w -j link show
+	check "and back" json 'sorted(d["renewed"]) == ["ge0", "ge1"]' w -j config apply
+
+	change 'a["router"][0]["node"][0]["device-interface"][0]["name"] = "ge9"'
+	check "an attached device that is not configured any more" json 'd["renewed"] == ["ge0"]' w -j --config "$TMP/changed.json" config apply
+	check "and once more" json 'd["renewed"] == []' w -j --config "$TMP/changed.json" config apply
+}
+
 test_apply_at_once() {
 	defer cleaned
 	both_up || return 1

@@ -72,6 +72,10 @@ test_dispatcher_of_ours() {
 	check "alone" says 'mode native' w link set dev ge1 up
 	check "from alone to a dispatcher" json 'd["replaced"]' w -j link set dev ge1 up dispatcher
 	check_equal "it is the only program" "svr_wan" "$(behind ge1)"
+	sed 's/"name": "wan",/"name": "other",/' "$TOPO_CONFIG" >"$TMP/other.json"
+	check "a configuration that needs another program" json 'd["renewed"] == ["ge1"]' w -j --config "$TMP/other.json" config apply
+	check_equal "puts it into the place of the former one" "svr_wan" "$(behind ge1)"
+	check "which is how it stays" json 'd["renewed"] == []' w -j --config "$TMP/other.json" config apply
 	check "clean takes it off" says '1 interfaces detached' w link clean
 	check_equal "nothing is left" "" "$(behind ge1)"
 }

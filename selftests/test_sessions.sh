@@ -242,4 +242,33 @@ test_deleted_clear_sessions() {
 	stop_proc echo
 }
 
+# Another number, so another program on the device and other sockets of the worker; then traffic goes on as before
+test_interface_with_another_name() {
+	local config policy port
+
+	start_proc echo on "$h2" "$SELFTESTS/host.py" serve 8100 8200 8300
+	wait_for 5 listening "$h2" tcp 8300 || return 1
+	cp "$TOPO_CONFIG" "$TMP/before.json"
+	/usr/bin/python3 - "$TMP/before.json" >"$TMP/after.json" <<-'PY'
+		import json, sys
+		c = json.load(open(sys.argv[1]))
+		r = c["authority"]["router"][0]
+		r["node"][0]["device-interface"][0]["network-interface"][0]["name"] = "inside"
+		for route in r["service-route"]:
+		    if "next-hop" in route:
+		        route["next-hop"]["interface"] = "inside"
+		json.dump(c, sys.stdout)
+	PY
+	for config in after before; do
+		check "$config: applied" svr_on west --config "$TMP/$config.json" config apply
+		for policy in clear signed secret; do
+			port=$(traffic_port "$policy")
+			check "$config, $policy: traffic passes" wait_for 10 host "$h1" talk "$h2_ip" "$port" hello
+			check_equal "$config, $policy: datagrams, too" '{"sent": 5, "received": 5, "wrong": 0, "errors": []}' \
+				"$(host "$h1" ping "$h2_ip" "$port" --count 5)"
+		done
+	done
+	stop_proc echo
+}
+
 run_tests "$@"
