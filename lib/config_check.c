@@ -760,6 +760,14 @@ static void check_interface_pair(struct checker *c, const struct svr_cfg_if_ref 
 	if (a->cfg_device == b->cfg_device && a->cfg->vlan == b->cfg->vlan &&
 	    a->cfg->outer_vlan == b->cfg->outer_vlan)
 		bad(c, "network-interface \"%s\" of this device has the same VLAN", a->cfg->name);
+	/* Once for each interface, not for each pair */
+	at(c, IF_POINTER, IF_ARGS(r, b));
+	if (!a->index && !strcmp(a->cfg_device->name, b->cfg_device->name) &&
+	    a->cfg->role != b->cfg->role)
+		bad(c,
+		    "is %s, and network-interface \"%s\" of this device is %s; a device can have only one role",
+		    svr_config_role_name(b->cfg->role), a->cfg->name,
+		    svr_config_role_name(a->cfg->role));
 	for (i = 0; i < a->cfg->n_address; i++) {
 		for (k = 0; k < b->cfg->n_address; k++) {
 			at(c, IF_POINTER "/address/%u/ip-address", IF_ARGS(r, b), k);

@@ -90,15 +90,7 @@ static int find_zone(struct up *u)
 				     "%s is no device-interface of router %s in %s; it has: %s",
 				     u->device, u->router, u->cli->config, names);
 	}
-	for (unsigned int i = 0; i < v->n_zones; i++) {
-		if (!strcmp(v->zones[i].device, u->device) &&
-		    v->zones[i].role != v->zones[u->zone_index].role)
-			return svr_cli_error(
-				u->cli, -EINVAL,
-				"%s: network-interfaces %s and %s have different roles (LAN and WAN); one device can have only one",
-				u->device, v->zones[u->zone_index].interface,
-				v->zones[i].interface);
-	}
+	/* All of a device have the same one, or the configuration would have been refused */
 	u->role = v->zones[u->zone_index].role == SVR_CFG_ROLE_WAN ? SVR_ROLE_WAN : SVR_ROLE_LAN;
 	return 0;
 }

@@ -326,7 +326,7 @@ r[0]["network-interface"].append({"name": "lan7-100", "vlan": 100, "outer-vlan":
 		w -j link show
 	change 'r = a["router"][0]["node"][0]["device-interface"]
 r[0]["network-interface"].append({"name": "wan100", "vlan": 100, "neighborhood": [{"name": "other"}], "address": [{"ip-address": "192.0.100.1", "prefix-length": 24}]})'
-	TOPO_CONFIG=$TMP/changed.json check "both roles on one device are refused" refused 1 'different roles' w link set dev ge0 up
+	TOPO_CONFIG=$TMP/changed.json check "both roles on one device are refused" refused 1 'a device can have only one role' w config apply
 }
 
 # ---- configuration by difference -----------------------------------------------------------------

@@ -476,6 +476,9 @@ static const struct row refused[] = {
 	{ "VLAN twice on a device", { { ROUTER "/node/0/device-interface/0/network-interface/-", "{\"name\":\"lan2\",\"tenant\":\"corp\","
 	  "\"address\":[{\"ip-address\":\"10.0.0.1\",\"prefix-length\":8}]}" } }, ROUTER "/node/0/device-interface/0/network-interface/1/vlan",
 	  "network-interface \"lan\" of this device has the same VLAN", "" },
+	{ "both roles on a device", { { ROUTER "/node/0/device-interface/0/network-interface/-", "{\"name\":\"wan2\",\"vlan\":2,"
+	  "\"neighborhood\":[{\"name\":\"inet\"}],\"address\":[{\"ip-address\":\"10.0.0.1\",\"prefix-length\":8}]}" } },
+	  ROUTER "/node/0/device-interface/0/network-interface/1", "is wan, and network-interface \"lan\" of this device is lan", NULL },
 	{ "service tag without a tag of the customer's", { { LAN "/outer-vlan", "7" } }, LAN "/outer-vlan", "vlan must be from 1 to 4094", "7" },
 	{ "VLAN 4095", { { LAN "/vlan", "4095" } }, LAN "/vlan", "must be an integer from 0 to 4094", "4095" },
 	{ "MTU 575", { { LAN "/mtu", "575" } }, LAN "/mtu", "must be an integer from 576 to 9000", "575" },
