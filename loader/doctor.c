@@ -193,31 +193,39 @@ static void check_maps(struct doctor *d)
 		      err == -ENOENT ? "the router was not started here" : reason);
 }
 
-static void check_processes(struct doctor *d)
+/* @without: what does not work while it does not run. @answer: to be freed. */
+static void check_process(struct doctor *d, const char *process, const char *fix,
+			  const char *without, struct json_object **answer)
 {
 	struct json_object *request = svr_process_request("status");
-	char fix[SVR_CHECK_TEXT];
-	int err;
+	int err = svr_process_ask(d->cli, d->router, process, request, answer);
 
-	err = svr_process_ask(d->cli, d->router, "worker", request, &d->worker);
+	json_object_put(request);
+	if (!err || err == -EREMOTEIO) /* it runs, and does not like the question */
+		svr_check_add(&d->c, SVR_CHECK_OK, process, NULL, "svr-%s runs", process);
+	else if (err == -ECONNREFUSED)
+		svr_check_add(&d->c, SVR_CHECK_WARN, process, fix, "svr-%s does not run: %s",
+			      process, without);
+	else
+		svr_check_add(&d->c, SVR_CHECK_WARN, process, NULL,
+			      "nobody knows whether svr-%s runs: %.200s", process, d->cli->error);
+	*d->cli->error = 0;
+}
+
+static void check_processes(struct doctor *d)
+{
+	struct json_object *unused;
+	char fix[SVR_CHECK_TEXT];
+
 	snprintf(fix, sizeof(fix), "svr-worker --router %s, or: systemctl start svr-worker@%s",
 		 d->router, d->router);
-	if (err == -ECONNREFUSED)
-		svr_check_add(
-			&d->c, SVR_CHECK_WARN, "worker", fix,
-			"svr-worker does not run: no signed or encrypted session, no new next hops");
-	else
-		svr_check_add(&d->c, SVR_CHECK_OK, "worker", NULL, "svr-worker runs");
-	json_object_put(request);
+	check_process(d, "worker", fix, "no signed or encrypted session, no new next hops",
+		      &d->worker);
 	snprintf(fix, sizeof(fix),
 		 "svr-keymgr --router %s --config %.120s, or: systemctl start svr-keymgr@%s",
 		 d->router, d->cli->config, d->router);
-	if (svr_process_runs(d->router, "keymgr"))
-		svr_check_add(&d->c, SVR_CHECK_OK, "keymgr", NULL, "svr-keymgr runs");
-	else
-		svr_check_add(&d->c, SVR_CHECK_WARN, "keymgr", fix,
-			      "svr-keymgr does not run: no peer path comes into service");
-	*d->cli->error = 0;
+	check_process(d, "keymgr", fix, "no peer path comes into service", &unused);
+	json_object_put(unused);
 }
 
 /* ---- devices -------------------------------------------------------------------------------- */

@@ -9,7 +9,10 @@
 struct json_object;
 struct svr_cli;
 
-/* True if "worker" or "keymgr" of @router answers on its control socket, with whatever. */
+/*
+ * False if "worker" or "keymgr" of @router does not run. True if it does, and where that cannot be
+ * known.
+ */
 bool svr_process_runs(const char *router, const char *process);
 
 /*

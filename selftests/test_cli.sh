@@ -233,6 +233,11 @@ test_not_root() {
 	done
 	check "somebody else: doctor" refused 1 'fail  root' \
 		setpriv --reuid=65534 --clear-groups env -u SVR_CONFIG "$public/svr" doctor
+	for command in worker keymgr; do
+		check "who may not ask does not hear that svr-$command runs" \
+			refused 1 "warn  $command: nobody knows whether svr-$command runs: .*Permission denied; run as root" \
+			setpriv --reuid=65534 --clear-groups "$public/svr" --router west doctor
+	done
 }
 
 test_warnings() {
@@ -615,6 +620,7 @@ test_processes() {
 	check "peers, JSON as it came" json 'd[0]["nested"]["a"][1]["b"] is None and d[0]["hostname"] == "bad\x1b[2Jname"' w -j show peers
 	echo '{"error": "I do not want to"}' >"$TMP/answer-keymgr"
 	check "its errors are ours" refused 1 'svr-keymgr: I do not want to' w show peers
+	check "doctor takes an error for an answer" refused 1 'ok    keymgr: svr-keymgr runs' w doctor
 	stop_proc fake-worker
 	stop_proc fake-keymgr
 	rm -f "$SVR_RUN_DIR"/west/*.sock
