@@ -341,6 +341,7 @@ static int finish(struct svr_cli *cli, int result)
 
 /* ---- options -------------------------------------------------------------------------------- */
 
+#define LETTERS "jpVvh"
 enum { OPT_ROUTER = 256, OPT_CONFIG, OPT_FORCE };
 
 static const struct option options[] = { { "json", no_argument, NULL, 'j' },
@@ -353,14 +354,28 @@ static const struct option options[] = { { "json", no_argument, NULL, 'j' },
 					 { "force", no_argument, NULL, OPT_FORCE },
 					 {} };
 
+/*
+ * What getopt_long() has just refused. Of letters that stand together, as in -xj, it tells which one; where it stands is
+ * only known when all of them are read.
+ */
+static const char *refused_option(char *const *argv, char letter[static 3])
+{
+	/* A known letter means its long form, with a value that it does not take */
+	if (!optopt || optopt >= OPT_ROUTER || strchr(LETTERS, optopt))
+		return argv[optind - 1];
+	snprintf(letter, 3, "-%c", optopt);
+	return letter;
+}
+
 /* Options may stand anywhere; "--" ends them. Returns 0, 'h', 'V', or negative errno. */
 static int read_options(struct svr_cli *cli, int argc, char **argv)
 {
 	int c, other = 0, bad = 0;
 	const char *bad_word = NULL;
+	char letter[3];
 
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":jpVvh", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, ":" LETTERS, options, NULL)) != -1) {
 		switch (c) {
 		case 'j':
 			cli->json = true;
@@ -389,7 +404,7 @@ static int read_options(struct svr_cli *cli, int argc, char **argv)
 			/* go on: -j may still follow and decides how the error looks */
 			if (!bad) {
 				bad = c;
-				bad_word = argv[optind - 1];
+				bad_word = refused_option(argv, letter);
 			}
 			break;
 		}

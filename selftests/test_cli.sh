@@ -47,6 +47,10 @@ test_words() {
 	check "a missing argument is named" refused 2 'up \| down.*missing' w link set dev ge0
 	check "an argument given twice is refused" refused 2 'mode is given twice' w link set ge0 up mode skb mode skb
 	check "an unknown option is refused" refused 2 'option --frob' w --frob show drops
+	check "an unknown letter is refused" refused 2 'option -x;' w show drops -x
+	check "an unknown letter before others is the one that is named" refused 2 'option -x;' w show drops -vxv
+	check "in JSON, too" json '"option -x;" in d["error"]' w show drops -xj
+	check "an option that takes no value is named" refused 2 'option --json=yes;' w show drops --json=yes
 	check "an option without value is refused" refused 2 '--router needs a value' svr show drops --router
 	check "an ambiguous word is refused" refused 2 '"s" could be show, session' w s
 	check "no word at all is refused" refused 2 'a word is missing' w
