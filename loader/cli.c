@@ -263,6 +263,7 @@ static int usage(struct svr_cli *cli, const struct svr_command *c, const char *p
 			"    -v, --verbose      also what libraries and the kernel say\n"
 			"    --router NAME      which router of the configuration (SVR_ROUTER)\n"
 			"    --config FILE      authority-wide configuration (SVR_CONFIG, /etc/svr/authority.json)\n"
+			"    --force            as the word force, in commands that have it\n"
 			"Words may be shortened: svr sh se. Exit codes: 0 done, 1 refused or failed, 2 wrong words.");
 	}
 	return 0;

@@ -82,6 +82,7 @@ test_help() {
 		check "svr -j $words help" json 'd["usage"]' svr -j $words help
 	done
 	check "--help" says '^Usage: svr ' svr --help
+	check "--help names all options" says '--force ' svr --help
 	check "--version" says '^svr [0-9]' svr --version
 	check_fails "a full disk is noticed" sh -c 'svr help >/dev/full'
 }
