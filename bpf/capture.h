@@ -63,7 +63,7 @@ static __always_inline int svr_capture(struct xdp_md *ctx, __u32 zone, int resul
 	/* Left behind by a reader that was killed */
 	if (bpf_ktime_get_ns() > capture->until_ns)
 		return 0;
-	if (capture->flags & SVR_CAPTURE_DROPS && result >= 0)
+	if (capture->flags & SVR_CAPTURE_DROPS && result >= 0 && result != SVR_VERDICT_ANSWER)
 		return 0;
 	return svr_capture_copy(ctx, zone, capture->snaplen, result);
 }

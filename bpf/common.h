@@ -101,6 +101,7 @@ enum svr_result {
 /* Not in UAPI headers, or there only for user space */
 enum svr_l2 {
 	SVR_VLAN_HLEN = 4,
+	SVR_MAC_GROUP = 1, /* in the first byte of a link-layer address: multicast or broadcast */
 	SVR_VLAN_VID_MASK = 0x0fff,
 };
 

@@ -85,6 +85,7 @@ static __always_inline bool svr_fast_parse(struct xdp_md *ctx, bool from_wan, st
 	if ((void *)(tcp + 1) > f->end)
 		return false;
 	if (*(__be16 *)(f->data + 2 * ETH_ALEN) != bpf_htons(ETH_P_IP) ||
+	    *(__u8 *)f->data & SVR_MAC_GROUP ||
 	    *(__u8 *)f->ip != SVR_FAST_VERSION_IHL || f->ip->ttl <= 1 ||
 	    f->ip->frag_off & bpf_htons(SVR_IP_FRAGMENT))
 		return false;

@@ -388,7 +388,7 @@ SVR_STEP int svr_icmp_map_l4(struct xdp_md *ctx, struct svr_flow *flow, struct s
 	__builtin_memcpy(ports, q->head, sizeof(ports));
 	ports[2] = bpf_htons(bpf_ntohs(ports[2]) - q->meta_len - q->trailer);
 	check = ports[3];
-	if (flow->flags & SVR_FLOW_WORKER)
+	if (flow->flags & SVR_FLOW_WORKER || q->meta_len)
 		check = 0; /* it covered another payload */
 	else if (check)
 		check = svr_csum_apply(check, flow->l4_delta);
@@ -543,6 +543,31 @@ SVR_HELPER int svr_icmp_map_way(const struct svr_pkt *pkt, const struct svr_flow
 	return way->nexthop ? SVR_NEXT : res;
 }
 
+/*
+ * May a message be sent on that came to a session's address? Not from somebody whose address nobody has,
+ * or this router or a whole LAN has where the message goes; and its checksum has to be right, because it
+ * gets a new one.
+ */
+SVR_STEP int svr_icmp_map_check(struct xdp_md *ctx, struct svr_pkt *pkt, struct svr_flow *flow)
+{
+	__u32 len;
+	int sum;
+
+	if (!pkt || !flow)
+		return -SVR_DROP_INTERNAL;
+	if (!svr_addr_forwardable(pkt->key.saddr) ||
+	    (flow->flags & SVR_FLOW_FROM_WAN &&
+	     svr_local_check(flow->out_zone, pkt->key.saddr) != SVR_LOCAL_NO))
+		return -SVR_DROP_ICMP_UNMATCHED;
+	len = pkt->ip_len - (pkt->l4 - pkt->l3);
+	sum = svr_csum_packet(ctx, pkt->l4, len);
+	if (sum < 0)
+		return sum;
+	if (svr_pkt_is6(pkt))
+		sum += svr_icmp6_pseudo(pkt->key.saddr, pkt->key.daddr, len);
+	return svr_csum_fold(sum) == 0xffff ? SVR_NEXT : -SVR_DROP_BAD_CSUM;
+}
+
 /**
  * svr_icmp_map() - send an ICMP error about a packet of a session on.
  * Return: SVR_FORWARD; SVR_NEXT if it is about something else, and nothing was changed; a drop
@@ -556,6 +581,7 @@ SVR_STEP int svr_icmp_map(struct xdp_md *ctx, struct svr_pkt *pkt)
 	struct svr_quote *q;
 	struct svr_way way;
 	int res, tclass;
+	__u32 front;
 
 	if (!s || !pkt)
 		return -SVR_DROP_INTERNAL;
@@ -566,6 +592,9 @@ SVR_STEP int svr_icmp_map(struct xdp_md *ctx, struct svr_pkt *pkt)
 		return SVR_NEXT;
 	if (pkt->ttl <= 1)
 		return -SVR_DROP_TTL; /* never an error about an error; RFC 1812 4.3.2.7 */
+	res = svr_icmp_map_check(ctx, pkt, flow);
+	if (res)
+		return res;
 	res = svr_icmp_map_way(pkt, flow, &way);
 	tclass = svr_l3_tclass(ctx, pkt);
 	if (res || tclass < 0)
@@ -579,6 +608,10 @@ SVR_STEP int svr_icmp_map(struct xdp_md *ctx, struct svr_pkt *pkt)
 		res = svr_icmp_map_l4(ctx, flow, q, &m);
 	if (res)
 		return res;
+	/* In another family, or over a narrower way, less is quoted (RFC 1812 4.3.2.3, RFC 4443 2.4 c) */
+	front = 2 * svr_l3_hlen(flow->flags) + SVR_ICMP_HLEN + m.quoted;
+	if (way.limit > front && m.rest > way.limit - front)
+		m.rest = way.limit - front;
 	q->icmp.check = 0;
 	svr_icmp_map_tcp_check(ctx, flow, q);
 	res = svr_icmp_map_headers(flow, q, &m, tclass);

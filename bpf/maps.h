@@ -178,6 +178,7 @@ struct {
 SVR_MAP_ARRAY(svr_icmp_pace, __u64, SVR_MAX_ZONES);
 
 SVR_MAP_ARRAY(svr_fragment_pace, __u64, SVR_MAX_ZONES);
+SVR_MAP_ARRAY(svr_neighbour_pace, __u64, SVR_MAX_ZONES);
 SVR_MAP_ARRAY(svr_nexthop_pace, __u64, SVR_MAX_NEXTHOPS);
 
 struct {

@@ -289,13 +289,15 @@ static __always_inline int svr_parse_ipv6(struct xdp_md *ctx, struct svr_cursor 
  * svr_parse() - fill @pkt.
  * Return: SVR_NEXT for a packet that may belong to a session: TCP, UDP, ICMP echo, GRE or ESP
  * without IPv4 options, IPv6 extension headers and fragments, whose lengths fit one another;
- * SVR_PASS for ARP; a negative drop reason. pkt->rx_len is 0 as long as no sound IP header was
+ * SVR_PASS for ARP, and for what was sent to all of a link or to a group of it: no router forwards
+ * that (RFC 1812 5.3.4), and the kernel knows what is for itself; a negative drop reason. pkt->rx_len is 0 as long as no sound IP header was
  * found; pkt->icmp_error may be set.
  */
 static __always_inline int svr_parse(struct xdp_md *ctx, struct svr_pkt *pkt)
 {
 	struct svr_cursor nh = svr_cursor_at(ctx, 0);
 	struct ethhdr *eth = nh.pos;
+	bool to_group;
 	int proto;
 
 	pkt->zone = svr_zone;
@@ -303,6 +305,7 @@ static __always_inline int svr_parse(struct xdp_md *ctx, struct svr_pkt *pkt)
 	pkt->l3 = ETH_HLEN;
 	if ((void *)(eth + 1) > nh.end)
 		return -SVR_DROP_SHORT;
+	to_group = eth->h_dest[0] & SVR_MAC_GROUP;
 	proto = bpf_ntohs(eth->h_proto);
 	if (unlikely(proto == ETH_P_8021Q || proto == ETH_P_8021AD)) {
 		proto = svr_parse_vlan(ctx, pkt, proto);
@@ -311,6 +314,8 @@ static __always_inline int svr_parse(struct xdp_md *ctx, struct svr_pkt *pkt)
 	}
 	if (unlikely(!pkt->zone))
 		return -SVR_DROP_NOT_CONFIGURED;
+	if (unlikely(to_group))
+		return SVR_PASS;
 	nh = svr_cursor_at(ctx, pkt->l3);
 	if (likely(proto == ETH_P_IP))
 		return svr_parse_ipv4(ctx, nh, pkt);

@@ -174,7 +174,7 @@ SVR_STEP int svr_lan_miss(struct xdp_md *ctx, struct svr_pkt *pkt)
 		desc.why = SVR_FRAME_NEIGHBOUR;
 		desc.out_zone = pkt->zone;
 		svr_addr_copy(desc.addr, neighbour);
-		return svr_to_worker(ctx, pkt, &desc);
+		return svr_to_worker_unknown(ctx, pkt, &desc);
 	}
 	s->terms = (struct svr_session_terms){
 		.lan_flags = SVR_FLOW_META_ADD | SVR_FLOW_ORIGINATOR,
@@ -334,6 +334,11 @@ static __always_inline int svr_lan_general(struct xdp_md *ctx, struct svr_flow *
 		flow = svr_flow_of(&pkt);
 		if (!flow) {
 			res = -SVR_DROP_INTERNAL;
+			goto out;
+		}
+		/* The peer's protected session for the same connection was faster */
+		if (unlikely(flow->flags & SVR_FLOW_WORKER)) {
+			res = svr_to_worker_session(ctx, &pkt, flow);
 			goto out;
 		}
 	}

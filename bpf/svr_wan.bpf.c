@@ -215,7 +215,7 @@ SVR_STEP int svr_wan_terminate(struct xdp_md *ctx, struct svr_pkt *pkt)
 			.out_zone = service->zone,
 		};
 		svr_addr_copy(desc.addr, neighbour);
-		return svr_to_worker(ctx, pkt, &desc);
+		return svr_to_worker_unknown(ctx, pkt, &desc);
 	}
 	s->terms = (struct svr_session_terms){
 		.lan_flags = SVR_FLOW_REV | SVR_FLOW_META_ADD,
@@ -475,6 +475,10 @@ static __always_inline int svr_wan_general(struct xdp_md *ctx, struct svr_flow *
 		flow = svr_flow_of(&pkt);
 		if (!flow) {
 			res = -SVR_DROP_INTERNAL;
+			goto out;
+		}
+		if (unlikely(flow->flags & SVR_FLOW_WORKER)) {
+			res = svr_to_worker_session(ctx, &pkt, flow);
 			goto out;
 		}
 	}

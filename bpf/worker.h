@@ -9,7 +9,10 @@
 #include "classify.h"
 #include "exit.h"
 
-enum { SVR_NEXTHOP_GAP_NS = 1000000000 / SVR_NEXTHOP_PER_SEC };
+enum {
+	SVR_NEIGHBOUR_GAP_NS = 1000000000 / SVR_NEIGHBOUR_PER_SEC,
+	SVR_NEXTHOP_GAP_NS = 1000000000 / SVR_NEXTHOP_PER_SEC,
+};
 
 /**
  * svr_to_worker() - describe and redirect.
@@ -57,6 +60,22 @@ static __always_inline int svr_to_worker_session(struct xdp_md *ctx, struct svr_
 	desc.slot = flow->slot;
 	desc.slot_generation = flow->slot_generation;
 	return svr_to_worker(ctx, pkt, &desc);
+}
+
+/*
+ * The first packet of a clear session, for whose neighbour the worker has to ask. Not more than it can
+ * hold, and that at a rate: the rings to it are there for the sessions that it carries, and anybody can
+ * make up addresses.
+ */
+static __always_inline int svr_to_worker_unknown(struct xdp_md *ctx, struct svr_pkt *pkt,
+						 struct svr_frame_desc *desc)
+{
+	__u32 zone = pkt->zone;
+	__u64 *full_at = bpf_map_lookup_elem(&svr_neighbour_pace, &zone);
+
+	if (!full_at || !svr_pace(full_at, SVR_NEIGHBOUR_GAP_NS, SVR_NEIGHBOUR_BURST))
+		return -SVR_DROP_HOLD_FULL;
+	return svr_to_worker(ctx, pkt, desc);
 }
 
 /*

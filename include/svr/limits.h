@@ -41,6 +41,8 @@ enum svr_limits {
 
 	SVR_FRAGMENTS_PER_SEC = 20000, /* fragments that XDP gives to the worker, per network interface */
 	SVR_FRAGMENT_BURST = 1024,  /* and how many of them at once */
+	SVR_NEIGHBOUR_PER_SEC = 1000, /* first packets that XDP gives to the worker to ask for a neighbour, per network interface */
+	SVR_NEIGHBOUR_BURST = 128,  /* and how many of them at once */
 	SVR_NEXTHOP_PER_SEC = 20,   /* packets of clear sessions that XDP hands on because a next hop is not known */
 	SVR_NEXTHOP_BURST = 8,	    /* and how many of them at once */
 

@@ -50,6 +50,7 @@
  *   svr_capture_ring  ring buffer       XDP             svr               copies of them
  *   svr_icmp_pace     array             XDP             -                 when the ICMP errors of a zone are allowed again
  *   svr_fragment_pace array             XDP             -                 the same for fragments
+ *   svr_neighbour_pace array            XDP             -                 for first packets whose neighbour is not known
  *   svr_nexthop_pace  array             XDP             -                 and for packets whose next hop is not known
  *   svr_scratch       per-CPU array[1]  XDP             -                 work space, not pinned
  *

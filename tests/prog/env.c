@@ -524,7 +524,8 @@ void flows_clear(struct env *e)
 	cr_assert(!svr_flow_walk_all(&e->flows, flow_clear_one, e), "flows are not deleted");
 	for (zone = 0; zone <= TAGGED; zone++)
 		slot_put(e, "svr_icmp_pace", zone, &now),
-			slot_put(e, "svr_fragment_pace", zone, &now);
+			slot_put(e, "svr_fragment_pace", zone, &now),
+			slot_put(e, "svr_neighbour_pace", zone, &now);
 }
 
 static void add_ipv6(struct svr_zone *z)

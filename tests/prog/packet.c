@@ -254,6 +254,7 @@ void frame_build(struct frame *f, const struct spec *s)
 		put16(l4 + 4, (uint16_t)len);
 	l4_sum(ip, l4, len, s, proto);
 
+	f->data[0] |= s->to_group;
 	f->len = l3 + ihl + len + s->pad;
 	memset(l4 + len, 0xee, s->pad); /* padding is anything, not zeros */
 	if (s->cut)

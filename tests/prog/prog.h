@@ -167,6 +167,7 @@ struct spec {
 	int vlan; /* 0: untagged */
 	int outer_vlan; /* 802.1ad */
 	uint16_t ethertype; /* 0: that of the family */
+	bool to_group; /* link-layer destination: a group, not one station */
 	size_t ip_options; /* bytes of no-operation options */
 	struct patch patch[4]; /* applied at the very end, checksums are not fixed */
 };

@@ -75,6 +75,7 @@ static void any_packet(struct spec *s, enum prog p)
 			s->tcp_opts_len = sizeof(stamp);
 		}
 	}
+	s->to_group = rand() % 32 == 0;
 	switch (rand() % 16) {
 	case 0:
 		s->csum = CSUM_PARTIAL;

@@ -98,6 +98,14 @@ static void host_unknown_no_worker(struct env *e)
 	worker_gone(e);
 }
 
+static void hosts_unknown(struct env *e)
+{
+	const uint64_t never = UINT64_MAX / 2;
+
+	host_unknown(e);
+	map_put(e, "svr_neighbour_pace", &(uint32_t){ LAN }, &never);
+}
+
 static void drop_gateway(struct svr_zone *z)
 {
 	memset(z->addr[0].gateway, 0, sizeof(z->addr[0].gateway));
@@ -513,6 +521,8 @@ static const struct row rows[] = {
 	  { WEB }, host_unknown, XDP_REDIRECT, 0, check_host_neighbour },
 	{ "originator whose next hop is stale is the worker's",
 	  { WEB }, host_stale, XDP_REDIRECT, 0, check_host_neighbour },
+	{ "unknown originators, too many of them",
+	  { WEB }, hosts_unknown, XDP_DROP, SVR_DROP_HOLD_FULL, check_no_flows },
 	{ "unknown originator without a worker",
 	  { WEB }, host_unknown_no_worker, XDP_DROP, SVR_DROP_NO_WORKER, check_no_flows },
 	{ "originator behind the gateway",

@@ -512,6 +512,21 @@ Test(shape, errors_that_are_not_ours)
 	cr_expect(out.verdict == XDP_DROP && out.reason == SVR_DROP_ICMP_UNMATCHED,
 		  "an error of a host about no packet that it got: reason %d", out.reason);
 
+	error_build(&f, "127.0.0.1", "192.0.2.1", EXPIRED, 0, wire.out + IP_OFF, wire.len - IP_OFF);
+	run_frame(p.west, PROG_WAN, &f, &out, "from loopback");
+	cr_expect(out.verdict == XDP_DROP && out.reason == SVR_DROP_ICMP_UNMATCHED,
+		  "an error from nobody: reason %d", out.reason);
+	error_build(&f, "172.16.1.1", "192.0.2.1", EXPIRED, 0, wire.out + IP_OFF, wire.len - IP_OFF);
+	run_frame(p.west, PROG_WAN, &f, &out, "from the LAN's router");
+	cr_expect(out.verdict == XDP_DROP && out.reason == SVR_DROP_ICMP_UNMATCHED,
+		  "an error in the name of this router: reason %d", out.reason);
+	error_build(&f, "198.51.100.9", "192.0.2.1", EXPIRED, 0, wire.out + IP_OFF,
+		    wire.len - IP_OFF);
+	f.data[IP_OFF + 20 + 3] ^= 1;
+	run_frame(p.west, PROG_WAN, &f, &out, "wrong checksum");
+	cr_expect(out.verdict == XDP_DROP && out.reason == SVR_DROP_BAD_CSUM,
+		  "an error that was changed on the way: reason %d", out.reason);
+
 	/* The bucket of the zone is empty until long after this test */
 	error_build(&f, "198.51.100.9", "192.0.2.1", EXPIRED, 0, wire.out + IP_OFF,
 		    wire.len - IP_OFF);
