@@ -525,8 +525,12 @@ static void on_work(evutil_socket_t fd, short what, void *arg)
 		own_changed(c);
 		km_peercerts_due(c);
 	}
-	if (km_crl_ready(c->crl) && km_peercerts_work(c))
+	if (!km_crl_ready(c->crl))
+		return;
+	if (km_peercerts_work(c))
 		km_certs_wake(c);
+	else
+		c->judged = true;
 }
 
 static bool files_changed(struct km_certs *c)
@@ -580,7 +584,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 		own_changed(c);
 	km_peercerts_tick(c);
 	km_certs_notes(c);
-	if (own || c->lists_changed)
+	if (own || c->lists_changed || !c->judged)
 		km_certs_wake(c);
 }
 
@@ -588,7 +592,10 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 bool km_certs_ready(const struct keymgr *km)
 {
-	return km_crl_ready(km->certs->crl) && !km->certs->lists_changed;
+	const struct km_certs *c = km->certs;
+
+	/* No list is being read before the first one was named, nor before certificates have named the rest. */
+	return c->judged && km_crl_ready(c->crl) && !c->lists_changed;
 }
 
 int km_certs_config(struct keymgr *km)

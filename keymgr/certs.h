@@ -54,6 +54,7 @@ struct km_certs {
 	uint64_t anchors_stamp;
 	struct km_crl *crl;
 	bool lists_changed;
+	bool judged; /* all that was kept, once: every certificate has named its lists */
 	struct event *tick, *work;
 	/* the own certificate */
 	char name[SVR_NAME_LEN]; /* of its files */

@@ -602,6 +602,36 @@ test_a_million() {
 	check "without it" apply
 }
 
+# Until the lists that were kept are read, nobody new is authenticated: here one of them takes long to read, and
+# another one, which is read after it, revokes a peer that does not know yet.
+test_restart_lets_nobody_in() {
+	local made i
+
+	check "a list of 300000 entries" "$SELFTESTS/big_crl.py" 300000 "$PKI/intermediate/ca.pem" "$PKI/intermediate/ca.key" "$PKI/www/long.crl"
+	pki_config fail-hard "$PKI_URL/long.crl"
+	check "fail-hard" apply
+	check "the list is in use" wait_for 60 crl_is east "$PKI_URL/long.crl" "l['total_entries'] == 300000 and l['state'] == 'idle'"
+	check "in service" wait_for 30 peers_up
+	ip -n "$west" route add prohibit "$PKI_ADDRESS/32"
+	check "west's certificate is revoked" pki_revoke "$TMP/west.new"
+	check "published" pki_publish
+	check "fetched" cert east crl fetch
+	check "east takes the path out of service" wait_for $((POLL + MARGIN)) path_down east
+	made=$(grep -c "peer key .* confirmed" "$(proc_log east-keymgr)")
+	for ((i = 0; i < 3; i++)); do
+		stop_proc east-keymgr KILL
+		topo_keymgr_start east
+		check "east has begun and reads its lists" wait_for 60 crl_is east "$PKI_URL/issuing.crl" "l['total_entries'] > 0"
+		check "it refuses west" wait_for $MARGIN alarm east peer/certificate "Peer west certificate is invalid: revoked"
+		check_equal "and has agreed no key with it before" "$made" "$(grep -c "peer key .* confirmed" "$(proc_log east-keymgr)")"
+	done
+	ip -n "$west" route del prohibit "$PKI_ADDRESS/32"
+	check "a new certificate for west" renew west
+	pki_config fail-soft
+	check "fail-soft" apply
+	check "in service again" wait_for 60 peers_up
+}
+
 # ---- killed at random ------------------------------------------------------------------------
 # whole: no file of the PKI directory is half written, and none is left over
 whole() {
