@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The set of peers: one for each that both the configuration and the maps know. Another
- * configuration changes what differs and nothing else. A peer whose keys or rules of trust are
- * others is made anew from what is stored, so its BFD sessions do not notice either.
+ * configuration changes what differs and nothing else. Under other CAs a peer goes on, and what it has
+ * shown is judged anew (peercerts.c). One that is pinned otherwise, or whose rules about keys are
+ * others, is made anew from what is stored, so its BFD sessions do not notice either.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -207,14 +208,6 @@ static int peer_start(struct km_peer *peer)
 
 /* ---- another configuration -------------------------------------------------------------------- */
 
-static bool same_trust(const struct svr_pki_trust *a, const struct svr_pki_trust *b)
-{
-	uint8_t da[32], db[32];
-
-	return svr_pki_trust_digest(a, da) == 0 && svr_pki_trust_digest(b, db) == 0 &&
-	       memcmp(da, db, sizeof(da)) == 0;
-}
-
 /* The old number of each new path, -1: none. */
 static void match_paths(const struct km_peer *peer, const struct km_peer *old, int *from)
 {
@@ -278,14 +271,16 @@ static int peer_take(struct km_peer *peer, struct km_peer *old)
 	peer->view = fresh.view;
 	peer->path = fresh.path;
 	peer->n_paths = fresh.n_paths;
+	peer->trust = fresh.trust;
 	peer->peering->user = peer;
+	svr_peering_set_trust(peer->peering, fresh.trust); /* no exchange under the former rules */
 	event_free(peer->timer); /* it names the old place; see km_peer_timer_new() */
 	peer->timer = NULL;
 	for (i = 0; i < old->n_paths; i++)
 		km_path_close(&old->path[i]);
 	free(old->path);
+	svr_pki_trust_free(old->trust);
 	memset(old, 0, sizeof(*old));
-	svr_pki_trust_free(fresh.trust);
 	free(fresh.name);
 	free(fresh.own_name);
 	free(fresh.peer_name);
@@ -316,7 +311,8 @@ static bool may_go_on(const struct km_peer *peer, const struct km_peer *old)
 	bool same;
 
 	if (!old->peering || strcmp(old->own_name, peer->own_name) != 0 ||
-	    strcmp(old->peer_name, peer->peer_name) != 0 || !same_trust(old->trust, peer->trust))
+	    strcmp(old->peer_name, peer->peer_name) != 0 ||
+	    !svr_pki_trust_same_ground(old->trust, peer->trust))
 		return false;
 	if (peering_configure(peer, &config))
 		return false;

@@ -186,6 +186,12 @@ void svr_pki_trust_own(struct svr_pki_trust *t, const struct svr_pki_identity *i
  * same rules.
  */
 int svr_pki_trust_digest(const struct svr_pki_trust *t, uint8_t digest[static 32]);
+/*
+ * May keys that were agreed under @before stay until the peer's certificate has been judged under
+ * @now? Not if it is pinned otherwise, or self-signed ones are not taken any more: that verdict is
+ * for those who have keys only a matter of invalid-certificate-behavior.
+ */
+bool svr_pki_trust_same_ground(const struct svr_pki_trust *before, const struct svr_pki_trust *now);
 
 struct svr_pki_peer; /* a certificate that was accepted: the cached verdict, and the public key */
 

@@ -158,6 +158,14 @@ int svr_pki_trust_digest(const struct svr_pki_trust *t, uint8_t digest[static 32
 	return EVP_Q_digest(NULL, "SHA2-256", NULL, &in, sizeof(in), digest, NULL) == 1 ? 0 : -EIO;
 }
 
+bool svr_pki_trust_same_ground(const struct svr_pki_trust *before, const struct svr_pki_trust *now)
+{
+	if (before->has_fingerprint != now->has_fingerprint ||
+	    memcmp(before->fingerprint, now->fingerprint, sizeof(now->fingerprint)) != 0)
+		return false;
+	return now->allow_self_signed || !before->allow_self_signed;
+}
+
 /* ---- names ----------------------------------------------------------------------------------- */
 
 /* The value of a CN in UTF-8 with its length, for OPENSSL_free(). */

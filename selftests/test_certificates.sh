@@ -263,6 +263,47 @@ test_trusted_ca() {
 	check "the path never left service" peers_up
 }
 
+key_index() {
+	svr_on "$1" -j show peers security | json "d[0]['peer_key_index']"
+}
+
+# configured ROUTER NUMBER: so many configurations have taken the place of others
+configured() {
+	[ "$(grep -c "svr-keymgr: configuration " "$(proc_log "$1-keymgr")")" -ge "$2" ]
+}
+
+# One more CA, in the configuration: who leads to another one goes on with the key that is there.
+test_trusted_ca_configured() {
+	local router number since index
+
+	another_ca
+	for router in west east; do
+		cp "$TMP/another.pem" "$SVR_PKI_DIR/$router/another.pem"
+	done
+	index=$(key_index west)
+	since=$(grep -c "in service -> " "$(proc_log west-keymgr)")
+	number=$(grep -c "svr-keymgr: configuration " "$(proc_log west-keymgr)")
+	pki_config
+	/usr/bin/python3 - "$TOPO_CONFIG" <<-'EOF'
+		import json, sys
+		c = json.load(open(sys.argv[1]))
+		c["authority"]["trusted-ca-certificate"].append({"name": "another", "file": "another.pem", "validation-mode": "strict"})
+		json.dump(c, open(sys.argv[1], "w"))
+	EOF
+	check "one CA more" apply
+	check "it is in force" wait_for $MARGIN configured west $((number + 1))
+	pki_config
+	check "one CA less" apply
+	check "it is in force" wait_for $MARGIN configured west $((number + 2))
+	check "the path is in service" peers_up
+	check_equal "with the key of before" "$index" "$(key_index west)"
+	check_equal "it never left service" "$since" "$(grep -c "in service -> " "$(proc_log west-keymgr)")"
+	stop_proc west-keymgr
+	topo_keymgr_start west
+	check "the next process takes it back" wait_for 30 peers_up
+	check_equal "the same key" "$index" "$(key_index west)"
+}
+
 # ---- renewal and revocation ------------------------------------------------------------------
 # fingerprint_seen ROUTER FILE: the key manager of ROUTER has accepted that certificate of its peer
 fingerprint_seen() {

@@ -643,3 +643,31 @@ Test(pki, trust_digest_tells_rules_apart)
 	}
 	test_cert_free(&ca);
 }
+
+/* Keys stay until the certificate has been judged: under other CAs, not under another pin. */
+Test(pki, trust_stands_on_the_same_ground)
+{
+	struct test_cert ca =
+		test_cert_make(&(struct test_cert_spec){ .common_name = "CA", .ca = true });
+	const uint8_t fingerprint[2][32] = { { 1 }, { 2 } };
+	const struct test_cert *one = &ca;
+	struct svr_pki_trust *t[5];
+	int i;
+
+	for (i = 0; i < 5; i++)
+		cr_assert_eq(svr_pki_trust_new(&t[i]), 0);
+	test_cert_trust(t[1], &one, 1);
+	svr_pki_trust_fingerprint(t[2], fingerprint[0]);
+	svr_pki_trust_fingerprint(t[3], fingerprint[1]);
+	svr_pki_trust_allow_self_signed(t[4], false);
+	cr_expect(svr_pki_trust_same_ground(t[0], t[1]), "a CA more");
+	cr_expect(svr_pki_trust_same_ground(t[1], t[0]), "a CA less");
+	cr_expect_not(svr_pki_trust_same_ground(t[1], t[2]), "pinned");
+	cr_expect_not(svr_pki_trust_same_ground(t[2], t[1]), "not pinned any more");
+	cr_expect_not(svr_pki_trust_same_ground(t[2], t[3]), "pinned otherwise");
+	cr_expect_not(svr_pki_trust_same_ground(t[0], t[4]), "self-signed ones not taken any more");
+	cr_expect(svr_pki_trust_same_ground(t[4], t[0]), "self-signed ones taken");
+	for (i = 0; i < 5; i++)
+		svr_pki_trust_free(t[i]);
+	test_cert_free(&ca);
+}
