@@ -583,6 +583,9 @@ void svr_peering_confirmed(void *user, const uint8_t *fingerprint, bool authenti
 		/* One of both has lost its keys, the metadata key with them: it sends a new one. */
 		for (i = 0; i < SVR_KEY_SLOTS; i++)
 			p->keys.meta[i].flags = 0;
+		/* Acknowledged now, the one of before would never be sent again. */
+		for (i = 0; i < p->n_paths; i++)
+			p->paths[i].ack_due = 0;
 		p->keys.meta_tx = SVR_PEERING_NO_SLOT;
 		p->meta_switch_ns = UINT64_MAX;
 		p->acked = 0;

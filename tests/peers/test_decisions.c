@@ -75,6 +75,39 @@ Test(decisions, forgotten_peer_leaves_service_and_stays_out)
 	world_free(w);
 }
 
+static bool not_to_west(struct world *w, const struct flight *f, void *arg)
+{
+	(void)w, (void)arg;
+	return f->to != 1;
+}
+
+/*
+ * Keys are forgotten while the acknowledgement of a metadata key is still to be sent: it goes with
+ * them, or the peer would believe that the key is there, and never send it again.
+ */
+Test(decisions, what_is_forgotten_is_not_acknowledged)
+{
+	struct world *w = agreed_world(37);
+	struct node *east = &w->node[0], *west = &w->node[1];
+	int ms = 0;
+
+	w->tampered = true;
+	w->compute_ns = 50 * SVR_NS_PER_MS; /* the key is announced while east still computes */
+	w->filter = not_to_west;
+	w->path_cut[0] = true;
+	cr_assert_eq(node_rotate(west), 0);
+	world_run(w, 8); /* it came on the other path */
+	w->path_cut[0] = false;
+	while (!east->peering->paths[0].ack_due && ms++ < 2000)
+		world_run(w, 1);
+	cr_assert(east->peering->paths[0].ack_due);
+	svr_peering_forget(east->peering, "certificate: revoked");
+	w->filter = NULL;
+	w->path_cut[1] = true;
+	cr_expect(world_run_until_agreed(w, 2 * PATIENCE_MS), "%s", world_describe(w));
+	world_free(w);
+}
+
 Test(decisions, barred_peering_says_so_and_begins_again)
 {
 	struct world *w = agreed_world(32);
