@@ -488,6 +488,7 @@ static void own_changed(struct km_certs *c)
 	bool bad;
 
 	if (km_static(c->km)) {
+		km_alarm_clear(c->km->alarms, SVR_ALARM_CERTIFICATE, c->km->router, KM_PROCESS);
 		bar(c, NULL);
 		return;
 	}
@@ -576,7 +577,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 			identity_changed(c);
 		own = true;
 	}
-	if (km->identity &&
+	if (km->identity && !km_static(km) &&
 	    svr_pki_expiry(svr_pki_identity_info(km->identity)->not_after, km_now_sec()) !=
 		    c->own_expiry)
 		own = true;

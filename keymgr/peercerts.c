@@ -285,6 +285,8 @@ bool km_peercerts_work(struct km_certs *c)
 	struct keymgr *km = c->km;
 	unsigned int i, done = 0;
 
+	if (km_static(km))
+		return false; /* no key of theirs depends on a certificate */
 	for (i = 0; i < km->n_peers; i++) {
 		struct km_peer_cert *p = km->peer[i].cert;
 
@@ -410,6 +412,8 @@ void km_peercerts_tick(struct km_certs *c)
 	bool due = false;
 	unsigned int i;
 
+	if (km_static(km))
+		return;
 	for (i = 0; i < km->n_peers; i++) {
 		struct km_peer *peer = &km->peer[i];
 		struct km_peer_cert *p = peer->cert;
@@ -449,6 +453,17 @@ static struct km_peer_cert *entry_new(struct km_certs *c, const char *common_nam
 	return p;
 }
 
+/* Keys are static now: what was thought of a certificate is of no meaning. The file stays. */
+static void entry_reset(struct km_certs *c, struct km_peer_cert *p)
+{
+	svr_pki_peer_free(p->shown);
+	p->shown = NULL;
+	p->report = (struct svr_pki_report){ .verdict = SVR_PKI_OK };
+	p->expiry = SVR_PKI_EXPIRY_NONE;
+	p->judged = p->forgotten = p->again = false;
+	km_alarm_clear(c->km->alarms, SVR_ALARM_PEER_CERTIFICATE, p->peer_name, KM_PROCESS);
+}
+
 void km_peercerts_config(struct km_certs *c)
 {
 	struct keymgr *km = c->km;
@@ -469,6 +484,8 @@ void km_peercerts_config(struct km_certs *c)
 		p->present = true;
 		p->due = true;
 		snprintf(p->peer_name, sizeof(p->peer_name), "%s", km->peer[i].name);
+		if (km_static(km))
+			entry_reset(c, p);
 	}
 	for (p = LIST_FIRST(&c->peers); p; p = next) {
 		next = LIST_NEXT(p, entry);

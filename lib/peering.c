@@ -687,6 +687,7 @@ void svr_peering_free(struct svr_peering *p)
 		svr_peering_path_clear(&p->paths[i]);
 	free(p->paths);
 	svr_peering_keys_clear(p);
+	OPENSSL_cleanse(&p->config.fixed, sizeof(p->config.fixed));
 	free(p);
 }
 

@@ -154,7 +154,6 @@ void svr_peering_keys_clear(struct svr_peering *p)
 	svr_bfdmeta_key_clear(&p->pending);
 	OPENSSL_cleanse(p->pending_key, sizeof(p->pending_key));
 	OPENSSL_cleanse(&p->keys, sizeof(p->keys));
-	OPENSSL_cleanse(&p->config.fixed, sizeof(p->config.fixed));
 }
 
 void svr_peering_keys_forget(struct svr_peering *p)

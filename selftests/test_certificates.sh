@@ -771,6 +771,45 @@ test_feature_disabled() {
 	check "in service" wait_for 60 peers_up
 }
 
+# Certificates are of no meaning any more when keys are static: not their alarms, and not what follows from them.
+test_static_keys() {
+	pki_config fail-hard
+	check "fail-hard" apply
+	check "in service" wait_for 60 peers_up
+	check "a certificate of west that expires soon" renew west -enddate "$(date -u -d "+45 seconds" +%Y%m%d%H%M%SZ)"
+	check "alarm at west" wait_for $MARGIN alarm west platform/certificate "expires within a week"
+	check "alarm at east" wait_for 40 alarm east peer/certificate "Peer west certificate expires within a week"
+	/usr/bin/python3 - "$TOPO_CONFIG" <<-'EOF'
+		import json, sys
+		c = json.load(open(sys.argv[1]))
+		a = c["authority"]
+		a["enhanced-security-key-management"] = False
+		for r in a["router"]:
+		    for d in r["node"][0]["device-interface"]:
+		        for i in d["network-interface"]:
+		            if i["name"] == "wan":
+		                i["inter-router-security"] = "secret"
+		json.dump(c, open(sys.argv[1], "w"))
+	EOF
+	check "keys for the policies" svr config keys "$TOPO_CONFIG"
+	check "static keys" apply
+	check "in service" wait_for 30 peers_up
+	check "no alarm at west" wait_for $MARGIN no_alarm west platform/certificate
+	check "no alarm at east" wait_for $MARGIN no_alarm east peer/certificate
+	check "the certificate expires" wait_for 60 expired "$TMP/west.new"
+	sleep 3 # it is looked at each second, and nothing is to follow
+	check "the path is in service all the same" peers_up
+	check "secret traffic" talks
+	check "still no alarm at west" no_alarm west platform/certificate
+	check "nor at east" no_alarm east peer/certificate
+	check "keys that are agreed" eval 'renew west && pki_config fail-soft && apply'
+	check "in service" wait_for 60 peers_up
+}
+
+expired() {
+	! openssl x509 -in "$1" -noout -checkend 0
+}
+
 fingerprint_seen_own() {
 	logged "$1-keymgr" "fingerprint sha256:$(openssl x509 -in "$2" -noout -fingerprint -sha256 | sed 's/.*=//')"
 }
