@@ -22,6 +22,10 @@
 
 enum {
 	PEERING_TTL = 255, /* RFC 5881 5 */
+	/* what a packet that nothing vouches for may ask for at most, see restrain() */
+	PEERING_STRANGER_RX_US = SVR_BFD_SLOW_TX_US,
+	PEERING_STRANGER_DETECT_US = 60000000,
+	PEERING_STRANGER_MULT = 20, /* the largest that can be configured */
 };
 static const int64_t peering_offset_step_ns =
 	(int64_t)SVR_NS_PER_MS; /* a smaller change of the clock offset is not stored */
@@ -433,8 +437,8 @@ static int check_shape(const struct svr_peering_path *path, const uint8_t *packe
 
 	if (!ret && path->config.single_hop && ttl != PEERING_TTL)
 		ret = -SVR_DROP_BFD_TTL;
-	/* Demand mode would leave the clock, the tests and the detection time without packets. */
-	if (!ret && r->bfd.demand && !path->config.plain)
+	/* Either would leave the clock, the tests and the detection time without packets. */
+	if (!ret && (r->bfd.demand || !r->bfd.required_min_rx_us) && !path->config.plain)
 		ret = -SVR_DROP_BFD_FIELDS;
 	if (!ret)
 		ret = svr_bfd_match(&path->bfd, &r->bfd);
@@ -576,6 +580,24 @@ static void take_meta_keys(struct svr_peering_path *path, const struct received 
 		svr_peering_send_extra(path, NULL, 0, svr_peering_tx_key(p));
 }
 
+/*
+ * Until the peer has shown who it is, anybody can be it. Timers of a stranger at either end could make
+ * both wait for each other for days; so we go on sending, and forget what it said within a minute. A
+ * peer that is slower than that is heard all the same: the handshake answers at once.
+ */
+static void restrain(struct svr_bfd_packet *bfd)
+{
+	uint32_t tx_us;
+
+	if (bfd->detect_mult > PEERING_STRANGER_MULT)
+		bfd->detect_mult = PEERING_STRANGER_MULT;
+	if (bfd->required_min_rx_us > PEERING_STRANGER_RX_US)
+		bfd->required_min_rx_us = PEERING_STRANGER_RX_US;
+	tx_us = PEERING_STRANGER_DETECT_US / bfd->detect_mult;
+	if (bfd->desired_min_tx_us > tx_us)
+		bfd->desired_min_tx_us = tx_us;
+}
+
 static void receive_plain(struct svr_peering_path *path, const struct svr_bfd_packet *pkt,
 			  struct svr_now now)
 {
@@ -614,8 +636,10 @@ int svr_peering_receive(struct svr_peering *p, unsigned int number, uint8_t *pac
 	path->state.last_rx_ns = now.real_ns;
 	if (r.key)
 		take_sealed(path, &r, len, now);
-	if (!authentic)
+	if (!authentic) {
 		path->state.flags &= ~(uint32_t)SVR_PATH_AUTHENTIC;
+		restrain(&r.bfd);
+	}
 	svr_bfd_receive(&path->bfd, &r.bfd, now.mono_ns);
 	if (authentic)
 		path->auth_until_ns = now.mono_ns + path->bfd.detect_us * SVR_NS_PER_US;

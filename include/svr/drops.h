@@ -82,7 +82,7 @@
 	/* key manager: BFD and key exchange */                                                                 \
 	X(BFD_SHORT, 80, "bfd-short", "BFD packet is too short or its length field is wrong")                   \
 	X(BFD_VERSION, 81, "bfd-version", "BFD version other than 1")                                           \
-	X(BFD_FIELDS, 82, "bfd-fields", "BFD detect multiplier, discriminator or flags not allowed")            \
+	X(BFD_FIELDS, 82, "bfd-fields", "BFD detect multiplier, discriminator, interval or flags not allowed")  \
 	X(BFD_SESSION, 83, "bfd-session", "BFD packet for no session of this router")                           \
 	X(BFD_TTL, 84, "bfd-ttl", "BFD packet from farther away than a single hop")                             \
 	X(BFD_AUTH, 85, "bfd-auth", "BFD packet whose HMAC tag is wrong, or missing where a key exists")        \

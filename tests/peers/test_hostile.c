@@ -335,6 +335,55 @@ Test(hostile, stranger_while_the_door_is_open)
 	world_free(w);
 }
 
+/* Two packets to peers without keys: with them both would be silent for twelve days. */
+Test(hostile, timers_of_a_stranger)
+{
+	struct svr_bfd_packet pkt = {
+		.state = SVR_BFD_DOWN,
+		.detect_mult = 255,
+		.my_discr = 4711,
+		.desired_min_tx_us = UINT32_MAX,
+		.required_min_rx_us = 0,
+	};
+	struct world *w = world_new(33, 1);
+	uint8_t data[SVR_BFD_LEN];
+	int i;
+
+	node_start(&w->node[0]);
+	node_start(&w->node[1]);
+	svr_bfd_build(&pkt, data);
+	for (i = 0; i < 2; i++)
+		cr_expect_eq(node_receive(&w->node[i], 0, data, sizeof(data), 255),
+			     -SVR_DROP_BFD_FIELDS, "who takes no packets is no peer of ours");
+	pkt.required_min_rx_us = UINT32_MAX;
+	svr_bfd_build(&pkt, data);
+	for (i = 0; i < 2; i++)
+		cr_assert_eq(node_receive(&w->node[i], 0, data, sizeof(data), 255), 0);
+	cr_expect(world_run_until_agreed(w, 90000), "%s", world_describe(w));
+	world_free(w);
+}
+
+/* A peer that sends once in ten minutes is known all the same. */
+Test(hostile, a_slow_peer_is_no_stranger)
+{
+	struct world *w = world_new(34, 1);
+	struct svr_peering_path_config slow;
+
+	node_start(&w->node[0]);
+	node_start(&w->node[1]);
+	node_path_config(&w->node[0], 0, &slow);
+	slow.bfd = (struct svr_bfd_config){ .desired_min_tx_us = 600000000,
+					    .required_min_rx_us = 600000000,
+					    .detect_mult = 20 };
+	svr_peering_configure_path(w->node[0].peering, 0, &slow);
+	cr_expect(world_run_until_agreed(w, 90000), "%s", world_describe(w));
+	world_run(w, 3600000);
+	cr_expect(world_agreed(w), "%s", world_describe(w));
+	cr_expect_eq(w->node[1].path[0].down_count, 0);
+	cr_expect_eq(w->node[1].peering->paths[0].bfd.remote_min_rx_us, 600000000);
+	world_free(w);
+}
+
 Test(hostile, plain_bfd_gets_up_but_not_into_service)
 {
 	struct world *w = world_new(32, 1);
@@ -370,7 +419,8 @@ Test(hostile, wrong_name_in_the_hello)
 	struct svr_bfd_packet pkt = { .state = SVR_BFD_DOWN,
 				      .detect_mult = 3,
 				      .my_discr = 99,
-				      .desired_min_tx_us = 1000000 };
+				      .desired_min_tx_us = 1000000,
+				      .required_min_rx_us = 1000000 };
 	uint8_t data[SVR_BFDMETA_PACKET_MAX], header[SVR_BFD_LEN];
 	int len;
 
