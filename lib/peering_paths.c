@@ -279,8 +279,12 @@ static void configure_measurements(struct svr_peering_path *path, struct svr_now
 	}
 	svr_linktest_configure(&path->test, &test);
 	svr_pathmtu_configure(&path->mtu, &mtu, now.mono_ns);
-	if (!mtu.enabled)
-		store_mtu(path); /* not known any more */
+	if (mtu.enabled)
+		return;
+	store_mtu(path); /* not known any more */
+	/* The process before may have told that it is unresolvable. */
+	if (path->peering->ops->path_mtu)
+		path->peering->ops->path_mtu(path->peering->user, path->number, 0, false);
 }
 
 int svr_peering_set_path(struct svr_peering *p, unsigned int number,

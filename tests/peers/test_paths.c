@@ -189,6 +189,22 @@ Test(path_mtu, unresolvable)
 	end();
 }
 
+/* Switched off while nobody was running: the alarm of the process before ends. */
+Test(path_mtu, unresolvable_and_then_off)
+{
+	begin(1);
+	w->mtu = (struct svr_pathmtu_config){ true, 10, SVR_PATHMTU_MIN4, 1500 };
+	up();
+	w->filter = only_small;
+	world_run(w, 40000);
+	cr_expect(w->node[0].mtu_alarm[0]);
+	node_stop(&w->node[0]);
+	w->mtu.enabled = false;
+	node_start(&w->node[0]);
+	cr_expect_not(w->node[0].mtu_alarm[0]);
+	end();
+}
+
 /* ICMP that quotes another session is not even a hint; one that fits is only that. */
 Test(path_mtu, icmp_is_a_hint)
 {

@@ -252,6 +252,14 @@ static void node_new_key(void *user, const struct svr_peer_key *key)
 	n->keys_made++;
 }
 
+static void node_path_mtu(void *user, unsigned int path, uint16_t mtu, bool unresolvable)
+{
+	struct node *n = user;
+
+	(void)mtu;
+	n->mtu_alarm[path] = unresolvable;
+}
+
 static void node_log(void *user, bool warn, const char *text)
 {
 	struct node *n = user;
@@ -266,7 +274,7 @@ static void node_log(void *user, bool warn, const char *text)
 	.random = node_random, .may_compute = node_may_compute, .now = node_now,           \
 	.compute = node_compute, .refused = node_refused, .send = node_send,               \
 	.save_path = node_save_path, .save_keys = node_save_keys, .new_key = node_new_key, \
-	.log = node_log
+	.log = node_log, .path_mtu = node_path_mtu
 static const struct svr_peering_ops node_ops = { .dh = &world_dh, NODE_OPS };
 static const struct svr_peering_ops node_ops_real_dh = { .dh = &svr_dh_openssl, NODE_OPS };
 

@@ -38,6 +38,7 @@ struct node {
 	struct svr_path_state path[WORLD_PATHS_MAX];
 	int64_t clock_ns; /* real time of this router minus that of the world */
 	uint64_t sent, received, drops[128], refused[128];
+	bool mtu_alarm[WORLD_PATHS_MAX]; /* so does what its owner was told */
 	unsigned int keys_made;
 	unsigned int failures_said; /* lines of the log about exchanges that failed */
 	/* indexes of keys: of the peer that were ever confirmed here; of all kinds that were lost */
