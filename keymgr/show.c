@@ -146,7 +146,7 @@ static struct json_object *show_detail(const struct km_path *path)
 	add_u64(o, "detection_time_us", p->bfd.detect_us);
 	add_u64(o, "remote_multiplier", p->bfd.remote_detect_mult);
 	add_u64(o, "remote_min_rx_us", p->bfd.remote_min_rx_us);
-	add_u64(o, "hold_down_ms", p->hold_down_ms);
+	add_u64(o, "hold_down_ms", p->state.hold_down_ms);
 	add_link_downs(o, p);
 	return o;
 }

@@ -386,8 +386,8 @@ static void path_bfd_changed(void *user, enum svr_bfd_state from, enum svr_bfd_s
 	if (to == SVR_BFD_UP) {
 		path->link_up++;
 		path->hold_ns = 0;
-		if (path->hold_down_ms)
-			path->hold_ns = now.mono_ns + path->hold_down_ms * SVR_NS_PER_MS;
+		if (path->state.hold_down_ms)
+			path->hold_ns = now.mono_ns + path->state.hold_down_ms * SVR_NS_PER_MS;
 	}
 }
 

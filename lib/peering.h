@@ -134,7 +134,6 @@ struct svr_peering_path {
 	struct svr_kex_buffer buffer;
 	uint64_t auth_until_ns; /* last authentic packet plus detection time; 0: none */
 	uint64_t hold_ns; /* not in service before */
-	uint32_t hold_down_ms; /* the next hold-down */
 	unsigned int hold_max_hits;
 	uint32_t pending_key; /* index of the key that pending_seq counts */
 	uint64_t pending_seq;

@@ -229,19 +229,46 @@ void svr_peering_too_big(struct svr_peering *p, unsigned int number, const uint8
 void svr_peering_path_failed(struct svr_peering_path *path)
 {
 	const struct svr_peering_path_config *c = &path->config;
+	uint32_t ms = path->state.hold_down_ms;
 
 	path->state.down_count++;
-	if (path->hold_down_ms == 0 || !c->damping) {
-		path->hold_down_ms = c->hold_down_ms;
+	if (ms == 0 || !c->damping) {
+		path->state.hold_down_ms = c->hold_down_ms;
 		return;
 	}
-	path->hold_down_ms = path->hold_down_ms > c->hold_down_max_ms / 2 ? c->hold_down_max_ms :
-									    2 * path->hold_down_ms;
-	if (path->hold_down_ms == c->hold_down_max_ms &&
-	    ++path->hold_max_hits == PEERING_DAMPING_RESET) {
-		path->hold_down_ms = c->hold_down_ms;
+	ms = ms > c->hold_down_max_ms / 2 ? c->hold_down_max_ms : 2 * ms;
+	if (ms == c->hold_down_max_ms && ++path->hold_max_hits == PEERING_DAMPING_RESET) {
+		ms = c->hold_down_ms;
 		path->hold_max_hits = 0;
 	}
+	path->state.hold_down_ms = ms;
+}
+
+/* What was stored, or came about under another configuration, is not longer than this one allows. */
+static void limit_hold_down(struct svr_peering_path *path)
+{
+	const struct svr_peering_path_config *c = &path->config;
+	uint32_t max_ms = c->damping ? c->hold_down_max_ms : c->hold_down_ms;
+
+	if (path->state.hold_down_ms > max_ms)
+		path->state.hold_down_ms = max_ms;
+}
+
+/*
+ * A path goes on that was up, but not in service: perhaps it was held down. What is left of that is
+ * waited for; since_ns says when it came up.
+ */
+static void resume_hold_down(struct svr_peering_path *path, struct svr_now now)
+{
+	const struct svr_path_state *s = &path->state;
+	uint64_t hold_ns = s->hold_down_ms * SVR_NS_PER_MS, up_ns = 0;
+
+	if (s->status == SVR_PATH_UP)
+		return;
+	if (s->status == SVR_PATH_INIT && now.real_ns > s->since_ns)
+		up_ns = now.real_ns - s->since_ns;
+	if (up_ns < hold_ns)
+		path->hold_ns = now.mono_ns + hold_ns - up_ns;
 }
 
 /* ---- making a path --------------------------------------------------------------------------- */
@@ -306,6 +333,7 @@ int svr_peering_set_path(struct svr_peering *p, unsigned int number,
 	path->number = number;
 	path->config = *config;
 	path->state.owner = owner;
+	limit_hold_down(path);
 	discr = path->state.local_discr;
 	while (!discr)
 		if (p->ops->random(p->user, &discr, sizeof(discr)))
@@ -317,6 +345,7 @@ int svr_peering_set_path(struct svr_peering *p, unsigned int number,
 			       saved->remote_min_rx_us, last_rx_ns, now.mono_ns);
 		if (saved->flags & SVR_PATH_AUTHENTIC)
 			path->auth_until_ns = last_rx_ns + saved->detect_us * SVR_NS_PER_US;
+		resume_hold_down(path, now);
 	} else {
 		path->state.flags = 0;
 		if (path->state.status == SVR_PATH_UP)
@@ -345,8 +374,7 @@ void svr_peering_configure_path(struct svr_peering *p, unsigned int number,
 	    bfd->detect_mult != config->bfd.detect_mult)
 		svr_bfd_set_config(&path->bfd, &config->bfd, now.mono_ns);
 	svr_bfd_set_admin_down(&path->bfd, !config->enabled || p->barred, now.mono_ns);
-	if (path->hold_down_ms > config->hold_down_max_ms)
-		path->hold_down_ms = config->hold_down_max_ms;
+	limit_hold_down(path);
 	configure_measurements(path, now);
 	svr_peering_path_save(path);
 	svr_peering_update(p);

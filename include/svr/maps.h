@@ -326,7 +326,7 @@ struct svr_path_state {
 	__u32 latency_us;	/* round trip */
 	__u32 jitter_us;
 	__u32 loss;		/* lost packets of 10000, both directions */
-	__u32 _pad;
+	__u32 hold_down_ms;	/* the path failed: up for so long before it is in service again; 0: it never did */
 	__u64 quality_ns;	/* CLOCK_REALTIME of the last measurement, 0: none */
 };
 _Static_assert(sizeof(struct svr_path_state) == 136, "map ABI");

@@ -529,8 +529,8 @@ Test(hold_down, damping_doubles_and_starts_again)
 	for (i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
 		w->path_cut[0] = true;
 		world_run(w, 6000);
-		cr_assert_eq(path->hold_down_ms, expected[i], "failure %zu: %u ms", i + 1,
-			     path->hold_down_ms);
+		cr_assert_eq(path->state.hold_down_ms, expected[i], "failure %zu: %u ms", i + 1,
+			     path->state.hold_down_ms);
 		w->path_cut[0] = false;
 		cr_assert(world_run_until_agreed(w, 20000), "%s", world_describe(w));
 	}
@@ -550,6 +550,63 @@ Test(hold_down, also_after_an_absence)
 	cr_assert_eq(w->node[0].peering->paths[0].bfd.state, SVR_BFD_UP);
 	cr_assert_eq(w->node[0].path[0].status, SVR_PATH_INIT);
 	cr_assert(world_run_until_agreed(w, 5000), "%s", world_describe(w));
+	world_free(w);
+}
+
+/* A restart in the middle shortens nothing: not while the path is down, not while it is held. */
+Test(hold_down, over_a_restart)
+{
+	struct world *w = world_new(65, 1);
+	struct node *east = &w->node[0];
+	uint64_t t;
+
+	w->hold_down_ms = 5000;
+	node_start(&w->node[0]);
+	node_start(&w->node[1]);
+	cr_assert(world_run_until_agreed(w, 1000), "%s", world_describe(w));
+	w->path_cut[0] = true;
+	world_run(w, 6000);
+	node_stop(east);
+	node_start(east);
+	w->path_cut[0] = false;
+	t = w->now_ns;
+	world_run(w, 3000);
+	cr_expect_eq(east->peering->paths[0].bfd.state, SVR_BFD_UP);
+	cr_expect_eq(east->path[0].status, SVR_PATH_INIT, "it failed before the process began");
+	node_stop(east);
+	node_start(east);
+	world_run(w, 1000);
+	cr_expect_eq(east->peering->paths[0].bfd.state, SVR_BFD_UP);
+	cr_expect_eq(east->path[0].status, SVR_PATH_INIT, "it was up for less than the hold-down");
+	cr_assert(world_run_until_agreed(w, 5000), "%s", world_describe(w));
+	cr_expect_lt(w->now_ns - t, 7000 * SVR_NS_PER_MS, "the rest of it, not all of it again");
+	node_stop(east);
+	node_start(east);
+	world_run(w, 10);
+	cr_expect_eq(east->path[0].status, SVR_PATH_UP, "once it is over it is over");
+	world_free(w);
+}
+
+Test(hold_down, damping_over_a_restart)
+{
+	struct world *w = world_new(66, 1);
+	int i;
+
+	w->hold_down_ms = 1000;
+	w->hold_down_max_ms = 8000;
+	node_start(&w->node[0]);
+	node_start(&w->node[1]);
+	cr_assert(world_run_until_agreed(w, 1000));
+	for (i = 0; i < 2; i++) {
+		w->path_cut[0] = true;
+		world_run(w, 6000);
+		node_stop(&w->node[0]);
+		node_start(&w->node[0]);
+		w->path_cut[0] = false;
+		cr_assert(world_run_until_agreed(w, 20000), "%s", world_describe(w));
+	}
+	cr_expect_eq(w->node[0].path[0].down_count, 2);
+	cr_expect_eq(w->node[0].path[0].hold_down_ms, 2000);
 	world_free(w);
 }
 
