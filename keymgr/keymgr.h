@@ -186,6 +186,7 @@ void km_peer_alarms_sweep(struct keymgr *km);
 int km_sockets_apply(struct keymgr *km); /* for the paths of all peers; what is open stays open */
 void km_sockets_free(struct keymgr *km);
 void km_path_close(struct km_path *path); /* what only this path has open */
+void km_path_set_dscp(struct km_path *path, uint8_t dscp); /* from the next packet on */
 /* Opens what could not be opened, follows devices that came back. */
 void km_sockets_check(struct keymgr *km);
 void km_path_send(struct km_path *path, const uint8_t *packet, size_t len);

@@ -239,9 +239,7 @@ static void take_paths(struct km_peer *peer, struct km_peer *old, const int *fro
 		path->peer = peer;
 		path->view = fresh.view;
 		path->number = fresh.number;
-		if (path->dscp != fresh.dscp)
-			km_path_close(path); /* opened again with the other one */
-		path->dscp = fresh.dscp;
+		km_path_set_dscp(path, fresh.dscp);
 	}
 }
 

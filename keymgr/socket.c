@@ -239,11 +239,11 @@ static int set_int(int fd, int level, int option, int value)
  * Paths of one address may differ in DSCP. Not as a control message of the packet: that would take
  * the packet's priority from the DSCP.
  */
-static void set_dscp(struct km_socket *s, int fd, uint8_t dscp)
+static void set_dscp(bool v4, int fd, uint8_t dscp)
 {
 	enum { DSCP_SHIFT = 2 };
 
-	if (is_v4(s->addr))
+	if (v4)
 		set_int(fd, IPPROTO_IP, IP_TOS, dscp << DSCP_SHIFT);
 	else
 		set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, dscp << DSCP_SHIFT);
@@ -280,7 +280,7 @@ void km_path_send(struct km_path *path, const uint8_t *packet, size_t len)
 	if (fd < 0)
 		return;
 	if (!path->plain && s->dscp != path->dscp) {
-		set_dscp(s, fd, path->dscp);
+		set_dscp(is_v4(s->addr), fd, path->dscp);
 		s->dscp = path->dscp;
 	}
 	make_sockaddr(path->remote, path->port, s->ifindex, &to, &to_len);
@@ -364,7 +364,7 @@ static int source_open(struct km_path *path)
 	/* Nothing is read here: errors would only be in the way. */
 	set_int(fd, is_v4(s->addr) ? IPPROTO_IP : IPPROTO_IPV6,
 		is_v4(s->addr) ? IP_RECVERR : IPV6_RECVERR, 0);
-	set_dscp(s, fd, path->dscp);
+	set_dscp(is_v4(s->addr), fd, path->dscp);
 	for (i = 0; i < SOCKET_SOURCE_TRIES && ret == -EADDRINUSE; i++) {
 		ret = km_random(&pick, sizeof(pick));
 		if (!ret)
@@ -571,6 +571,14 @@ int km_sockets_apply(struct keymgr *km)
 	if (!ret)
 		km_sockets_check(km);
 	return ret;
+}
+
+/* RFC 5881 4: the source port of a session stays, so its socket does. */
+void km_path_set_dscp(struct km_path *path, uint8_t dscp)
+{
+	if (path->tx_fd >= 0 && path->dscp != dscp)
+		set_dscp(is_v4(path->remote), path->tx_fd, dscp);
+	path->dscp = dscp; /* what serves several paths takes it with each packet */
 }
 
 void km_path_close(struct km_path *path)

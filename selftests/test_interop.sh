@@ -14,7 +14,7 @@ TOPO_WAN=46
 
 FRR=/usr/lib/frr
 [ -x $FRR/bfdd ] || skip_all "frr is not installed"
-need bird birdc vtysh
+need bird birdc vtysh ss tcpdump
 
 far=198.51.100.2 # of east, behind it as west sees it
 
@@ -99,7 +99,7 @@ common() {
 }
 
 test_frr() {
-	local dir=$TMP/frr
+	local dir=$TMP/frr ports
 	local -a control=()
 
 	mkdir -p "$dir"
@@ -154,12 +154,22 @@ test_frr() {
 	check "other timers are negotiated" wait_for 10 is "$east_wan_ip" tx_interval_us 500000
 	check "bfdd knows" wait_for 10 frr_says "$dir" '"remote-transmit-interval":500'
 	check_equal "without going down" 2 "$(session "$east_wan_ip" link_up | sed 's/[3-9]/2/')"
+	ports=$(source_ports)
+	west_bfd dscp 10
+	check "another DSCP is sent" timeout 10 nsenter --net="/run/netns/$wan" tcpdump -c 1 -n -i w \
+		"src host $west_wan_ip and udp dst port 3784 and ip[1] = 40"
+	check_equal "from the port of before (RFC 5881 section 4)" "$ports" "$(source_ports)"
 	west_bfd state '"disabled"'
 	check "bfdd hears that west is administratively down" wait_for 5 \
 		frr_says "$dir" '"diagnostic":"neighbor signaled session down"'
 	west_bfd state '"enabled"'
 	stop_proc bfdd
 	stop_proc zebra
+}
+
+# source_ports: that west sends BFD from
+source_ports() {
+	on "$west" ss -Hnua 'sport >= 49152' | awk '{ print $4 }' | sort
 }
 
 # frr_says DIRECTORY TEXT
