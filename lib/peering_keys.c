@@ -158,9 +158,13 @@ void svr_peering_keys_clear(struct svr_peering *p)
 
 void svr_peering_keys_forget(struct svr_peering *p)
 {
+	const uint64_t count = p->keys.rekey_count;
+
 	svr_peering_keys_clear(p);
 	p->acked = 0;
 	(void)svr_peering_keys_restore(p, NULL); /* nothing to set up, so nothing that fails */
+	p->keys.rekey_count = count; /* whoever looks at it takes a smaller one for a mistake */
+	keys_save(p);
 }
 
 int svr_peering_keys_own(struct svr_peering *p)

@@ -59,12 +59,15 @@ Test(decisions, forgotten_peer_leaves_service_and_stays_out)
 	struct world *w = agreed_world(31);
 	struct node *east = &w->node[0], *west = &w->node[1];
 	unsigned int made = east->keys_made;
+	uint64_t count = east->keys.rekey_count;
 
 	w->tampered = true; /* what is sent under a key that is gone cannot be read */
 	/* west's certificate is good no longer: here, another one is pinned */
 	trust(east, pin(east->identity, false));
 	svr_peering_forget(east->peering, "certificate: revoked");
 	cr_expect(!has_key(east) && !in_service(east), "at once, and as it is stored");
+	cr_expect_gt(count, 0);
+	cr_expect_eq(east->keys.rekey_count, count, "counters do not go backwards");
 	cr_expect_str_eq(east->peering->kex.reason, "certificate: revoked");
 	world_run(w, PATIENCE_MS);
 	cr_expect(!has_key(east) && !in_service(east) && !in_service(west));
