@@ -220,7 +220,8 @@ static void kex_send(void *user, int number, enum svr_kex_seal seal,
 
 	if (seal != SVR_KEX_SEAL_NONE && !key)
 		return;
-	if (number >= 0)
+	/* That path may have failed, or have got another number, while the answer was computed. */
+	if (number >= 0 && (unsigned int)number < p->n_paths && path_talks(&p->paths[number]))
 		i = (unsigned int)number;
 	else
 		while (i < p->n_paths && !path_talks(&p->paths[i]))

@@ -240,3 +240,43 @@ Test(start, real_diffie_hellman)
 		world_free(w);
 	}
 }
+
+struct answers {
+	unsigned int on_path_1;
+};
+
+/* What is long enough to be a piece of a message: to west it is lost, to east it is counted. */
+static bool pieces(struct world *w, const struct flight *f, void *arg)
+{
+	struct answers *a = arg;
+
+	(void)w;
+	if (f->len < 400)
+		return true;
+	a->on_path_1 += f->to == 0 && f->path == 1;
+	return f->to == 0;
+}
+
+/* The path on which INIT came fails while west computes the answer: another one has to do. */
+Test(start, answer_on_another_path)
+{
+	struct world *w = world_new(77, 2);
+	struct answers a = { 0 };
+	unsigned int i;
+
+	w->compute_ns = SVR_NS_PER_SEC;
+	node_start(&w->node[0]);
+	node_start(&w->node[1]);
+	for (i = 0; i < 10000 && !w->node[1].peering->kex.candidate; i++)
+		world_run(w, 1);
+	cr_assert_eq(w->jobs, 1);
+	w->job[0].at_ns = w->now_ns + 10 * SVR_NS_PER_SEC;
+	w->path_cut[0] = true;
+	w->filter = pieces;
+	w->filter_arg = &a;
+	world_run(w, 11000);
+	cr_assert_eq(w->node[1].peering->paths[0].bfd.state, SVR_BFD_DOWN);
+	cr_assert_eq(w->node[1].peering->paths[1].bfd.state, SVR_BFD_UP);
+	cr_expect_gt(a.on_path_1, 0);
+	world_free(w);
+}
