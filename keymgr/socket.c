@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include <event2/event.h>
+#include <openssl/crypto.h>
 
 #include <svr/drops.h>
 
@@ -182,6 +183,7 @@ static bool receive_one(struct km_socket *s)
 		return true;
 	}
 	ret = svr_peering_receive(path->peer->peering, path->number, packet, (size_t)len, b.ttl);
+	OPENSSL_cleanse(packet, (size_t)len); /* what was decrypted in place may be a key */
 	if (ret)
 		km_count_drop(s->km, ret);
 	km_peer_schedule(path->peer);
