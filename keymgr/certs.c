@@ -422,7 +422,7 @@ static void bar(struct km_certs *c, const char *why)
 	}
 }
 
-static void judge_own(struct km_certs *c, struct svr_pki_report *report)
+static void judge_own(struct km_certs *c, int64_t now_sec, struct svr_pki_report *report)
 {
 	const struct svr_cfg_router *router = c->km->view->router;
 	struct svr_pki_trust *trust;
@@ -440,7 +440,7 @@ static void judge_own(struct km_certs *c, struct svr_pki_report *report)
 	if (router->has_fingerprint)
 		svr_pki_trust_fingerprint(trust, router->fingerprint);
 	(void)svr_pki_identity_check(c->km->identity, trust, router->peering_common_name,
-				     km_now_sec(), &c->own_revocation, report);
+				     now_sec, &c->own_revocation, report);
 	svr_pki_trust_free(trust);
 }
 
@@ -484,6 +484,7 @@ static void tell_own(struct km_certs *c)
 /* invalid-certificate-behavior, for the own certificate. */
 static void own_changed(struct km_certs *c)
 {
+	const int64_t now_sec = km_now_sec(); /* verdict and expiry are of the same second */
 	struct svr_pki_report report;
 	bool bad;
 
@@ -492,13 +493,13 @@ static void own_changed(struct km_certs *c)
 		bar(c, NULL);
 		return;
 	}
-	judge_own(c, &report);
+	judge_own(c, now_sec, &report);
 	if (report.verdict != c->own.verdict)
 		km_counter_verdict(c->km, false, svr_pki_verdict_class(report.verdict));
 	c->own = report;
 	c->own_expiry = c->km->identity ?
 				svr_pki_expiry(svr_pki_identity_info(c->km->identity)->not_after,
-					       km_now_sec()) :
+					       now_sec) :
 				SVR_PKI_EXPIRY_NONE;
 	tell_own(c);
 	bad = report.verdict != SVR_PKI_OK;

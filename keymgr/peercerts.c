@@ -175,7 +175,7 @@ static bool keys_are_of(const struct km_peer *peer, const uint8_t *fingerprint)
  * may stay NULL), -ENOENT if nothing fits the keys in use.
  */
 static int judge_kept(struct km_certs *c, struct km_peer *peer, struct km_peer_cert *p,
-		      struct svr_pki_report *report)
+		      int64_t now_sec, struct svr_pki_report *report)
 {
 	const uint8_t *own =
 		c->km->identity ? svr_pki_identity_fingerprint(c->km->identity) : NULL;
@@ -189,7 +189,7 @@ static int judge_kept(struct km_certs *c, struct km_peer *peer, struct km_peer_c
 		ret = -ENOENT;
 	if (!ret)
 		(void)svr_pki_verify(peer->trust, chain.der, chain.count, p->common_name, own,
-				     km_now_sec(), &p->shown, report);
+				     now_sec, &p->shown, report);
 	chain_free(&chain);
 	free(info);
 	return ret ? -ENOENT : 0;
@@ -252,12 +252,13 @@ static int renew_trust(struct km_peer *peer)
 static void judge(struct km_certs *c, struct km_peer *peer, struct km_peer_cert *p)
 {
 	struct svr_pki_report report = { .verdict = SVR_PKI_OK };
+	const int64_t now_sec = km_now_sec(); /* verdict and expiry are of the same second */
 
 	if (renew_trust(peer))
 		return;
 	if (p->shown) {
-		(void)svr_pki_recheck(peer->trust, p->shown, km_now_sec(), &report);
-	} else if (judge_kept(c, peer, p, &report)) {
+		(void)svr_pki_recheck(peer->trust, p->shown, now_sec, &report);
+	} else if (judge_kept(c, peer, p, now_sec, &report)) {
 		/* An older version kept none, or it was lost: the peer is asked to show it. */
 		p->again = has_keys(peer);
 		svr_peering_accept(peer->peering);
@@ -267,7 +268,7 @@ static void judge(struct km_certs *c, struct km_peer *peer, struct km_peer_cert 
 		km_counter_verdict(c->km, true, svr_pki_verdict_class(report.verdict));
 	p->report = report;
 	p->judged = true;
-	p->expiry = p->shown ? svr_pki_expiry(svr_pki_peer_info(p->shown)->not_after, km_now_sec()) :
+	p->expiry = p->shown ? svr_pki_expiry(svr_pki_peer_info(p->shown)->not_after, now_sec) :
 			       SVR_PKI_EXPIRY_NONE;
 	act(c, peer, p);
 }
