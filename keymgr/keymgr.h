@@ -206,7 +206,7 @@ int km_static_peer(const struct keymgr *km, const char *own_name, const char *pe
 		   struct svr_peering_fixed *out);
 /*
  * Before km_own_keys_load(): puts the own metadata key into the map, or takes away one that was
- * static. 1 if something changed, 0, or negative errno.
+ * static, or half written. 1 if something changed, 0, or negative errno.
  */
 int km_static_own(struct keymgr *km);
 /* Writes what a decoder needs besides keys of peers and routers. */

@@ -189,14 +189,19 @@ static int peer_start(struct km_peer *peer)
 {
 	struct keymgr *km = peer->km;
 	struct svr_peer_keys saved = km->maps.peer_keys[peer->slot]; /* we are the only writer */
+	/* Killed while it wrote them, the process before left old and new in one. */
+	const bool torn = saved.seq & 1;
 	struct svr_peering_config config;
 	unsigned int i;
 	int ret;
 
+	if (torn)
+		pr_warn("peer %s: its keys were being written when the process before was killed: new ones are agreed",
+			peer->name);
 	ret = peering_configure(peer, &config);
 	if (!ret)
-		ret = svr_peering_new(&config, &km_peer_ops, peer, peer->n_paths, &saved,
-				      &peer->peering);
+		ret = svr_peering_new(&config, &km_peer_ops, peer, peer->n_paths,
+				      torn ? NULL : &saved, &peer->peering);
 	OPENSSL_cleanse(&config.fixed, sizeof(config.fixed));
 	OPENSSL_cleanse(&saved, sizeof(saved));
 	for (i = 0; i < peer->n_paths && !ret; i++)

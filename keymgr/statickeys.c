@@ -55,6 +55,8 @@ int km_static_own(struct keymgr *km)
 {
 	struct svr_own_keys *map = km->maps.own_keys; /* we are the only writer */
 	const struct svr_meta_key *now = &map->meta[map->current % SVR_KEY_SLOTS];
+	/* Killed while it wrote them, the process before left old and new in one: they are made anew. */
+	const bool torn = map->seq & 1;
 	struct svr_meta_key key = { 0 };
 	uint8_t secret[SVR_CFG_SECRET_MAX];
 	size_t len;
@@ -67,11 +69,11 @@ int km_static_own(struct keymgr *km)
 		OPENSSL_cleanse(secret, sizeof(secret));
 		if (ret)
 			return ret;
-		ret = now->index != key.index ||
+		ret = torn || now->index != key.index ||
 		      CRYPTO_memcmp(now->key, key.key, sizeof(key.key)) != 0;
 		key.since_ns = km_now().real_ns;
 	} else {
-		ret = now->index && (now->flags & SVR_KEY_STATIC);
+		ret = torn || (now->index && (now->flags & SVR_KEY_STATIC));
 	}
 	if (ret)
 		own_replace(map, &key);
