@@ -12,6 +12,8 @@
 
 enum {
 	BFD_NS_PER_US = 1000,
+	BFD_TX_MIN_US = 50000, /* the shortest that can be configured */
+	BFD_MULT_MIN = 3, /* and the fewest lost packets, also of our peers */
 	/* byte 0 */
 	BFD_VERSION_SHIFT = 5,
 	BFD_DIAG_MASK = 0x1f,
@@ -340,8 +342,14 @@ void svr_bfd_resume(struct svr_bfd *b, uint32_t remote_discr, uint64_t detect_us
 	b->detect_us = detect_us;
 	b->last_rx_ns = last_rx_ns;
 	b->desired_min_tx_us = b->config.desired_min_tx_us;
-	/* The configuration may be another one than before: let the peer confirm it. */
+	/*
+	 * The configuration may be another one than before: let the peer confirm it. Until then (6.8.3) we
+	 * are not slower than we may have been, and the peer may be as slow as it was.
+	 */
 	b->polling = true;
+	b->tx_limit_us = max32(remote_min_rx_us, BFD_TX_MIN_US);
+	b->rx_limit_us = detect_us / BFD_MULT_MIN > UINT32_MAX ? UINT32_MAX :
+								 (uint32_t)(detect_us / BFD_MULT_MIN);
 	b->next_tx_ns = now_ns;
 }
 

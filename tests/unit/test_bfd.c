@@ -573,3 +573,30 @@ Test(bfd_resume, is_up_and_speaks_at_once)
 	svr_bfd_tick(&b, 9 * SEC + 1600 * MS);
 	cr_expect_eq(b.state, SVR_BFD_DOWN, "the detection time goes on where it was");
 }
+
+/*
+ * 6.8.3. Before it was ended the process sent every 200 ms, now it is to send every 5 s; the first packet is
+ * lost. The peer was to send every 400 ms, and may now every 50.
+ */
+Test(bfd_resume, with_other_timers)
+{
+	const struct svr_bfd_config other = { .desired_min_tx_us = 5000000,
+					      .required_min_rx_us = 50000,
+					      .detect_mult = 3 };
+	struct svr_bfd_packet pkt = from_peer(SVR_BFD_UP);
+	struct recorder r = { 0 };
+	struct svr_bfd b;
+
+	pkt.desired_min_tx_us = 50000;
+	svr_bfd_init(&b, &other, &ops, &r, 1, 10 * SEC);
+	svr_bfd_resume(&b, 77, 1600000, 100000, 9 * SEC, 10 * SEC);
+	svr_bfd_tick(&b, 10 * SEC);
+	cr_expect_eq(last(&r)->desired_min_tx_us, 5000000);
+	cr_expect_leq(svr_bfd_next(&b), 10 * SEC + 200 * MS, "soon again");
+	svr_bfd_receive(&b, &pkt, 10 * SEC + 100 * MS);
+	cr_expect_geq(b.detect_us, 1600000, "a peer that has not heard of it yet is as slow as before");
+	pkt.final = true;
+	svr_bfd_receive(&b, &pkt, 10 * SEC + 200 * MS);
+	cr_expect_eq(b.tx_interval_us, 5000000);
+	cr_expect_eq(b.detect_us, 200000);
+}
