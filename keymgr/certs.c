@@ -439,8 +439,8 @@ static void judge_own(struct km_certs *c, int64_t now_sec, struct svr_pki_report
 		return;
 	if (router->has_fingerprint)
 		svr_pki_trust_fingerprint(trust, router->fingerprint);
-	(void)svr_pki_identity_check(c->km->identity, trust, router->peering_common_name,
-				     now_sec, &c->own_revocation, report);
+	(void)svr_pki_identity_check(c->km->identity, trust, router->peering_common_name, now_sec,
+				     &c->own_revocation, report);
 	svr_pki_trust_free(trust);
 }
 
@@ -497,10 +497,10 @@ static void own_changed(struct km_certs *c)
 	if (report.verdict != c->own.verdict)
 		km_counter_verdict(c->km, false, svr_pki_verdict_class(report.verdict));
 	c->own = report;
-	c->own_expiry = c->km->identity ?
-				svr_pki_expiry(svr_pki_identity_info(c->km->identity)->not_after,
-					       now_sec) :
-				SVR_PKI_EXPIRY_NONE;
+	c->own_expiry =
+		c->km->identity ?
+			svr_pki_expiry(svr_pki_identity_info(c->km->identity)->not_after, now_sec) :
+			SVR_PKI_EXPIRY_NONE;
 	tell_own(c);
 	bad = report.verdict != SVR_PKI_OK;
 	/* Without key management nobody asks for a certificate; without a certificate nobody is shown one. */

@@ -348,8 +348,9 @@ void svr_bfd_resume(struct svr_bfd *b, uint32_t remote_discr, uint64_t detect_us
 	 */
 	b->polling = true;
 	b->tx_limit_us = max32(remote_min_rx_us, BFD_TX_MIN_US);
-	b->rx_limit_us = detect_us / BFD_MULT_MIN > UINT32_MAX ? UINT32_MAX :
-								 (uint32_t)(detect_us / BFD_MULT_MIN);
+	b->rx_limit_us = detect_us / BFD_MULT_MIN > UINT32_MAX ?
+				 UINT32_MAX :
+				 (uint32_t)(detect_us / BFD_MULT_MIN);
 	b->next_tx_ns = now_ns;
 }
 

@@ -594,7 +594,8 @@ Test(bfd_resume, with_other_timers)
 	cr_expect_eq(last(&r)->desired_min_tx_us, 5000000);
 	cr_expect_leq(svr_bfd_next(&b), 10 * SEC + 200 * MS, "soon again");
 	svr_bfd_receive(&b, &pkt, 10 * SEC + 100 * MS);
-	cr_expect_geq(b.detect_us, 1600000, "a peer that has not heard of it yet is as slow as before");
+	cr_expect_geq(b.detect_us, 1600000,
+		      "a peer that has not heard of it yet is as slow as before");
 	pkt.final = true;
 	svr_bfd_receive(&b, &pkt, 10 * SEC + 200 * MS);
 	cr_expect_eq(b.tx_interval_us, 5000000);
