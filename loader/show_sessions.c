@@ -152,6 +152,17 @@ static uint8_t host_proto(const struct session *x)
 	return e->flow.flags & SVR_FLOW_ENCAP ? e->key.proto : e->flow.proto;
 }
 
+/* Does only what comes back keep it alive? As the worker sees it (worker/gc.c, worker/session.c). */
+static bool alive_by_answers(const struct session *x)
+{
+	if (any(x)->key.proto == IPPROTO_TCP)
+		return false;
+	if (x->w)
+		return x->w->originator && !x->w->meta_add;
+	return x->fwd && x->rev && x->fwd->flow.flags & SVR_FLOW_ORIGINATOR &&
+	       !(x->fwd->flow.flags & SVR_FLOW_META_ADD);
+}
+
 static uint64_t last_seen(const struct session *x)
 {
 	uint64_t a, b;
@@ -163,7 +174,7 @@ static uint64_t last_seen(const struct session *x)
 		a = x->fwd ? x->fwd->flow.last_seen_ns : 0;
 		b = x->rev ? x->rev->flow.last_seen_ns : 0;
 	}
-	return a > b ? a : b;
+	return a > b && !alive_by_answers(x) ? a : b;
 }
 
 static uint64_t created(const struct session *x)

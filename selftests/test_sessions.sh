@@ -13,7 +13,7 @@
 TOPO_SESSION_TYPES='
 	{ "name": "brief", "timeout": 12000, "initial-timeout": 2000,
 	  "transport": [ { "protocol": "udp", "port-range": [
-	    { "start-port": 8200, "end-port": 8249 }, { "start-port": 8299 } ] } ] }'
+	    { "start-port": 8140 }, { "start-port": 8200, "end-port": 8249 }, { "start-port": 8299 } ] } ] }'
 [ "$SOAK_FAMILY" = 4 ] || TOPO_LAN=46
 
 # shellcheck source=selftests/topo.sh
@@ -173,6 +173,47 @@ print(next(s["session_id"] for s in json.load(sys.stdin) if s["source_port"] == 
 	check "then the other one, at both routers" wait_for 30 eval \
 		'[ "$(sessions west east-signed)/$(sessions east east-signed)" = 0/0 ]'
 	stop_proc echo
+}
+
+cat >"$TMP/goes_on.py" <<'PY'
+# A datagram every 100 ms, whoever answers; says when answers come, and when they come again
+import os, socket, sys, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.connect((sys.argv[1], int(sys.argv[2])))
+s.settimeout(0.1)
+said, last = False, time.monotonic()
+while True:
+    s.send(b"hello")
+    time.sleep(0.1)
+    try:
+        s.recv(100)
+    except OSError:
+        continue
+    now = time.monotonic()
+    if not said or now - last > 1:
+        print("again" if said else "answered", flush=True)
+    said, last = True, now
+PY
+
+# A router that lost its sessions gets packets that say nothing. The one that opened them goes by the answers.
+test_a_session_that_the_peer_has_lost_is_opened_anew() {
+	local port
+
+	start_proc lost-echo on "$h2" "$SELFTESTS/host.py" serve 8140 8240
+	wait_for 5 listening "$h2" tcp 8240
+	for port in 8140 8240; do
+		start_proc "goes-on-$port" on "$h1" /usr/bin/python3 "$TMP/goes_on.py" "$h2_ip" $port
+		wait_for 5 logged "goes-on-$port" answered
+	done
+	sleep 1 # nothing of it is new any more
+	svr_on east session delete >/dev/null
+	for port in 8140 8240; do
+		check "port $port: answered again, although the host never paused" wait_for 30 logged "goes-on-$port" again
+		stop_proc "goes-on-$port"
+	done
+	svr_on west session delete >/dev/null
+	svr_on east session delete >/dev/null
+	stop_proc lost-echo
 }
 
 # Sessions live on as they were born

@@ -70,6 +70,22 @@ static bool worker_flow_orphaned(const struct svr_worker *w, const struct svr_fl
 	       __atomic_load_n(&s->generation, __ATOMIC_RELAXED) != flow->slot_generation;
 }
 
+/*
+ * When something was last heard of a clear session. The hosts of ours may go on for ever with one that
+ * the other router has lost, and without TCP nobody tells them: then only what comes back counts, and
+ * the next packet opens another session. As long as nothing came back, metadata is added to each.
+ */
+static uint64_t last_heard_ns(const struct svr_flow *flow, const struct svr_flow *opposite)
+{
+	const bool from_wan = flow->flags & SVR_FLOW_FROM_WAN;
+	const struct svr_flow *lan = from_wan ? opposite : flow, *wan = from_wan ? flow : opposite;
+
+	if (lan->flags & SVR_FLOW_ORIGINATOR && !(lan->flags & SVR_FLOW_META_ADD) &&
+	    wan->proto != IPPROTO_TCP)
+		return wan->last_seen_ns;
+	return wan->last_seen_ns > lan->last_seen_ns ? wan->last_seen_ns : lan->last_seen_ns;
+}
+
 static void clear_flow_visit(struct svr_worker *w, const struct svr_flow6_key *key,
 			     const struct svr_flow *flow)
 {
@@ -79,7 +95,6 @@ static void clear_flow_visit(struct svr_worker *w, const struct svr_flow6_key *k
 		svr_session_type_of_flow(&w->maps, key, flow, service);
 	struct svr_flow6_key opposite_key;
 	struct svr_flow opposite;
-	uint64_t last_ns;
 
 	/* Most flows are busy: no look-up for those */
 	if (!older_than(w->gc->now_ns, flow->last_seen_ns,
@@ -92,9 +107,7 @@ static void clear_flow_visit(struct svr_worker *w, const struct svr_flow6_key *k
 			svr_flowtable_remove_pair(&w->maps, key, flow);
 		return;
 	}
-	last_ns = opposite.last_seen_ns > flow->last_seen_ns ? opposite.last_seen_ns :
-							       flow->last_seen_ns;
-	if (older_than(w->gc->now_ns, last_ns,
+	if (older_than(w->gc->now_ns, last_heard_ns(flow, &opposite),
 		       svr_clear_timeout_ns(flow, &opposite, service, type)) &&
 	    svr_flowtable_remove_pair(&w->maps, key, flow))
 		svr_worker_count(w, flow->flags & SVR_FLOW_FROM_WAN ? opposite_key.zone : key->zone,

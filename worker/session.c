@@ -7,6 +7,7 @@
 #include <svr/drops.h>
 
 #include "lib/replay.h"
+#include "lib/shared.h"
 #include "lib/tcpstate.h"
 #include "lib/uuid.h"
 #include "sys/log.h"
@@ -232,7 +233,9 @@ static bool session_expired(const struct svr_thread *t, const struct svr_session
 {
 	uint64_t lan_ns = __atomic_load_n(&s->last_lan_ns, __ATOMIC_RELAXED);
 	uint64_t wan_ns = __atomic_load_n(&s->last_wan_ns, __ATOMIC_RELAXED);
-	uint64_t last = lan_ns > wan_ns ? lan_ns : wan_ns;
+	/* Not by what the hosts of a session say that the other router may have lost, as in gc.c */
+	const bool theirs = s->originator && !svr_shared(s->meta_add) && s->lan.proto != IPPROTO_TCP;
+	uint64_t last = theirs || wan_ns > lan_ns ? wan_ns : lan_ns;
 	const struct svr_service *service = &t->maps->services[s->service];
 
 	return t->now_ns > last &&
