@@ -7,7 +7,9 @@ log (SVR_KEYLOG) it verifies HMAC tags and decrypts metadata, payload and BFD me
 
     svr_decode.py capture.pcap [--keylog FILE] [--summary] [--count N] [--payload]
 
-The capture is a classic pcap or pcapng of Ethernet frames. Exit status: 0, or 1 if a packet that should verify does not.
+The capture is a classic pcap or pcapng of Ethernet frames. A packet that was sent in pieces is decoded when the last of
+them has come. Exit status: 0, or 1 if a packet that should verify does not; one whose pieces are not all in the capture is
+only counted.
 """
 import argparse
 import hashlib
@@ -138,6 +140,72 @@ class Block:
         return None
 
 
+class Pieces:
+    """Packets that come in pieces, until they are whole (section 3a). What limits the memory of a router has no place here."""
+
+    MOST, LONGEST, SECONDS, DONE_SECONDS = 128, 65535, 5, 1
+
+    class Packet:
+        def __init__(self, ts):
+            self.since = ts
+            self.parts = {}         # offset: bytes
+            self.total = None       # known when the last piece has come
+            self.first = None       # what came with the piece of offset 0
+            self.ce = False
+            self.over = False       # what still comes is refused
+
+    def __init__(self):
+        self.packets, self.done = {}, {}
+        self.incomplete = 0
+
+    def forget(self, ts):
+        """What is too old. The one that waits longest comes first."""
+        while self.packets and ts - next(iter(self.packets.values())).since >= self.SECONDS:
+            self.incomplete += not self.packets.pop(next(iter(self.packets))).over
+        while self.done and ts - next(iter(self.done.values())) >= self.DONE_SECONDS:
+            self.done.pop(next(iter(self.done)))
+
+    def end(self):
+        self.forget(float("inf"))
+
+    def add(self, ts, key, offset, more, data, first, ce):
+        """("wait" | "copy" | "refused" | "whole", the packet)"""
+        if not data or (more and len(data) % 8) or offset + len(data) > self.LONGEST:
+            raise Malformed("a piece of that offset or length cannot be")
+        self.forget(ts)
+        if key in self.done:
+            return "copy", None
+        p = self.packets.setdefault(key, self.Packet(ts))
+        if p.over:
+            return "refused", None
+        end = offset + len(data)
+        if more:
+            contradicts = p.total is not None and end >= p.total
+        else:
+            contradicts = p.total not in (None, end) or any(o + len(d) > end for o, d in p.parts.items())
+        if contradicts:
+            p.over = True
+            raise Malformed("a piece contradicts another one")
+        if p.parts.get(offset) == data:
+            return "copy", None
+        if any(offset < o + len(d) and o < end for o, d in p.parts.items()):
+            p.over = True
+            raise Malformed("a piece overlaps another one")
+        if len(p.parts) == self.MOST:
+            raise Malformed("more than %d pieces" % self.MOST)
+        if not more:
+            p.total = end
+        if offset == 0:
+            p.first = first
+        p.parts[offset] = data
+        p.ce |= ce
+        if p.total is None or sum(map(len, p.parts.values())) != p.total:
+            return "wait", None
+        del self.packets[key]
+        self.done[key] = ts
+        return "whole", p
+
+
 class Keys:
     def __init__(self, path):
         self.peer, self.meta, self.session, self.wrap = {}, {}, {}, {}
@@ -173,10 +241,16 @@ class Decoder:
     def __init__(self, keys):
         self.keys = keys
         self.sessions = {}
+        self.pieces = Pieces()
         self.stats = Counter()
 
-    def packet(self, ts, frame):
-        """One line of text and a dictionary, or None for what is not svr's."""
+    def end(self):
+        self.pieces.end()
+        if self.pieces.incomplete:
+            self.stats["packets incomplete"] = self.pieces.incomplete
+
+    def packet(self, ts, frame, whole=False):
+        """A dictionary, or None for what is not svr's. @whole: it was put together out of pieces."""
         if len(frame) < 34:
             return None
         off, etype = 14, struct.unpack_from("!H", frame, 12)[0]
@@ -205,15 +279,22 @@ class Decoder:
         payload = l4[l4hdr:]
         out = {"time": ts, "src": "%s:%d" % (saddr, sport), "dst": "%s:%d" % (daddr, dport),
                "proto": {6: "tcp", 17: "udp"}[proto], "ip_bytes": total, "notes": []}
-        self.stats["packets"] += 1
+        self.stats["packets put together" if whole else "packets"] += 1
         out["l4_checksum"] = self.checksum(addresses, l4, proto)
         if out["l4_checksum"] == "wrong":
             self.stats["wrong checksums"] += 1
         try:
             if proto == 17 and BFD_PORT in (sport, dport):
                 self.bfd(out, payload)
+                return out
+            tup = (saddr, sport, daddr, dport, proto)
+            block = self.block(tup, payload)
+            if block is None or block.get(1) is None:
+                self.data(out, tup, l4[:l4hdr], payload, proto, block)
+            elif whole:
+                raise Malformed("a piece in a piece")
             else:
-                self.data(out, (saddr, sport, daddr, dport, proto), l4[:l4hdr], payload, proto)
+                self.piece(out, block, frame[:off], ip[:ihl + l4hdr], payload)
         except Malformed as e:
             out["notes"].append("MALFORMED: %s" % e)
             self.stats["malformed"] += 1
@@ -225,12 +306,17 @@ class Decoder:
         if proto == 17 and have == 0:
             return "none" if len(addresses) == 8 else "wrong"  # RFC 8200 8.1
         data = addresses + struct.pack("!HH", proto, len(l4)) + l4
+        return "right" if Decoder.sum16(data) == 0xFFFF else "wrong"
+
+    @staticmethod
+    def sum16(data):
+        """Ones' complement sum."""
         if len(data) % 2:
-            data += b"\0"
+            data = bytes(data) + b"\0"
         s = sum(struct.unpack("!%dH" % (len(data) // 2), data))
         while s >> 16:
             s = (s & 0xFFFF) + (s >> 16)
-        return "right" if s == 0xFFFF else "wrong"
+        return s
 
     def peer_keys(self, index):
         return self.keys.peer.get(index, [])
@@ -266,15 +352,76 @@ class Decoder:
                 tlvs = tlv_walk(aes_cbc_decrypt(found, block.payload_raw[-16:], block.payload_raw[:-16]))
         out["metadata"] = [tlv_text(k, v) for k, v in block.header + (tlvs or [])]
 
-    def data(self, out, tup, l4head, payload, proto):
+    def block(self, tup, payload):
+        """The metadata block that the packet starts with, or None."""
         sess = self.sessions.get(tup)
-        block = None
-        if payload[:8] == COOKIE and not (sess and sess.hmac and sess.cipher and len(payload) < 12):
-            try:
-                block = Block(payload)
-            except Malformed:
-                if not (sess and sess.cipher):
-                    raise
+        if payload[:8] != COOKIE or (sess and sess.hmac and sess.cipher and len(payload) < 12):
+            return None
+        try:
+            return Block(payload)
+        except Malformed:
+            if not (sess and sess.cipher):
+                raise
+        return None
+
+    def piece(self, out, block, link, head, payload):
+        self.stats["pieces"] += 1
+        out["kind"] = "piece"
+        out["metadata"] = [tlv_text(k, v) for k, v in block.header]
+        value = block.get(1)
+        if block.length != 26 or len(value) != 10:
+            raise Malformed("something else in the block of a piece")
+        v4 = head[0] >> 4 == 4
+        if out["l4_checksum"] != "right" or (v4 and self.sum16(head[:(head[0] & 15) * 4]) != 0xFFFF):
+            raise Malformed("checksum of a piece")
+        ident, ip_id, flags, _ = struct.unpack("!IHHH", value)
+        ce = (head[1] if v4 else head[1] >> 4) & 3 == 3
+        state, packet = self.pieces.add(out["time"], (out["src"], out["dst"], out["proto"], ident), (flags & 0x1FFF) * 8,
+                                        bool(flags & 0x2000), payload[26:], (link, head, ip_id, flags), ce)
+        if state == "copy":
+            out["notes"].append("copy of a piece")
+            self.stats["pieces copied"] += 1
+        elif state == "refused":
+            out["notes"].append("piece of a packet that was given up")
+            self.stats["pieces refused"] += 1
+        if state != "whole":
+            return
+        inner = self.packet(out["time"], self.put_together(packet), whole=True)
+        out["notes"] += ["put together: %d pieces, %d bytes" % (len(packet.parts), inner["ip_bytes"])] + inner["notes"]
+        out["metadata"] += inner.get("metadata", [])
+        for name in ("session", "direction", "counter", "payload"):
+            if name in inner:
+                out[name] = inner[name]
+
+    def put_together(self, packet):
+        """Frame of the whole: headers of the first piece, with lengths and checksums of the whole."""
+        link, head, ip_id, flags = packet.first
+        head = bytearray(head)
+        data = b"".join(packet.parts[offset] for offset in sorted(packet.parts))
+        v4 = head[0] >> 4 == 4
+        ihl, proto = ((head[0] & 15) * 4, head[9]) if v4 else (40, head[6])
+        length = len(head) + len(data) - (0 if v4 else 40)
+        if length > 65535:
+            raise Malformed("pieces of a packet that is too long")
+        if packet.ce:
+            head[1] |= 3 if v4 else 0x30
+        if v4:
+            struct.pack_into("!HHH", head, 2, length, ip_id, flags & 0x4000)
+            struct.pack_into("!H", head, 10, 0)
+            struct.pack_into("!H", head, 10, self.sum16(head[:ihl]) ^ 0xFFFF)
+        else:
+            struct.pack_into("!H", head, 4, length)
+        if proto == 17:
+            struct.pack_into("!H", head, ihl + 4, len(head) - ihl + len(data))
+        at = ihl + (6 if proto == 17 else 16)
+        struct.pack_into("!H", head, at, 0)
+        l4 = bytes(head[ihl:]) + data
+        check = self.sum16(bytes(head[12:20] if v4 else head[8:40]) + struct.pack("!HH", proto, len(l4)) + l4) ^ 0xFFFF
+        struct.pack_into("!H", head, at, check or (0xFFFF if proto == 17 else 0))
+        return link + bytes(head) + data
+
+    def data(self, out, tup, l4head, payload, proto, block):
+        sess = self.sessions.get(tup)
         out["kind"] = "session"
         if block and not block.bare:
             self.metadata(out, tup, l4head, payload, proto, block)
@@ -507,6 +654,7 @@ def main():
             print("      " + line)
         if args.payload and out.get("payload"):
             print("      payload %r" % out["payload"][:48])
+    dec.end()
     if extract:
         extract.close()
     if args.json:
