@@ -250,7 +250,7 @@ static int peer_key_find(struct svr_thread *t, uint32_t peer, uint32_t index,
 	struct svr_fresh_keys keys;
 	struct svr_epochs e;
 	bool found = false;
-	int i;
+	int i, err = 0;
 
 	if (live && live->peer == peer) {
 		e = svr_session_epochs(t, live);
@@ -258,13 +258,15 @@ static int peer_key_find(struct svr_thread *t, uint32_t peer, uint32_t index,
 			found = svr_session_keys_copy(t, live, i ? e.older : e.newest, &keys) &&
 				keys.keys.peer_key_index == index;
 	}
-	if (!found)
-		return svr_keys_peer_rx(t->maps, peer, index, key);
-	key->index = index;
-	memcpy(key->hmac_tx, keys.hmac_tx, sizeof(key->hmac_tx));
-	memcpy(key->hmac_rx, keys.hmac_rx, sizeof(key->hmac_rx));
+	if (found) {
+		key->index = index;
+		memcpy(key->hmac_tx, keys.hmac_tx, sizeof(key->hmac_tx));
+		memcpy(key->hmac_rx, keys.hmac_rx, sizeof(key->hmac_rx));
+	} else {
+		err = svr_keys_peer_rx(t->maps, peer, index, key);
+	}
 	OPENSSL_cleanse(&keys, sizeof(keys));
-	return 0;
+	return err;
 }
 
 int svr_metadata_open(struct svr_thread *t, struct svr_pkt *p, uint32_t path, uint8_t dir,

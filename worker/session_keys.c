@@ -50,24 +50,27 @@ static int install(struct svr_thread *t, uint32_t slot, const struct svr_fresh_k
 	struct svr_session *s = &t->maps->sessions[slot];
 	struct svr_keyrows *kr = &t->sessions->keyrows;
 	struct svr_session_keys keys = fresh->keys;
+	int err = -SVR_DROP_KEYS_FULL;
 	uint16_t row;
 
 	keys.hmac = svr_keyrows_hold(kr, s->peer, keys.peer_key_index, fresh->hmac_tx,
 				     fresh->hmac_rx);
 	if (!keys.hmac)
-		return -SVR_DROP_KEYS_FULL;
+		goto out;
 	if (svr_epoch_needs_row(s)) {
 		row = svr_keyrows_take_other(kr);
 		if (!row) {
 			svr_keyrows_put(kr, keys.hmac);
-			return -SVR_DROP_KEYS_FULL;
+			goto out;
 		}
 		svr_epoch_give_row(s, kr->others, row, slot);
 	}
 	svr_keyrows_put(kr, svr_epoch_install(s, kr->others, &keys, unconfirmed, t->now_ns));
 	kr->offers[s->other] = (struct svr_offer){ 0 };
+	err = 0;
+out:
 	OPENSSL_cleanse(&keys, sizeof(keys));
-	return 0;
+	return err;
 }
 
 int svr_session_install_fresh(struct svr_thread *t, uint32_t slot,
