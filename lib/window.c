@@ -26,6 +26,12 @@ uint64_t svr_clock_shift(uint64_t now_ns, int64_t offset_ns)
 	return by > now_ns ? 0 : now_ns - by;
 }
 
+uint64_t svr_clock_unshift(uint64_t peer_ns, int64_t offset_ns)
+{
+	/* INT64_MIN has no opposite; one nanosecond in 292 years does not matter */
+	return svr_clock_shift(peer_ns, offset_ns == INT64_MIN ? INT64_MAX : -offset_ns);
+}
+
 void svr_window_rx(uint8_t hmac_mode, uint64_t now_ns, int64_t offset_ns, int8_t hint,
 		   struct svr_window_rx *out)
 {

@@ -45,9 +45,10 @@ void svr_window_rx(uint8_t hmac_mode, uint64_t now_ns, int64_t offset_ns, int8_t
 		   struct svr_window_rx *out);
 
 /*
- * A time of ours by the peer's clock, or the reverse with a negated offset; saturates instead of
- * wrapping.
+ * A time of ours by the peer's clock, and the reverse. @offset_ns: peer's clock minus ours. Both
+ * saturate instead of wrapping.
  */
 uint64_t svr_clock_shift(uint64_t now_ns, int64_t offset_ns);
+uint64_t svr_clock_unshift(uint64_t peer_ns, int64_t offset_ns);
 
 #endif

@@ -228,8 +228,8 @@ static int sender_check(struct svr_thread *t, uint32_t peer, const struct svr_me
 		.random = m->nonce_random,
 	};
 	const struct svr_nonce_clocks now = {
-		.sent_ns = svr_clock_shift(m->nonce_time_ns,
-					   -svr_keys_clock_offset(t->maps, peer)),
+		.sent_ns =
+			svr_clock_unshift(m->nonce_time_ns, svr_keys_clock_offset(t->maps, peer)),
 		.real_ns = t->real_ns,
 		.mono_ns = t->now_ns,
 	};

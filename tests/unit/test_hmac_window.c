@@ -148,6 +148,34 @@ Test(hmac_window, delay_and_clock_error_up_to_one_window_are_accepted_in_every_p
 	}
 }
 
+/* Offsets are out of what an authenticated peer says about its clock. */
+Test(hmac_window, no_offset_wraps)
+{
+	const uint64_t far = 1ULL << 63;
+	const struct {
+		uint64_t at;
+		int64_t offset;
+		uint64_t shifted, unshifted;
+	} rows[] = {
+		{ NOW, 0, NOW, NOW },
+		{ NOW, 5, NOW + 5, NOW - 5 },
+		{ NOW, -5, NOW - 5, NOW + 5 },
+		{ NOW, INT64_MAX, NOW + far - 1, 0 },
+		{ NOW, INT64_MIN, 0, NOW + far - 1 },
+		{ UINT64_MAX, INT64_MIN, far - 1, UINT64_MAX },
+		{ UINT64_MAX, 1, UINT64_MAX, UINT64_MAX - 1 },
+		{ 0, 1, 1, 0 },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		cr_expect_eq(svr_clock_shift(rows[i].at, rows[i].offset), rows[i].shifted,
+			     "row %zu", i);
+		cr_expect_eq(svr_clock_unshift(rows[i].at, rows[i].offset), rows[i].unshifted,
+			     "row %zu", i);
+	}
+}
+
 Test(hmac_window, a_stream_needs_one_hmac_per_packet)
 {
 	const int64_t error_ms[] = {
