@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Anti-replay window (RFC 6479) over packet counters. */
 #include <sched.h>
+#include <string.h>
 
 #include <svr/drops.h>
 
@@ -41,6 +42,14 @@ int svr_replay_check(const struct svr_replay *r, uint64_t counter)
 			       replay_bit(counter) ?
 		       -SVR_DROP_REPLAY :
 		       0;
+}
+
+void svr_replay_begin(struct svr_replay *r, uint64_t top)
+{
+	r->top = top;
+	memset(r->bits, 0xff, sizeof(r->bits));
+	/* The word of top also holds counters that are still to come */
+	r->bits[replay_word(top)] = replay_bit(top) | (replay_bit(top) - 1);
 }
 
 void svr_replay_lock(uint32_t *lock)

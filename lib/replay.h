@@ -11,6 +11,9 @@ int svr_replay_check(const struct svr_replay *r, uint64_t counter);
 /* Mark @counter as seen. Call only after the packet was authenticated and svr_replay_check() said 0. */
 void svr_replay_update(struct svr_replay *r, uint64_t counter);
 
+/* Begin with all counters up to @top as seen. Nobody else uses the window yet. */
+void svr_replay_begin(struct svr_replay *r, uint64_t top);
+
 /*
  * Threads that share a window: svr_replay_check() alone is a hint then, and whoever updates holds its lock, a word that
  * is 0 while it is free. The holder makes no system call, so it is free again within nanoseconds, unless the process is

@@ -5,6 +5,7 @@
 
 #include <svr/wire.h>
 
+#include "lib/replay.h"
 #include "worker/session.h"
 #include "worker/session_tombs.h"
 
@@ -82,7 +83,5 @@ void svr_tomb_apply(const struct svr_sessions *ss, struct svr_session *s)
 	if (!tomb)
 		return;
 	s->tx_counter = tomb->tx_counter;
-	s->replay.top = tomb->rx_top;
-	memset(s->replay.bits, 0xff,
-	       sizeof(s->replay.bits)); /* all that came before counts as seen */
+	svr_replay_begin(&s->replay, tomb->rx_top);
 }
