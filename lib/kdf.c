@@ -114,9 +114,11 @@ int svr_kdf_session_hmac(const uint8_t peer_key[static SVR_PEER_KEY_LEN],
 		       2 * SVR_HMAC_KEY_LEN);
 }
 
-int svr_kdf_metadata(const uint8_t meta_key[static SVR_META_KEY_LEN], uint8_t out[static 32])
+int svr_kdf_metadata(const uint8_t hmac_key[static SVR_HMAC_KEY_LEN],
+		     const uint8_t meta_key[static SVR_META_KEY_LEN], uint8_t out[static 32])
 {
-	return svr_kdf(NULL, 0, meta_key, SVR_META_KEY_LEN, "metadata", NULL, 0, out, 32);
+	return svr_kdf(hmac_key, SVR_HMAC_KEY_LEN, meta_key, SVR_META_KEY_LEN, "metadata", NULL, 0,
+		       out, 32);
 }
 
 int svr_kdf_payload(const uint8_t session_key[static SVR_SESSION_KEY_LEN],

@@ -30,8 +30,14 @@ int svr_kdf_bfd(const uint8_t peer_key[static SVR_PEER_KEY_LEN], struct svr_bfd_
 /* Session HMAC keys of a peer key; index is the direction number of the router pair. */
 int svr_kdf_session_hmac(const uint8_t peer_key[static SVR_PEER_KEY_LEN], uint8_t out[2][SVR_HMAC_KEY_LEN]);
 
-/* AES-256 key that encrypts metadata, from a metadata key. */
-int svr_kdf_metadata(const uint8_t meta_key[static SVR_META_KEY_LEN], uint8_t out[static 32]);
+/**
+ * svr_kdf_metadata() - AES-256 key that encrypts metadata from one router to another.
+ * @hmac_key: session HMAC key of the sender, of the peer key that the packet names. All peers of the receiver know
+ *	@meta_key; this one only the two know.
+ * @meta_key: metadata key of the receiver
+ */
+int svr_kdf_metadata(const uint8_t hmac_key[static SVR_HMAC_KEY_LEN],
+		     const uint8_t meta_key[static SVR_META_KEY_LEN], uint8_t out[static 32]);
 
 /* Payload keys of a session and epoch; index is enum svr_dir. */
 struct svr_payload_keys {

@@ -5,7 +5,6 @@
 
 #include <openssl/crypto.h>
 
-#include "lib/kdf.h"
 #include "lib/ownkeys.h"
 
 enum { INDEX_MASK = 0x7fffffff }; /* starts anywhere, has room to count up */
@@ -53,8 +52,6 @@ int svr_own_keys_rotate(struct svr_own_keys *own, svr_random_fn random, void *us
 		return -EBUSY;
 	if (!ret)
 		ret = random(user, m.key, sizeof(m.key));
-	if (!ret)
-		ret = svr_kdf_metadata(m.key, m.enc);
 	if (!ret) {
 		own->meta[slot] = m;
 		own->current = slot;

@@ -710,8 +710,6 @@ bool svr_peering_meta_install(struct svr_peering *p, uint32_t index,
 		keys->meta[i].flags &= ~(uint32_t)SVR_KEY_NEXT;
 	m = &keys->meta[slot];
 	OPENSSL_cleanse(m, sizeof(*m));
-	if (svr_kdf_metadata(key, m->enc))
-		return false;
 	m->index = index;
 	m->flags = SVR_KEY_NEXT;
 	m->since_ns = now.real_ns;

@@ -5,6 +5,7 @@
 
 #include <svr/drops.h>
 
+#include "lib/kdf.h"
 #include "sys/mapset.h"
 #include "sys/seq.h"
 #include "worker/keys.h"
@@ -147,7 +148,7 @@ static unsigned int cache_slot(uint32_t number)
 
 	return number * golden >> 24;
 }
-_Static_assert(SVR_KEYCACHE_SLOTS == 1 << 8, "upper eight bits are the slot");
+_Static_assert(SVR_KEYCACHE_HMAC_SLOTS == 1 << 8, "upper eight bits are the slot");
 
 struct svr_hmac_key *svr_keycache_hmac(struct svr_keycache *k, struct svr_crypt *c, uint32_t peer,
 				       uint8_t hmac, const uint8_t key[static SVR_HMAC_KEY_LEN])
@@ -168,19 +169,34 @@ struct svr_hmac_key *svr_keycache_hmac(struct svr_keycache *k, struct svr_crypt 
 	return e->ctx;
 }
 
-struct svr_cipher_key *svr_keycache_meta(struct svr_keycache *k, struct svr_crypt *c,
-					 const struct svr_meta_key *key)
+/* By number and not by bytes of keys: which memory is read tells nothing of a key. */
+static unsigned int meta_slot(uint32_t peer, enum svr_crypt_use use)
 {
-	__typeof__(&k->meta[0]) e = &k->meta[cache_slot(key->index)];
+	return (2 * peer + (use == SVR_CRYPT_TO_SEAL)) % SVR_KEYCACHE_META_SLOTS;
+}
 
-	if (e->ctx && CRYPTO_memcmp(e->key, key->enc, sizeof(e->key)) == 0)
+struct svr_cipher_key *svr_keycache_meta(struct svr_keycache *k, struct svr_crypt *c, uint32_t peer,
+					 enum svr_crypt_use use, const struct svr_meta_key *key,
+					 const uint8_t hmac_key[static SVR_HMAC_KEY_LEN])
+{
+	__typeof__(&k->meta[0]) e = &k->meta[meta_slot(peer, use)];
+	uint8_t enc[32];
+	int err;
+
+	/* Both are compared whatever the first one says */
+	if (e->ctx && (CRYPTO_memcmp(e->meta_key, key->key, sizeof(e->meta_key)) |
+		       CRYPTO_memcmp(e->hmac_key, hmac_key, sizeof(e->hmac_key))) == 0)
 		return e->ctx;
 	svr_cipher_key_free(e->ctx);
-	if (svr_cipher_key_new(c, SVR_CIPHER_AES_CBC_256, key->enc, NULL, &e->ctx)) {
-		e->ctx = NULL;
+	OPENSSL_cleanse(e, sizeof(*e));
+	err = svr_kdf_metadata(hmac_key, key->key, enc);
+	if (!err)
+		err = svr_cipher_key_new(c, SVR_CIPHER_AES_CBC_256, enc, NULL, &e->ctx);
+	OPENSSL_cleanse(enc, sizeof(enc));
+	if (err)
 		return NULL;
-	}
-	memcpy(e->key, key->enc, sizeof(e->key));
+	memcpy(e->meta_key, key->key, sizeof(e->meta_key));
+	memcpy(e->hmac_key, hmac_key, sizeof(e->hmac_key));
 	return e->ctx;
 }
 
@@ -188,9 +204,9 @@ void svr_keycache_free(struct svr_keycache *k)
 {
 	int i;
 
-	for (i = 0; i < SVR_KEYCACHE_SLOTS; i++) {
+	for (i = 0; i < SVR_KEYCACHE_HMAC_SLOTS; i++)
 		svr_hmac_key_free(k->hmac[i].ctx);
+	for (i = 0; i < SVR_KEYCACHE_META_SLOTS; i++)
 		svr_cipher_key_free(k->meta[i].ctx);
-	}
 	OPENSSL_cleanse(k, sizeof(*k));
 }

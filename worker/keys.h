@@ -13,7 +13,11 @@
 
 struct svr_mapset;
 
-enum { SVR_KEYCACHE_SLOTS = 256 };
+enum {
+	SVR_KEYCACHE_HMAC_SLOTS = 256,
+	/* One for each direction of each peer, 88 bytes: a miss costs a derivation */
+	SVR_KEYCACHE_META_SLOTS = 2 * SVR_MAX_PEERS,
+};
 
 struct svr_keycache {
 	struct {
@@ -21,11 +25,12 @@ struct svr_keycache {
 		uint8_t hmac;
 		uint8_t key[SVR_HMAC_KEY_LEN];
 		struct svr_hmac_key *ctx;
-	} hmac[SVR_KEYCACHE_SLOTS];
+	} hmac[SVR_KEYCACHE_HMAC_SLOTS];
 	struct {
-		uint8_t key[32];
+		uint8_t meta_key[SVR_META_KEY_LEN]; /* what ctx was derived from */
+		uint8_t hmac_key[SVR_HMAC_KEY_LEN];
 		struct svr_cipher_key *ctx;
-	} meta[SVR_KEYCACHE_SLOTS];
+	} meta[SVR_KEYCACHE_META_SLOTS];
 };
 
 void svr_keycache_free(struct svr_keycache *k);
@@ -50,7 +55,12 @@ int64_t svr_keys_clock_offset(const struct svr_mapset *maps, uint32_t peer);
 /* Contexts, owned by the cache; valid until the next call. NULL if memory or libcrypto fails. */
 struct svr_hmac_key *svr_keycache_hmac(struct svr_keycache *k, struct svr_crypt *c, uint32_t peer,
 				       uint8_t hmac, const uint8_t key[static SVR_HMAC_KEY_LEN]);
-struct svr_cipher_key *svr_keycache_meta(struct svr_keycache *k, struct svr_crypt *c,
-					 const struct svr_meta_key *key);
+/*
+ * Metadata encryption key of one direction between us and @peer (docs/protocol.md section 4): of the
+ * receiver's @key and the sender's session HMAC key.
+ */
+struct svr_cipher_key *svr_keycache_meta(struct svr_keycache *k, struct svr_crypt *c, uint32_t peer,
+					 enum svr_crypt_use use, const struct svr_meta_key *key,
+					 const uint8_t hmac_key[static SVR_HMAC_KEY_LEN]);
 
 #endif

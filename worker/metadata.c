@@ -111,10 +111,12 @@ int svr_metadata_build(struct svr_thread *t, const struct svr_session *s, uint16
 	if (len)
 		goto out;
 	len = -SVR_DROP_INTERNAL;
-	cipher = svr_keycache_meta(&t->keycache, t->crypt, &key);
-	if (!cipher)
-		goto out;
 	if (!svr_session_keys_copy(t, s, epoch, &keys))
+		goto out;
+	/* of the peer key that the block names, which may be older than that of new sessions */
+	cipher = svr_keycache_meta(&t->keycache, t->crypt, s->peer, SVR_CRYPT_TO_SEAL, &key,
+				   keys.hmac_tx);
+	if (!cipher)
 		goto out;
 	len = meta_fill(t, s, &keys.keys, kind, &m);
 	if (len)
@@ -168,7 +170,9 @@ static int meta_authenticate(struct svr_thread *t, const struct svr_pkt *p, uint
 	return err;
 }
 
-static int meta_decrypt(struct svr_thread *t, struct svr_pkt *p, struct svr_meta *m)
+/* @hmac_key: what the packet was signed with */
+static int meta_decrypt(struct svr_thread *t, struct svr_pkt *p, uint32_t peer,
+			const uint8_t hmac_key[static SVR_HMAC_KEY_LEN], struct svr_meta *m)
 {
 	uint8_t *section = p->payload + m->header_len;
 	struct svr_cipher_key *cipher = NULL;
@@ -181,7 +185,7 @@ static int meta_decrypt(struct svr_thread *t, struct svr_pkt *p, struct svr_meta
 	n = svr_keys_meta_rx(t->maps, m->security_id, &key);
 	if (n)
 		return n;
-	cipher = svr_keycache_meta(&t->keycache, t->crypt, &key);
+	cipher = svr_keycache_meta(&t->keycache, t->crypt, peer, SVR_CRYPT_TO_OPEN, &key, hmac_key);
 	OPENSSL_cleanse(&key, sizeof(key));
 	if (!cipher)
 		return -SVR_DROP_INTERNAL;
@@ -299,7 +303,7 @@ int svr_metadata_open(struct svr_thread *t, struct svr_pkt *p, uint32_t path, ui
 	 */
 	skew = err == -SVR_DROP_HMAC_SKEW;
 	if (!err || skew)
-		err = meta_decrypt(t, p, m);
+		err = meta_decrypt(t, p, peer, key->hmac_rx, m);
 	if (!err)
 		err = svr_metadata_complete(m, dir);
 	if (!err)

@@ -432,6 +432,25 @@ class Decoder:
             return
         self.protected(out, sess, tup, l4head, payload, proto, 0, sess.uuid)
 
+    def metadata_decrypt(self, block, index):
+        """Its TLVs, or None. The key is of the sender's HMAC key and the receiver's metadata key (section 4); indexes may mean several."""
+        mid = struct.unpack("!I", block.get(16))[0]
+        for receiver, mk in self.keys.meta.get(mid, []):
+            for a, b, key in self.peer_keys(index):
+                if receiver not in (a, b):
+                    continue
+                sender = a if receiver == b else b
+                direction = 0 if sender < receiver else 1
+                salt = kdf(b"", key, b"session hmac", b"", 96)[48 * direction:48 * direction + 48]
+                enc = kdf(salt, mk, b"metadata", b"", 32)
+                try:
+                    tlvs = tlv_walk(aes_cbc_decrypt(enc, block.payload_raw[-16:], block.payload_raw[:-16]))
+                except Malformed:
+                    continue
+                if block.get(14, tlvs) == sender.encode():
+                    return tlvs
+        return None
+
     def metadata(self, out, tup, l4head, payload, proto, block):
         self.stats["metadata"] += 1
         sess = Session()
@@ -449,15 +468,7 @@ class Decoder:
             for _, _, key in self.peer_keys(index):
                 both = kdf(b"", key, b"session hmac", b"", 96)
                 sess.hmac_keys += [both[:48], both[48:]]
-            mid = struct.unpack("!I", block.get(16))[0]
-            tlvs = None
-            for _, mk in self.keys.meta.get(mid, []):
-                try:
-                    enc = kdf(b"", mk, b"metadata", b"", 32)
-                    tlvs = tlv_walk(aes_cbc_decrypt(enc, block.payload_raw[-16:], block.payload_raw[:-16]))
-                    break
-                except Malformed:
-                    tlvs = None
+            tlvs = self.metadata_decrypt(block, index)
             self.stats["metadata decrypted" if tlvs else "metadata without key"] += 1
         out["metadata"] = [tlv_text(k, v) for k, v in block.header + (tlvs or [])]
         if tlvs is None:

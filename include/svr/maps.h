@@ -345,10 +345,9 @@ struct svr_meta_key {
 	__u32 index;		/* 0: slot is empty */
 	__u32 flags;
 	__u64 since_ns;
-	__u8 enc[32];		/* AES-256 key derived from the metadata key */
 	__u8 key[SVR_META_KEY_LEN];
 };
-_Static_assert(sizeof(struct svr_meta_key) == 80, "map ABI");
+_Static_assert(sizeof(struct svr_meta_key) == 48, "map ABI");
 
 enum svr_key_flags {
 	SVR_KEY_RX = 1,		/* may be used to receive */
@@ -375,7 +374,7 @@ struct svr_peer_keys {
 	__u8 owner[32];		    /* SHA-256 of both names and of what is trusted: other keys are not taken back */
 	__u64 bfd_packets;	    /* at most so many BFD packets were sealed by the key that BFD uses; raised in advance */
 };
-_Static_assert(sizeof(struct svr_peer_keys) == 24 + 480 + 240 + 40 + 32 + 8, "map ABI");
+_Static_assert(sizeof(struct svr_peer_keys) == 24 + 480 + 144 + 40 + 32 + 8, "map ABI");
 
 struct svr_own_keys {
 	__u32 seq;
@@ -384,7 +383,7 @@ struct svr_own_keys {
 	__u64 rekey_count;
 	__u64 _reserved[4];
 };
-_Static_assert(sizeof(struct svr_own_keys) == 8 + 240 + 40, "map ABI");
+_Static_assert(sizeof(struct svr_own_keys) == 8 + 144 + 40, "map ABI");
 
 /* ---- forwarding ---------------------------------------------------------------------------------------- */
 

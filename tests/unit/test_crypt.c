@@ -577,7 +577,10 @@ static size_t example_metadata(const struct example *e, uint8_t *p, size_t len)
 	size_t total;
 	int n;
 
-	cr_assert_eq(svr_kdf_metadata(vec("metadata-key").bytes, enc), 0);
+	cr_assert(e->to_east);
+	cr_assert_eq(svr_kdf_metadata(vec("kdf.session-hmac.out").bytes + SVR_HMAC_KEY_LEN,
+				      vec("metadata-key").bytes, enc),
+		     0);
 	cr_assert_eq(svr_cipher_key_new(c, SVR_CIPHER_AES_CBC_256, enc, NULL, &k), 0);
 	cr_assert_eq(svr_meta_parse_header(p, len, &m), 0);
 	cr_expect_eq(m.security_id, 7);
@@ -607,6 +610,40 @@ static size_t example_metadata(const struct example *e, uint8_t *p, size_t len)
 		  "%s: built metadata", e->name);
 	svr_cipher_key_free(k);
 	return total;
+}
+
+/*
+ * Another peer of `east` has the metadata key, but not the HMAC keys of `east` and `west`: with keys of
+ * its own, or none, it does not get the session key out of what it sees on the WAN.
+ */
+Test(crypt, another_peer_of_the_receiver_does_not_decrypt_metadata)
+{
+	struct hex packet = vec("secret-udp.metadata"), plain = vec("secret-udp.metadata-plain");
+	struct hex meta_key = vec("metadata-key");
+	uint8_t theirs[SVR_PEER_KEY_LEN] = { 0xee }, hmac[2][SVR_HMAC_KEY_LEN], enc[3][32];
+	uint8_t text[1024];
+	struct svr_cipher_key *k;
+	struct svr_meta m;
+	size_t len, i;
+	int n;
+
+	cr_assert_eq(svr_kdf_session_hmac(theirs, hmac), 0);
+	cr_assert_eq(svr_kdf_metadata(hmac[0], meta_key.bytes, enc[0]), 0);
+	cr_assert_eq(svr_kdf_metadata(hmac[1], meta_key.bytes, enc[1]), 0);
+	cr_assert_eq(
+		svr_kdf(NULL, 0, meta_key.bytes, meta_key.len, "metadata", NULL, 0, enc[2], 32), 0);
+	cr_assert_eq(svr_meta_parse_header(packet.bytes, packet.len, &m), 0);
+	len = m.payload_len - 16u;
+	for (i = 0; i < 3; i++) {
+		cr_assert_eq(svr_cipher_key_new(c, SVR_CIPHER_AES_CBC_256, enc[i], NULL, &k), 0);
+		memcpy(text, packet.bytes + m.header_len, len);
+		n = svr_cbc_decrypt(c, k, packet.bytes + packet.len - 16, text, len);
+		/* The padding may look right by chance, no more than that */
+		cr_expect(n < 0 || memcmp(text, plain.bytes, 16) != 0, "key %zu", i);
+		cr_expect(!memmem(text, len, vec("session-key").bytes, SVR_SESSION_KEY_LEN),
+			  "key %zu gives the session key", i);
+		svr_cipher_key_free(k);
+	}
 }
 
 static void example_payload(const struct example *e, uint8_t *p, size_t len)

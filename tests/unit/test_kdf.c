@@ -47,12 +47,37 @@ Test(kdf, keys_of_a_peer_key_are_the_vectors)
 	expect_vector("kdf.session-hmac.out", session, sizeof(session));
 }
 
-Test(kdf, metadata_key_is_the_vector)
+Test(kdf, metadata_keys_of_both_directions_are_the_vectors)
 {
+	struct hex hmac = vec("kdf.session-hmac.out");
 	uint8_t out[32];
 
-	cr_assert_eq(svr_kdf_metadata(vec("metadata-key").bytes, out), 0);
+	cr_assert_eq(
+		svr_kdf_metadata(hmac.bytes + SVR_HMAC_KEY_LEN, vec("metadata-key").bytes, out), 0);
 	expect_vector("kdf.metadata.out", out, sizeof(out));
+	cr_assert_eq(svr_kdf_metadata(hmac.bytes, vec("metadata-key-west").bytes, out), 0);
+	expect_vector("kdf.metadata-west.out", out, sizeof(out));
+}
+
+/* A router gives one metadata key to all its peers: each of them must be able to read its own metadata only. */
+Test(kdf, routers_with_one_metadata_key_have_different_metadata_encryption_keys)
+{
+	uint8_t peer_key[SVR_PEER_KEY_LEN], hmac[2][2][SVR_HMAC_KEY_LEN], out[5][32];
+	struct hex meta = vec("metadata-key");
+	size_t pair, i, j, n = 0;
+
+	for (pair = 0; pair < 2; pair++) {
+		memset(peer_key, (int)pair, sizeof(peer_key));
+		cr_assert_eq(svr_kdf_session_hmac(peer_key, hmac[pair]), 0);
+		for (i = 0; i < 2; i++)
+			cr_assert_eq(svr_kdf_metadata(hmac[pair][i], meta.bytes, out[n++]), 0);
+	}
+	/* what whoever has the metadata key, and nothing else, could derive */
+	cr_assert_eq(svr_kdf(NULL, 0, meta.bytes, meta.len, "metadata", NULL, 0, out[n++], 32), 0);
+	for (i = 0; i < n; i++)
+		for (j = 0; j < i; j++)
+			cr_expect(memcmp(out[i], out[j], sizeof(out[i])) != 0, "keys %zu and %zu",
+				  j, i);
 }
 
 Test(kdf, payload_keys_of_each_epoch_are_the_vectors)

@@ -6,6 +6,7 @@
 #include <criterion/criterion.h>
 
 #include "lib/config.h"
+#include "lib/kdf.h"
 #include "lib/statickey.h"
 #include "vector.h"
 
@@ -53,8 +54,25 @@ Test(statickey, metadata_keys_are_of_one_router)
 	cr_assert_eq(svr_static_meta_key(secret, sizeof(secret), "east", SVR_KEY_TX, &east), 0);
 	cr_expect_eq(own.index, seen.index);
 	cr_expect_eq(own.flags, SVR_KEY_RX);
-	cr_expect_arr_eq(own.enc, seen.enc, sizeof(own.enc));
-	cr_expect(memcmp(own.enc, east.enc, sizeof(own.enc)) != 0);
+	cr_expect_arr_eq(own.key, seen.key, sizeof(own.key));
+	cr_expect(memcmp(own.key, east.key, sizeof(own.key)) != 0);
+}
+
+Test(statickey, metadata_is_encrypted_for_a_pair_of_routers)
+{
+	struct svr_peer_key west, east, north;
+	uint8_t sent[32], received[32], other_pair[32];
+	struct svr_meta_key meta;
+
+	cr_assert_eq(svr_static_peer_key(secret, sizeof(secret), "west", "east", &west), 0);
+	cr_assert_eq(svr_static_peer_key(secret, sizeof(secret), "east", "west", &east), 0);
+	cr_assert_eq(svr_static_peer_key(secret, sizeof(secret), "north", "east", &north), 0);
+	cr_assert_eq(svr_static_meta_key(secret, sizeof(secret), "east", SVR_KEY_RX, &meta), 0);
+	cr_assert_eq(svr_kdf_metadata(west.hmac_tx, meta.key, sent), 0);
+	cr_assert_eq(svr_kdf_metadata(east.hmac_rx, meta.key, received), 0);
+	cr_assert_eq(svr_kdf_metadata(north.hmac_tx, meta.key, other_pair), 0);
+	cr_expect_arr_eq(sent, received, sizeof(sent));
+	cr_expect(memcmp(sent, other_pair, sizeof(sent)) != 0);
 }
 
 Test(statickey, wrapping_twice_unwraps)

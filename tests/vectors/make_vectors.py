@@ -142,6 +142,7 @@ WEST, EAST = "192.0.2.1", "192.0.2.2"   # waypoints; "east" < "west", so what we
 UUID = vec("uuid", bytes.fromhex("6ba7b8109dad41d180b400c04fd430c8"), "6ba7b810-9dad-41d1-80b4-00c04fd430c8")
 peer_key = vec("peer-key", bytes(range(0x00, 0x30)), "of the routers `east` and `west`, index 3")
 meta_key = vec("metadata-key", bytes(range(0x40, 0x60)), "of the router `east`, index 7")
+meta_key_west = vec("metadata-key-west", bytes(range(0x60, 0x80)), "of the router `west`, index 8")
 session_key = vec("session-key", bytes(range(0x80, 0xa0)))
 
 Z = vec("kdf.peer-key.secret", bytes((7 * i + 3) & 0xff for i in range(256)), "DH value Z, here of 2048 bits")
@@ -150,12 +151,16 @@ T = vec("kdf.peer-key.context", hashlib.sha384(b"transcript").digest(), "T, here
 vec("kdf.peer-key.out", kdf(salt, Z, "peer key", T, 48))
 vec("kdf.bfd.out", kdf(b"", peer_key, "bfd", b"", 160), "enc0, enc1, mac0, mac1")
 hmac_keys = vec("kdf.session-hmac.out", kdf(b"", peer_key, "session hmac", b"", 96), "hmac0, hmac1")
-meta_enc = vec("kdf.metadata.out", kdf(b"", meta_key, "metadata", b"", 32))
+hmac_to_west, hmac_to_east = hmac_keys[:48], hmac_keys[48:]     # direction number 0 is what east sends
+meta_enc = {
+    7: vec("kdf.metadata.out", kdf(hmac_to_east, meta_key, "metadata", b"", 32), "from `west` to `east`: salt hmac1"),
+    8: vec("kdf.metadata-west.out", kdf(hmac_to_west, meta_key_west, "metadata", b"", 32),
+           "from `east` to `west`: metadata-key-west, salt hmac0"),
+}
 payload_keys = vec("kdf.payload-1.out", kdf(b"", session_key, "payload", UUID + struct.pack("!H", 1), 128),
                    "epoch 1: enc_fwd, enc_rev, iv_fwd, iv_rev")
 vec("kdf.payload-2.out", kdf(b"", session_key, "payload", UUID + struct.pack("!H", 2), 128), "epoch 2")
 enc_fwd, enc_rev, iv_fwd, iv_rev = (payload_keys[i:i + 32] for i in range(0, 128, 32))
-hmac_to_west, hmac_to_east = hmac_keys[:48], hmac_keys[48:]     # direction number 0 is what east sends
 
 for name, key, epoch, counter in (("fwd-1-1", iv_fwd, 1, 1), ("fwd-1-2", iv_fwd, 1, 2), ("rev-1-1", iv_rev, 1, 1),
                                   ("fwd-2-1", iv_fwd, 2, 1), ("fwd-1-max", iv_fwd, 1, 1 << 48)):
@@ -199,12 +204,9 @@ META_IV = vec("metadata-iv", bytes(range(0xf0, 0x100)), "random in life, fixed h
 WINDOW = 1700000000 // 2
 
 
-def security_params(cipher, alg, mode):
-    return tlv(16, struct.pack("!I", 7)) + tlv(0xF001, struct.pack("!IBBBB", 3, cipher, alg, mode, 0))
-
-
-def protected(header, tlvs):
-    return block(header, cbc(meta_enc, META_IV, tlvs) + META_IV)
+def protected(cipher, alg, mode, tlvs, meta_index=7):
+    header = tlv(16, struct.pack("!I", meta_index)) + tlv(0xF001, struct.pack("!IBBBB", 3, cipher, alg, mode, 0))
+    return block(header, cbc(meta_enc[meta_index], META_IV, tlvs) + META_IV)
 
 
 def hmac_input(l4_part, payload, window, uuid, direction):
@@ -235,7 +237,7 @@ TIMESTAMPS = bytes.fromhex("0101080a" "00000001" "00000002")
 # signed: sha256-128, regular. First forward packet over UDP, with metadata
 tlvs = vec("signed-udp.metadata-plain", forward(UDP_FWD, b"dns", b"signed") + tlv(0xF002, NONCE))
 udp_packet("signed-udp", WEST, EAST, 16384, 16385, 1,
-           vec("signed-udp.metadata", protected(security_params(0, 3, 1), tlvs)) + b"who is there?",
+           vec("signed-udp.metadata", protected(0, 3, 1, tlvs)) + b"who is there?",
            3, hmac_to_east, 0, bytes(16), 0,
            "first forward packet, 172.16.1.10:40000 to 172.16.2.20:53, payload `who is there?`; HMAC sha256-128 regular, key hmac1, "
            "UUID zero because of the metadata")
@@ -247,14 +249,14 @@ tlvs = vec("secret-udp.metadata-plain", forward(UDP_FWD, b"dns", b"secret") + tl
            tlv(46, session_key) + tlv(0xF003, struct.pack("!H", 1)))
 iv = packet_iv(iv_fwd, 1, 1)
 udp_packet("secret-udp", WEST, EAST, 16388, 16389, 3,
-           vec("secret-udp.metadata", protected(security_params(2, 4, 2), tlvs)) + cbc(enc_fwd, iv, b"who is there?") + iv,
+           vec("secret-udp.metadata", protected(2, 4, 2, tlvs)) + cbc(enc_fwd, iv, b"who is there?") + iv,
            4, hmac_to_east, WINDOW, bytes(16), 0,
            "first forward packet, payload `who is there?`, counter 1; aes-cbc-256, HMAC sha384 time-based, key hmac1, window 850000000")
 # secret: TCP SYN with metadata: no payload, so no ciphertext, but an IV
 tlvs = vec("secret-syn.metadata-plain", forward(TCP_FWD, b"web", b"secret") + tlv(0xF002, NONCE) + tlv(11) +
            tlv(46, session_key) + tlv(0xF003, struct.pack("!H", 1)))
 tcp_packet("secret-syn", WEST, EAST, 16390, 16391, 4, tcp_header(0x11111111, 0, 0x02, bytes.fromhex("020405b4")),
-           vec("secret-syn.metadata", protected(security_params(2, 4, 2), tlvs)) + iv, 4, hmac_to_east, WINDOW, bytes(16), 0,
+           vec("secret-syn.metadata", protected(2, 4, 2, tlvs)) + iv, 4, hmac_to_east, WINDOW, bytes(16), 0,
            "SYN with metadata, counter 1; no ciphertext because there is no payload")
 # secret: a reverse TCP segment past the handshake
 iv = packet_iv(iv_rev, 1, 5)
@@ -270,12 +272,12 @@ KEYS_2 = tlv(0xF003, struct.pack("!H", 2)) + tlv(0xF004)
 tlvs = vec("rekey-offer.metadata-plain", forward(UDP_FWD, b"dns", b"secret") + tlv(0xF002, NONCE) + tlv(11) +
            tlv(46, session_key_2) + KEYS_2)
 udp_packet("rekey-offer", WEST, EAST, 16388, 16389, 6,
-           vec("rekey-offer.metadata", protected(security_params(2, 4, 2), tlvs)) + packet_iv(payload_keys_2[64:96], 2, 9),
+           vec("rekey-offer.metadata", protected(2, 4, 2, tlvs)) + packet_iv(payload_keys_2[64:96], 2, 9),
            4, hmac_to_east, WINDOW, bytes(16), 0, "key packet: offer of epoch 2, counter 9; no payload; key hmac1")
 tlvs = vec("rekey-answer.metadata-plain", tlv(4, UDP_REV) + tlv(6, UUID) + tlv(14, b"east") + tlv(19, EAST.encode()) +
            tlv(0xF002, NONCE) + KEYS_2)
 udp_packet("rekey-answer", EAST, WEST, 16389, 16388, 7,
-           vec("rekey-answer.metadata", protected(security_params(2, 4, 2), tlvs)) + packet_iv(payload_keys_2[96:], 2, 4),
+           vec("rekey-answer.metadata", protected(2, 4, 2, tlvs, 8)) + packet_iv(payload_keys_2[96:], 2, 4),
            4, hmac_to_west, WINDOW, bytes(16), 1, "key packet: answer to it, counter 4; key hmac0")
 
 # ---- AES-GCM ------------------------------------------------------------------------------------------------------
@@ -296,7 +298,7 @@ def gcm_sealed(name, key, iv_key, counter, l4_part, window, uuid, direction, dat
 tlvs = vec("gcm-udp.metadata-plain", forward(UDP_FWD, b"dns", b"gcm") + tlv(0xF002, NONCE) + tlv(11) +
            tlv(46, session_key) + tlv(0xF003, struct.pack("!H", 1)))
 udp_packet("gcm-udp", WEST, EAST, 16392, 16393, 8,
-           vec("gcm-udp.metadata", protected(security_params(4, 4, 2), tlvs)) +
+           vec("gcm-udp.metadata", protected(4, 4, 2, tlvs)) +
            gcm_sealed("gcm-udp", enc_fwd, iv_fwd, 1, b"", WINDOW, bytes(16), 0, b"who is there?"),
            4, hmac_to_east, WINDOW, bytes(16), 0,
            "first forward packet, payload `who is there?`, counter 1; aes-gcm-256, HMAC sha384 time-based, key hmac1, window 850000000")
@@ -341,7 +343,7 @@ def as_header():
 
 
 SECTIONS = (
-    ("Inputs", ("uuid", "peer-key", "metadata-key", "session-key", "session-key-2", "nonce", "metadata-iv")),
+    ("Inputs", ("uuid", "peer-key", "metadata-key", "metadata-key-west", "session-key", "session-key-2", "nonce", "metadata-iv")),
     ("Derivations (section 4)", ("kdf.",)),
     ("IVs (section 7)", ("iv.",)),
     ("HMAC algorithms (section 6)", ("hmac.",)),
