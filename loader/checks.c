@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 
 #include "checks.h"
 #include "netdev.h"
@@ -137,6 +138,40 @@ static void check_offloads(struct svr_checks *c, const struct svr_netdev *d, boo
 			"packets of hosts behind the veth may come with partial TCP and UDP checksums; svr completes them");
 }
 
+bool svr_kernel_at_least(unsigned int major, unsigned int minor)
+{
+	unsigned int a = 0, b = 0;
+	struct utsname u;
+
+	if (uname(&u) || sscanf(u.release, "%u.%u", &a, &b) != 2)
+		return false;
+	return a > major || (a == major && b >= minor);
+}
+
+static void check_mtu(struct svr_checks *c, const struct svr_netdev *d)
+{
+	char fix[SVR_CHECK_TEXT];
+
+	if (d->mtu <= ONE_PAGE_MTU) {
+		svr_check_add(c, SVR_CHECK_OK, "mtu", NULL,
+			      "MTU %u fits into one page with headroom", d->mtu);
+		return;
+	}
+	/* If the driver does not know them, attaching fails and says so */
+	if (svr_kernel_at_least(6, 3)) {
+		svr_check_add(c, SVR_CHECK_OK, "mtu", NULL,
+			      "MTU %u: the driver has to know XDP frames of several buffers",
+			      d->mtu);
+		return;
+	}
+	snprintf(fix, sizeof(fix), "ip link set dev %s mtu %u, or a kernel from 6.3", d->name,
+		 ONE_PAGE_MTU);
+	svr_check_add(c, SVR_CHECK_WARN, "mtu", fix,
+		      "MTU %u: this kernel redirects no XDP frames of several buffers; packets of "
+		      "clear sessions that fill more than one are lost",
+		      d->mtu);
+}
+
 void svr_check_device(struct svr_checks *c, const struct svr_netdev *d, bool tagged)
 {
 	char fix[SVR_CHECK_TEXT];
@@ -151,14 +186,7 @@ void svr_check_device(struct svr_checks *c, const struct svr_netdev *d, bool tag
 	else
 		svr_check_add(c, SVR_CHECK_WARN, "up", fix, "interface is down");
 	check_native(c, d);
-	/* If the driver does not, attaching fails and says so */
-	if (d->mtu > ONE_PAGE_MTU)
-		svr_check_add(c, SVR_CHECK_OK, "mtu", NULL,
-			      "MTU %u: the driver has to know XDP frames of several buffers",
-			      d->mtu);
-	else
-		svr_check_add(c, SVR_CHECK_OK, "mtu", NULL,
-			      "MTU %u fits into one page with headroom", d->mtu);
+	check_mtu(c, d);
 	check_veth(c, d);
 	check_offloads(c, d, tagged);
 	c->device = NULL;

@@ -41,6 +41,8 @@ void svr_checks_free(struct svr_checks *c);
 const char *svr_check_status_name(enum svr_check_status status);
 
 /* What could keep packets from passing through @d. @tagged: a VLAN is configured on it. */
+/* Is the running kernel of that version or a later one? False if it does not say. */
+bool svr_kernel_at_least(unsigned int major, unsigned int minor);
 void svr_check_device(struct svr_checks *c, const struct svr_netdev *d, bool tagged);
 
 #endif

@@ -53,15 +53,6 @@ struct doctor {
 
 /* ---- machine -------------------------------------------------------------------------------- */
 
-static bool kernel_at_least(unsigned int major, unsigned int minor, struct utsname *u)
-{
-	unsigned int a = 0, b = 0;
-
-	if (uname(u) || sscanf(u->release, "%u.%u", &a, &b) != 2)
-		return false;
-	return a > major || (a == major && b >= minor);
-}
-
 static void check_machine(struct svr_checks *c)
 {
 	struct rlimit limit = {};
@@ -72,7 +63,7 @@ static void check_machine(struct svr_checks *c)
 			      "not run as root; svr needs CAP_BPF and CAP_NET_ADMIN");
 	else
 		svr_check_add(c, SVR_CHECK_OK, "root", NULL, "run as root");
-	if (kernel_at_least(KERNEL_MAJOR, KERNEL_MINOR, &u))
+	if (!uname(&u) && svr_kernel_at_least(KERNEL_MAJOR, KERNEL_MINOR))
 		svr_check_add(c, SVR_CHECK_OK, "kernel", NULL, "Linux %s", u.release);
 	else
 		svr_check_add(
@@ -95,7 +86,7 @@ static void check_machine(struct svr_checks *c)
 			c, SVR_CHECK_FAIL, "bpffs", "mount -t bpf bpf /sys/fs/bpf",
 			"no BPF file system at /sys/fs/bpf (`ip netns exec` hides it: use nsenter --net=)");
 	getrlimit(RLIMIT_MEMLOCK, &limit);
-	if (kernel_at_least(MEMCG_MAJOR, MEMCG_MINOR, &u) || limit.rlim_cur >= MEMLOCK_MIN)
+	if (svr_kernel_at_least(MEMCG_MAJOR, MEMCG_MINOR) || limit.rlim_cur >= MEMLOCK_MIN)
 		svr_check_add(c, SVR_CHECK_OK, "memlock", NULL,
 			      "locked memory does not limit the tables");
 	else
