@@ -267,6 +267,14 @@ key_index() {
 	svr_on "$1" -j show peers security | json "d[0]['peer_key_index']"
 }
 
+# No exchange is under way: both use the last key that was confirmed
+keys_settled() {
+	local last
+
+	last=$(grep -o "peer key [0-9]* confirmed" "$(proc_log east-keymgr)" | tail -n 1 | tr -dc 0-9)
+	[ "$(key_index west)/$(key_index east)" = "$last/$last" ]
+}
+
 # configured ROUTER NUMBER: so many configurations have taken the place of others
 configured() {
 	[ "$(grep -c "svr-keymgr: configuration " "$(proc_log "$1-keymgr")")" -ge "$2" ]
@@ -280,6 +288,9 @@ test_trusted_ca_configured() {
 	for router in west east; do
 		cp "$TMP/another.pem" "$SVR_PKI_DIR/$router/another.pem"
 	done
+	# a test before may have given west a certificate, which brings a key of its own
+	check "east knows the certificate of west" wait_for 40 fingerprint_seen east "$(pem_of west)"
+	check "and keys are at rest" wait_for 40 keys_settled
 	index=$(key_index west)
 	since=$(grep -c "in service -> " "$(proc_log west-keymgr)")
 	number=$(grep -c "svr-keymgr: configuration " "$(proc_log west-keymgr)")

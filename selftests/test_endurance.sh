@@ -86,8 +86,9 @@ test_bad_wan() {
 		test "$missing" -le $(($(impaired lost) + late))
 	for router in west east; do
 		note "$router: $(svr_on "$router" show drops | tr '\n' ';')"
+		# On such a link a path MTU may be found too small for a while; a sender that is told is not refused
 		# shellcheck disable=SC2086
-		check_equal "$router: no packet was refused but copies" 0 "$(drops "$router" $REASONS tx-full)"
+		check_equal "$router: no packet was refused but copies" 0 "$(drops "$router" ${REASONS/too-big/} tx-full)"
 		replays=$((replays + $(drops "$router" replay)))
 	done
 	check "copies were refused ($replays)" test "$replays" -gt 0

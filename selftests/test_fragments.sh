@@ -57,11 +57,12 @@ altered() {
 		import struct, sys
 		how, old, new = sys.argv[1:]
 		data = open(old, "rb").read()
+		mark = bytes.fromhex("4c48dbc6ddf6670c101a00000001000a")
 		packets, last, pos = [], None, 24
 		while pos < len(data):
 		    length = struct.unpack_from("<I", data, pos + 8)[0]
 		    record = data[pos:pos + 16 + length]
-		    at = record.find(bytes.fromhex("4c48dbc6ddf6670c101a00000001000a"))
+		    at = record.find(mark)
 		    ident = record[at + 16:at + 20] if at > 0 else None
 		    if ident is None or ident != last:
 		        packets.append([])
@@ -73,7 +74,8 @@ altered() {
 		if how == "backwards":
 		    packets = [p[::-1] for p in packets]
 		elif how == "doubled":
-		    packets = [p * 2 if len(p) > 1 else p for p in packets]
+		    # not by their number: one may stand alone behind a packet of BFD
+		    packets = [p * 2 if mark in p[0] else p for p in packets]
 		elif how == "lost":
 		    packets[one] = packets[one][1:]
 		elif how == "changed":
