@@ -30,8 +30,9 @@ start_proc h2-echo on "$h2" "$SELFTESTS/host.py" serve 8301 8351 8352
 wait_for 5 logged h2-echo serving || die "no echo server"
 
 # Whatever it is that refuses a packet of a session other than a copy of one
+# Not too-big: on a bad link a path MTU may be found too small for a while, and a sender that is told is not refused
 REASONS="no-key hmac hmac-missing bad-iv epoch padding counter-limit metadata-decrypt metadata-policy
-	session-mismatch no-flow bad-csum fragment too-big internal"
+	session-mismatch no-flow bad-csum fragment internal"
 
 # value LOG KEY: out of the last line that a host wrote
 value() {
@@ -86,9 +87,8 @@ test_bad_wan() {
 		test "$missing" -le $(($(impaired lost) + late))
 	for router in west east; do
 		note "$router: $(svr_on "$router" show drops | tr '\n' ';')"
-		# On such a link a path MTU may be found too small for a while; a sender that is told is not refused
 		# shellcheck disable=SC2086
-		check_equal "$router: no packet was refused but copies" 0 "$(drops "$router" ${REASONS/too-big/} tx-full)"
+		check_equal "$router: no packet was refused but copies" 0 "$(drops "$router" $REASONS tx-full)"
 		replays=$((replays + $(drops "$router" replay)))
 	done
 	check "copies were refused ($replays)" test "$replays" -gt 0
@@ -199,7 +199,9 @@ assert r["answered"] >= 0.99 * r["sessions"] > 0, r' "$(proc_log brief)"
 		bad = []
 		for name, v in values.items():
 		    third = max(1, len(v) // 3)
-		    first, last = statistics.median(v[:third]), statistics.median(v[-third:])
+		    # a command that speaks to a process has a descriptor there for a moment
+		    typical = min if name.endswith("descriptors") else statistics.median
+		    first, last = typical(v[:third]), typical(v[-third:])
 		    # memory: a page here and there is no growth; sessions: as many as come and go at the moment
 		    allowed = 256 + first / 100 if name.endswith("kib") else first / 5 if name.endswith("sessions") else 0
 		    print("%-32s %d, then %d" % (name, first, last))
